@@ -1,0 +1,42 @@
+# Everything that people and CI do here. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format lint types clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## the environment in .venv, with the versions of constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name one with: make PYTHON=python3.12 ..."; exit 2; }
+	@echo "installing into $(VENV) (a minute or two, once)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## a local Passona, loaded into demo/warehouse.duckdb, and three questions answered
+	@$(BIN)/python pipelines/demo.py
+
+test: $(STAMP) ## all tests, on two cores under three minutes
+	@$(BIN)/python -m pytest -n 2
+
+check: format lint types test ## what CI runs: format, lint, types, tests
+
+format: $(STAMP) ## is the code formatted
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+
+lint: $(STAMP) ## does the linter find anything
+	@$(BIN)/ruff check --quiet .
+
+types: $(STAMP) ## do the types hold, strictly
+	@$(BIN)/mypy
+
+clean: ## the environment, the demo and all caches away
+	@rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,15 @@
+"""Passona's SMS campaign reports, loaded into a DuckDB warehouse.
+
+    campaigns -> plan (ledger) -> walk (paginator, pages, spool) -> rows (times, lists, row_ids)
+              -> source (schema) -> load (database) -> dataset `passona`
+
+One way, top to bottom of a load:
+
+- `cli` verbs, progress, exit codes          - `load` one run: plan, walks, packages
+- `client` HTTP, `pace` when a request goes  - `paginator` and `pages` follow links.next
+- `walk` one verified report, `spool` where it waits until then
+- `rows` what a row means: `times`, `lists`, `row_ids`; pure
+- `source` dlt's resources, `schema` the tables, `database` the file and dlt's pipeline
+- `ledger` what is due, what was done; `campaigns` who exists
+- `reports` the six reports as values; `errors` what can go wrong; `settings`, `configuration`
+"""

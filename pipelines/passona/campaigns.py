@@ -1,0 +1,160 @@
+"""Who exists: the list of campaigns, from the API, as the rows of two tables.
+
+    GET campaigns -> Paginator -> Campaign values and typed tables
+
+Facts: `uuid` names the campaign in the addresses of its reports; dates are civil times of the
+account's zone, missing ones are ""; contact groups are lists of uuids (fixtures of the vendor's SDK).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from passona.client import Client
+from passona.errors import ConfigurationError, PageRefused, RequestFailed, WalkFailed
+from passona.pages import Row
+from passona.paginator import Paginator
+from passona.reports import CAMPAIGNS
+from passona.rows import ISSUES, tables, text_of, vendor_texts
+from passona.settings import Settings
+from passona.walk import WALK_PAUSES
+
+GROUPS = pa.schema(
+    [
+        ("campaign_id", pa.string()),
+        ("position", pa.int64()),
+        ("contact_group_id", pa.string()),
+        ("included", pa.bool_()),
+    ]
+)
+_GROUP_KEYS = {"included_contact_groups": True, "excluded_contact_groups": False}
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What the plan needs to know of a campaign; all instants in UTC, None where unknown."""
+
+    campaign_id: str
+    team_id: str | None = None
+    name: str | None = None
+    scheduled_send_date: datetime | None = None
+    started_sending_at: datetime | None = None
+    finished_sending_at: datetime | None = None
+    expiry_date: datetime | None = None
+    created_at: datetime | None = None
+    listed: bool = False
+
+    def not_started(self, now: datetime) -> bool:
+        """Whether nothing of it can have been sent yet. Decided by dates: the status number is undocumented."""
+        if not self.listed or self.started_sending_at or self.finished_sending_at:
+            return False
+        dates = [date for date in (self.scheduled_send_date, self.expiry_date) if date is not None]
+        return all(date > now for date in dates)
+
+
+@dataclass(frozen=True)
+class CampaignList:
+    """The list as read at one time: values for the plan, tables for the warehouse."""
+
+    campaigns: tuple[Campaign, ...]
+    rows: pa.Table
+    groups: pa.Table
+    issues: pa.Table
+
+
+def list_campaigns(client: Client, pool: Executor, settings: Settings) -> CampaignList:
+    """All campaigns of the token's team.
+
+    :raises WalkFailed: the list cannot be had whole.
+    :raises ConfigurationError: a campaign belongs to another team than `team_uuid`.
+    :raises TokenRefused: 401.
+    """
+    rows = _walk(client, pool, settings)
+    found = campaign_list(rows, settings.timezone)
+    strangers = {c.team_id for c in found.campaigns if settings.team_uuid and c.team_id != settings.team_uuid}
+    if strangers:
+        raise ConfigurationError(
+            f"campaigns: expected those of team {settings.team_uuid} (sources.passona.team_uuid), got some of team "
+            f"{sorted(map(str, strangers))[0]}; switch the token's team back, nothing was loaded"
+        )
+    return found
+
+
+def _walk(client: Client, pool: Executor, settings: Settings) -> list[Row]:
+    """The rows of a whole walk over the list; tried again where it is not steady."""
+    paginator = Paginator(client, pool, settings.concurrency, CAMPAIGNS.name, settings.page_size)
+    reason = ""
+    for pause in (0, *WALK_PAUSES):
+        client.pace.sleep(settings.retry_pause * pause)
+        try:
+            first = paginator.first()
+            rows = first.rows + [row for page in paginator.rest(first) for row in page.rows]
+            _check(rows)
+        except PageRefused as refusal:
+            reason = str(refusal)
+            if refusal.page_size:
+                paginator.ask_plain()
+        except RequestFailed as error:
+            raise WalkFailed(f"list of campaigns: {error}") from None
+        else:
+            return rows
+    raise WalkFailed(f"list of campaigns: {reason} (walked {len(WALK_PAUSES) + 1} times)")
+
+
+def _check(rows: Sequence[Row]) -> None:
+    seen = set()
+    for row in rows:
+        uuid = row.get("uuid")
+        if not isinstance(uuid, str) or not re.fullmatch(r"[0-9A-Za-z-]{1,64}", uuid):
+            raise PageRefused("a uuid in each campaign", "a campaign without one")
+        if uuid in seen:
+            raise PageRefused("each campaign once", f"campaign {uuid} twice (the list moved between two pages)")
+        seen.add(uuid)
+
+
+def campaign_list(rows: Sequence[Row], zone: str) -> CampaignList:
+    """Rows of the list as values and tables. Pure."""
+    plain = [{key: value for key, value in row.items() if key not in _GROUP_KEYS} for row in rows]
+    # The id a row is given here holds for this moment only: campaigns have a key of their own.
+    texts = vendor_texts(CAMPAIGNS, "", plain)
+    typed = tables(CAMPAIGNS, "", [texts.batch], zone, texts.new_keys)
+    uuids = dict(zip(typed.parent.column("row_id").to_pylist(), (row["uuid"] for row in rows), strict=True))
+    issues = [(uuids[i["row_id"]], i["column_name"], i["raw_value"], i["issue"]) for i in typed.issues.to_pylist()]
+    groups, group_issues = _groups(rows)
+    # The column campaign_id is the row's own uuid here.
+    parent = typed.parent.drop_columns("row_id").append_column("listed", pa.repeat(pa.scalar(True), len(rows)))
+    return CampaignList(_campaigns(parent), parent, groups, _issue_table(issues + group_issues))
+
+
+def _campaigns(parent: pa.Table) -> tuple[Campaign, ...]:
+    names = Campaign.__dataclass_fields__.keys()
+    return tuple(Campaign(**{name: row[name] for name in names}) for row in parent.select(list(names)).to_pylist())
+
+
+def _groups(rows: Sequence[Row]) -> tuple[pa.Table, list[tuple[str, str, str | None, str]]]:
+    found: list[tuple[str, int, str, bool]] = []
+    issues: list[tuple[str, str, str | None, str]] = []
+    for row in rows:
+        for key, included in _GROUP_KEYS.items():
+            groups = row.get(key) or []
+            if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+                issues.append((row["uuid"], key, text_of(groups), "unexpected_type"))
+                continue
+            found += [(row["uuid"], position, group, included) for position, group in enumerate(groups, 1)]
+    columns = list(zip(*found, strict=True)) or [()] * len(GROUPS)
+    arrays = [pa.array(cells, column.type) for cells, column in zip(columns, GROUPS, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=GROUPS), issues
+
+
+def _issue_table(issues: Sequence[tuple[str, str, str | None, str]]) -> pa.Table:
+    rows = [
+        {"campaign_id": uuid, "report": CAMPAIGNS.name, "column_name": column, "raw_value": raw, "issue": issue}
+        for uuid, column, raw, issue in issues
+    ]
+    return pa.Table.from_pylist(rows, schema=ISSUES)

@@ -1,0 +1,158 @@
+"""Verbs of the command line: arguments in, an exit code out. Results on stdout, all else on stderr.
+
+What takes time to import (dlt, pyarrow, duckdb) is imported by the verb that needs it: `--help` and a
+wrong option must not pay for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from passona.errors import ConfigurationError, Exit, PassonaError
+from passona.reports import REPORTS, Report
+from passona.settings import campaign_uuid
+
+if TYPE_CHECKING:
+    from passona.load import Wish
+
+
+class _Verbs(click.Group):
+    """Turns errors meant for people into one line and the contract's exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.ClickException as error:
+            error.show()
+            sys.exit(Exit.USAGE)
+        except click.Abort:
+            sys.exit(130)
+        except PassonaError as error:
+            _fail(str(error), error.exit_code, error)
+        except Exception as error:  # noqa: BLE001  # the last line of defence: one line instead of a traceback
+            _fail(f"a fault in this program ({type(error).__name__}); --debug shows where", Exit.FAULT, error)
+        sys.exit(Exit.OK)
+
+
+def _fail(line: str, code: Exit, error: BaseException) -> None:
+    if "--debug" in sys.argv:
+        raise error
+    click.echo(f"passona: {line}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Start with: passona load")
+@click.version_option(version("passona-warehouse"), prog_name="passona")
+@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is retried and walked again.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def main(*, verbose: bool, debug: bool) -> None:
+    """Passona's SMS campaign reports in a DuckDB warehouse."""
+    logging.basicConfig(format="%(levelname).1s %(message)s", level=logging.ERROR)
+    logging.getLogger("passona").setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
+
+
+def _reports(_context: click.Context, _parameter: click.Parameter, names: Sequence[str]) -> tuple[Report, ...]:
+    return tuple(REPORTS[name] for name in dict.fromkeys(names)) or tuple(REPORTS.values())
+
+
+def _since(_context: click.Context, _parameter: click.Parameter, date: datetime | None) -> datetime | None:
+    return date.replace(tzinfo=UTC) if date else None
+
+
+def _uuids(uuids: Sequence[str], file: Path | None) -> tuple[str, ...]:
+    """The campaigns named on the command line and in a file: one a line, # begins a comment."""
+    found = [campaign_uuid(uuid) for uuid in uuids]
+    if file is not None:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        for number, line in enumerate(lines, 1):
+            text = line.partition("#")[0].strip()
+            if text:
+                found.append(campaign_uuid(text, f"{file.name}, line {number}"))
+        if not found:
+            raise ConfigurationError(f"{file.name} names no campaign: expected one uuid a line")
+    return tuple(dict.fromkeys(found))
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  passona load                               all campaigns, what is due
+  passona load dc8a7564-fb1e-11e9-abb5-0242ac120008
+  passona load --report clicks --report delivery
+  passona load --campaigns-file due.txt --json"""
+)
+@click.argument("uuids", nargs=-1, metavar="[UUID ...]")
+@click.option("--report", "reports", multiple=True, type=click.Choice(list(REPORTS)), callback=_reports, help="Only this report; may be repeated.")  # fmt: skip
+@click.option("--campaigns-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Campaigns, one uuid a line.")  # fmt: skip
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), callback=_since, help="Only campaigns that ended at this date (UTC) or later.")  # fmt: skip
+@click.option("--refresh", is_flag=True, help="Walk and rewrite settled and unchanged reports too.")
+@click.option("--accept-shrink", is_flag=True, help="Take reports that have far fewer rows than before.")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+def load(
+    *, uuids: Sequence[str], reports: tuple[Report, ...], campaigns_file: Path | None, since: datetime | None,
+    refresh: bool, accept_shrink: bool, wait: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Bring the warehouse up to date.
+
+    Loads what is due of the campaigns given, or of all that the API lists. What is settled costs no
+    request. Exit codes: 0 all loaded, 3 token refused, 4 some reports failed, 5 some held, 6 busy.
+    """
+    from passona.load import Wish
+
+    wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
+    sys.exit(_load(wish, wait, as_json=as_json))
+
+
+def _load(wish: Wish, wait: float, *, as_json: bool) -> int:
+    from passona.configuration import load_settings
+    from passona.database import open_database, warehouse_path
+    from passona.load import Load
+    from passona.screen import outcome_json, print_outcome, watched
+
+    settings = load_settings()
+    with watched() as progress:
+        database = open_database(warehouse_path(), wait, progress.say)
+        try:
+            outcome = Load(settings, database, wish, progress).run()
+        finally:
+            database.close()
+    if as_json:
+        click.echo(outcome_json(outcome, database.path))
+    else:
+        print_outcome(outcome, database.path)
+    return outcome.exit_code
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  passona campaigns
+  passona campaigns --json"""
+)
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+def campaigns(*, wait: float, as_json: bool) -> None:
+    """List the campaigns and the state of each report.
+
+    Asks the API for the list and the warehouse for the states: never loaded, open, settled, failed, held.
+    Changes nothing.
+    """
+    from passona.configuration import load_settings
+    from passona.database import warehouse_path
+    from passona.overview import overview
+    from passona.screen import overview_json, print_overview
+
+    found = overview(load_settings(), warehouse_path(), wait, lambda line: click.echo(line, err=True))
+    if as_json:
+        click.echo(overview_json(found))
+    else:
+        print_overview(found)

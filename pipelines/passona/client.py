@@ -1,0 +1,236 @@
+"""HTTP and nothing else: GET on the configured origin, under one bound, one pace and one retry policy.
+
+    path, page, per_page -> Client.get -> body of a 200
+
+Everything but a 200 is an error sorted by what to do: 401 ends the run, what may pass is tried
+again with growing pauses, all else fails the report that asked. Codes: the vendor's error pages
+(401, 403, 404, 409, 422, 423, 5xx); 429 is undocumented, an earlier version of the API sent it.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import re
+import threading
+import time
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+import orjson
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError as WireError
+
+from passona.errors import RequestFailed, TokenRefused
+from passona.pace import Clock, Pace
+from passona.settings import Settings
+
+# 408 timeout, 409 conflict, 423 locked, 425 too early, 429 too many: the same request may do later.
+PASSING = frozenset({408, 409, 423, 425, 429})
+# With the default first pause of 0.5 s: 0.5, 1, 2, 4, 8, 16, 30 s; a server that restarts is back by then.
+ATTEMPTS = 8
+LONGEST_PAUSE = 30.0
+# A server that asks for more than a quarter of an hour is better asked by the next run.
+LONGEST_RETRY_AFTER = 900.0
+CONNECT_SECONDS = 10.0
+# Between two pieces of a body; the whole request is bounded by `request_timeout`.
+READ_SECONDS = 30.0
+# A page of 500 rows is about half a megabyte; a hundred times that is no page.
+LARGEST_BODY = 64 * 1024 * 1024
+
+
+class _Passing(Exception):
+    """This attempt failed in a way that another may not."""
+
+    def __init__(self, reason: str, retry_after: float | None = None, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        self.status = status
+
+
+class _Bearer(AuthBase):
+    """Sets the token itself, so that a .netrc never replaces it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Client:
+    """GETs of one account. Safe to use from many threads, each with a connection of its own."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self.pace = Pace(settings.requests_per_minute, clock)
+        self._in_flight = threading.BoundedSemaphore(settings.concurrency)
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+        self._lock = threading.Lock()
+        self.requests = 0
+        with requests.Session() as session:
+            # Proxies and certificates of the environment, read once instead of at each request.
+            self._transport = session.merge_environment_settings(settings.base_url, {}, True, None, None)
+
+    def get(self, path: str, page: int, per_page: int | None) -> bytes:
+        """The body of page `page` of `path` below the base address, `per_page` asked for if given.
+
+        :raises TokenRefused: 401; no request follows.
+        :raises RequestFailed: any other answer that is no 200, after the tries it deserves.
+        :raises Stopped: the run ended while this waited.
+        """
+        query = {"page": page} if per_page is None else {"page": page, "per_page": per_page}
+        address = f"{self._settings.base_url}{path}?{urlencode(query)}"
+        pause = self._settings.retry_pause
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._attempt(address)
+            except _Passing as fault:
+                if attempt == ATTEMPTS or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
+                    raise RequestFailed(f"{fault} ({_times(attempt)})", fault.status) from None
+                self._wait(fault, pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        raise AssertionError("unreachable")  # the last attempt returns or raises
+
+    def stop(self) -> None:
+        """Lets no further request go, in any thread."""
+        self.pace.stop()
+
+    def close(self) -> None:
+        for session in self._sessions:
+            session.close()
+
+    def _wait(self, fault: _Passing, pause: float) -> None:
+        if fault.retry_after is not None:
+            self.pace.pause(fault.retry_after)
+        else:
+            self.pace.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
+
+    def _attempt(self, address: str) -> bytes:
+        headers: Mapping[str, str] | None = None
+        with self._in_flight:
+            self.pace.enter()
+            try:
+                with self._lock:
+                    self.requests += 1
+                answer = self._send(address)
+                headers = answer.headers
+                return self._read(answer)
+            finally:
+                self.pace.leave(headers)
+
+    def _send(self, address: str) -> requests.Response:
+        """Sends one request. Redirects are never followed: they could carry the token elsewhere."""
+        session = self._session()
+        request = session.prepare_request(requests.Request("GET", address))
+        try:
+            return session.send(
+                request,
+                allow_redirects=False,
+                timeout=(CONNECT_SECONDS, min(READ_SECONDS, self._settings.request_timeout)),
+                **self._transport,
+            )
+        except (requests.RequestException, WireError, OSError) as error:
+            raise _Passing(f"no answer ({_cause(error)})") from None
+
+    def _read(self, answer: requests.Response) -> bytes:
+        try:
+            body = self._body(answer)
+        except (requests.RequestException, WireError, OSError) as error:
+            answer.close()
+            raise _Passing(f"an answer that broke off ({_cause(error)})") from None
+        if answer.status_code == 200:
+            return body
+        self._refuse(answer, body)
+        raise AssertionError("unreachable")  # _refuse always raises
+
+    def _body(self, answer: requests.Response) -> bytes:
+        """The whole body, within the time that one request may take: one that drips for ever ends."""
+        until = time.monotonic() + self._settings.request_timeout
+        pieces, size = [], 0
+        while piece := answer.raw.read1(1 << 20, decode_content=True):
+            pieces.append(piece)
+            size += len(piece)
+            if size > LARGEST_BODY:
+                answer.close()
+                raise RequestFailed(f"expected a page, got a body of more than {LARGEST_BODY} bytes")
+            if time.monotonic() > until:
+                answer.close()
+                raise _Passing(f"an answer that did not end within {self._settings.request_timeout:g} s")
+        answer.raw.release_conn()
+        return b"".join(pieces)
+
+    def _refuse(self, answer: requests.Response, body: bytes) -> None:
+        status = answer.status_code
+        said = self._said(body)
+        if status == 401:
+            self.stop()
+            raise TokenRefused(f"the server refuses the token (401{said}): check sources.passona.api_token")
+        if status in PASSING or status >= 500:
+            raise _Passing(f"status {status}{said}", _retry_after(answer.headers.get("Retry-After")), status)
+        if 300 <= status < 400:
+            raise RequestFailed(
+                f"status {status}, a redirect, which is never followed: set sources.passona.base_url to the API's own address",
+                status,
+            )
+        raise RequestFailed(f"status {status}{said}", status)
+
+    def _said(self, body: bytes) -> str:
+        """The server's own message, from any of its three shapes of error, fit to be shown."""
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return ", an HTML page" if body.lstrip()[:1] == b"<" else ""
+        if not isinstance(document, dict):
+            return ""
+        error = document.get("error")
+        message = (error if isinstance(error, dict) else document).get("message", error)
+        if not isinstance(message, str) or not message.strip():
+            return ""
+        printable = "".join(c if c.isprintable() else " " for c in message.replace(self._settings.api_token, "***"))
+        return f", {re.sub(r'[0-9]{6,}', '***', printable)[:160]!r}"
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False
+            session.auth = _Bearer(self._settings.api_token)
+            session.headers.update({"Accept": "application/json", "Content-Type": "application/json"})
+            self._local.session = session
+            with self._lock:
+                self._sessions.append(session)
+        return session
+
+
+def _cause(error: BaseException) -> str:
+    """What broke, in a word or two, without the address or anything that was sent."""
+    seen: BaseException | None = error
+    names = []
+    while seen is not None and len(names) < 8:
+        names.append(type(seen).__name__)
+        if isinstance(seen, OSError) and seen.strerror and not isinstance(seen, requests.RequestException):
+            return seen.strerror
+        reason = getattr(seen, "reason", None)
+        inner = next((a for a in (reason, *seen.args) if isinstance(a, BaseException)), None)
+        seen = inner or seen.__cause__ or seen.__context__
+    return names[-1] if names[-1] != "Stopped" else names[0]
+
+
+def _retry_after(value: str | None) -> float | None:
+    """`Retry-After` in seconds, from either of its forms: seconds or a date."""
+    if not value:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None
+
+
+def _times(attempts: int) -> str:
+    return "tried once" if attempts == 1 else f"tried {attempts} times"

@@ -1,0 +1,242 @@
+"""The warehouse file: opened once and held for the whole run, loaded by dlt, described for people.
+
+DuckDB lets one process write, so the file itself is the lock: whoever opens it is alone. dlt works
+in a temporary folder beside it, which ends with the run; nothing is ever resumed by dlt, because its
+resumption of a killed load doubles rows. What was killed is due again by the ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+from dlt.common.pipeline import LoadInfo
+
+from passona.errors import Busy, ConfigurationError
+from passona.schema import TABLES
+from passona.source import Package, passona_source
+
+DATASET = "passona"
+PIPELINE = "passona"
+# Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
+STORAGE_VERSION = "v1.2.0"
+# Twice a second: short beside any load, and no load on the machine.
+POLL_SECONDS = 0.5
+# What a load needs beside its pieces; DuckDB spills to the work folder beyond it, so memory stays flat.
+MEMORY_LIMIT = "256MB"
+
+# Set for this process where the user's environment does not: the load id in every row is what the
+# ledger is believed by; a copy of the last load must not stay in the staging tables; a job that
+# fails for good must not stay pending; and nothing is told to anyone.
+_DLT_SETTINGS = {
+    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
+    "LOAD__TRUNCATE_STAGING_DATASET": "true",
+    "LOAD__RAISE_ON_MAX_RETRIES": "1",
+}
+
+
+def warehouse_path() -> Path:
+    """The DuckDB file that dlt's configuration names by destination `warehouse`; warehouse.duckdb if none.
+
+    :raises ConfigurationError: another kind of destination, or a name that cannot work.
+    """
+    kind = dlt.config.get("destination.warehouse.destination_type", str) or "duckdb"
+    if kind.rpartition(".")[2] != "duckdb":
+        raise ConfigurationError(f"destination.warehouse.destination_type: {kind!r} is not supported yet; use duckdb")
+    credentials = dlt.secrets.get("destination.warehouse.credentials") or "warehouse.duckdb"
+    if isinstance(credentials, dict):
+        credentials = credentials.get("database", "")
+    path = Path(re.sub(r"^duckdb:(///?)?", "", str(credentials)))
+    if not path.name or "://" in str(credentials).replace("duckdb://", ""):
+        raise ConfigurationError("destination.warehouse.credentials: expected the path of a DuckDB file")
+    if path.stem == DATASET:
+        raise ConfigurationError(
+            f"{path.name} cannot be the warehouse: DuckDB cannot tell a file called {DATASET} from the dataset "
+            f"{DATASET} in it; choose another name, such as warehouse.duckdb"
+        )
+    return path.absolute()
+
+
+@dataclass
+class Database:
+    """The open warehouse. `work`: folder of its owner alone, for spools and dlt; gone after the run."""
+
+    path: Path
+    connection: duckdb.DuckDBPyConnection
+    work: Path
+    pipeline: dlt.Pipeline
+
+    def commit(self, package: Package, zone: str) -> LoadInfo:
+        """Writes one load package. What it replaces is marked as interrupted before, so that a kill
+        in the middle is seen by everyone who reads the ledger.
+        """
+        self._mark_interrupted([(walk.campaign_id, walk.report.name) for walk in package.walks])
+        info = self.pipeline.run(passona_source(package, zone), loader_file_format="parquet")
+        for walk in package.walks:
+            if walk.spool.new_keys:
+                self.describe()
+        return info
+
+    def _mark_interrupted(self, keys: Sequence[tuple[str, str]]) -> None:
+        if keys:
+            self.connection.execute(
+                "UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = 'interrupted' "
+                "WHERE (campaign_id, report) IN (SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[]))",
+                [[campaign for campaign, _ in keys], [report for _, report in keys]],
+            )
+
+    def prepare(self, zone: str) -> None:
+        """All tables of the contract, typed and described, even if nothing is ever loaded."""
+        found = {
+            (table, column)
+            for table, column in self.connection.execute(
+                "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ?", [DATASET]
+            ).fetchall()
+        }
+        wanted = {(table.name, column) for table in TABLES.values() for column in table.schema.names}
+        if wanted - found:
+            self.commit(Package(), zone)
+            self.describe()
+
+    def describe(self) -> None:
+        """Comments on tables and columns: dlt's descriptions do not get there."""
+        columns = self.connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ?", [DATASET]
+        ).fetchall()
+        for table in TABLES.values():
+            self.connection.execute(f"COMMENT ON TABLE passona.{_quoted(table.name)} IS {_text(table.comment)}")
+        for table_name, column in columns:
+            if table_name in TABLES:
+                comment = TABLES[table_name].comments.get(column, _comment_beyond(column))
+                self.connection.execute(
+                    f"COMMENT ON COLUMN passona.{_quoted(table_name)}.{_quoted(column)} IS {_text(comment)}"
+                )
+
+    @property
+    def spools(self) -> Path:
+        return self.work / "spools"
+
+    def keep_spools(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Removes what killed walks left behind, but for those of the reports that are due now."""
+        wanted = {f"{campaign}.{report}.arrow" for campaign, report in keys}
+        for file in self.spools.iterdir():
+            if file.name not in wanted:
+                file.unlink()
+
+    def begin_run(self, run_id: str, verb: str) -> None:
+        """Notes that a run began. Any that is still `running` was killed: this process is alone."""
+        self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
+        self.connection.execute(
+            "INSERT INTO passona.runs (run_id, started_at, verb, outcome, version, _dlt_load_id) "
+            "VALUES (?, now(), ?, 'running', ?, '')",
+            [run_id, verb, version("passona-warehouse")],
+        )
+
+    def end_run(self, run_id: str, outcome: str, requests: int, row_count: int) -> None:
+        self.connection.execute(
+            "UPDATE passona.runs SET finished_at = now(), outcome = ?, requests = ?, row_count = ? WHERE run_id = ?",
+            [outcome, requests, row_count, run_id],
+        )
+
+    def close(self) -> None:
+        """Ends the run's hold on the file. Of the work folder only spools of unfinished big walks stay."""
+        self.connection.close()
+        for name in ("dlt", "duckdb"):
+            shutil.rmtree(self.work / name, ignore_errors=True)
+        for folder in (self.spools, self.work):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _comment_beyond(column: str) -> str:
+    if column.startswith("_"):
+        return "belongs to dlt, no part of the contract"
+    return "key that the vendor's guide does not know, as it came"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Database:
+    """Opens the warehouse for writing, alone. Waits up to `wait` seconds for whoever holds it.
+
+    :raises Busy: it is still held after that; names the holder.
+    """
+    for name, value in _DLT_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    connection = _connected(path, wait, say)
+    work = path.with_name(f"{path.name}.work")
+    shutil.rmtree(work / "dlt", ignore_errors=True)
+    shutil.rmtree(work / "duckdb", ignore_errors=True)
+    for folder in (work, work / "spools", work / "dlt"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET temp_directory = {_text(str(work / 'duckdb'))}")
+    pipeline = dlt.pipeline(
+        PIPELINE,
+        pipelines_dir=str(work / "dlt"),
+        destination=dlt.destinations.duckdb(connection, destination_name="warehouse"),
+        dataset_name=DATASET,
+    )
+    return Database(path, connection, work, pipeline)
+
+
+def open_reader(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
+    """The warehouse for reading; many may do so at once, but not while it is written.
+
+    :raises Busy: it is still held for writing after `wait` seconds.
+    """
+    return _connected(path, wait, say, read_only=True)
+
+
+def _connected(
+    path: Path, wait: float, say: Callable[[str], None], *, read_only: bool = False
+) -> duckdb.DuckDBPyConnection:
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"the folder of the warehouse does not exist: {path.parent}; make it first")
+    until = time.monotonic() + wait
+    said = False
+    while True:
+        try:
+            config = {} if read_only else {"storage_compatibility_version": STORAGE_VERSION}
+            return duckdb.connect(str(path), read_only=read_only, config=config)
+        except duckdb.IOException as error:
+            holder = _holder(str(error))
+            if holder is None:
+                raise ConfigurationError(f"{path} cannot be opened as a DuckDB file: {_first_line(error)}") from error
+            if time.monotonic() >= until:
+                raise Busy(
+                    f"{path.name} is held by {holder}; waited {wait:g} s. Let it end, or give --wait more seconds"
+                ) from None
+            if not said:
+                say(f"{path.name} is held by {holder}; waiting up to {wait:g} s")
+                said = True
+            time.sleep(POLL_SECONDS)
+
+
+def _holder(message: str) -> str | None:
+    """Who holds the file, from DuckDB's error; None if the error is another one."""
+    if "lock" not in message.lower():
+        return None
+    found = re.search(r"held in (.+?) \(PID (\d+)\)", message)
+    return f"{Path(found[1]).name} (process {found[2]})" if found else "another process"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200]
+

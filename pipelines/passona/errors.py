@@ -1,0 +1,100 @@
+"""What can go wrong, sorted by what to do about it.
+
+Every message is one or two lines: where (campaign, report, page), what was expected, what came,
+what to do next. No message ever holds a token, a phone number or the text of a message: what came
+is told by its kind, its size or its number, never by quoting a row.
+
+Exit codes are those of the contract; the lowest of 3, 4 and 5 wins where several apply.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line."""
+
+    OK = 0
+    FAULT = 1
+    USAGE = 2
+    TOKEN = 3
+    FAILED = 4
+    HELD = 5
+    BUSY = 6
+
+
+class PassonaError(Exception):
+    """Base of all errors that are meant for people. `exit_code` is what the command ends with."""
+
+    exit_code = Exit.FAULT
+
+
+class ConfigurationError(PassonaError):
+    """A setting or an argument is wrong: nothing was asked of the server. Mend it and run again."""
+
+    exit_code = Exit.USAGE
+
+
+class TokenRefused(PassonaError):
+    """The server answered 401. Ends the run: no request follows, what is verified is kept."""
+
+    exit_code = Exit.TOKEN
+
+
+class Busy(PassonaError):
+    """The warehouse file is held by another process. Try later, or wait longer (`--wait`)."""
+
+    exit_code = Exit.BUSY
+
+
+class Stopped(PassonaError):
+    """The run ends; raised in the threads that still wait, never shown."""
+
+
+class RequestFailed(PassonaError):
+    """One request could not be answered, however often it was tried. Fails its report alone."""
+
+    exit_code = Exit.FAILED
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PageRefused(PassonaError):
+    """A page came, but it cannot be a page of a complete, steady walk. The walk is tried again.
+
+    `page_size` tells that the page has not as many rows as it says, so that plain pages (no
+    `per_page` asked) may work where big ones do not.
+    """
+
+    exit_code = Exit.FAILED
+
+    def __init__(self, expected: str, came: str, *, page: int | None = None, page_size: bool = False) -> None:
+        super().__init__(expected, came)
+        self.expected, self.came = expected, came
+        self.page, self.page_size = page, page_size
+
+    def __str__(self) -> str:
+        where = f"page {self.page}: " if self.page else ""
+        return f"{where}expected {self.expected}, got {self.came}"
+
+
+class WalkFailed(PassonaError):
+    """A report could not be had whole. Its old rows stay; the run goes on with the others.
+
+    `attempts`: how many walks were begun.
+    """
+
+    exit_code = Exit.FAILED
+
+    def __init__(self, message: str, attempts: int = 1) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+
+
+class Held(PassonaError):
+    """The shrink guard holds a report back: it has far fewer rows than before. The old ones stay."""
+
+    exit_code = Exit.HELD

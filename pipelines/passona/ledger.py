@@ -1,0 +1,229 @@
+"""What was done, and so what is due: one row per campaign and report, kept in the warehouse itself.
+
+    report_ledger + campaigns' dates -> plan -> pulls, those most in need first
+    walk (or its failure) + old entry -> entry_after -> new entry
+
+Pure but for `read_entries`. States: `open` (may still change), `settled` (verified after its end and
+window: no further request), `failed` (could not be had whole), `held` (by the shrink guard).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from passona.campaigns import Campaign
+from passona.errors import Held, PassonaError
+from passona.reports import Report
+from passona.settings import Settings
+from passona.times import UTC_TIME
+from passona.walk import Walk
+
+State = Literal["open", "settled", "failed", "held"]
+Key = tuple[str, str]
+
+LEDGER = pa.schema(
+    [
+        ("campaign_id", pa.string()),
+        ("report", pa.string()),
+        ("state", pa.string()),
+        ("verified_at", UTC_TIME),
+        ("checked_at", UTC_TIME),
+        ("changed_at", UTC_TIME),
+        ("pages", pa.int64()),
+        ("row_count", pa.int64()),
+        ("api_total", pa.int64()),
+        ("digest", pa.string()),
+        ("attempts", pa.int64()),
+        ("error", pa.string()),
+        ("run_id", pa.string()),
+        ("origin", pa.string()),
+    ]
+)
+_COLUMNS = tuple(LEDGER.names)
+INTERRUPTED = "interrupted"
+_FIRST = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the ledger. Instants in UTC; `pages`, `row_count`, `digest` are of the rows in the tables."""
+
+    campaign_id: str
+    report: str
+    state: State
+    verified_at: datetime | None = None
+    checked_at: datetime | None = None
+    changed_at: datetime | None = None
+    pages: int | None = None
+    row_count: int | None = None
+    api_total: int | None = None
+    digest: str | None = None
+    attempts: int | None = None
+    error: str | None = None
+    run_id: str | None = None
+    origin: str | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.campaign_id, self.report
+
+
+@dataclass(frozen=True)
+class Pull:
+    """One report that is due, what is known of its campaign, and what the ledger holds of it."""
+
+    report: Report
+    campaign: Campaign
+    known: Entry | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.campaign.campaign_id, self.report.name
+
+    @property
+    def verified_digest(self) -> str | None:
+        """The digest of what the tables hold, if that can be trusted."""
+        return self.known.digest if self.known and self.known.verified_at else None
+
+
+def read_entries(connection: duckdb.DuckDBPyConnection) -> dict[Key, Entry]:
+    """The ledger, as far as it can be believed: an entry whose load package is not complete is `failed`.
+
+    Its row count is kept all the same: it is what the shrink guard compares with.
+    """
+    columns = ", ".join(f"ledger.{name}" for name in _COLUMNS)
+    rows = connection.sql(
+        f"SELECT {columns}, loads.load_id IS NOT NULL AS complete FROM passona.report_ledger AS ledger "  # noqa: S608  # constant names
+        "LEFT JOIN (SELECT DISTINCT load_id FROM passona._dlt_loads WHERE status = 0) AS loads "
+        "ON loads.load_id = ledger._dlt_load_id"
+    ).to_arrow_table()
+    entries = {}
+    for row in rows.to_pylist():
+        complete = row.pop("complete")
+        entry = Entry(**row)
+        if not complete:
+            entry = replace(entry, state="failed", verified_at=None, error=INTERRUPTED)
+        entries[entry.key] = entry
+    return entries
+
+
+def entry_table(entries: Iterable[Entry]) -> pa.Table:
+    return pa.Table.from_pylist([{name: getattr(entry, name) for name in _COLUMNS} for entry in entries], schema=LEDGER)
+
+
+def plan(
+    campaigns: Sequence[Campaign],
+    entries: Mapping[Key, Entry],
+    reports: Sequence[Report],
+    settings: Settings,
+    now: datetime,
+    *,
+    refresh: bool = False,
+) -> list[Pull]:
+    """The pulls that are due, in order of need: never loaded before stale, then the newest campaign
+    first; within the stale, the longest unchecked first. A job that is cut short did the best it could.
+    """
+    pulls = [
+        Pull(report, campaign, entries.get((campaign.campaign_id, report.name)))
+        for campaign in campaigns
+        for report in reports
+    ]
+    return sorted((pull for pull in pulls if refresh or is_due(pull, settings, now)), key=_need)
+
+
+def is_due(pull: Pull, settings: Settings, now: datetime) -> bool:
+    """Whether a report may have changed since it was verified.
+
+    A settled one is due again only where its campaign's end was moved behind the verification.
+    """
+    if pull.campaign.not_started(now) and not pull.report.before_start:
+        return False
+    known = pull.known
+    if known is None or known.state != "settled" or known.checked_at is None:
+        return True
+    expiry = pull.campaign.expiry_date
+    return expiry is not None and known.checked_at < expiry + _window(pull.report, settings)
+
+
+def _need(pull: Pull) -> tuple[Any, ...]:
+    known = pull.known
+    campaign = pull.campaign
+    begun = campaign.started_sending_at or campaign.scheduled_send_date or campaign.created_at or _FIRST
+    checked = known.checked_at if known and known.verified_at else None
+    return (checked is not None, checked or _FIRST, -begun.timestamp() if begun > _FIRST else 0.0, campaign.campaign_id)
+
+
+def _window(report: Report, settings: Settings) -> timedelta:
+    return timedelta(days=settings.clicks_settle_days if report.clicks_window else settings.settle_days)
+
+
+def verified(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
+    """The entry of a verified walk, open or settled."""
+    same = pull.known is not None and pull.known.digest == walk.digest
+    changed_at = (pull.known.changed_at if pull.known and same else None) or walk.at
+    return Entry(
+        *pull.key,
+        state="settled" if _is_settled(pull, walk, settings, changed_at) else "open",
+        verified_at=walk.at,
+        checked_at=walk.at,
+        changed_at=changed_at,
+        pages=walk.pages,
+        row_count=walk.row_count,
+        api_total=walk.spool.total,
+        digest=walk.digest,
+        attempts=walk.attempts,
+        run_id=run_id,
+        origin="api",
+    )
+
+
+def _is_settled(pull: Pull, walk: Walk, settings: Settings, changed_at: datetime) -> bool:
+    """Whether a walk began after the campaign's end and the report's window.
+
+    The end is the later of the campaign's expiry and the last time in the report's rows; where
+    neither is known, the last change of its content.
+    """
+    if pull.campaign.not_started(walk.at):
+        return False
+    window = _window(pull.report, settings)
+    expiry = pull.campaign.expiry_date
+    if expiry is not None and walk.at < expiry + window:
+        return False
+    last_time = walk.last_time(settings.timezone)
+    end = max((time for time in (expiry, last_time) if time is not None), default=changed_at)
+    # Compared this way round, because a time in the rows may be the last that a calendar has.
+    return walk.at - window >= end
+
+
+def unloaded(pull: Pull, state: State, error: PassonaError, attempts: int, run_id: str) -> Entry:
+    """The entry of a report whose walk failed or is held: what is said of the rows in the tables stays."""
+    known = pull.known or Entry(*pull.key, state=state)
+    return replace(
+        known, state=state, error=str(error), checked_at=datetime.now(UTC), attempts=attempts, run_id=run_id
+    )
+
+
+def shrunk(pull: Pull, row_count: int, *, settled: bool) -> Held | None:
+    """Why the shrink guard holds a walk, None if it does not (contract, rule 3)."""
+    before = (pull.known.row_count if pull.known else None) or 0
+    if before == 0 or (row_count > 0 and row_count * 2 >= before) or (pull.report.may_shrink and not settled):
+        return None
+    return Held(
+        f"campaign {pull.campaign.campaign_id}, {pull.report.name}: expected about {before} rows as before, "
+        f"got {row_count}; the old rows stay, --accept-shrink takes the new ones"
+    )
+
+
+def since(campaigns: Iterable[Campaign], date: datetime) -> list[Campaign]:
+    """The campaigns that ended at `date` or later, or whose end is not known."""
+    return [
+        campaign
+        for campaign in campaigns
+        if (end := campaign.expiry_date or campaign.finished_sending_at) is None or end >= date
+    ]

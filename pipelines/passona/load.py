@@ -1,0 +1,286 @@
+"""`passona load`: from what is due to what is in the warehouse.
+
+    settings, database -> campaigns -> plan -> walks (side by side) -> packages -> ledger, runs
+
+Walks run in threads under the client's bounds; this thread takes them as they end and commits them in
+packages, so that a crash costs minutes and the API is never kept waiting by the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from passona.campaign_table import CampaignTable
+from passona.campaigns import Campaign, list_campaigns
+from passona.client import Client
+from passona.database import Database
+from passona.errors import Exit, PassonaError, Stopped, TokenRefused, WalkFailed
+from passona.ledger import Pull, plan, read_entries, shrunk, since, unloaded, verified
+from passona.pages import Page
+from passona.reports import REPORTS, Report
+from passona.settings import Settings
+from passona.source import Counts, Package
+from passona.walk import Walk, Walker
+
+log = logging.getLogger("passona")
+
+# A package costs some 0.4 s whatever is in it: as many rows as make that small beside writing them,
+# and no more seconds than a crash may cost.
+PACKAGE_ROWS = 200_000
+PACKAGE_SECONDS = 30.0
+# Verified walks that wait in memory for their package; beyond twice as much no new walk begins.
+PACKAGE_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked of a load. No campaigns: all that the API lists."""
+
+    campaign_ids: tuple[str, ...] = ()
+    reports: tuple[Report, ...] = tuple(REPORTS.values())
+    since: datetime | None = None
+    refresh: bool = False
+    accept_shrink: bool = False
+
+
+@dataclass
+class ReportOutcome:
+    """What a load did for one report, over all campaigns. `unchanged`: verified, and the same as before."""
+
+    loaded: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    held: int = 0
+    pages: int = 0
+    counts: Counts = field(default_factory=Counts)
+
+
+@dataclass
+class Outcome:
+    """What a load did. `errors`: one line for each report that failed or is held, and for the run."""
+
+    run_id: str
+    campaigns: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    reports: dict[str, ReportOutcome] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    drift: list[str] = field(default_factory=list)
+    exits: set[Exit] = field(default_factory=set)
+
+    @property
+    def exit_code(self) -> Exit:
+        return min(self.exits, default=Exit.OK)
+
+    @property
+    def word(self) -> str:
+        words = {Exit.OK: "ok", Exit.TOKEN: "token refused", Exit.FAILED: "failed", Exit.HELD: "held"}
+        return words.get(self.exit_code, "error")
+
+
+class Progress(Protocol):
+    """Who watches a load. Called from several threads."""
+
+    def planned(self, pulls: Sequence[Pull]) -> None: ...
+
+    def page(self, report: Report, page: Page) -> None: ...
+
+    def walked(self, pull: Pull) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+
+class Load:
+    """One run of `load`. Ends with an Outcome; what could be verified is in the warehouse."""
+
+    def __init__(self, settings: Settings, database: Database, wish: Wish, progress: Progress) -> None:
+        self._settings, self._database, self._wish, self._progress = settings, database, wish, progress
+        self._client = Client(settings)
+        self._backlog = _Backlog()
+        self._outcome = Outcome(run_id=str(uuid.uuid4()))
+        self._outcome.reports = {report.name: ReportOutcome() for report in wish.reports}
+
+    def run(self) -> Outcome:
+        begun = time.monotonic()
+        self._database.prepare(self._settings.timezone)
+        self._database.begin_run(self._outcome.run_id, "load")
+        try:
+            with ThreadPoolExecutor(self._settings.concurrency, "fetch") as pool:
+                try:
+                    self._load(pool)
+                finally:
+                    self._client.stop()
+        except (TokenRefused, WalkFailed) as error:
+            self._note(error)
+        except BaseException:
+            self._end("error")
+            raise
+        self._outcome.seconds = time.monotonic() - begun
+        self._end(self._outcome.word)
+        return self._outcome
+
+    def _end(self, word: str) -> None:
+        self._client.close()
+        self._outcome.requests = self._client.requests
+        rows = sum(report.counts.rows for report in self._outcome.reports.values())
+        self._database.end_run(self._outcome.run_id, word, self._client.requests, rows)
+
+    def _note(self, error: PassonaError) -> None:
+        self._outcome.errors.append(str(error))
+        self._outcome.exits.add(error.exit_code)
+        self._progress.say(str(error))
+
+    def _load(self, pool: ThreadPoolExecutor) -> None:
+        campaigns = self._campaigns(pool)
+        self._outcome.campaigns = len(campaigns)
+        entries = read_entries(self._database.connection)
+        pulls = plan(
+            campaigns, entries, self._wish.reports, self._settings, datetime.now(UTC), refresh=self._wish.refresh
+        )
+        self._database.keep_spools(pull.key for pull in pulls)
+        self._progress.planned(pulls)
+        walker = Walker(self._client, pool, self._settings, self._database.spools, self._progress.page)
+        for package in self._packages(pulls, walker):
+            self._commit(package)
+
+    def _campaigns(self, pool: ThreadPoolExecutor) -> Sequence[Campaign]:
+        """The campaigns asked for, with their dates; the list is kept in the warehouse."""
+        table = CampaignTable(self._database)
+        try:
+            table.update(list_campaigns(self._client, pool, self._settings), self._settings.timezone)
+        except WalkFailed as error:
+            if not self._wish.campaign_ids:
+                raise
+            self._progress.say(f"{error}; going on without the campaigns' dates")
+        found = table.campaigns(self._wish.campaign_ids, self._settings.timezone)
+        return since(found, self._wish.since) if self._wish.since else found
+
+    def _packages(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[Package]:
+        """Packages of finished walks, each as large as it may be, the last with what is left."""
+        package, due = Package(), time.monotonic() + PACKAGE_SECONDS
+        for pull, result in self._walks(pulls, walker):
+            if result is not None:
+                self._take(package, pull, result)
+            full = package.rows >= PACKAGE_ROWS or package.memory >= PACKAGE_BYTES
+            if not package.empty and (full or time.monotonic() > due):
+                yield package
+                package, due = Package(), time.monotonic() + PACKAGE_SECONDS
+        if not package.empty:
+            yield package
+
+    def _walks(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[tuple[Pull, Walk | PassonaError | None]]:
+        """Walks all pulls side by side and gives them as they end; None where the run ended before."""
+        done: queue.SimpleQueue[tuple[Pull, Walk | BaseException | None]] = queue.SimpleQueue()
+
+        def walk(pull: Pull) -> None:
+            result: Walk | BaseException | None = None
+            try:
+                self._backlog.wait()
+                result = walker.walk(pull.report, pull.campaign.campaign_id, pull.verified_digest)
+                self._backlog.add(result.spool.memory)
+            except Stopped:
+                pass
+            except BaseException as error:  # noqa: BLE001  # raised again in the thread that collects
+                result = error
+            done.put((pull, result))
+
+        with ThreadPoolExecutor(self._settings.concurrency, "walk") as walks:
+            try:
+                for pull in pulls:
+                    walks.submit(walk, pull)
+                for _ in pulls:
+                    pull, result = done.get()
+                    if isinstance(result, BaseException) and not isinstance(result, WalkFailed | TokenRefused):
+                        raise result
+                    yield pull, result
+                    self._progress.walked(pull)
+            finally:
+                walks.shutdown(wait=False, cancel_futures=True)
+                self._backlog.open()
+                self._client.stop()
+
+    def _take(self, package: Package, pull: Pull, result: Walk | PassonaError) -> None:
+        """Decides what becomes of a finished walk, and puts that into the package."""
+        if isinstance(result, Walk):
+            self._outcome.reports[pull.report.name].pages += result.pages
+            self._tell_drift(result)
+            self._take_walk(package, pull, result)
+            return
+        self._note(result)
+        if isinstance(result, WalkFailed):
+            self._outcome.reports[pull.report.name].failed += 1
+            package.entries.append(unloaded(pull, "failed", result, result.attempts, self._outcome.run_id))
+
+    def _take_walk(self, package: Package, pull: Pull, walk: Walk) -> None:
+        outcome = self._outcome.reports[pull.report.name]
+        entry = verified(pull, walk, self._settings, self._outcome.run_id)
+        shrink = None if self._wish.accept_shrink else shrunk(pull, walk.row_count, settled=entry.state == "settled")
+        if shrink is not None:
+            self._note(shrink)
+            outcome.held += 1
+            entry = unloaded(pull, "held", shrink, walk.attempts, self._outcome.run_id)
+        elif walk.digest == pull.verified_digest and not self._wish.refresh:
+            outcome.unchanged += 1
+        else:
+            outcome.loaded += 1
+            package.walks.append(walk)
+        package.entries.append(entry)
+        if walk not in package.walks:
+            self._forget(walk)
+
+    def _commit(self, package: Package) -> None:
+        self._database.commit(package, self._settings.timezone)
+        for walk in package.walks:
+            self._forget(walk)
+        for name, counts in package.counts.items():
+            self._outcome.reports[name].counts.add(counts)
+
+    def _forget(self, walk: Walk) -> None:
+        self._backlog.take(walk.spool.memory)
+        walk.spool.drop()
+
+    def _tell_drift(self, walk: Walk) -> None:
+        """A key that is new or missing is loaded as the contract says, and told once for each report."""
+        for what, keys in (("new", walk.spool.new_keys), ("missing", walk.spool.missing_keys)):
+            for key in sorted(keys):
+                line = f"{walk.report.name}: {what} key {key[:60]!r}"
+                if line not in self._outcome.drift:
+                    self._outcome.drift.append(line)
+                    self._progress.say(f"the API has changed: {line}")
+
+
+class _Backlog:
+    """Bytes of verified walks in memory that no package has taken yet; holds new walks back where it is full."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._bytes = 0
+        self._open = False
+
+    def wait(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._open or self._bytes < 2 * PACKAGE_BYTES)
+
+    def add(self, size: int) -> None:
+        with self._changed:
+            self._bytes += size
+
+    def take(self, size: int) -> None:
+        with self._changed:
+            self._bytes -= size
+            self._changed.notify_all()
+
+    def open(self) -> None:
+        """Holds nobody back any more: the run ends."""
+        with self._changed:
+            self._open = True
+            self._changed.notify_all()

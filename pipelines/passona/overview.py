@@ -1,0 +1,44 @@
+"""`passona campaigns`: the list from the API beside the states from the warehouse. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from passona.campaigns import Campaign, list_campaigns
+from passona.client import Client
+from passona.database import open_reader
+from passona.ledger import Entry, Key, read_entries
+from passona.settings import Settings
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The campaigns of the list, and the ledger."""
+
+    campaigns: tuple[Campaign, ...]
+    entries: dict[Key, Entry]
+
+    def state(self, campaign: Campaign, report: str) -> str:
+        entry = self.entries.get((campaign.campaign_id, report))
+        return entry.state if entry else "never loaded"
+
+
+def overview(settings: Settings, path: Path, wait: float, say: Callable[[str], None]) -> Overview:
+    """Campaigns as the API lists them, newest first, with the state of each report.
+
+    :raises WalkFailed, TokenRefused: the list cannot be had.
+    :raises Busy: the warehouse is being written.
+    """
+    client = Client(settings)
+    with ThreadPoolExecutor(settings.concurrency, "fetch") as pool, closing(client):
+        campaigns = list_campaigns(client, pool, settings).campaigns
+    entries: dict[Key, Entry] = {}
+    if path.exists():
+        with closing(open_reader(path, wait, say)) as connection:
+            entries = read_entries(connection)
+    newest_first = sorted(campaigns, key=lambda c: (c.created_at is not None, c.created_at), reverse=True)
+    return Overview(tuple(newest_first), entries)

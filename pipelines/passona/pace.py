@@ -1,0 +1,117 @@
+"""When the next request may go: one gate for all threads, in front of every request.
+
+Three bounds, the strictest wins: the user's `requests_per_minute`; what the server announces
+(`X-RateLimit-Limit` and `-Remaining`, seen in an earlier version of the API, window one minute as
+in Laravel); and a pause the server asked for (`Retry-After`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+
+from passona.errors import Stopped
+
+# Laravel's throttle counts by the minute; the API's documents name no other window.
+WINDOW_SECONDS = 60.0
+
+
+class Clock:
+    """Time as the program sees it, in seconds; another one can be given to simulate."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def wait(self, condition: threading.Condition, seconds: float | None) -> None:
+        """Waits on a held condition until it is notified or `seconds` have passed."""
+        condition.wait(seconds)
+
+
+class Pace:
+    """The gate. `enter` before a request, `leave` after it with the headers of its answer."""
+
+    def __init__(self, requests_per_minute: int | None = None, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock()
+        self._changed = threading.Condition()
+        self._bound = requests_per_minute
+        self._sent: deque[float] = deque(maxlen=requests_per_minute or 1)
+        self._paused_until = 0.0
+        self._in_flight = 0
+        self._remaining: int | None = None
+        self._window_ends = 0.0
+        self._stopped = False
+
+    def enter(self) -> None:
+        """Waits until a request may go.
+
+        :raises Stopped: the run ends.
+        """
+        with self._changed:
+            while (wait := self._wait()) > 0:
+                self._clock.wait(self._changed, wait)
+            self._sent.append(self._clock.now())
+            self._in_flight += 1
+
+    def leave(self, headers: Mapping[str, str] | None = None) -> None:
+        with self._changed:
+            self._in_flight -= 1
+            self._learn(headers or {})
+            self._changed.notify_all()
+
+    def sleep(self, seconds: float) -> None:
+        """Waits, unless the run ends meanwhile.
+
+        :raises Stopped: the run ends.
+        """
+        with self._changed:
+            until = self._clock.now() + seconds
+            while not self._stopped and (left := until - self._clock.now()) > 0:
+                self._clock.wait(self._changed, left)
+            if self._stopped:
+                raise Stopped
+
+    def pause(self, seconds: float) -> None:
+        """No request goes for so long: the server asked for it."""
+        with self._changed:
+            self._paused_until = max(self._paused_until, self._clock.now() + seconds)
+
+    def stop(self) -> None:
+        """Lets no further request go; those who wait are woken."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
+    def _wait(self) -> float:
+        """Seconds until a request may go, 0 for now."""
+        if self._stopped:
+            raise Stopped
+        now = self._clock.now()
+        wait = self._paused_until - now
+        if self._bound and len(self._sent) == self._bound:
+            wait = max(wait, self._sent[0] + WINDOW_SECONDS - now)
+        if self._remaining is None:
+            return wait
+        if now >= self._window_ends:
+            # The window is over by our clock; one request asks whether it is by the server's.
+            return max(wait, WINDOW_SECONDS if self._in_flight else 0.0)
+        return max(wait, self._window_ends - now if self._remaining <= self._in_flight else 0.0)
+
+    def _learn(self, headers: Mapping[str, str]) -> None:
+        left = headers.get("X-RateLimit-Remaining", "")
+        if not left.isdecimal():
+            self._remaining = None
+            return
+        now = self._clock.now()
+        # More left than before, by more than answers overtaking each other explain: a new window.
+        fresh = self._remaining is None or int(left) > self._remaining + self._in_flight
+        if fresh or now >= self._window_ends:
+            self._window_ends = now + WINDOW_SECONDS
+            self._remaining = int(left)
+        elif self._remaining is not None:
+            self._remaining = min(self._remaining, int(left))

@@ -1,0 +1,175 @@
+"""One page of an answer: bytes in, rows and the number of the next page out, or why it is refused.
+
+Pure. Envelope: the guide's samples (`data`, `links`, `meta`). What varies in them and is met here:
+links are bare (`api/2.0/reporting/...`), rooted or absolute, and may name another host; numbers of
+`meta` are integers or digits in a string; `links` drop the query that was sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+
+from passona.errors import PageRefused
+
+Row = dict[str, Any]
+
+_PLAIN = {str, int, bool, type(None)}
+
+
+class Number(str):
+    """A JSON number as it was written, where a float would not keep it."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as the server gave it. `next_number` is None on the last page.
+
+    `per_page` is what the server grants, whatever was asked.
+    """
+
+    number: int
+    rows: list[Row]
+    total: int
+    last_page: int
+    per_page: int
+    next_number: int | None
+
+
+def read_page(body: bytes, path: str, number: int) -> Page:
+    """The page `number` of `path`, read from an answer's body.
+
+    :raises PageRefused: the body is no JSON, its envelope is not the guide's, it is another page
+        than the one asked for, or its next link leads elsewhere than to the next page.
+    """
+    document = _decoded(body)
+    meta = document.get("meta")
+    if not isinstance(meta, dict):
+        raise PageRefused("an object under meta", f"meta {_kind(meta)}")
+    page = Page(
+        number=_number(meta, "current_page"),
+        rows=_rows(document, body),
+        total=_number(meta, "total"),
+        last_page=_number(meta, "last_page"),
+        per_page=_number(meta, "per_page"),
+        next_number=_next_number(document.get("links"), path),
+    )
+    _check(page, number)
+    return page
+
+
+def _check(page: Page, number: int) -> None:
+    """One page against itself; a walk checks the pages against each other."""
+    if page.number != number:
+        raise PageRefused(f"page {number}", f"meta.current_page {page.number}")
+    if page.per_page < 1:
+        raise PageRefused("meta.per_page of 1 or more", str(page.per_page))
+    pages = max(1, -(-page.total // page.per_page))
+    if page.last_page != pages:
+        raise PageRefused(
+            f"meta.last_page {pages} for total {page.total} at {page.per_page} a page", str(page.last_page), page_size=True
+        )
+    if number > page.last_page:
+        raise PageRefused(f"no page after the last ({page.last_page})", f"page {number}")
+    full = page.per_page if number < page.last_page else page.total - page.per_page * (page.last_page - 1)
+    if len(page.rows) != full:
+        raise PageRefused(
+            f"{full} rows on page {number} of {page.last_page}", f"{len(page.rows)} rows", page_size=True
+        )
+    _check_next(page)
+
+
+def _check_next(page: Page) -> None:
+    if page.number == page.last_page:
+        if page.next_number is not None:
+            raise PageRefused(f"no next link on the last page ({page.last_page})", f"a link to page {page.next_number}")
+    elif page.next_number is None:
+        raise PageRefused(f"a next link on page {page.number} of {page.last_page}", "links.next null")
+    elif page.next_number != page.number + 1:
+        raise PageRefused(f"a next link to page {page.number + 1}", f"a link to page {page.next_number}")
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise PageRefused("JSON", _describe(body)) from error
+    if not isinstance(document, dict):
+        raise PageRefused("a JSON object with data, links and meta", f"JSON {_kind(document)}")
+    return document
+
+
+def _describe(body: bytes) -> str:
+    """What a body that is no JSON looks like, without quoting it: it may hold anything."""
+    if not body.strip():
+        return "an empty body"
+    if body.lstrip()[:1] == b"<":
+        return f"an HTML page of {len(body)} bytes (a login page or a proxy?)"
+    return f"{len(body)} bytes that are not whole JSON"
+
+
+def _rows(document: Mapping[str, Any], body: bytes) -> list[Row]:
+    """`data`, with numbers as written where the fast decoder would round them."""
+    data = document.get("data")
+    if not isinstance(data, list):
+        raise PageRefused("a list under data", f"data {_kind(data)}")
+    for row in data:
+        if type(row) is not dict:
+            raise PageRefused("objects in data", f"a row that is {_kind(row)}")
+    if all(type(value) in _PLAIN for row in data for value in row.values()):
+        return data
+    exact: list[Row] = json.loads(body, parse_float=Number, parse_int=_exact_integer)["data"]
+    return exact
+
+
+def _exact_integer(text: str) -> int | Number:
+    # Python refuses to read integers of more than 4,300 digits; as text they stay whole.
+    return int(text) if len(text) < 4_000 else Number(text)
+
+
+def _number(meta: Mapping[str, Any], key: str) -> int:
+    value = meta.get(key)
+    if type(value) is int and value >= 0:
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+        return int(value)
+    raise PageRefused(f"a whole number under meta.{key}", _kind(value))
+
+
+def _next_number(links: object, path: str) -> int | None:
+    """The page that `links.next` names. The rest of the link is checked, and then ignored: the
+    host because it is whatever the server believes it is, the query because it drops `per_page`.
+    """
+    if not isinstance(links, dict) or "next" not in links:
+        raise PageRefused("an object under links with a next", f"links {_kind(links)}")
+    link = links["next"]
+    if link is None:
+        return None
+    if not isinstance(link, str):
+        raise PageRefused("text or null under links.next", _kind(link))
+    try:
+        parts = urlsplit(link)
+    except ValueError as error:
+        raise PageRefused("an address under links.next", "text that is none") from error
+    if not f"/{parts.path.lstrip('/')}".lower().endswith(f"/{path.lower()}"):
+        raise PageRefused(f"a next link to {path}", "a link to another path")
+    pages = parse_qs(parts.query).get("page", [])
+    if len(pages) != 1 or not re.fullmatch(r"[0-9]{1,18}", pages[0]):
+        raise PageRefused("one page number in links.next", "a link without one")
+    return int(pages[0])
+
+
+def _kind(value: object) -> str:
+    """A value's kind, for errors: never its content."""
+    names = {dict: "object", list: "list", str: "text", bool: "boolean", int: "number", float: "number"}
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"number {value}"
+    return "null or missing" if value is None else f"of kind {names.get(type(value), 'unknown')}"

@@ -1,0 +1,108 @@
+"""Follows `links.next`: all pages of one path, fetched ahead, accepted in order, checked against each other.
+
+The next link decides whether there is another page and which; the address is always built from the
+configured origin, the path, the granted page size and that number (`client`). Pages are asked ahead
+because page 1 tells how many there are, and each is accepted only if the chain of links leads to it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Executor, Future
+
+from passona.client import Client
+from passona.errors import PageRefused, RequestFailed
+from passona.pages import Page, read_page
+
+# Pages asked ahead for each request in flight: two keep every connection busy while one is accepted.
+AHEAD = 2
+# A full page of so many different rows is not the same as the one before it by chance.
+TELLING_ROWS = 5
+
+
+class Paginator:
+    """The pages of one path. `per_page`: rows a page to ask for; None asks for the server's own size.
+
+    `pool` fetches; `concurrency` is its size. `plain` becomes True where the server answers a big
+    page with an error but a plain one without.
+    """
+
+    def __init__(self, client: Client, pool: Executor, concurrency: int, path: str, per_page: int | None) -> None:
+        self._client, self._pool, self._ahead = client, pool, AHEAD * concurrency
+        self._path, self._per_page = path, per_page
+
+    @property
+    def plain(self) -> bool:
+        return self._per_page is None
+
+    def ask_plain(self) -> None:
+        """From now on asks for pages of the server's own size."""
+        self._per_page = None
+
+    def first(self) -> Page:
+        """Page 1, by plain pages from here on if the server cannot answer a big one."""
+        try:
+            return self._submit(1, self._per_page).result()
+        except RequestFailed as error:
+            if self.plain or not _may_be_the_size(error.status):
+                raise
+        page = self._submit(1, None).result()
+        self.ask_plain()
+        return page
+
+    def rest(self, first: Page, behind: int = 1) -> Iterator[Page]:
+        """The pages behind page `behind` in order, each checked against page 1.
+
+        :raises PageRefused: a page is not one of the same steady walk.
+        :raises RequestFailed: a page cannot be had.
+        """
+        granted = None if self.plain else first.per_page
+        numbers = iter(range(behind + 1, first.last_page + 1))
+        ahead: deque[Future[Page]] = deque()
+        before = first if behind == 1 else None
+        try:
+            for number in numbers:
+                ahead.append(self._submit(number, granted))
+                if len(ahead) >= self._ahead:
+                    before = yield from self._accept(ahead, first, before)
+            while ahead:
+                before = yield from self._accept(ahead, first, before)
+        finally:
+            for future in ahead:
+                future.cancel()
+
+    def _accept(self, ahead: deque[Future[Page]], first: Page, before: Page | None) -> Generator[Page, None, Page]:
+        page = ahead.popleft().result()
+        _check_steady(first, page)
+        if before is not None:
+            _check_other(before, page)
+        yield page
+        return page
+
+    def _submit(self, number: int, per_page: int | None) -> Future[Page]:
+        return self._pool.submit(self._fetch, number, per_page)
+
+    def _fetch(self, number: int, per_page: int | None) -> Page:
+        try:
+            return read_page(self._client.get(self._path, number, per_page), self._path, number)
+        except PageRefused as refusal:
+            refusal.page = number
+            raise
+
+
+def _may_be_the_size(status: int | None) -> bool:
+    """Errors that a server may give for a page that is too big: bad request, unprocessable, its own fault."""
+    return status in (400, 422) or (status or 0) >= 500
+
+
+def _check_steady(first: Page, page: Page) -> None:
+    for what in ("total", "last_page", "per_page"):
+        expected, came = getattr(first, what), getattr(page, what)
+        if expected != came:
+            raise PageRefused(f"meta.{what} {expected} as on page 1", str(came), page=page.number)
+
+
+def _check_other(before: Page, page: Page) -> None:
+    if page.rows == before.rows and len({repr(row) for row in page.rows}) >= TELLING_ROWS:
+        raise PageRefused("other rows than on the page before", "the same page twice", page=page.number)

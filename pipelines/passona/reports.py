@@ -1,0 +1,204 @@
+"""The six reports and the campaign list, as frozen values: all that differs between them is here.
+
+Keys and their order: the vendor's reports guide ("Six different types of reports are available").
+Types: its samples; every value is a string or null, but `RecipientCount`, an integer.
+Columns are the keys in snake_case, as dlt names them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+Kind = Literal["text", "time", "integer"]
+
+def snake_case(key: str) -> str:
+    """`SMS_ID` -> `sms_id`, `MessageId` -> `message_id`: dlt's convention for column names."""
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", key))
+    return re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9]", "_", spaced)).strip("_").lower()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One key of a report. `comment` says what it holds, as DuckDB will show it.
+
+    `rename`: the column's name where it is not the key in snake_case.
+    """
+
+    key: str
+    comment: str
+    kind: Kind = "text"
+    rename: str | None = None
+
+    @cached_property
+    def name(self) -> str:
+        return self.rename or snake_case(self.key)
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report type.
+
+    `name`: path segment of the API, name of the resource and of the table.
+    `grain`: one row per what.
+    `columns`: the keys that become columns, in the guide's order.
+    `lists`: the keys of the comma-joined names and values, which become the child table.
+    `clicks_window`: settles by the longer window of clicks, because clicks come for weeks.
+    `may_shrink`: loses rows in the ordinary course of a sending campaign (`unsent`: pending ones).
+    `before_start`: may have rows before its campaign has started sending.
+    """
+
+    name: str
+    grain: str
+    columns: tuple[Column, ...]
+    lists: tuple[Column, Column] | None = None
+    clicks_window: bool = False
+    may_shrink: bool = False
+    before_start: bool = False
+
+    @cached_property
+    def all_columns(self) -> tuple[Column, ...]:
+        """Every key of a row, the two lists included."""
+        return self.columns + (self.lists or ())
+
+    @cached_property
+    def sorted_keys(self) -> tuple[str, ...]:
+        """Every key of a row in the order in which `row_id` is computed."""
+        return tuple(sorted(column.key for column in self.all_columns))
+
+    @property
+    def fields_table(self) -> str:
+        return f"{self.name}__fields"
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return (self.name, self.fields_table) if self.lists else (self.name,)
+
+
+_CAMEL_LISTS = (
+    Column("FieldNames", "names of the contact's fields, joined by commas"),
+    Column("FieldValues", "values of the contact's fields, joined by commas"),
+)
+_SNAKE_LISTS = (
+    Column("Field_Names", "names of the contact's fields, joined by commas"),
+    Column("Field_Values", "values of the contact's fields, joined by commas"),
+)
+_PHONE = "digits with country code and no plus (447123456789); personal data"
+
+CLICKS = Report(
+    "clicks",
+    "click; no key, two equal rows are two clicks",
+    (
+        Column("Phone_Number", f"phone of who clicked: {_PHONE}"),
+        Column("Link_Name", "name of the link in the campaign"),
+        Column("Link_Destination", "address the link leads to"),
+        Column("Clicked_At", "instant of the click", "time"),
+        Column("User_Agent", "browser string as sent; link-preview robots click too"),
+        Column("Device_Type", "vendor's guess at the device, unreliable: use user_agent"),
+        Column("OS_Version", "version of the operating system, vendor's guess"),
+        Column("Browser_Version", "version of the browser, vendor's guess"),
+    ),
+    clicks_window=True,
+)
+DELIVERY = Report(
+    "delivery",
+    "message",
+    (
+        Column("SMS_ID", "message; joins alt_delivery.message_id"),
+        Column("Sender", "sender shown on the phone"),
+        Column("Recipient", f"phone of the recipient: {_PHONE}"),
+        Column("Message_Copy", "text as this person received it; personal data"),
+        Column("Status", "delivery status in the vendor's words (known: Success)"),
+        Column("Expiry_Date", "instant at which an undelivered message is given up", "time"),
+    ),
+)
+ALT_DELIVERY = Report(
+    "alt_delivery",
+    "message",
+    (
+        Column("MessageId", "message; joins delivery.sms_id"),
+        Column("Mobile", f"phone of the recipient: {_PHONE}"),
+        Column("MessageSent", "instant of sending", "time"),
+        Column("MessageUpdate", "instant of the last change of status", "time"),
+        Column("Status", "delivery status in the vendor's words (known: Success)"),
+    ),
+    _CAMEL_LISTS,
+)
+RECIPIENT = Report(
+    "recipient",
+    "recipient in one group; a phone in two groups has two rows",
+    (
+        Column("Phone_Number", f"phone of the recipient: {_PHONE}"),
+        Column("Group_Name", "contact group"),
+        Column("Group_Description", "description of the contact group"),
+    ),
+    _SNAKE_LISTS,
+    before_start=True,
+)
+SENT = Report(
+    "sent",
+    "batch sent",
+    (
+        Column("MessageId", "the campaign's uuid in the vendor's sample: no key of a message"),
+        Column("Brand", "sender shown on the phones"),
+        Column("SentOn", "instant of sending", "time"),
+        Column("RecipientCount", "recipients of the batch", "integer"),
+        Column("TemplateApiId", "template's uuid"),
+        Column("TemplateName", "template's name"),
+        Column("Message", "template's text, links as ::LinkName::"),
+    ),
+)
+UNSENT = Report(
+    "unsent",
+    "message not sent before the campaign expired, or not yet sent",
+    (
+        Column("MessageId", "the campaign's uuid in the vendor's sample: no key of a message"),
+        Column("Mobile", f"phone of the recipient: {_PHONE}"),
+        Column("Reason", "why it was not sent, in the vendor's words (known: pending)"),
+    ),
+    _CAMEL_LISTS,
+    may_shrink=True,
+)
+
+REPORTS: dict[str, Report] = {
+    report.name: report for report in (CLICKS, DELIVERY, ALT_DELIVERY, RECIPIENT, SENT, UNSENT)
+}
+
+# The list of campaigns, read by the same rules. Keys: fixtures of the vendor's PHP SDK, v2.
+CAMPAIGNS = Report(
+    "campaigns",
+    "campaign",
+    (
+        Column("uuid", "campaign", rename="campaign_id"),
+        Column("team_uuid", "team that owns the campaign", rename="team_id"),
+        Column("name", "campaign's name"),
+        Column("sender", "sender shown on the phones"),
+        Column("scheduled_send_date", "instant at which sending is planned", "time"),
+        Column("expiry_date", "instant at which undelivered messages are marked as failed", "time"),
+        Column("status", "vendor's number (0 not started, 2 finished seen); decide by the dates", "integer"),
+        Column("started_sending_at", "instant at which sending began", "time"),
+        Column("template_uuid", "template", rename="template_id"),
+        Column("finished_sending_at", "instant at which sending ended", "time"),
+        Column("created_at", "instant of creation", "time"),
+        Column("updated_at", "instant of the last change", "time"),
+    ),
+)
+
+
+def column_names(report: Report, keys: Iterable[str]) -> dict[str, str]:
+    """Names for keys that the guide does not know: snake_case where that is free and plain, else with
+    a piece of the key's digest, so that two keys never share a column, and none takes a known one.
+    """
+    taken = {column.name for column in report.all_columns} | {"campaign_id", "row_id"}
+    names = {}
+    for key in sorted(keys):
+        name = snake_case(key)
+        if name in taken or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,40}", key) or "__" in key:
+            name = f"{name[:40] or 'x'}_{hashlib.blake2b(key.encode(), digest_size=4).hexdigest()}"
+        names[key] = name
+        taken.add(name)
+    return names

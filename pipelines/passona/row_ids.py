@@ -1,0 +1,114 @@
+"""`row_id` and `digest`: what makes a row that row, and a report that content.
+
+A row's id is a BLAKE2b digest of campaign, report and the row's texts in the order of their keys
+("" as null, numbers as text, keys unknown to the guide last): JSON and .csv agree on it, and the
+order of pages does not matter. The second, third, ... of equal rows get a digest of that id and
+their ordinal (`number_equals`), so that ids are unique.
+
+A report's digest is a sum over the ids its rows have before ordinals are given: the same for the
+same multiset of rows in whatever order, and it can be taken while pages come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+import sys
+from collections import Counter
+from collections.abc import Iterable
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# 128 bits: among a billion rows of one report the chance that two share an id is below 1 in 10**20.
+ID_BYTES = 16
+_WORD = 2**64
+
+
+def row_ids(report: str, campaign_id: str, rows: Iterable[tuple[object, ...]]) -> list[str]:
+    """The ids, in hexadecimal, of rows given as texts in the order of their keys."""
+    start = hashlib.blake2b(orjson.dumps((campaign_id, report)), digest_size=ID_BYTES)
+    ids = []
+    for row in rows:
+        digest = start.copy()
+        digest.update(orjson.dumps(row, option=orjson.OPT_SORT_KEYS))
+        ids.append(digest.hexdigest())
+    return ids
+
+
+def digest_of(ids: list[str]) -> str:
+    """A digest of ids in their order."""
+    return hashlib.blake2b("".join(ids).encode(), digest_size=ID_BYTES).hexdigest()
+
+
+class Fingerprint:
+    """Takes the ids of a report's rows as they come; then gives its digest and the ids that repeat.
+
+    Keeps 8 bytes a row: half of each id is enough to find those that may repeat.
+    """
+
+    def __init__(self) -> None:
+        self._halves = array("Q")
+        self._sums = [0, 0]
+
+    def __len__(self) -> int:
+        return len(self._halves)
+
+    def add(self, ids: list[str]) -> None:
+        words = array("Q", bytes.fromhex("".join(ids)))
+        for half in (0, 1):
+            self._sums[half] = (self._sums[half] + sum(words[half::2])) % _WORD
+        self._halves.extend(words[::2])
+
+    def digest(self) -> str:
+        """128 bits in hexadecimal; equal for equal content, whatever its order."""
+        return hashlib.blake2b(repr((len(self), self._sums)).encode(), digest_size=ID_BYTES).hexdigest()
+
+    def repeated(self) -> frozenset[int]:
+        """First halves of the ids that may occur more than once."""
+        return frozenset(
+            word for part in range(self._parts()) for word in _repeated(self._halves, part, self._parts())
+        )
+
+    def _parts(self) -> int:
+        # Looked at in parts of some 200,000, so that memory does not grow with the report.
+        return 1 + len(self) // 200_000
+
+
+def _repeated(words: array[int], part: int, parts: int) -> list[int]:
+    numbers = pa.Array.from_buffers(pa.uint64(), len(words), [None, pa.py_buffer(words)])
+    if parts > 1:
+        quotient = pc.divide(numbers, pa.scalar(parts, pa.uint64()))
+        own = pc.equal(pc.subtract(numbers, pc.multiply(quotient, pa.scalar(parts, pa.uint64()))), pa.scalar(part, pa.uint64()))
+        numbers = numbers.filter(own)
+    counts = pc.value_counts(numbers)
+    return counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()  # type: ignore[no-any-return]
+
+
+class Ordinals:
+    """Gives equal rows their ordinals, piece by piece, over one pass of a report."""
+
+    def __init__(self, repeated: frozenset[int]) -> None:
+        self._repeated = repeated
+        self._seen: Counter[str] = Counter()
+
+    def number(self, ids: pa.Array) -> pa.Array:
+        """The ids with those of second and later equal rows replaced by ones of their own."""
+        if not self._repeated:
+            return ids
+        return pa.array([self._numbered(row_id) for row_id in ids.to_pylist()], pa.string())
+
+    def repeats(self, row_id: str) -> bool:
+        """Whether another row may have the same id."""
+        return int.from_bytes(bytes.fromhex(row_id[:16]), sys.byteorder) in self._repeated
+
+    def _numbered(self, row_id: str) -> str:
+        if not self.repeats(row_id):
+            return row_id
+        self._seen[row_id] += 1
+        ordinal = self._seen[row_id]
+        if ordinal == 1:
+            return row_id
+        return hashlib.blake2b(f"{row_id} {ordinal}".encode(), digest_size=ID_BYTES).hexdigest()
+

@@ -1,0 +1,230 @@
+"""What a row means: vendor rows in, typed Arrow tables out. Pure: no HTTP, no dlt, no clock.
+
+Two steps, so that a walk can be kept, compared and dropped before anything is made of it:
+
+    vendor rows --vendor_texts--> columns of text + row_id --tables--> parent, fields, issues
+
+The first keeps every value as text, the second gives types (contract, rules 5 to 8). What does not
+fit the report (new keys, values of another type) travels as JSON in the column `_rest`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from passona.lists import field_rows
+from passona.pages import Number, Row
+from passona.reports import Column, Report, column_names
+from passona.row_ids import row_ids
+from passona.times import UTC_TIME, instants
+
+REST = "_rest"
+ROW_ID = "_row_id"
+
+ISSUES = pa.schema(
+    [(name, pa.string()) for name in ("campaign_id", "report", "row_id", "column_name", "raw_value", "issue")]
+)
+
+_TEXT = {str, type(None)}
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True)
+class VendorTexts:
+    """Vendor rows as columns of text, and the keys that drifted from the guide."""
+
+    batch: pa.RecordBatch
+    new_keys: frozenset[str] = frozenset()
+    missing_keys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Tables:
+    """One piece of a report, typed: parent rows, field rows (None for a report without lists), issues."""
+
+    parent: pa.Table
+    fields: pa.Table | None
+    issues: pa.Table
+
+
+def vendor_schema(report: Report) -> pa.Schema:
+    """Columns of `VendorTexts.batch`: the guide's keys, `_rest` and `_row_id`, all of them text."""
+    return pa.schema([(name, pa.string()) for name in (*report.sorted_keys, REST, ROW_ID)])
+
+
+def vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row]) -> VendorTexts:
+    """Vendor rows as columns of text, "" as null, each with the `row_id` it has if no other row equals it."""
+    keys = frozenset(report.sorted_keys)
+    columns = [[None if (value := row.get(key)) == "" else value for row in rows] for key in report.sorted_keys]
+    if all(row.keys() == keys for row in rows) and all(_TEXT.issuperset(map(type, cells)) for cells in columns):
+        ids = row_ids(report.name, campaign_id, zip(*columns, strict=True))
+        return VendorTexts(_batch(report, columns, [None] * len(rows), ids))
+    return _odd_vendor_texts(report, campaign_id, rows)
+
+
+def _batch(report: Report, columns: list[list[Any]], rest: list[str | None], ids: list[str]) -> pa.RecordBatch:
+    arrays = [pa.array(cells, pa.string()) for cells in (*columns, rest, ids)]
+    return pa.RecordBatch.from_arrays(arrays, schema=vendor_schema(report))
+
+
+def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row]) -> VendorTexts:
+    """The same, row by row, for rows that have other keys or other types than the guide's."""
+    known = report.sorted_keys
+    integers = {column.key for column in report.columns if column.kind == "integer"}
+    kept, rest, hashed = [], [], []
+    for row in rows:
+        texts = {key: text_of(value) for key, value in row.items()}
+        odd = {key for key in known if type(row.get(key)) not in _TEXT and not _is_integer(key, row, integers)}
+        extra = {key: text for key, text in texts.items() if key not in known and text is not None}
+        cells = tuple(texts.get(key) for key in known)
+        kept.append([None if key in odd else text for key, text in zip(known, cells, strict=True)])
+        rest.append(_json(extra | {key: texts[key] for key in odd}))
+        hashed.append((*cells, extra) if extra else cells)
+    return VendorTexts(
+        _batch(report, [list(cells) for cells in zip(*kept, strict=True)], rest, row_ids(report.name, campaign_id, hashed)),
+        new_keys=frozenset().union(*rows).difference(known),
+        missing_keys=frozenset(key for row in rows for key in known if key not in row),
+    )
+
+
+def _is_integer(key: str, row: Row, integers: set[str]) -> bool:
+    return key in integers and type(row[key]) is int
+
+
+def _json(extra: dict[str, str | None]) -> str | None:
+    return orjson.dumps(extra).decode() if extra else None
+
+
+def text_of(value: object) -> str | None:
+    """A JSON value as text: text as it is, a number as written, "" and null as None, all else as JSON."""
+    if value is None or value == "":
+        return None
+    return str(value) if isinstance(value, str) else _json_text(value)
+
+
+def _json_text(value: object) -> str:
+    """JSON, with numbers as they were written (which no JSON library keeps)."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{_json_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_json_text, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def tables(
+    report: Report, campaign_id: str, batches: Sequence[pa.RecordBatch], zone: str, new_keys: Iterable[str] = ()
+) -> Tables:
+    """Columns of text as the tables of the contract.
+
+    `zone`: that of times without an offset. `new_keys`: all keys of the report that the guide does
+    not know, so that each of its pieces has the same columns.
+    """
+    texts = {name: pa.concat_arrays([batch.column(name) for batch in batches]) for name in batches[0].schema.names}
+    ids = texts[ROW_ID]
+    rest = _rest(texts[REST])
+    issues = _Issues(campaign_id, report.name, ids)
+    parent = {"campaign_id": pa.repeat(pa.scalar(campaign_id), len(ids)), "row_id": ids}
+    for column in report.columns:
+        parent[column.name] = _typed(column, texts[column.key], zone, issues)
+    parent |= _new_columns(report, new_keys, rest, len(ids))
+    _note_types(report, rest, issues)
+    fields = _fields(report, campaign_id, texts, rest, issues) if report.lists else None
+    return Tables(pa.table(parent), fields, issues.table())
+
+
+def _rest(column: pa.Array) -> dict[int, dict[str, str]]:
+    """What did not fit the report, by position; empty nearly always."""
+    return {
+        position: orjson.loads(text)
+        for position, text in enumerate(column.to_pylist() if column.null_count < len(column) else [])
+        if text is not None
+    }
+
+
+class _Issues:
+    """The values of one piece that were not taken at their face."""
+
+    def __init__(self, campaign_id: str, report: str, ids: pa.Array) -> None:
+        self._campaign_id, self._report, self._ids = campaign_id, report, ids
+        self._rows: list[tuple[str | None, ...]] = []
+
+    def note(self, position: int, column_name: str, raw_value: str | None, issue: str) -> None:
+        row_id = self._ids[position].as_py()
+        self._rows.append((self._campaign_id, self._report, row_id, column_name, raw_value, issue))
+
+    def table(self) -> pa.Table:
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(ISSUES)
+        return pa.table([pa.array(cells, pa.string()) for cells in columns], schema=ISSUES)
+
+
+def _typed(column: Column, texts: pa.Array, zone: str, issues: _Issues) -> pa.Array:
+    if column.kind == "text":
+        return texts
+    if column.kind == "time":
+        values, found = instants(texts, zone)
+    else:
+        values, found = _integers(texts)
+    for position, issue in found:
+        issues.note(position, column.name, texts[position].as_py(), issue)
+    return values
+
+
+def _integers(texts: pa.Array) -> tuple[pa.Array, list[tuple[int, str]]]:
+    """Whole numbers that read back as the same text; anything else is null and noted."""
+    values: list[int | None] = []
+    found = []
+    for position, text in enumerate(texts.to_pylist()):
+        number = int(text) if text is not None and text.isascii() and text.lstrip("-").isdigit() and len(text) <= 20 else None
+        values.append(number if number in _INT64 and str(number) == text else None)
+        if text is not None and values[-1] is None:
+            found.append((position, "unexpected_type"))
+    return pa.array(values, pa.int64()), found
+
+
+def _new_columns(
+    report: Report, keys: Iterable[str], rest: dict[int, dict[str, str]], length: int
+) -> dict[str, pa.Array]:
+    """Keys that the guide does not know, as columns of text."""
+    return {
+        name: pa.array([rest.get(position, {}).get(key) for position in range(length)], pa.string())
+        for key, name in column_names(report, keys).items()
+    }
+
+
+def _note_types(report: Report, rest: dict[int, dict[str, str]], issues: _Issues) -> None:
+    names = {column.key: column.name for column in report.all_columns}
+    for position, extra in rest.items():
+        for key in names.keys() & extra.keys():
+            issues.note(position, names[key], extra[key], "unexpected_type")
+
+
+def _fields(
+    report: Report, campaign_id: str, texts: dict[str, pa.Array], rest: dict[int, dict[str, str]], issues: _Issues
+) -> pa.Table:
+    assert report.lists is not None
+    names, values = report.lists
+    odd = [position for position, extra in rest.items() if names.key in extra or values.key in extra]
+    left, right = _without(texts[names.key], odd), _without(texts[values.key], odd)
+    found, unaligned = field_rows(texts[ROW_ID], left, right)
+    for position in (*unaligned, *odd):
+        for column in (names, values):
+            raw = rest.get(position, {}).get(column.key) or texts[column.key][position].as_py()
+            issues.note(position, column.name, raw, "unaligned_fields")
+    return found.add_column(0, "campaign_id", pa.repeat(pa.scalar(campaign_id), len(found)))
+
+
+def _without(texts: pa.Array, positions: list[int]) -> pa.Array:
+    """The texts with those at some positions as null: a list that is no text is not split."""
+    if not positions:
+        return texts
+    odd = set(positions)
+    return pa.array([None if position in odd else text for position, text in enumerate(texts.to_pylist())], pa.string())

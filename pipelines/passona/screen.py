@@ -1,0 +1,160 @@
+"""What people see: progress while a load runs (on a terminal alone), tables and JSON when it is done."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from passona.ledger import Pull
+from passona.load import Outcome
+from passona.overview import Overview
+from passona.pages import Page
+from passona.reports import REPORTS, Report
+
+
+class Watch:
+    """Progress of a load on stderr: a bar for each report on a terminal, nothing but warnings elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        self._rows: dict[str, int] = dict.fromkeys(REPORTS, 0)
+        self._tasks: dict[str, TaskID] = {}
+        self.bars = Progress(
+            TextColumn("{task.description:<13}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rows]:>11,} rows"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+
+    def planned(self, pulls: Sequence[Pull]) -> None:
+        for name in REPORTS:
+            count = sum(pull.report.name == name for pull in pulls)
+            if count:
+                self._tasks[name] = self.bars.add_task(name, total=count, rows=0)
+
+    def page(self, report: Report, page: Page) -> None:
+        with self._lock:
+            self._rows[report.name] += len(page.rows)
+        self.bars.update(self._tasks[report.name], rows=self._rows[report.name])
+
+    def walked(self, pull: Pull) -> None:
+        self.bars.advance(self._tasks[pull.report.name])
+
+    def say(self, line: str) -> None:
+        self._console.print(f"passona: {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def watched() -> Iterator[Watch]:
+    """A watch whose bars live as long as the block."""
+    watch = Watch(Console(stderr=True))
+    with watch.bars:
+        yield watch
+
+
+def print_outcome(outcome: Outcome, path: Path) -> None:
+    """The closing table of a load."""
+    table = _table("report", "loaded", "unchanged", "failed", "held", "pages", "rows", "field rows", "issues")
+    sums = [0] * 8
+    for name, report in outcome.reports.items():
+        counts = report.counts
+        numbers = [
+            report.loaded, report.unchanged, report.failed, report.held, report.pages,
+            counts.rows, counts.fields, counts.issues,
+        ]  # fmt: skip
+        sums = [total + number for total, number in zip(sums, numbers, strict=True)]
+        table.add_row(name, *(f"{number:,}" for number in numbers))
+    table.add_section()
+    table.add_row("all", *(f"{number:,}" for number in sums))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        f"{_counted(outcome.campaigns, 'campaign')}, {_counted(outcome.requests, 'request')}, "
+        f"{outcome.seconds:.1f} s, {outcome.word}: {path}",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def outcome_json(outcome: Outcome, path: Path) -> str:
+    return _json(
+        {
+            "run_id": outcome.run_id,
+            "outcome": outcome.word,
+            "exit_code": int(outcome.exit_code),
+            "warehouse": str(path),
+            "campaigns": outcome.campaigns,
+            "requests": outcome.requests,
+            "seconds": round(outcome.seconds, 3),
+            "reports": {
+                name: {
+                    "loaded": report.loaded,
+                    "unchanged": report.unchanged,
+                    "failed": report.failed,
+                    "held": report.held,
+                    "pages": report.pages,
+                    "rows": report.counts.rows,
+                    "field_rows": report.counts.fields,
+                    "issues": report.counts.issues,
+                }
+                for name, report in outcome.reports.items()
+            },
+            "drift": outcome.drift,
+            "errors": outcome.errors,
+        }
+    )
+
+
+def print_overview(found: Overview) -> None:
+    table = _table("campaign", "name", "ends", *REPORTS, numbers=False)
+    for campaign in found.campaigns:
+        ends = f"{campaign.expiry_date:%Y-%m-%d}" if campaign.expiry_date else ""
+        states = (found.state(campaign, name) for name in REPORTS)
+        table.add_row(campaign.campaign_id, campaign.name or "", ends, *states)
+    console = Console(highlight=False)
+    # A table that is read by a program must not be folded to the width of no terminal.
+    console.print(table, width=None if console.is_terminal else 240)
+
+
+def overview_json(found: Overview) -> str:
+    return _json(
+        [
+            {
+                "campaign_id": campaign.campaign_id,
+                "name": campaign.name,
+                "expiry_date": campaign.expiry_date,
+                "listed": campaign.listed,
+                "reports": {name: found.state(campaign, name) for name in REPORTS},
+            }
+            for campaign in found.campaigns
+        ]
+    )
+
+
+def _table(*headers: str, numbers: bool = True) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, header in enumerate(headers):
+        table.add_column(header, justify="right" if numbers and position else "left", no_wrap=True)
+    return table
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _json(document: Any) -> str:
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()

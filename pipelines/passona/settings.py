@@ -1,0 +1,106 @@
+"""What one run is told: the keys of `sources.passona`, checked once. Found by `configuration`.
+
+Everything but the token has a default. Values that cannot work are refused here, before the first
+request, with what to set instead.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pendulum
+from pendulum.tz.exceptions import InvalidTimezone
+
+from passona.errors import ConfigurationError
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+PRIVACY_MODES = ("clear",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one run needs to know of the account and of the user's wishes.
+
+    `timezone`: IANA name of the zone of times without an offset. `page_size`: rows a page asked
+    for. `concurrency`: requests in flight, all together. `requests_per_minute`: an upper bound of
+    the user's, None for none. `settle_days`, `clicks_settle_days`: days after a campaign's end.
+    `retry_pause`: seconds before the first repeat of a request; doubles with each.
+    `request_timeout`: seconds one request may take in all, its body included.
+    """
+
+    api_token: str = field(repr=False)
+    base_url: str = "https://passona.co.uk/api/2.0/"
+    timezone: str = "Europe/London"
+    team_uuid: str | None = None
+    page_size: int = 500
+    concurrency: int = 8
+    requests_per_minute: int | None = None
+    settle_days: int = 3
+    clicks_settle_days: int = 30
+    privacy: str = "clear"
+    retry_pause: float = 0.5
+    request_timeout: float = 120.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_url", _checked_address(self.base_url))
+        if not self.api_token or any(c.isspace() or not c.isprintable() for c in self.api_token):
+            raise ConfigurationError(
+                "sources.passona.api_token is empty or has blanks in it; paste the token alone"
+            )
+        if not self.api_token.isascii():
+            raise ConfigurationError("sources.passona.api_token has characters that no token has")
+        try:
+            pendulum.timezone(self.timezone)
+        except (InvalidTimezone, ValueError, OSError) as error:
+            raise ConfigurationError(
+                f"sources.passona.timezone: no zone is called {self.timezone!r}; "
+                "use an IANA name such as Europe/London"
+            ) from error
+        if self.team_uuid is not None:
+            object.__setattr__(self, "team_uuid", campaign_uuid(self.team_uuid, "sources.passona.team_uuid"))
+        _check_range("page_size", self.page_size, 1, 10_000)
+        _check_range("concurrency", self.concurrency, 1, 64)
+        if self.requests_per_minute is not None:
+            _check_range("requests_per_minute", self.requests_per_minute, 1, 100_000)
+        _check_range("settle_days", self.settle_days, 0, 3650)
+        _check_range("clicks_settle_days", self.clicks_settle_days, 0, 3650)
+        _check_range("retry_pause", self.retry_pause, 0, 60)
+        _check_range("request_timeout", self.request_timeout, 0.1, 3600)
+        if self.privacy not in PRIVACY_MODES:
+            raise ConfigurationError(
+                f"sources.passona.privacy: {self.privacy!r} is not one of {', '.join(PRIVACY_MODES)}"
+            )
+
+
+def campaign_uuid(text: str, where: str = "campaign") -> str:
+    """A uuid in its canonical form (lower case, with dashes), or an error that names where it stood."""
+    try:
+        return str(uuid.UUID(text.strip()))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{where}: {text.strip()[:60]!r} is not a uuid "
+            "(expected something like dc8a7564-fb1e-11e9-abb5-0242ac120008)"
+        ) from error
+
+
+def _checked_address(text: str) -> str:
+    """The base address with one closing slash. http is for loopback alone: a token is a password."""
+    parts = urlsplit(text.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(
+            f"sources.passona.base_url: {text!r} is no http address; the vendor's is https://passona.co.uk/api/2.0/"
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigurationError("sources.passona.base_url may hold scheme, host, port and path, nothing else")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ConfigurationError(
+            f"sources.passona.base_url: http would send the token in clear to {parts.hostname}; use https"
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigurationError(f"sources.passona.{name}: {value} is not between {low} and {high}")

@@ -1,0 +1,160 @@
+"""dlt's resources: one per report, fed with verified walks, and one each for campaigns, ledger.
+
+    Walk -> rows.tables -> Arrow pieces -> dlt (merge by campaign_id)
+
+Every table is replaced by campaign: `write_disposition="merge"` with `merge_key` and no primary key,
+plus one marker row per (campaign, table) under a `hard_delete` column, which deletes the old rows
+even where no new one comes. Zero-row tables pin the type of every column, so that all tables exist
+and no text is ever taken for a time. (Reasons by experiment: the project's design notes on dlt.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.extract import DltResource
+
+from passona.ledger import Entry, entry_table
+from passona.reports import CAMPAIGNS, REPORTS, Report
+from passona.rows import ROW_ID, Tables, tables
+from passona.schema import TABLES, Table
+from passona.walk import Walk
+
+# Rows a piece of Arrow: dlt's cost per piece is lost in it, and a piece with its fields is some 20 MB.
+PIECE_ROWS = 20_000
+
+
+@dataclass
+class Counts:
+    """Rows that went into a package."""
+
+    rows: int = 0
+    fields: int = 0
+    issues: int = 0
+
+    def add(self, other: Counts) -> None:
+        self.rows += other.rows
+        self.fields += other.fields
+        self.issues += other.issues
+
+
+@dataclass
+class Package:
+    """What one load package brings: verified walks to write, ledger entries, changed campaigns."""
+
+    walks: list[Walk] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    campaigns: pa.Table | None = None
+    groups: pa.Table | None = None
+    campaign_issues: pa.Table | None = None
+    counts: dict[str, Counts] = field(default_factory=lambda: {name: Counts() for name in REPORTS})
+
+    @property
+    def empty(self) -> bool:
+        return not self.entries and self.campaigns is None
+
+    @property
+    def rows(self) -> int:
+        return sum(walk.row_count for walk in self.walks)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of its walks that are in memory."""
+        return sum(walk.spool.memory for walk in self.walks)
+
+
+@dlt.source(name="passona")
+def passona_source(package: Package, zone: str) -> Iterable[DltResource]:
+    """The resources of one load package. `zone`: IANA name of the zone of times without an offset."""
+    for report in REPORTS.values():
+        yield _resource(report.name, _report_pieces(report, package, zone), (*report.tables, "row_issues"))
+    yield _resource(CAMPAIGNS.name, _campaign_pieces(package), ("campaigns", "campaigns__contact_groups", "row_issues"))
+    yield _resource("report_ledger", _ledger_pieces(package), ("report_ledger",))
+    yield _resource("runs", iter(()), ("runs",))
+
+
+Piece = tuple[str, pa.Table]
+
+
+def _resource(name: str, pieces: Iterator[Piece], table_names: Sequence[str]) -> DltResource:
+    """A dlt resource that yields Arrow pieces for its tables, each table's hints once and first."""
+
+    def items() -> Iterator[Any]:
+        for table_name in table_names:
+            table = TABLES[table_name]
+            yield dlt.mark.with_hints(table.arrow.empty_table(), _hints(table), create_table_variant=True)
+        for table_name, piece in pieces:
+            yield dlt.mark.with_table_name(piece, table_name)
+
+    return dlt.resource(items, name=name, write_disposition="merge")
+
+
+def _hints(table: Table) -> Any:
+    return dlt.mark.make_hints(
+        table_name=table.name,
+        write_disposition="merge",
+        merge_key=list(table.merge_key),
+        # Fresh dicts for each table: dlt writes into them.
+        columns={name: dict(hint) for name, hint in table.hints.items()},
+    )
+
+
+def _report_pieces(report: Report, package: Package, zone: str) -> Iterator[Piece]:
+    for walk in package.walks:
+        if walk.report is report:
+            yield from _markers(report, walk.campaign_id)
+            for piece in _typed(walk, zone):
+                yield from _named(report, piece, package.counts[report.name])
+
+
+def _markers(report: Report, campaign_id: str) -> Iterator[Piece]:
+    for name in report.tables:
+        yield name, TABLES[name].marker(campaign_id=campaign_id)
+    yield "row_issues", TABLES["row_issues"].marker(campaign_id=campaign_id, report=report.name)
+
+
+def _named(report: Report, piece: Tables, counts: Counts) -> Iterator[Piece]:
+    yield report.name, piece.parent
+    counts.rows += len(piece.parent)
+    if piece.fields is not None and len(piece.fields):
+        yield report.fields_table, piece.fields
+        counts.fields += len(piece.fields)
+    if len(piece.issues):
+        yield "row_issues", piece.issues
+        counts.issues += len(piece.issues)
+
+
+def _typed(walk: Walk, zone: str) -> Iterator[Tables]:
+    """The walk's rows, typed, in pieces of PIECE_ROWS, equal rows told apart by their ordinals."""
+    ordinals = walk.ordinals()
+    batches: list[pa.RecordBatch] = []
+    for batch in walk.spool.batches():
+        ids = ordinals.number(batch.column(ROW_ID))
+        batches.append(batch.set_column(batch.schema.get_field_index(ROW_ID), ROW_ID, ids))
+        if sum(map(len, batches)) >= PIECE_ROWS:
+            yield tables(walk.report, walk.campaign_id, batches, zone, walk.spool.new_keys)
+            batches = []
+    if batches:
+        yield tables(walk.report, walk.campaign_id, batches, zone, walk.spool.new_keys)
+
+
+def _campaign_pieces(package: Package) -> Iterator[Piece]:
+    if package.campaigns is None or not len(package.campaigns):
+        return
+    for campaign_id in package.campaigns.column("campaign_id").to_pylist():
+        yield "campaigns", TABLES["campaigns"].marker(campaign_id=campaign_id)
+        yield "campaigns__contact_groups", TABLES["campaigns__contact_groups"].marker(campaign_id=campaign_id)
+        yield "row_issues", TABLES["row_issues"].marker(campaign_id=campaign_id, report=CAMPAIGNS.name)
+    yield "campaigns", package.campaigns
+    for name, table in (("campaigns__contact_groups", package.groups), ("row_issues", package.campaign_issues)):
+        if table is not None and len(table):
+            yield name, table
+
+
+def _ledger_pieces(package: Package) -> Iterator[Piece]:
+    if package.entries:
+        yield "report_ledger", entry_table(package.entries)

@@ -1,0 +1,186 @@
+"""Where a walk waits until it is verified: memory first, then a file of its owner alone.
+
+A spool takes the pages of one report in order and gives them back as Arrow batches. Beyond
+`MEMORY_BYTES` it goes on in a file (Arrow's stream format, mode 0600), so memory stays flat however
+large the report is. Each batch tells the last page that is in it, so a walk that was killed can go
+on behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from passona.pages import Page, Row
+from passona.reports import Report
+from passona.row_ids import Fingerprint, digest_of
+from passona.rows import REST, ROW_ID, vendor_schema, vendor_texts
+
+# A few megabytes: most reports stay below and never touch the disk; a dozen walks at once are 50 MB.
+MEMORY_BYTES = 4 * 1024 * 1024
+# Rows a batch: enough that Arrow's fixed cost per batch is lost in it, few enough that a killed
+# walk of 50 rows a page repeats no more than 40 pages.
+BATCH_ROWS = 2_000
+# Pages a batch, for servers that grant few rows a page.
+BATCH_PAGES = 50
+
+
+class Spool:
+    """The pages of one walk, in order.
+
+    `last_page`: the last page in it. `first`: a digest of page 1, by which a later walk tells whether
+    the report is still the same. `new_keys`, `missing_keys`: how its rows drifted from the guide.
+    """
+
+    def __init__(self, report: Report, campaign_id: str, path: Path) -> None:
+        self.report, self.campaign_id, self.path = report, campaign_id, path
+        self.fingerprint = Fingerprint()
+        self.last_page = 0
+        self.first = ""
+        self.total = 0
+        self.per_page = 0
+        self.new_keys: set[str] = set()
+        self.missing_keys: set[str] = set()
+        self._rows: list[Row] = []
+        self._pages = 0
+        self._batches: list[tuple[pa.RecordBatch, int]] = []
+        self._file: IO[bytes] | None = None
+        self._writer: pa.RecordBatchStreamWriter | None = None
+
+    def __len__(self) -> int:
+        """Rows, those of the last pages included that are not in a batch yet."""
+        return len(self.fingerprint) + len(self._rows)
+
+    @property
+    def on_disk(self) -> bool:
+        return self._file is not None
+
+    @property
+    def memory(self) -> int:
+        """Bytes of its batches in memory."""
+        return sum(batch.nbytes for batch, _ in self._batches)
+
+    def add(self, page: Page) -> None:
+        """Takes the next page."""
+        if page.number == 1:
+            self._begin(page)
+        self._rows += page.rows
+        self._pages += 1
+        if len(self._rows) >= BATCH_ROWS or self._pages >= BATCH_PAGES:
+            self._flush(page.number)
+        self.last_page = page.number
+
+    def finish(self) -> None:
+        """All pages are in: what is left becomes a batch."""
+        self._flush(self.last_page)
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All batches in order; may be read again and again."""
+        if self._file is None:
+            yield from (batch for batch, _ in self._batches)
+            return
+        with self.path.open("rb") as file, pa.ipc.open_stream(file) as reader:
+            yield from reader
+
+    def drop(self) -> None:
+        """Ends it, and leaves no file."""
+        self.release()
+        self.path.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Ends it, and leaves its file, if it has one, for a later walk."""
+        self._batches, self._rows = [], []
+        if self._file is not None:
+            self._file.close()
+
+    def _flush(self, last_page: int) -> None:
+        if not self._pages:
+            return
+        texts = vendor_texts(self.report, self.campaign_id, self._rows)
+        self._rows, self._pages = [], 0
+        self.missing_keys |= texts.missing_keys
+        self._keep(texts.batch, last_page)
+
+    def _keep(self, batch: pa.RecordBatch, last_page: int) -> None:
+        self._absorb(batch)
+        if self._writer is not None:
+            self._write(batch, last_page)
+            return
+        self._batches.append((batch, last_page))
+        if self.memory > MEMORY_BYTES:
+            self._spill()
+
+    def _absorb(self, batch: pa.RecordBatch) -> None:
+        self.fingerprint.add(batch.column(ROW_ID).to_pylist())
+        rest = batch.column(REST)
+        if rest.null_count < len(rest):
+            keys = {key for text in rest.to_pylist() if text is not None for key in json.loads(text)}
+            self.new_keys |= keys.difference(self.report.sorted_keys)
+
+    def _spill(self) -> None:
+        """Moves what is in memory to a file that only its owner can read."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # Unbuffered: what is written survives a kill of this process.
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self._writer = pa.ipc.new_stream(self._file, vendor_schema(self.report).with_metadata(self._identity()))
+        batches, self._batches = self._batches, []
+        for batch, last_page in batches:
+            self._write(batch, last_page)
+
+    def _write(self, batch: pa.RecordBatch, last_page: int) -> None:
+        assert self._writer is not None  # opened by _spill
+        self._writer.write_batch(batch, custom_metadata={"last_page": str(last_page)})
+
+    def _identity(self) -> dict[str, str]:
+        return {
+            "report": self.report.name,
+            "campaign_id": self.campaign_id,
+            "total": str(self.total),
+            "per_page": str(self.per_page),
+            "first": self.first,
+        }
+
+    def resume(self, page: Page) -> bool:
+        """Takes up the file of a killed walk, if page 1 still shows the same total and the same rows.
+
+        Whole batches count, a torn end is cut off. True if pages were found; then `last_page` tells
+        where to go on. Otherwise the file is gone and the spool as it was.
+        """
+        if not self.path.exists():
+            return False
+        old = self.path.with_suffix(".old")
+        self.path.replace(old)
+        self._begin(page)
+        try:
+            for batch, last_page in _whole_batches(old, self._identity()):
+                self._keep(batch, last_page)
+                self.last_page = last_page
+        finally:
+            old.unlink()
+        return self.last_page > 0
+
+    def _begin(self, page: Page) -> None:
+        self.total, self.per_page = page.total, page.per_page
+        ids = vendor_texts(self.report, self.campaign_id, page.rows).batch.column(ROW_ID)
+        self.first = digest_of(ids.to_pylist())
+
+
+def _whole_batches(path: Path, identity: dict[str, str]) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """The batches of a spool's file with their last pages, as far as they are whole; none of another identity."""
+    try:
+        with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
+            found = {key.decode(): value.decode() for key, value in (reader.schema.metadata or {}).items()}
+            while found == identity:
+                batch, metadata = reader.read_next_batch_with_custom_metadata()
+                yield batch, int(metadata["last_page"])
+    except (StopIteration, pa.ArrowException, OSError, KeyError, ValueError):
+        return  # the end, whole or torn

@@ -1,0 +1,162 @@
+"""One complete walk of one report: its pages spooled, and verified before they count.
+
+    Paginator -> Spool -> Walk
+
+A walk counts only if `total`, `last_page` and `per_page` are the same on all its pages, every page
+but the last is full, the chain of next links leads through all of them, its rows are `total` in
+number, and no row was put on two pages by a shift. Otherwise the report is walked again. Paging is
+by offset over data that moves, and the API has no cursor: this is all the proof that can be had.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from passona.client import Client
+from passona.errors import PageRefused, RequestFailed, WalkFailed
+from passona.pages import Page
+from passona.paginator import Paginator
+from passona.reports import Report
+from passona.row_ids import Ordinals
+from passona.rows import ROW_ID
+from passona.settings import Settings
+from passona.spool import Spool
+from passona.times import instants
+
+log = logging.getLogger("passona")
+
+# Pauses between the three walks of a report, in retry pauses of 0.5 s: 2 s, then 8 s. Rows that move
+# because a campaign sends calm down in seconds, or not tonight.
+WALK_PAUSES = (4, 16)
+
+OnPage = Callable[[Report, Page], None]
+
+
+@dataclass
+class Walk:
+    """A verified walk. `attempts`: how many walks it took. `at`: when the one that counts began (UTC)."""
+
+    report: Report
+    campaign_id: str
+    spool: Spool
+    attempts: int
+    at: datetime
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.digest = self.spool.fingerprint.digest()
+
+    @property
+    def row_count(self) -> int:
+        return len(self.spool)
+
+    @property
+    def pages(self) -> int:
+        return self.spool.last_page
+
+    def ordinals(self) -> Ordinals:
+        return Ordinals(self.spool.fingerprint.repeated())
+
+    def last_time(self, zone: str) -> datetime | None:
+        """The last instant in its rows, in UTC. `zone`: that of times without an offset."""
+        keys = [column.key for column in self.report.columns if column.kind == "time"]
+        found = [
+            pc.max(instants(batch.column(key), zone)[0]).as_py() for batch in self.spool.batches() for key in keys
+        ]
+        return max((time for time in found if time is not None), default=None)
+
+
+class Walker:
+    """Walks reports. `pool` fetches the pages of all walks; `on_page` hears of each accepted page."""
+
+    def __init__(self, client: Client, pool: Executor, settings: Settings, spools: Path, on_page: OnPage) -> None:
+        self._client, self._pool, self._settings = client, pool, settings
+        self._spools, self._on_page = spools, on_page
+
+    def walk(self, report: Report, campaign_id: str, known_digest: str | None = None) -> Walk:
+        """A verified walk of a report. `known_digest`: its content as verified before, if any.
+
+        :raises WalkFailed: it cannot be had whole; says what was expected and what came.
+        :raises TokenRefused, Stopped: the run ends.
+        """
+        path = f"reporting/{campaign_id}/{report.name}"
+        paginator = Paginator(self._client, self._pool, self._settings.concurrency, path, self._settings.page_size)
+        seen = {known_digest}
+        reason = ""
+        for attempt, pause in enumerate((0, *WALK_PAUSES), 1):
+            self._client.pace.sleep(self._settings.retry_pause * pause)
+            try:
+                walk = self._once(paginator, report, campaign_id, attempt)
+                if walk.digest in seen or not _on_two_pages(walk):
+                    return walk
+                seen.add(walk.digest)
+                walk.spool.drop()
+                reason = "expected each row on one page, got rows on two pages and other ones in each walk"
+            except PageRefused as refusal:
+                reason = str(refusal)
+                if refusal.page_size:
+                    paginator.ask_plain()
+            except RequestFailed as error:
+                raise WalkFailed(_message(report, campaign_id, str(error)), attempt) from None
+            log.info("campaign %s, %s, walk %d: %s", campaign_id, report.name, attempt, reason)
+        raise WalkFailed(_message(report, campaign_id, f"{reason} (walked {attempt} times)"), attempt)
+
+    def spool_path(self, report: Report, campaign_id: str) -> Path:
+        return self._spools / f"{campaign_id}.{report.name}.arrow"
+
+    def _once(self, paginator: Paginator, report: Report, campaign_id: str, attempt: int) -> Walk:
+        """One walk, spooled. A file of it outlives anything but a refused page.
+
+        :raises PageRefused: a page does not belong to a whole, steady walk.
+        """
+        spool = Spool(report, campaign_id, self.spool_path(report, campaign_id))
+        at = datetime.now(UTC)
+        try:
+            self._fill(spool, paginator)
+        except PageRefused:
+            spool.drop()
+            raise
+        except BaseException:
+            spool.release()
+            raise
+        return Walk(report, campaign_id, spool, attempt, at)
+
+    def _fill(self, spool: Spool, paginator: Paginator) -> None:
+        first = paginator.first()
+        if not spool.resume(first):
+            spool.add(first)
+        self._on_page(spool.report, first)
+        for page in paginator.rest(first, behind=spool.last_page):
+            spool.add(page)
+            self._on_page(spool.report, page)
+        spool.finish()
+        if len(spool) != first.total:
+            raise PageRefused(f"{first.total} rows in all (meta.total)", f"{len(spool)} rows")
+
+
+def _on_two_pages(walk: Walk) -> bool:
+    """Whether equal rows stand on different pages: two equal clicks, or one row that a shift doubled."""
+    repeated = walk.spool.fingerprint.repeated()
+    if not repeated:
+        return False
+    ordinals = Ordinals(repeated)
+    pages: dict[str, int] = {}
+    position = 0
+    for batch in walk.spool.batches():
+        for row_id in batch.column(ROW_ID).to_pylist():
+            page = position // walk.spool.per_page
+            if ordinals.repeats(row_id) and pages.setdefault(row_id, page) != page:
+                return True
+            position += 1
+    return False
+
+
+def _message(report: Report, campaign_id: str, reason: str) -> str:
+    return f"campaign {campaign_id}, {report.name}: {reason}; old rows stay, the next load asks again"
