@@ -1,0 +1,20 @@
+"""A local Passona: the six reports and the campaign list of a made-up account, over real HTTP on loopback.
+
+    switches, faults        how the server behaves, and misbehaves on request
+    makeup -> blueprint     which campaigns there are
+      -> story -> campaign  what happened in them, and the rows that tell of it
+      -> account -> view    all rows as they are now
+      -> pages -> desk      one page, one answer
+      -> wire -> server     bytes
+
+It needs the standard library alone, and imports nothing of the product that it is for: what both know of
+the API they know from the guide.
+"""
+
+from sandbox.account import Account
+from sandbox.journal import Record
+from sandbox.process import run
+from sandbox.server import Sandbox
+from sandbox.switches import Switches
+
+__all__ = ["Account", "Record", "Sandbox", "Switches", "run"]

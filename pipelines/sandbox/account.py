@@ -1,0 +1,172 @@
+"""A Passona account: its campaigns, their rows, and changes to both while a server shows them.
+
+All methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from threading import RLock
+from typing import Protocol
+
+from sandbox.edits import Edit
+from sandbox.given import Given, guide
+from sandbox.makeup import made_up, specials
+from sandbox.reports import CAMPAIGNS, Row
+from sandbox.view import View
+
+
+class Campaign(Protocol):
+    """What an account needs to know of a campaign, made up or given."""
+
+    @property
+    def entry(self) -> Row:
+        """The campaign as the list gives it."""
+
+    @property
+    def page_sizes(self) -> dict[str, int]:
+        """Page sizes of its own, by report; elsewhere the switches decide."""
+
+    def count(self, report: str) -> int:
+        """Give the number of rows of this report."""
+
+    def row(self, report: str, index: int) -> Row:
+        """Give the row at this place, a dict of the caller's own."""
+
+    def truth(self, report: str, index: int) -> Row:
+        """Tell what is true of this row."""
+
+
+class Account:
+    """The campaigns of one token, in the order of the list."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        campaigns: int = 5,
+        rows: int = 10_000,
+        hostile: bool = False,
+        refused: bool = False,
+        special: bool = True,
+        teams: int = 1,
+        now: float | None = None,
+    ) -> None:
+        """Make up `campaigns` finished campaigns with `rows` rows in all six reports together.
+
+        `special` adds the guide's own campaign, one not started, one still sending and one without rows;
+        `refused` one that is answered with 403; `hostile` makes odd values frequent and worse. `now`
+        (seconds of UTC, by default the clock's) dates the campaign that is still sending, to the hour.
+        """
+        self._lock = RLock()
+        self._edits: dict[tuple[str, str], tuple[Edit, ...]] = {}
+        self._refused: set[str] = set()
+        self._revision = 0
+        listed: list[Campaign] = [*made_up(seed, campaigns, rows, hostile=hostile, teams=teams)]
+        *others, no_entry = specials(seed, int(time.time() if now is None else now), hostile=hostile)
+        if special:
+            listed += [*others, guide()]
+        if refused:
+            listed.append(no_entry)
+            self._refused.add(no_entry.plan.uuid)
+        self._campaigns: dict[str, Campaign] = {str(campaign.entry["uuid"]): campaign for campaign in listed}
+
+    @classmethod
+    def empty(cls) -> Account:
+        """Make an account without any campaign."""
+        return cls(campaigns=0, rows=0, special=False)
+
+    def put(self, campaign_row: Mapping[str, object], reports: Mapping[str, Sequence[Row]] | None = None) -> str:
+        """Add a campaign with these rows, or replace it where it stands in the list; return its uuid.
+
+        Only `uuid` is needed of the list's entry, the rest is that of a campaign that is over. Missing
+        reports are empty.
+        """
+        campaign = Given(campaign_row, reports or {})
+        uuid = str(campaign.entry["uuid"])
+        with self._lock:
+            self._forget_edits(uuid)
+            self._campaigns[uuid] = campaign
+        return uuid
+
+    def remove(self, uuid: str) -> None:
+        """Delete a campaign: it leaves the list, and its reports are answered with 404."""
+        with self._lock:
+            self._forget_edits(uuid)
+            del self._campaigns[uuid]
+
+    def refuse(self, uuid: str) -> None:
+        """Answer the reports of this campaign with 403 from now on."""
+        with self._lock:
+            self._refused.add(uuid)
+
+    def is_refused(self, uuid: str) -> bool:
+        """Tell whether the reports of this campaign are answered with 403."""
+        return uuid in self._refused
+
+    def edit(self, uuid: str, report: str, edit: Edit) -> None:
+        """Change the rows of a report from now on; of the campaign list with uuid "" and "campaigns"."""
+        with self._lock:
+            self._revision += 1
+            self._edits[uuid, report] = (*self._edits.get((uuid, report), ()), edit)
+
+    def campaigns(self, teams: Sequence[str] = ()) -> list[Row]:
+        """Give the rows of the campaign list as served, those of these teams only (none: of all)."""
+        return list(self.listed(teams).rows())
+
+    def listed(self, teams: Sequence[str] = ()) -> View:
+        """Look at the campaign list as it is now."""
+        with self._lock:
+            entries = [campaign.entry for campaign in self._campaigns.values()]
+            edits, revision = self._edits.get(("", CAMPAIGNS), ()), self._revision
+        shown = [entry for entry in entries if not teams or entry["team_uuid"] in teams]
+        return View(len(shown), lambda index: dict(shown[index]), edits, None, revision)
+
+    def view(self, uuid: str, report: str, teams: Sequence[str] = ()) -> View:
+        """Look at a report as it is now; a campaign unknown, or of no team of these, is a KeyError."""
+        with self._lock:
+            campaign = self._campaigns[uuid]
+            edits, revision = self._edits.get((uuid, report), ()), self._revision
+        if teams and campaign.entry["team_uuid"] not in teams:
+            raise KeyError(uuid)
+        size = campaign.page_sizes.get(report)
+        return View(campaign.count(report), lambda index: campaign.row(report, index), edits, size, revision)
+
+    def rows(self, uuid: str, report: str) -> Iterator[Row]:
+        """Give the rows of a report as served, in its order, lazily; edits made later do not show."""
+        return self.view(uuid, report).rows()
+
+    def count(self, uuid: str, report: str) -> int:
+        """Give the number of rows of a report as served."""
+        return self.view(uuid, report).count
+
+    def row_truth(self, uuid: str, report: str, index: int) -> Row:
+        """Tell what is true of a made-up row (before edits): `person`, `instant`, `delivered`, `robot`."""
+        return self._campaigns[uuid].truth(report, index)
+
+    def truth(self, uuid: str) -> dict[str, int]:
+        """Count what is true of a made-up campaign; reads every message and click, so it takes a while."""
+        campaign, counts = self._campaigns[uuid], Counter[str]()
+        clickers = set()
+        for index in range(campaign.count("delivery")):
+            counts["delivered"] += bool(campaign.truth("delivery", index).get("delivered"))
+        for index in range(campaign.count("clicks")):
+            truth = campaign.truth("clicks", index)
+            counts["robot_clicks"] += bool(truth.get("robot"))
+            clickers |= set() if truth.get("robot") else {truth.get("person")}
+        clicks = campaign.count("clicks")
+        return {
+            "messages": campaign.count("delivery"),
+            "delivered": counts["delivered"],
+            "unsent": campaign.count("unsent"),
+            "clicks": clicks,
+            "robot_clicks": counts["robot_clicks"],
+            "human_clicks": clicks - counts["robot_clicks"],
+            "clickers": len(clickers),
+        }
+
+    def _forget_edits(self, uuid: str) -> None:
+        self._revision += 1
+        self._edits = {key: edits for key, edits in self._edits.items() if key[0] != uuid}

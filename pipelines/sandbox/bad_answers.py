@@ -1,0 +1,67 @@
+"""Faults of an answer: its status, headers, bytes, pace or end are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from sandbox.faults import Fault
+from sandbox.refusals import http_date, login_page, refusal
+from sandbox.switches import ErrorShape
+from sandbox.wire import Response
+
+
+def spoil_response(response: Response, faults: Sequence[Fault], shape: ErrorShape) -> Response:
+    """Spoil an answer; errors without a shape of their own are told in this one."""
+    for fault in faults:
+        if fault.kind in SPOILERS:
+            response = SPOILERS[fault.kind](response, fault, shape)
+    return response
+
+
+def _status(response: Response, fault: Fault, shape: ErrorShape) -> Response:
+    options = fault.options
+    made = refusal(options["code"], options["shape"] or shape, options["message"])
+    headers = {name: _header(str(value)) for name, value in options["headers"].items()}
+    return replace(made, headers={**response.headers, **headers}, pause=response.pause)
+
+
+def _header(value: str) -> str:
+    """Write a header; `date:+2` is two seconds from now, as an HTTP date."""
+    return http_date(float(value.removeprefix("date:"))) if value.startswith("date:") else value
+
+
+def _redirect(response: Response, fault: Fault, _shape: ErrorShape) -> Response:
+    headers = {**response.headers, "Location": fault.options["to"]}
+    return replace(response, status=fault.options["code"], headers=headers, body=b"")
+
+
+def _html(response: Response, _fault: Fault, _shape: ErrorShape) -> Response:
+    return replace(login_page(), headers=response.headers, pause=response.pause)
+
+
+def _gzip(response: Response, _fault: Fault, _shape: ErrorShape) -> Response:
+    headers = {**response.headers, "Content-Encoding": "gzip"}
+    return replace(response, headers=headers, body=b"\x1f\x8b\x08\x00garbage")
+
+
+def _latency(response: Response, fault: Fault, _shape: ErrorShape) -> Response:
+    return replace(response, pause=response.pause + fault.options["seconds"])
+
+
+SPOILERS: dict[str, Callable[[Response, Fault, ErrorShape], Response]] = {
+    "status": _status,
+    "redirect": _redirect,
+    "html": _html,
+    "gzip_garbage": _gzip,
+    "latency": _latency,
+    "close": lambda response, *_: replace(response, ending="close"),
+    "reset": lambda response, *_: replace(response, ending="reset"),
+    "truncate": lambda response, *_: replace(response, ending="truncate"),
+    "broken_chunk": lambda response, *_: replace(response, ending="broken_chunk"),
+    "drip": lambda response, fault, _: replace(response, ending="drip", drip=fault.options["seconds"]),
+    "half_json": lambda response, *_: replace(response, body=response.body[: len(response.body) // 2]),
+    "not_object": lambda response, *_: replace(response, body=b'["not","an","object"]'),
+    "empty_body": lambda response, *_: replace(response, body=b""),
+    "wrong_content_type": lambda response, fault, _: replace(response, content_type=fault.options["value"]),
+}

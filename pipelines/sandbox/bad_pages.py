@@ -1,0 +1,96 @@
+"""Faults of a page: its envelope or its rows are wrong, and the answer is 200 all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sandbox.faults import Fault, Visit
+from sandbox.pages import Book
+from sandbox.reports import CAMPAIGNS, REPORTS, Row
+
+_SOMEBODY = "00000000-0000-11e9-8000-0242ac120002"
+
+
+def spoil_page(page: Row, book: Book, visit: Visit, faults: Sequence[Fault]) -> Row:
+    """Spoil a page's content; a fault whose part an earlier one took away has no effect."""
+    for fault in faults:
+        if fault.kind in SPOILERS:
+            SPOILERS[fault.kind](page, fault, book, visit)
+    return page
+
+
+def _rows(page: Row) -> list[Any]:
+    rows = page.get("data")
+    return rows if isinstance(rows, list) else []
+
+
+def _not_object(page: Row, fault: Fault, _book: Book, _visit: Visit) -> None:
+    rows, index = _rows(page), fault.options["index"]
+    rows[index : index + 1] = [7]
+
+
+def _meta(page: Row, fault: Fault, _book: Book, _visit: Visit) -> None:
+    page.get("meta", {}).update(fault.options["fields"])
+
+
+def _next(page: Row, fault: Fault, book: Book, visit: Visit) -> None:
+    to, here, following = fault.options["to"], book.link(visit.page), book.link(visit.page + 1)
+    other = next(report for report in REPORTS if report != visit.report)
+    words = {
+        "same": here,
+        "skip": book.link(visit.page + 2),
+        "first": book.link(1),
+        "past_end": book.link(book.last + 1),
+        "other_campaign": following.replace(visit.campaign or CAMPAIGNS, _SOMEBODY),
+        "other_report": following.replace(f"/{visit.report}?", f"/{other}?"),
+        "foreign": f"https://elsewhere.example/api/2.0/{visit.path}?page={visit.page + 1}",
+        "garbage": "ht!tp://[::1/%%?page=two",
+    }
+    page.get("links", {})["next"] = words.get(to, to) if isinstance(to, str) else to
+
+
+def _repeat(page: Row, _fault: Fault, book: Book, visit: Visit) -> None:
+    page["data"] = book.data(max(visit.page - 1, 1))
+
+
+def _swallow(page: Row, fault: Fault, _book: Book, _visit: Visit) -> None:
+    index = fault.options["index"]
+    del _rows(page)[index : index + 1]
+
+
+def _duplicate(page: Row, fault: Fault, _book: Book, _visit: Visit) -> None:
+    rows, index = _rows(page), fault.options["index"]
+    rows[index:index] = rows[index : index + 1]
+
+
+def _extra_key(page: Row, fault: Fault, _book: Book, _visit: Visit) -> None:
+    for row in _rows(page):
+        row[fault.options["name"]] = fault.options["value"]
+
+
+def _missing_key(page: Row, fault: Fault, _book: Book, _visit: Visit) -> None:
+    for row in _rows(page):
+        row.pop(fault.options["name"] or list(row)[-1], None)
+
+
+def _wrong_type(page: Row, fault: Fault, _book: Book, _visit: Visit) -> None:
+    for row in _rows(page):
+        row[fault.options["name"] or next(iter(row))] = fault.options["value"]
+
+
+SPOILERS: dict[str, Callable[[Row, Fault, Book, Visit], object]] = {
+    "data_null": lambda page, *_: page.update(data=None),
+    "data_missing": lambda page, *_: page.pop("data", None),
+    "data_item_not_object": _not_object,
+    "meta_missing": lambda page, *_: page.pop("meta", None),
+    "meta": _meta,
+    "links_missing": lambda page, *_: page.pop("links", None),
+    "next": _next,
+    "repeat_page": _repeat,
+    "swallow_row": _swallow,
+    "duplicate_row": _duplicate,
+    "extra_key": _extra_key,
+    "missing_key": _missing_key,
+    "wrong_type": _wrong_type,
+}

@@ -1,0 +1,75 @@
+"""One made-up campaign before its rows: who, when, how many, and its entry in the campaign list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sandbox import clock
+from sandbox.counts import Counts
+from sandbox.dice import Dice
+from sandbox.reports import Row
+
+Stage = Literal["finished", "sending", "planned"]
+STATUS: dict[Stage, int] = {"planned": 0, "sending": 1, "finished": 2}  # 0 and 2 have been seen, 1 is a guess
+LIFE = 2 * clock.DAY  # from send to expiry, as in the guide
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """The facts that all rows of a campaign share; instants are seconds of UTC since 1970.
+
+    `started` is when sending begins, `span` how long it takes, `horizon` the latest instant of any row.
+    """
+
+    name: str
+    dice: Dice
+    node: str
+    counts: Counts
+    stage: Stage
+    team: str
+    sender: str
+    created: int
+    started: int
+    span: int
+    horizon: int
+    first_person: int
+
+    @property
+    def uuid(self) -> str:
+        """The campaign's uuid, version 1, of the instant it was created."""
+        return clock.uuid1(self.created, 0, self.node)
+
+    @property
+    def expiry(self) -> int:
+        """When undelivered messages are given up."""
+        return self.started + LIFE
+
+    def entry(self) -> Row:
+        """Write the campaign as the list gives it: missing dates are empty strings."""
+        has_started = self.stage != "planned"
+        ended = self.started + self.span
+        return {
+            "uuid": self.uuid,
+            "team_uuid": self.team,
+            "name": self.name,
+            "sender": self.sender,
+            "scheduled_send_date": clock.civil(self.started),
+            "expiry_date": clock.civil(self.expiry),
+            "status": STATUS[self.stage],
+            "included_contact_groups": self._groups(1, 1 + self.started % 3),
+            "excluded_contact_groups": self._groups(9, self.started % 2),
+            "started_sending_at": clock.civil(self.started) if has_started else "",
+            "template_uuid": self.template_uuid,
+            "finished_sending_at": clock.civil(ended) if self.stage == "finished" else "",
+            "created_at": clock.civil(self.created),
+            "updated_at": clock.civil(ended if self.stage == "finished" else self.created),
+        }
+
+    @property
+    def template_uuid(self) -> str:
+        """The uuid of the campaign's template."""
+        return clock.uuid1(self.created - clock.HOUR, 1, self.node)
+
+    def _groups(self, first: int, count: int) -> list[str]:
+        return [clock.uuid1(self.created - clock.DAY, first + place, self.node) for place in range(count)]

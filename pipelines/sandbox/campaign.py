@@ -1,0 +1,163 @@
+"""A made-up campaign: story -> rows of the six reports, each in an order of its own.
+
+Row `index` of a report is computed when it is asked for, so a report of any length takes no memory, and
+the reports agree with one another though none of them is ever held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sandbox import clock
+from sandbox.blueprint import Blueprint
+from sandbox.dice import Order
+from sandbox.people import HOSTILE_ONE_IN, People
+from sandbox.reports import REPORTS, Row
+from sandbox.story import Story
+from sandbox.words import words
+
+MALFORMED_ONE_IN = 1500  # times cut short, as in one published sample (`15:25:0`)
+HOSTILE_MALFORMED_ONE_IN = 20
+SPRING_ONE_IN = 8  # times of the first summer hour, written by a clock that nobody put forward
+
+
+class MadeUp:
+    """A campaign whose rows are computed when they are asked for."""
+
+    def __init__(self, plan: Blueprint, people: People, *, hostile: bool) -> None:
+        """Take the facts; no row is computed yet."""
+        self.plan, self._hostile, self._words = plan, hostile, words()
+        self._malformed_one_in = HOSTILE_MALFORMED_ONE_IN if hostile else MALFORMED_ONE_IN
+        self.story, self._expiry = Story(plan, people), clock.with_offset(plan.expiry)
+        roll = plan.dice.roll(2)
+        self._orders = {report: Order(self.count(report), roll[i]) for i, report in enumerate(REPORTS)}
+        self._makers: dict[str, Callable[[int], Row]] = {
+            "clicks": self._click,
+            "delivery": self._delivery,
+            "alt_delivery": self._alt_delivery,
+            "recipient": self._recipient,
+            "sent": self._sent,
+            "unsent": self._unsent,
+        }
+
+    @property
+    def entry(self) -> Row:
+        """The campaign as the list gives it."""
+        return self.plan.entry()
+
+    @property
+    def page_sizes(self) -> dict[str, int]:
+        """Page sizes of its own: none, the switches decide."""
+        return {}
+
+    def count(self, report: str) -> int:
+        """Give the number of rows of this report."""
+        return self.plan.counts.of(report)
+
+    def row(self, report: str, index: int) -> Row:
+        """Make the row at this place of this report: a new dict each time."""
+        return self._makers[report](self._orders[report].at(index))
+
+    def truth(self, report: str, index: int) -> Row:
+        """Tell what is true of this row: `person` (a number), `instant`, `delivered`, `robot`."""
+        number, story = self._orders[report].at(index), self.story
+        if report == "clicks":
+            click = story.click(number)
+            return {"person": click.message, "instant": click.instant, "robot": click.is_robot}
+        if report in {"delivery", "alt_delivery"}:
+            delivered = story.is_delivered(number)
+            return {"person": number, "instant": story.sent_at(number), "delivered": delivered}
+        if report == "sent":
+            return {"instant": story.sent_at(story.batch(number))}
+        return {"person": story.member(number) if report == "recipient" else self._unsent_person(number)}
+
+    def _click(self, number: int) -> Row:
+        click = self.story.click(number)
+        return {
+            "Phone_Number": self.story.person(click.message).phone,
+            "Link_Name": self._spoil(click.link[0], click.die >> 8),
+            "Link_Destination": click.link[1],
+            "Clicked_At": self._time(click.instant, click.die),
+            "User_Agent": self._spoil(click.agent.user_agent, click.die >> 3),
+            "Device_Type": click.agent.device_type,
+            "OS_Version": click.agent.os_version,
+            "Browser_Version": click.agent.browser_version,
+        }
+
+    def _delivery(self, message: int) -> Row:
+        person = self.story.person(message)
+        text = self.story.copy(message, person)
+        return {
+            "SMS_ID": self.story.message_id(message, self.story.sent_at(message)),
+            "Sender": self.plan.sender,
+            "Recipient": person.phone,
+            "Message_Copy": self._spoil(text, self.story.die(message)),
+            "Status": self.story.status(message),
+            "Expiry_Date": self._expiry,
+        }
+
+    def _alt_delivery(self, message: int) -> Row:
+        story = self.story
+        status, die, sent = story.status(message), story.die(message), story.sent_at(message)
+        person = story.person(message)
+        names, values = person.fields
+        updated = sent + 1 + die % 9 if status == "Success" else self.plan.expiry
+        return {
+            "MessageId": story.message_id(message, sent),
+            "Mobile": person.phone,
+            "FieldNames": names,
+            "FieldValues": values,
+            "MessageSent": self._time(sent, die >> 2),
+            "MessageUpdate": None if status == "Pending" else self._time(updated, die >> 7),
+            "Status": status,
+        }
+
+    def _recipient(self, place: int) -> Row:
+        person = self.story.person(self.story.member(place))
+        group, description = person.groups[place >= self.plan.counts.people]
+        names, values = person.fields
+        return {
+            "Phone_Number": person.phone,
+            "Group_Name": self._spoil(group, self.story.die(place)),
+            "Group_Description": description,
+            "Field_Names": names,
+            "Field_Values": values,
+        }
+
+    def _sent(self, number: int) -> Row:
+        first, name = self.story.batch(number), self.story.links[0][0]
+        return {
+            "MessageId": self.plan.uuid,
+            "Brand": self.plan.sender,
+            "SentOn": clock.civil(self.story.sent_at(first)),
+            "RecipientCount": self.story.batch(number + 1) - first,
+            "TemplateApiId": self.plan.template_uuid,
+            "TemplateName": self._spoil(self.story.template[0], number),
+            "Message": self.story.template[1].replace("::Offer::", f"::{name}::"),
+        }
+
+    def _unsent(self, number: int) -> Row:
+        person = self.story.person(self._unsent_person(number))
+        names, values = person.fields
+        return {
+            "MessageId": self.plan.uuid,
+            "Mobile": person.phone,
+            "FieldNames": names,
+            "FieldValues": values,
+            "Reason": self.story.reason(number),
+        }
+
+    def _unsent_person(self, number: int) -> int:
+        return self.plan.counts.messages + number
+
+    def _time(self, instant: int, die: int) -> str:
+        """Write a time as the server does, its errors included."""
+        if die % SPRING_ONE_IN == 0 and clock.is_first_of_summer(instant):
+            return clock.winter(instant)
+        text = clock.civil(instant)
+        return text[:-1] if die % self._malformed_one_in == 1 else text
+
+    def _spoil(self, text: str | None, die: int) -> str | None:
+        if not self._hostile or die % HOSTILE_ONE_IN:
+            return text
+        return self._words.hostile[die // HOSTILE_ONE_IN % len(self._words.hostile)]

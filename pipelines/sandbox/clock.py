@@ -1,0 +1,77 @@
+"""UK civil time as Passona writes it, and the version-1 uuids that carry their instant.
+
+Instants are whole seconds of UTC since 1970. The rule is the one in force since 1996: summer time from
+the last Sunday of March to the last Sunday of October, both at 01:00 UTC. It is computed here, so that
+the sandbox needs no zone files and is a second opinion for those who use them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+
+HOUR = 3600
+DAY = 24 * HOUR
+_UUID_EPOCH = 0x01B21DD213814000  # 1582-10-15 to 1970-01-01 in ticks of 100 ns, RFC 9562
+_TICKS = 10_000_000
+
+
+def instant(text: str) -> int:
+    """Read an ISO time of UTC, `2020-06-25T19:26:02`."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+@lru_cache(maxsize=64)
+def change(year: int, month: int) -> int:
+    """Tell when the clocks change in March or October of this year."""
+    last = date(year, month, 31)
+    sunday = last - timedelta(days=(last.weekday() + 1) % 7)
+    return instant(f"{sunday.isoformat()}T01:00:00")
+
+
+@lru_cache(maxsize=4096)
+def _is_summer_hour(hour: int) -> bool:
+    year = datetime.fromtimestamp(hour * HOUR, UTC).year
+    return change(year, 3) <= hour * HOUR < change(year, 10)
+
+
+@lru_cache(maxsize=4096)
+def _civil_hour(hour: int) -> str:
+    return _utc_hour(hour + _is_summer_hour(hour))
+
+
+def _utc_hour(hour: int) -> str:
+    return f"{datetime.fromtimestamp(hour * HOUR, UTC):%Y-%m-%d %H}"
+
+
+def civil(moment: int) -> str:
+    """Write the UK civil time, `2020-06-25 20:26:02`."""
+    hour, rest = divmod(moment, HOUR)
+    return f"{_civil_hour(hour)}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+def winter(moment: int) -> str:
+    """Write the time as a clock shows it that nobody put forward: in spring an hour that does not exist."""
+    hour, rest = divmod(moment, HOUR)
+    return f"{_utc_hour(hour)}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+def with_offset(moment: int) -> str:
+    """Write the time with its offset, without a colon: `2020-06-27T20:26:30+0100`."""
+    return civil(moment).replace(" ", "T") + ("+0100" if _is_summer_hour(moment // HOUR) else "+0000")
+
+
+def is_first_of_summer(moment: int) -> bool:
+    """Tell whether the clocks went forward less than an hour ago."""
+    hour = moment // HOUR
+    return _is_summer_hour(hour) and not _is_summer_hour(hour - 1)
+
+
+def uuid1(moment: int, tick: int, node: str) -> str:
+    """Write a version-1 uuid of this instant; `tick` (of 100 ns) and `node` tell equal instants apart.
+
+    `node` is the uuid's end as text, clock sequence and machine: `abb5-0242ac120008`.
+    """
+    ticks = moment * _TICKS + _UUID_EPOCH + tick
+    low, middle, high = ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0x0FFF
+    return f"{low:08x}-{middle:04x}-1{high:03x}-{node}"

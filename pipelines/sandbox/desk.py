@@ -1,0 +1,151 @@
+"""Request -> response: who may ask, what is asked for, which fault strikes, which page it is.
+
+Addresses and statuses are those of the guide: GET `campaigns`, GET and POST `reporting/{uuid}/{report}`
+below `/api/2.0/`. A fault may strike any authorised request to such an address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from time import monotonic
+
+from sandbox.account import Account
+from sandbox.bad_answers import spoil_response
+from sandbox.bad_pages import SPOILERS, spoil_page
+from sandbox.drift import drift
+from sandbox.faults import Fault, Faults, Visit
+from sandbox.journal import Journal, Record
+from sandbox.limits import Meter
+from sandbox.pages import Book, number, render
+from sandbox.refusals import refusal
+from sandbox.reports import CAMPAIGNS, CAMPAIGNS_PAGE_SIZE, REPORT_PAGE_SIZE, REPORTS
+from sandbox.shelf import Shelf
+from sandbox.switches import Switches
+from sandbox.view import View
+from sandbox.wire import Request, Response
+
+ROOT = "api/2.0/"
+_METHODS = {CAMPAIGNS: ("GET",), **dict.fromkeys(REPORTS, ("GET", "POST"))}
+
+
+class Desk:
+    """Answers requests for an account; any thread may ask."""
+
+    def __init__(self, account: Account, switches: Switches) -> None:
+        """Open the desk; `origin` has to be told before links can be written."""
+        self.account, self.switches = account, switches
+        self.faults, self.journal, self.origin = Faults(()), Journal(), ""
+        self._meter, self._shelf = Meter(), Shelf()
+
+    @contextmanager
+    def answering(self, request: Request) -> Generator[Response, None, None]:
+        """Give the answer to a request, already recorded; the request counts as in flight until the exit."""
+        query = request.query
+        visit = _visit(request, query)
+        record = _record(request, query, visit, self.journal.begin())
+        try:
+            response = self._admitted(request, query, visit) if visit else self._no(404)
+            response.pause += self.switches.latency
+            if request.method == "HEAD":
+                response.body = b""
+            self.journal.write(replace(record, status=0 if response.ending == "close" else response.status))
+            yield response
+        finally:
+            self.journal.end()
+
+    def _admitted(self, request: Request, query: dict[str, str], visit: Visit) -> Response:
+        switches = self.switches
+        if request.method not in _METHODS[visit.report]:
+            return self._no(405, {"Allow": ", ".join(_METHODS[visit.report])})
+        if request.headers.get("authorization") != f"Bearer {switches.token}":
+            return self._no(401, message="Unauthenticated.")
+        passes, headers = self._meter.admit(switches)
+        if not passes:
+            return self._no(429, headers, "Too Many Attempts.")
+        faults = self.faults.strike(visit)
+        drift(self.account, visit, faults)
+        response = self._page(request.method, query, visit, faults)
+        response.headers.update(headers)
+        return spoil_response(response, faults, switches.error_shape)
+
+    def _page(self, method: str, query: dict[str, str], visit: Visit, faults: Sequence[Fault]) -> Response:
+        switches = self.switches
+        try:
+            view = self._view(visit)
+        except KeyError:
+            return self._no(404, message="The requested resource was not found.")
+        if self.account.is_refused(visit.campaign):
+            return self._no(403, message="This action is unauthorized.")
+        if method == "POST":
+            return Response(202)
+        asked = number(query.get("per_page"), 0)
+        if switches.per_page_error and switches.honour_per_page and asked > switches.per_page_limit:
+            return self._no(switches.per_page_error, message="The per page is too large.")
+        book = Book(view, self._address(visit), self._size(view, visit, asked), visit.report == CAMPAIGNS)
+        if any(fault.kind in SPOILERS for fault in faults):
+            return Response(200, render(spoil_page(book.page(visit.page), book, visit, faults)))
+        key = (view.revision, book.path, book.size, visit.page, switches.teams)
+        return Response(200, self._shelf.page(key, lambda: render(book.page(visit.page))))
+
+    def _view(self, visit: Visit) -> View:
+        if visit.report == CAMPAIGNS:
+            return self.account.listed(self.switches.teams)
+        return self.account.view(visit.campaign, visit.report, self.switches.teams)
+
+    def _size(self, view: View, visit: Visit, asked: int) -> int:
+        switches = self.switches
+        if view.page_size:
+            return view.page_size
+        if asked and switches.honour_per_page:
+            return min(asked, switches.per_page_limit)
+        if visit.report == CAMPAIGNS:
+            return CAMPAIGNS_PAGE_SIZE
+        is_delivery = visit.report in {"delivery", "alt_delivery"}
+        return switches.delivery_page_size if is_delivery else REPORT_PAGE_SIZE
+
+    def _address(self, visit: Visit) -> str:
+        """Write a path as links show it; the campaign list's links are always absolute."""
+        style, path = self.switches.links, ROOT + visit.path
+        if style == "foreign":
+            return f"{self.switches.foreign_host}/{path}"
+        if style == "absolute" or visit.report == CAMPAIGNS:
+            return f"{self.origin}/{path}"
+        return f"/{path}" if style == "rooted" else path
+
+    def _no(self, status: int, headers: dict[str, str] | None = None, message: str | None = None) -> Response:
+        response = refusal(status, self.switches.error_shape, message)
+        response.headers.update(headers or {})
+        return response
+
+
+def _visit(request: Request, query: dict[str, str]) -> Visit | None:
+    """Read the address; None if there is nothing at it."""
+    path, page = request.path.strip("/"), number(query.get("page"), 1)
+    if not path.startswith(ROOT):
+        return None
+    match path.removeprefix(ROOT).split("/"):
+        case ["campaigns"]:
+            return Visit(request.method, "", CAMPAIGNS, page)
+        case ["reporting", campaign, report] if report in REPORTS:
+            return Visit(request.method, campaign, report, page)
+    return None
+
+
+def _record(request: Request, query: dict[str, str], visit: Visit | None, in_flight: int) -> Record:
+    is_report = visit is not None and visit.report != CAMPAIGNS
+    return Record(
+        method=request.method,
+        path=request.path,
+        query=request.target.partition("?")[2],
+        kind="report" if is_report else CAMPAIGNS if visit else "other",
+        campaign=visit.campaign if visit and is_report else None,
+        report=visit.report if visit and is_report else None,
+        page=query.get("page"),
+        per_page=query.get("per_page"),
+        authorized="authorization" in request.headers,
+        at=monotonic(),
+        in_flight=in_flight,
+        status=0,
+    )

@@ -1,0 +1,41 @@
+"""Faults of the data: rows that come, go or change just before a page is made, so that paging shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sandbox.account import Account
+from sandbox.edits import Delete, Edit, Insert, Shuffle, StatusChange
+from sandbox.faults import Fault, Visit
+from sandbox.reports import CAMPAIGNS, Row
+
+
+def drift(account: Account, visit: Visit, faults: Sequence[Fault]) -> None:
+    """Change the rows that this visit is about, for good; a campaign that is not there stays so."""
+    for fault in faults:
+        if fault.kind not in EDITS:
+            continue
+        try:
+            view = account.listed() if visit.report == CAMPAIGNS else account.view(visit.campaign, visit.report)
+        except KeyError:
+            return
+        first = view.row(0) if view.count else {}
+        account.edit(visit.campaign, visit.report, EDITS[fault.kind](fault, first))
+
+
+def _status_change(fault: Fault, row: Row) -> Edit:
+    key = next((key for key in ("Status", "Reason", "status") if key in row), "Status")
+    return StatusChange(fault.options["index"], key, fault.options["to"])
+
+
+def _insert(fault: Fault, row: Row) -> Edit:
+    given = fault.options["row"]
+    return Insert(fault.options["index"], row if given is None else given)
+
+
+EDITS: dict[str, Callable[[Fault, Row], Edit]] = {
+    "insert": _insert,
+    "delete": lambda fault, _: Delete(fault.options["index"]),
+    "shuffle": lambda fault, _: Shuffle(fault.options["seed"]),
+    "status_change": _status_change,
+}

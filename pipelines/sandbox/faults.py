@@ -1,0 +1,150 @@
+"""Misbehaviour on request: rules that say when, and what the server then does wrong.
+
+A rule is a mapping. Which requests it matches: `report` (a report or "campaigns"), `campaign` (uuid),
+`page` (number), `method` ("GET" or "POST"); each of them left out, or "any", matches all. How often it
+strikes: `after` lets so many matching requests pass first, `times` is how often it strikes then (left out:
+for ever). What happens is its `kind`, one of `KINDS`, with options of its own. All rules that strike a
+request take effect, in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, NamedTuple
+
+from sandbox.reports import CAMPAIGNS, REPORTS
+
+REQUIRED = "(required)"
+
+
+class Kind(NamedTuple):
+    """What a kind of fault does, and its options with their defaults."""
+
+    does: str
+    options: dict[str, object]
+
+
+KINDS: dict[str, Kind] = {
+    "status": Kind("answers with this status", {"code": REQUIRED, "shape": None, "headers": {}, "message": None}),
+    "redirect": Kind("sends the client elsewhere", {"to": REQUIRED, "code": 302}),
+    "latency": Kind("waits this many seconds first", {"seconds": 1.0}),
+    "close": Kind("closes the connection without an answer", {}),
+    "reset": Kind("resets the connection in the middle of the body", {}),
+    "truncate": Kind("closes in the middle of the body, short of Content-Length", {}),
+    "broken_chunk": Kind("breaks the framing of a chunked body", {}),
+    "drip": Kind("sends a blank every so many seconds, for ever", {"seconds": 0.1}),
+    "html": Kind("answers 200 with a login page", {}),
+    "half_json": Kind("sends half of the JSON as if it were all", {}),
+    "not_object": Kind("sends JSON that is not an object", {}),
+    "empty_body": Kind("sends nothing as the body", {}),
+    "gzip_garbage": Kind("says gzip and sends something else", {}),
+    "wrong_content_type": Kind("names another content type", {"value": "text/plain"}),
+    "data_null": Kind("makes `data` null", {}),
+    "data_missing": Kind("leaves `data` out", {}),
+    "data_item_not_object": Kind("puts a number in the place of a row", {"index": 0}),
+    "meta_missing": Kind("leaves `meta` out", {}),
+    "meta": Kind("overrides fields of `meta`", {"fields": REQUIRED}),
+    "links_missing": Kind("leaves `links` out", {}),
+    "next": Kind("overrides `links.next`: null, a text, or one of `NEXT`", {"to": REQUIRED}),
+    "repeat_page": Kind("serves the rows of the page before under this page's meta", {}),
+    "swallow_row": Kind("leaves a row out of `data`, not out of `meta`", {"index": 0}),
+    "duplicate_row": Kind("serves a row twice, `meta` unchanged", {"index": 0}),
+    "extra_key": Kind("adds a key to every row", {"name": "New_Key", "value": "new"}),
+    "missing_key": Kind("leaves a key out of every row (by default the last)", {"name": None}),
+    "wrong_type": Kind("gives a key another type in every row (by default the first)", {"name": None, "value": 7}),
+    "insert": Kind(
+        "a row arrives before this page is made (by default a copy of the first)", {"index": 0, "row": None}
+    ),
+    "delete": Kind("a row leaves before this page is made", {"index": 0}),
+    "shuffle": Kind("all rows take another order before this page is made", {"seed": 1}),
+    "status_change": Kind("a row's status changes before this page is made", {"index": 0, "to": "Failed"}),
+}
+NEXT = ("same", "skip", "first", "past_end", "other_campaign", "other_report", "foreign", "garbage")
+_WHEN: dict[str, object] = {
+    "report": "any", "campaign": "any", "page": "any", "method": "any", "after": 0, "times": None,
+}  # fmt: skip
+_CHOICES = {"report": (*REPORTS, CAMPAIGNS, "any"), "method": ("GET", "POST", "any")}
+
+
+class Visit(NamedTuple):
+    """What a request is for; the campaign list has no campaign."""
+
+    method: str
+    campaign: str
+    report: str
+    page: int
+
+    @property
+    def path(self) -> str:
+        """The address below `api/2.0/`."""
+        return CAMPAIGNS if self.report == CAMPAIGNS else f"reporting/{self.campaign}/{self.report}"
+
+
+@dataclass
+class Fault:
+    """One rule, with how many requests it has `seen` (matched) and how many it has `struck`."""
+
+    kind: str
+    when: dict[str, Any]
+    options: dict[str, Any]
+    seen: int = field(default=0, init=False)
+    struck: int = field(default=0, init=False)
+
+    def matches(self, visit: Visit) -> bool:
+        """Tell whether the rule is about such a request."""
+        asked = {
+            "report": visit.report,
+            "campaign": visit.campaign,
+            "page": visit.page,
+            "method": visit.method,
+        }
+        return all(self.when[key] in {"any", value} for key, value in asked.items())
+
+    def strikes(self) -> bool:
+        """Count one matching request; tell whether the rule strikes it."""
+        self.seen += 1
+        if self.seen <= self.when["after"] or self.struck == self.when["times"]:
+            return False
+        self.struck += 1
+        return True
+
+
+class Faults:
+    """The rules of a server; counted exactly, whichever threads ask."""
+
+    def __init__(self, rules: Iterable[Mapping[str, object]]) -> None:
+        """Take the rules; one that cannot be understood is a ValueError."""
+        self.rules = tuple(fault(rule) for rule in rules)
+        self._lock = Lock()
+
+    def strike(self, visit: Visit) -> list[Fault]:
+        """Count a request and give the rules that strike it, in their order."""
+        if not self.rules:
+            return []
+        with self._lock:
+            return [rule for rule in self.rules if rule.matches(visit) and rule.strikes()]
+
+
+def fault(rule: Mapping[str, object]) -> Fault:
+    """Read a rule; unknown kinds, keys, reports and methods are a ValueError that names what is known."""
+    name = rule.get("kind")
+    if not isinstance(name, str) or name not in KINDS:
+        raise ValueError(f"fault {dict(rule)!r}: unknown kind {name!r}; known are {', '.join(KINDS)}")
+    defaults = {**_WHEN, **KINDS[name].options}
+    given = {key: value for key, value in rule.items() if key != "kind"}
+    unknown = [key for key in given if key not in defaults]
+    missing = [key for key, value in defaults.items() if value is REQUIRED and key not in given]
+    if unknown or missing:
+        known = ", ".join(defaults)
+        raise ValueError(f"fault {name!r}: unknown keys {unknown}, missing keys {missing}; known are {known}")
+    for key, choices in _CHOICES.items():
+        if given.get(key, "any") not in choices:
+            raise ValueError(f"fault {name!r}: {key} {given[key]!r} is none of {', '.join(choices)}")
+    for key in ("page", "after", "times"):
+        if not isinstance(given.get(key, 0), int) and given[key] != _WHEN[key]:
+            raise ValueError(f"fault {name!r}: {key} {given[key]!r} is no whole number")
+    settings = {**defaults, **given}
+    options = {key: settings[key] for key in KINDS[name].options}
+    return Fault(name, {key: settings[key] for key in _WHEN}, options)

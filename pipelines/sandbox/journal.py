@@ -1,0 +1,68 @@
+"""What was asked and what was answered: one record per request, in the order of the answers."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from threading import Lock
+
+KEPT = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One request and the status of its answer (0: closed without one).
+
+    `kind` is "campaigns", "report" or "other"; `at` is monotonic seconds when the request was read;
+    `page` and `per_page` are as the client wrote them; `in_flight` counts the requests being answered
+    at that moment, this one included.
+    """
+
+    method: str
+    path: str
+    query: str
+    kind: str
+    campaign: str | None
+    report: str | None
+    page: str | None
+    per_page: str | None
+    authorized: bool
+    at: float
+    in_flight: int
+    status: int
+
+
+class Journal:
+    """The last 200,000 records; any thread may write and read."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._lock = Lock()
+        self._records: deque[Record] = deque(maxlen=KEPT)
+        self._in_flight = 0
+
+    def begin(self) -> int:
+        """Note that a request is being answered; tell how many are."""
+        with self._lock:
+            self._in_flight += 1
+            return self._in_flight
+
+    def end(self) -> None:
+        """Note that a request was answered."""
+        with self._lock:
+            self._in_flight -= 1
+
+    def write(self, record: Record) -> None:
+        """Keep a record."""
+        with self._lock:
+            self._records.append(record)
+
+    def records(self) -> list[Record]:
+        """Give the records so far."""
+        with self._lock:
+            return list(self._records)
+
+    def forget(self) -> None:
+        """Drop the records so far."""
+        with self._lock:
+            self._records.clear()

@@ -1,0 +1,45 @@
+"""The rate limit: so many requests in a window that begins with its first request, as Laravel counts."""
+
+from __future__ import annotations
+
+from math import ceil
+from threading import Lock
+from time import monotonic
+
+from sandbox.refusals import http_date
+from sandbox.switches import Switches
+
+
+class Meter:
+    """Counts requests in the current window; any thread may ask."""
+
+    def __init__(self) -> None:
+        """Begin without a window."""
+        self._lock = Lock()
+        self._ends = 0.0
+        self._used = 0
+
+    def admit(self, switches: Switches) -> tuple[bool, dict[str, str]]:
+        """Count one request; tell whether it may pass, and the headers of its answer."""
+        if not switches.rate_limit:
+            return True, {}
+        with self._lock:
+            now = monotonic()
+            if now >= self._ends:
+                self._ends, self._used = now + switches.rate_window, 0
+            passes = self._used < switches.rate_limit
+            self._used += passes
+            left, wait = switches.rate_limit - self._used, self._ends - now
+        return passes, {**_quota(switches, left), **({} if passes else _retry(switches, wait))}
+
+
+def _quota(switches: Switches, left: int) -> dict[str, str]:
+    if not switches.rate_headers:
+        return {}
+    return {"X-RateLimit-Limit": str(switches.rate_limit), "X-RateLimit-Remaining": str(max(left, 0))}
+
+
+def _retry(switches: Switches, wait: float) -> dict[str, str]:
+    if switches.retry_after == "none":
+        return {}
+    return {"Retry-After": str(ceil(wait)) if switches.retry_after == "seconds" else http_date(wait)}

@@ -1,0 +1,134 @@
+"""The sandbox as a server on loopback: one thread accepts, one thread per connection answers."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterable, Mapping
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Self
+
+from sandbox.account import Account
+from sandbox.desk import ROOT, Desk
+from sandbox.faults import Fault, Faults
+from sandbox.journal import Record
+from sandbox.switches import Switches
+from sandbox.wire import read, send
+
+LOOPBACK = "127.0.0.1"
+_WAITING = 128  # connections that may wait to be accepted
+
+
+class Sandbox:
+    """A local Passona; `with Sandbox(account) as box:` serves it, and ends all connections at the end."""
+
+    def __init__(
+        self,
+        account: Account | None = None,
+        switches: Switches | None = None,
+        *,
+        faults: Iterable[Mapping[str, object]] = (),
+        port: int = 0,
+    ) -> None:
+        """Prepare to serve this account (by default a made-up one); port 0 is any free port."""
+        self.account = Account() if account is None else account
+        self._desk = Desk(self.account, switches or Switches())
+        self.faults = faults
+        self._port, self._stopped, self._lock = port, Event(), Lock()
+        self._serving: dict[socket.socket, Thread] = {}
+
+    @property
+    def base_url(self) -> str:
+        """The address of the API, with a slash at its end; known once it is started."""
+        return f"{self._desk.origin}/{ROOT}"
+
+    @property
+    def token(self) -> str:
+        """The token that is accepted."""
+        return self.switches.token
+
+    @property
+    def switches(self) -> Switches:
+        """The switches; a new value holds from the next request."""
+        return self._desk.switches
+
+    @switches.setter
+    def switches(self, switches: Switches) -> None:
+        self._desk.switches = switches
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The fault rules with their counts; a new list replaces them, and counts from nothing."""
+        return self._desk.faults.rules
+
+    @faults.setter
+    def faults(self, rules: Iterable[Mapping[str, object]]) -> None:
+        self._desk.faults = Faults(rules)
+
+    @property
+    def requests(self) -> list[Record]:
+        """The requests answered so far."""
+        return self._desk.journal.records()
+
+    def forget_requests(self) -> None:
+        """Drop the records of requests so far."""
+        self._desk.journal.forget()
+
+    def start(self) -> None:
+        """Begin to serve; a port that is taken is an OSError."""
+        self._stopped.clear()
+        self._listener = socket.create_server((LOOPBACK, self._port), backlog=_WAITING)
+        self._desk.origin = "http://{}:{}".format(*self._listener.getsockname())
+        self._acceptor = Thread(target=self._accept, name="sandbox", daemon=True)
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        """End at once: answers under way are cut off, the port is free, no thread is left."""
+        self._stopped.set()
+        with contextlib.suppress(OSError):  # wakes the acceptor, on every platform
+            socket.create_connection(self._listener.getsockname()).close()
+        self._acceptor.join()
+        with self._lock:
+            serving = list(self._serving.items())
+        for connection, thread in serving:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+    def __enter__(self) -> Self:
+        """Begin to serve."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop serving."""
+        self.stop()
+
+    def _accept(self) -> None:
+        with self._listener as listener:
+            while True:
+                connection, _ = listener.accept()
+                if self._stopped.is_set():
+                    connection.close()
+                    return
+                thread = Thread(target=self._serve, args=(connection,), name="sandbox", daemon=True)
+                with self._lock:
+                    self._serving[connection] = thread
+                thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for request in read(connection):
+                with self._desk.answering(request) as response:
+                    if not send(connection, response, self._stopped):
+                        break
+        except (OSError, ValueError):
+            pass  # the client left, or does not speak HTTP
+        finally:
+            with self._lock:
+                del self._serving[connection]
+            connection.close()
