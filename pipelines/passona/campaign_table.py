@@ -23,8 +23,7 @@ class CampaignTable:
 
     def update(self, found: CampaignList, zone: str) -> None:
         """Writes the campaigns that are new or changed; those that left the list are only marked so."""
-        ids = found.rows.column("campaign_id")
-        self._unlist(ids.to_pylist())
+        self._unlist([campaign.campaign_id for campaign in found.campaigns])
         changed = pa.array(self._changed(found), pa.string())
         if not len(changed):
             return
@@ -62,11 +61,11 @@ class CampaignTable:
         return [uuid for uuid, rows in now.items() if before.get(uuid) != rows]
 
     def _stored(self, table: str) -> pa.Table:
-        stored = self._database.connection.sql(f"SELECT * FROM passona.{table}").to_arrow_table()  # noqa: S608  # constant name
+        stored: pa.Table = self._database.connection.sql(f"SELECT * FROM passona.{table}").to_arrow_table()  # noqa: S608  # constant name
         return stored.select([name for name in stored.column_names if not name.startswith("_")])
 
     def _write(
-        self, rows: pa.Table, groups: pa.Table | None, issues: pa.Table | None, ids: pa.Array, zone: str
+        self, rows: pa.Table, groups: pa.Table | None, issues: pa.Table | None, ids: pa.Array[Any], zone: str
     ) -> None:
         def own(table: pa.Table | None) -> pa.Table | None:
             return None if table is None else table.filter(pc.is_in(table.column("campaign_id"), value_set=ids))

@@ -25,14 +25,13 @@ from passona.rows import ISSUES, tables, text_of, vendor_texts
 from passona.settings import Settings
 from passona.walk import WALK_PAUSES
 
-GROUPS = pa.schema(
-    [
-        ("campaign_id", pa.string()),
-        ("position", pa.int64()),
-        ("contact_group_id", pa.string()),
-        ("included", pa.bool_()),
-    ]
-)
+_GROUP_TYPES: dict[str, pa.DataType] = {
+    "campaign_id": pa.string(),
+    "position": pa.int64(),
+    "contact_group_id": pa.string(),
+    "included": pa.bool_(),
+}
+GROUPS = pa.schema(_GROUP_TYPES)
 _GROUP_KEYS = {"included_contact_groups": True, "excluded_contact_groups": False}
 
 
@@ -81,7 +80,7 @@ def list_campaigns(client: Client, pool: Executor, settings: Settings) -> Campai
     if strangers:
         raise ConfigurationError(
             f"campaigns: expected those of team {settings.team_uuid} (sources.passona.team_uuid), got some of team "
-            f"{sorted(map(str, strangers))[0]}; switch the token's team back, nothing was loaded"
+            f"{min(map(str, strangers))}; switch the token's team back, nothing was loaded"
         )
     return found
 

@@ -40,7 +40,7 @@ READ_SECONDS = 30.0
 LARGEST_BODY = 64 * 1024 * 1024
 
 
-class _Passing(Exception):
+class _Passing(Exception):  # noqa: N818  # named for what happened, as in errors
     """This attempt failed in a way that another may not."""
 
     def __init__(self, reason: str, retry_after: float | None = None, status: int | None = None) -> None:
@@ -173,7 +173,8 @@ class Client:
             raise _Passing(f"status {status}{said}", _retry_after(answer.headers.get("Retry-After")), status)
         if 300 <= status < 400:
             raise RequestFailed(
-                f"status {status}, a redirect, which is never followed: set sources.passona.base_url to the API's own address",
+                f"status {status}, a redirect, which is never followed: "
+                "set sources.passona.base_url to the API's own address",
                 status,
             )
         raise RequestFailed(f"status {status}{said}", status)
@@ -209,7 +210,7 @@ class Client:
 def _cause(error: BaseException) -> str:
     """What broke, in a word or two, without the address or anything that was sent."""
     seen: BaseException | None = error
-    names = []
+    names: list[str] = []
     while seen is not None and len(names) < 8:
         names.append(type(seen).__name__)
         if isinstance(seen, OSError) and seen.strerror and not isinstance(seen, requests.RequestException):

@@ -52,8 +52,8 @@ def load_settings() -> Settings:
         ) from error
     except ConfigValueCannotBeCoercedException as error:
         raise ConfigurationError(
-            f"sources.passona.{error.field_name} cannot be read as {_type_name(error.hint)}: mend it in .dlt/config.toml "
-            f"or in SOURCES__PASSONA__{error.field_name.upper()}"
+            f"sources.passona.{error.field_name} cannot be read as {_type_name(error.hint)}: "
+            f"mend it in .dlt/config.toml or in SOURCES__PASSONA__{error.field_name.upper()}"
         ) from error
     except ConfigurationException as error:
         raise ConfigurationError(f"configuration of sources.passona cannot be read: {type(error).__name__}") from error

@@ -6,6 +6,7 @@ is told by its kind, its size or its number, never by quoting a row.
 
 Exit codes are those of the contract; the lowest of 3, 4 and 5 wins where several apply.
 """
+# ruff: noqa: N818  # errors are named for what happened: Busy, Held, TokenRefused
 
 from __future__ import annotations
 

@@ -8,13 +8,18 @@ where the number of parts proves it: at bare commas, else as CSV records, else n
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-FIELDS = pa.schema(
-    [("row_id", pa.string()), ("position", pa.int64()), ("name", pa.string()), ("value", pa.string())]
-)
+_TYPES: dict[str, pa.DataType] = {
+    "row_id": pa.string(),
+    "position": pa.int64(),
+    "name": pa.string(),
+    "value": pa.string(),
+}
+FIELDS = pa.schema(_TYPES)
 
 _CSV_FIELD = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\Z)')
 
@@ -57,23 +62,23 @@ def _record_parts(text: str | None) -> list[str] | None:
     return None
 
 
-def field_rows(row_ids: pa.Array, names: pa.Array, values: pa.Array) -> tuple[pa.Table, list[int]]:
+def field_rows(row_ids: pa.Array[Any], names: pa.Array[Any], values: pa.Array[Any]) -> tuple[pa.Table, list[int]]:
     """The field rows of a column of rows, and the positions of the rows that could not be split."""
     name_parts = pc.split_pattern(names, ",")
     counts = pc.list_value_length(name_parts)
-    lone = pc.fill_null(pc.and_(pc.equal(counts, 1), pc.is_null(values)), False)
+    lone = pc.and_(pc.equal(counts, pa.scalar(1)), pc.is_null(values)).fill_null(False)
     value_parts = pc.split_pattern(pc.if_else(lone, "", values), ",")
-    aligned = pc.fill_null(pc.equal(counts, pc.list_value_length(value_parts)), False)
+    aligned: Any = pc.equal(counts, pc.list_value_length(value_parts)).fill_null(False)
     nothing = pc.and_(pc.is_null(names), pc.is_null(values))
     split = _flattened(row_ids.filter(aligned), name_parts.filter(aligned), value_parts.filter(aligned))
-    left = pc.indices_nonzero(pc.invert(pc.or_(aligned, nothing)))
-    if not len(left):
+    left: list[Any] = pc.indices_nonzero(pc.invert(pc.or_(aligned, nothing))).to_pylist()
+    if not left:
         return split, []
-    slow, unaligned = _slow_rows(left.to_pylist(), row_ids, names, values)
+    slow, unaligned = _slow_rows(left, row_ids, names, values)
     return pa.concat_tables([split, slow]), unaligned
 
 
-def _flattened(row_ids: pa.Array, names: pa.ListArray, values: pa.ListArray) -> pa.Table:
+def _flattened(row_ids: pa.Array[Any], names: pa.ListArray[Any], values: pa.ListArray[Any]) -> pa.Table:
     parents = pc.list_parent_indices(names)
     ordinal = pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), len(parents)))
     before = pc.take(pc.subtract(names.offsets, names.offsets[0]), parents)
@@ -87,7 +92,7 @@ def _flattened(row_ids: pa.Array, names: pa.ListArray, values: pa.ListArray) -> 
 
 
 def _slow_rows(
-    positions: list[int], row_ids: pa.Array, names: pa.Array, values: pa.Array
+    positions: list[int], row_ids: pa.Array[Any], names: pa.Array[Any], values: pa.Array[Any]
 ) -> tuple[pa.Table, list[int]]:
     rows: list[tuple[str, int, str, str]] = []
     unaligned = []
@@ -98,5 +103,6 @@ def _slow_rows(
             continue
         row_id = row_ids[position].as_py()
         rows += [(row_id, number, name, value) for number, (name, value) in enumerate(found, 1)]
-    columns = list(zip(*rows, strict=True)) or [[]] * len(FIELDS)
-    return pa.table([pa.array(column, kind.type) for column, kind in zip(columns, FIELDS, strict=True)], schema=FIELDS), unaligned
+    columns = list(zip(*rows, strict=True)) or [()] * len(FIELDS)
+    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, FIELDS, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=FIELDS), unaligned

@@ -241,8 +241,8 @@ class Load:
         self._database.commit(package, self._settings.timezone)
         for walk in package.walks:
             self._forget(walk)
-        for name, counts in package.counts.items():
-            self._outcome.reports[name].counts.add(counts)
+        for name, outcome in self._outcome.reports.items():
+            outcome.counts.add(package.counts[name])
 
     def _forget(self, walk: Walk) -> None:
         self._backlog.take(walk.spool.memory)

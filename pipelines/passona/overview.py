@@ -15,6 +15,9 @@ from passona.ledger import Entry, Key, read_entries
 from passona.settings import Settings
 
 
+NEVER_LOADED = "never loaded"
+
+
 @dataclass(frozen=True)
 class Overview:
     """The campaigns of the list, and the ledger."""
@@ -24,7 +27,7 @@ class Overview:
 
     def state(self, campaign: Campaign, report: str) -> str:
         entry = self.entries.get((campaign.campaign_id, report))
-        return entry.state if entry else "never loaded"
+        return entry.state if entry else NEVER_LOADED
 
 
 def overview(settings: Settings, path: Path, wait: float, say: Callable[[str], None]) -> Overview:

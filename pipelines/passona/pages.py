@@ -75,15 +75,15 @@ def _check(page: Page, number: int) -> None:
     pages = max(1, -(-page.total // page.per_page))
     if page.last_page != pages:
         raise PageRefused(
-            f"meta.last_page {pages} for total {page.total} at {page.per_page} a page", str(page.last_page), page_size=True
+            f"meta.last_page {pages} for total {page.total} at {page.per_page} a page",
+            str(page.last_page),
+            page_size=True,
         )
     if number > page.last_page:
         raise PageRefused(f"no page after the last ({page.last_page})", f"page {number}")
     full = page.per_page if number < page.last_page else page.total - page.per_page * (page.last_page - 1)
     if len(page.rows) != full:
-        raise PageRefused(
-            f"{full} rows on page {number} of {page.last_page}", f"{len(page.rows)} rows", page_size=True
-        )
+        raise PageRefused(f"{full} rows on page {number} of {page.last_page}", f"{len(page.rows)} rows", page_size=True)
     _check_next(page)
 
 
@@ -126,13 +126,8 @@ def _rows(document: Mapping[str, Any], body: bytes) -> list[Row]:
             raise PageRefused("objects in data", f"a row that is {_kind(row)}")
     if all(type(value) in _PLAIN for row in data for value in row.values()):
         return data
-    exact: list[Row] = json.loads(body, parse_float=Number, parse_int=_exact_integer)["data"]
+    exact: list[Row] = json.loads(body, parse_float=Number)["data"]
     return exact
-
-
-def _exact_integer(text: str) -> int | Number:
-    # Python refuses to read integers of more than 4,300 digits; as text they stay whole.
-    return int(text) if len(text) < 4_000 else Number(text)
 
 
 def _number(meta: Mapping[str, Any], key: str) -> int:

@@ -16,6 +16,7 @@ from typing import Literal
 
 Kind = Literal["text", "time", "integer"]
 
+
 def snake_case(key: str) -> str:
     """`SMS_ID` -> `sms_id`, `MessageId` -> `message_id`: dlt's convention for column names."""
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", key))
@@ -188,17 +189,29 @@ CAMPAIGNS = Report(
     ),
 )
 
+# Columns that tables have besides the keys of their rows.
+_OUR_COLUMNS = {"campaign_id", "row_id", "listed"}
+
 
 def column_names(report: Report, keys: Iterable[str]) -> dict[str, str]:
     """Names for keys that the guide does not know: snake_case where that is free and plain, else with
     a piece of the key's digest, so that two keys never share a column, and none takes a known one.
     """
-    taken = {column.name for column in report.all_columns} | {"campaign_id", "row_id"}
+    taken = {column.name for column in report.all_columns} | _OUR_COLUMNS
     names = {}
     for key in sorted(keys):
         name = snake_case(key)
         if name in taken or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,40}", key) or "__" in key:
-            name = f"{name[:40] or 'x'}_{hashlib.blake2b(key.encode(), digest_size=4).hexdigest()}"
+            name = _name_apart(key, taken)
         names[key] = name
         taken.add(name)
     return names
+
+
+def _name_apart(key: str, taken: set[str]) -> str:
+    """A free name: what can be kept of the key, and as much of its digest as it takes."""
+    # A name must begin with a letter: dlt puts a _ before a digit, and its own columns begin with _.
+    stem = re.sub(r"^(?![a-z])", "x_", snake_case(key))[:40].strip("_")
+    sizes = range(4, hashlib.blake2b.MAX_DIGEST_SIZE + 1)
+    names = (f"{stem}_{hashlib.blake2b(key.encode(), digest_size=size).hexdigest()}" for size in sizes)
+    return next(name for name in names if name not in taken)

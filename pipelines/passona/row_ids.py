@@ -12,10 +12,11 @@ same multiset of rows in whatever order, and it can be taken while pages come.
 from __future__ import annotations
 
 import hashlib
-from array import array
 import sys
+from array import array
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any, cast
 
 import orjson
 import pyarrow as pa
@@ -35,6 +36,11 @@ def row_ids(report: str, campaign_id: str, rows: Iterable[tuple[object, ...]]) -
         digest.update(orjson.dumps(row, option=orjson.OPT_SORT_KEYS))
         ids.append(digest.hexdigest())
     return ids
+
+
+def listed(ids: pa.Array[Any]) -> list[str]:
+    """A column of ids as a list; a column of ids holds no null."""
+    return cast("list[str]", ids.to_pylist())
 
 
 def digest_of(ids: list[str]) -> str:
@@ -67,9 +73,7 @@ class Fingerprint:
 
     def repeated(self) -> frozenset[int]:
         """First halves of the ids that may occur more than once."""
-        return frozenset(
-            word for part in range(self._parts()) for word in _repeated(self._halves, part, self._parts())
-        )
+        return frozenset(word for part in range(self._parts()) for word in _repeated(self._halves, part, self._parts()))
 
     def _parts(self) -> int:
         # Looked at in parts of some 200,000, so that memory does not grow with the report.
@@ -79,11 +83,11 @@ class Fingerprint:
 def _repeated(words: array[int], part: int, parts: int) -> list[int]:
     numbers = pa.Array.from_buffers(pa.uint64(), len(words), [None, pa.py_buffer(words)])
     if parts > 1:
-        quotient = pc.divide(numbers, pa.scalar(parts, pa.uint64()))
-        own = pc.equal(pc.subtract(numbers, pc.multiply(quotient, pa.scalar(parts, pa.uint64()))), pa.scalar(part, pa.uint64()))
-        numbers = numbers.filter(own)
+        whole = pc.multiply(pc.divide(numbers, pa.scalar(parts, pa.uint64())), pa.scalar(parts, pa.uint64()))
+        numbers = numbers.filter(pc.equal(pc.subtract(numbers, whole), pa.scalar(part, pa.uint64())))
     counts = pc.value_counts(numbers)
-    return counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()  # type: ignore[no-any-return]
+    often = counts.field("values").filter(pc.greater(counts.field("counts"), pa.scalar(1)))
+    return cast("list[int]", often.to_pylist())
 
 
 class Ordinals:
@@ -93,11 +97,11 @@ class Ordinals:
         self._repeated = repeated
         self._seen: Counter[str] = Counter()
 
-    def number(self, ids: pa.Array) -> pa.Array:
+    def number(self, ids: pa.Array[Any]) -> pa.Array[Any]:
         """The ids with those of second and later equal rows replaced by ones of their own."""
         if not self._repeated:
             return ids
-        return pa.array([self._numbered(row_id) for row_id in ids.to_pylist()], pa.string())
+        return pa.array([self._numbered(row_id) for row_id in listed(ids)], pa.string())
 
     def repeats(self, row_id: str) -> bool:
         """Whether another row may have the same id."""
@@ -111,4 +115,3 @@ class Ordinals:
         if ordinal == 1:
             return row_id
         return hashlib.blake2b(f"{row_id} {ordinal}".encode(), digest_size=ID_BYTES).hexdigest()
-

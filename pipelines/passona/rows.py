@@ -17,13 +17,12 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from passona.lists import field_rows
 from passona.pages import Number, Row
 from passona.reports import Column, Report, column_names
 from passona.row_ids import row_ids
-from passona.times import UTC_TIME, instants
+from passona.times import instants
 
 REST = "_rest"
 ROW_ID = "_row_id"
@@ -85,10 +84,11 @@ def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row]) -> 
         extra = {key: text for key, text in texts.items() if key not in known and text is not None}
         cells = tuple(texts.get(key) for key in known)
         kept.append([None if key in odd else text for key, text in zip(known, cells, strict=True)])
-        rest.append(_json(extra | {key: texts[key] for key in odd}))
+        rest.append(_json(extra | {key: text for key in odd if (text := texts[key]) is not None}))
         hashed.append((*cells, extra) if extra else cells)
+    columns = [list(cells) for cells in zip(*kept, strict=True)]
     return VendorTexts(
-        _batch(report, [list(cells) for cells in zip(*kept, strict=True)], rest, row_ids(report.name, campaign_id, hashed)),
+        _batch(report, columns, rest, row_ids(report.name, campaign_id, hashed)),
         new_keys=frozenset().union(*rows).difference(known),
         missing_keys=frozenset(key for row in rows for key in known if key not in row),
     )
@@ -98,7 +98,7 @@ def _is_integer(key: str, row: Row, integers: set[str]) -> bool:
     return key in integers and type(row[key]) is int
 
 
-def _json(extra: dict[str, str | None]) -> str | None:
+def _json(extra: dict[str, str]) -> str | None:
     return orjson.dumps(extra).decode() if extra else None
 
 
@@ -114,7 +114,8 @@ def _json_text(value: object) -> str:
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{_json_text(item)}" for key, item in value.items()) + "}"
+        items = (f"{json.dumps(key, ensure_ascii=False)}:{_json_text(item)}" for key, item in value.items())
+        return "{" + ",".join(items) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(_json_text, value)) + "]"
     return json.dumps(value, ensure_ascii=False)
@@ -137,11 +138,11 @@ def tables(
         parent[column.name] = _typed(column, texts[column.key], zone, issues)
     parent |= _new_columns(report, new_keys, rest, len(ids))
     _note_types(report, rest, issues)
-    fields = _fields(report, campaign_id, texts, rest, issues) if report.lists else None
+    fields = _fields(report.lists, campaign_id, texts, rest, issues) if report.lists else None
     return Tables(pa.table(parent), fields, issues.table())
 
 
-def _rest(column: pa.Array) -> dict[int, dict[str, str]]:
+def _rest(column: pa.Array[Any]) -> dict[int, dict[str, str]]:
     """What did not fit the report, by position; empty nearly always."""
     return {
         position: orjson.loads(text)
@@ -153,7 +154,7 @@ def _rest(column: pa.Array) -> dict[int, dict[str, str]]:
 class _Issues:
     """The values of one piece that were not taken at their face."""
 
-    def __init__(self, campaign_id: str, report: str, ids: pa.Array) -> None:
+    def __init__(self, campaign_id: str, report: str, ids: pa.Array[Any]) -> None:
         self._campaign_id, self._report, self._ids = campaign_id, report, ids
         self._rows: list[tuple[str | None, ...]] = []
 
@@ -166,7 +167,7 @@ class _Issues:
         return pa.table([pa.array(cells, pa.string()) for cells in columns], schema=ISSUES)
 
 
-def _typed(column: Column, texts: pa.Array, zone: str, issues: _Issues) -> pa.Array:
+def _typed(column: Column, texts: pa.Array[Any], zone: str, issues: _Issues) -> pa.Array[Any]:
     if column.kind == "text":
         return texts
     if column.kind == "time":
@@ -178,21 +179,30 @@ def _typed(column: Column, texts: pa.Array, zone: str, issues: _Issues) -> pa.Ar
     return values
 
 
-def _integers(texts: pa.Array) -> tuple[pa.Array, list[tuple[int, str]]]:
+def _integers(texts: pa.Array[Any]) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
     """Whole numbers that read back as the same text; anything else is null and noted."""
     values: list[int | None] = []
     found = []
     for position, text in enumerate(texts.to_pylist()):
-        number = int(text) if text is not None and text.isascii() and text.lstrip("-").isdigit() and len(text) <= 20 else None
-        values.append(number if number in _INT64 and str(number) == text else None)
+        values.append(None if text is None else _integer(text))
         if text is not None and values[-1] is None:
             found.append((position, "unexpected_type"))
     return pa.array(values, pa.int64()), found
 
 
+def _integer(text: str) -> int | None:
+    if len(text) > 20 or not (text.isascii() and text.lstrip("-").isdigit()):
+        return None
+    try:
+        number = int(text)
+    except ValueError:  # more than one sign
+        return None
+    return number if number in _INT64 and str(number) == text else None
+
+
 def _new_columns(
     report: Report, keys: Iterable[str], rest: dict[int, dict[str, str]], length: int
-) -> dict[str, pa.Array]:
+) -> dict[str, pa.Array[Any]]:
     """Keys that the guide does not know, as columns of text."""
     return {
         name: pa.array([rest.get(position, {}).get(key) for position in range(length)], pa.string())
@@ -208,10 +218,13 @@ def _note_types(report: Report, rest: dict[int, dict[str, str]], issues: _Issues
 
 
 def _fields(
-    report: Report, campaign_id: str, texts: dict[str, pa.Array], rest: dict[int, dict[str, str]], issues: _Issues
+    lists: tuple[Column, Column],
+    campaign_id: str,
+    texts: dict[str, pa.Array[Any]],
+    rest: dict[int, dict[str, str]],
+    issues: _Issues,
 ) -> pa.Table:
-    assert report.lists is not None
-    names, values = report.lists
+    names, values = lists
     odd = [position for position, extra in rest.items() if names.key in extra or values.key in extra]
     left, right = _without(texts[names.key], odd), _without(texts[values.key], odd)
     found, unaligned = field_rows(texts[ROW_ID], left, right)
@@ -222,7 +235,7 @@ def _fields(
     return found.add_column(0, "campaign_id", pa.repeat(pa.scalar(campaign_id), len(found)))
 
 
-def _without(texts: pa.Array, positions: list[int]) -> pa.Array:
+def _without(texts: pa.Array[Any], positions: list[int]) -> pa.Array[Any]:
     """The texts with those at some positions as null: a list that is no text is not split."""
     if not positions:
         return texts

@@ -5,6 +5,7 @@ The contract's table, in Arrow's types, dlt's hints and DuckDB's comments. Times
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -68,13 +69,13 @@ class Table:
             hints[MARKER] = {"name": MARKER, "data_type": "bool", "nullable": True, "hard_delete": True}
         return hints
 
-    def marker(self, **keys: str) -> pa.Table:
-        """One row that deletes what the table holds under these keys."""
-        return pa.Table.from_pylist([{**keys, MARKER: True}], schema=self.arrow)
+    def markers(self, keys: Sequence[dict[str, str]]) -> pa.Table:
+        """One row for each of these keys, which deletes what the table holds under it."""
+        return pa.Table.from_pylist([{**key, MARKER: True} for key in keys], schema=self.arrow)
 
 
 def _report_table(report: Report) -> Table:
-    columns = [("campaign_id", pa.string()), ("row_id", pa.string())]
+    columns: list[tuple[str, pa.DataType]] = [("campaign_id", pa.string()), ("row_id", pa.string())]
     types = {"text": pa.string(), "time": UTC_TIME, "integer": pa.int64()}
     columns += [(column.name, types[column.kind]) for column in report.columns]
     comments = {column.name: column.comment for column in report.columns}

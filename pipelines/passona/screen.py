@@ -16,7 +16,7 @@ from rich.table import Table
 
 from passona.ledger import Pull
 from passona.load import Outcome
-from passona.overview import Overview
+from passona.overview import NEVER_LOADED, Overview
 from passona.pages import Page
 from passona.reports import REPORTS, Report
 
@@ -80,7 +80,7 @@ def print_outcome(outcome: Outcome, path: Path) -> None:
         table.add_row(name, *(f"{number:,}" for number in numbers))
     table.add_section()
     table.add_row("all", *(f"{number:,}" for number in sums))
-    console = Console(highlight=False)
+    console = _wide()
     console.print(table)
     console.print(
         f"{_counted(outcome.campaigns, 'campaign')}, {_counted(outcome.requests, 'request')}, "
@@ -123,11 +123,11 @@ def print_overview(found: Overview) -> None:
     table = _table("campaign", "name", "ends", *REPORTS, numbers=False)
     for campaign in found.campaigns:
         ends = f"{campaign.expiry_date:%Y-%m-%d}" if campaign.expiry_date else ""
-        states = (found.state(campaign, name) for name in REPORTS)
+        states = (found.state(campaign, name).replace(NEVER_LOADED, "-") for name in REPORTS)
         table.add_row(campaign.campaign_id, campaign.name or "", ends, *states)
-    console = Console(highlight=False)
-    # A table that is read by a program must not be folded to the width of no terminal.
-    console.print(table, width=None if console.is_terminal else 240)
+    console = _wide()
+    console.print(table)
+    console.print(f"\n{_counted(len(found.campaigns), 'campaign')}; - is never loaded")
 
 
 def overview_json(found: Overview) -> str:
@@ -150,6 +150,11 @@ def _table(*headers: str, numbers: bool = True) -> Table:
     for position, header in enumerate(headers):
         table.add_column(header, justify="right" if numbers and position else "left", no_wrap=True)
     return table
+
+
+def _wide() -> Console:
+    """Standard output, where no column is ever cut to the width of a terminal."""
+    return Console(highlight=False, width=240)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -46,17 +46,14 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", _checked_address(self.base_url))
         if not self.api_token or any(c.isspace() or not c.isprintable() for c in self.api_token):
-            raise ConfigurationError(
-                "sources.passona.api_token is empty or has blanks in it; paste the token alone"
-            )
+            raise ConfigurationError("sources.passona.api_token is empty or has blanks in it; paste the token alone")
         if not self.api_token.isascii():
             raise ConfigurationError("sources.passona.api_token has characters that no token has")
         try:
             pendulum.timezone(self.timezone)
         except (InvalidTimezone, ValueError, OSError) as error:
             raise ConfigurationError(
-                f"sources.passona.timezone: no zone is called {self.timezone!r}; "
-                "use an IANA name such as Europe/London"
+                f"sources.passona.timezone: no zone is called {self.timezone!r}; use an IANA name such as Europe/London"
             ) from error
         if self.team_uuid is not None:
             object.__setattr__(self, "team_uuid", campaign_uuid(self.team_uuid, "sources.passona.team_uuid"))
@@ -87,8 +84,12 @@ def campaign_uuid(text: str, where: str = "campaign") -> str:
 
 def _checked_address(text: str) -> str:
     """The base address with one closing slash. http is for loopback alone: a token is a password."""
-    parts = urlsplit(text.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(text.strip())
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # half an IPv6 address, a port that is no number
+        good = False
+    if not good:
         raise ConfigurationError(
             f"sources.passona.base_url: {text!r} is no http address; the vendor's is https://passona.co.uk/api/2.0/"
         )

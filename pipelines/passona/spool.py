@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from passona.pages import Page, Row
 from passona.reports import Report
-from passona.row_ids import Fingerprint, digest_of
+from passona.row_ids import Fingerprint, digest_of, listed
 from passona.rows import REST, ROW_ID, vendor_schema, vendor_texts
 
 # A few megabytes: most reports stay below and never touch the disk; a dozen walks at once are 50 MB.
@@ -112,14 +112,14 @@ class Spool:
     def _keep(self, batch: pa.RecordBatch, last_page: int) -> None:
         self._absorb(batch)
         if self._writer is not None:
-            self._write(batch, last_page)
+            _write(self._writer, batch, last_page)
             return
         self._batches.append((batch, last_page))
         if self.memory > MEMORY_BYTES:
             self._spill()
 
     def _absorb(self, batch: pa.RecordBatch) -> None:
-        self.fingerprint.add(batch.column(ROW_ID).to_pylist())
+        self.fingerprint.add(listed(batch.column(ROW_ID)))
         rest = batch.column(REST)
         if rest.null_count < len(rest):
             keys = {key for text in rest.to_pylist() if text is not None for key in json.loads(text)}
@@ -134,19 +134,16 @@ class Spool:
         self._writer = pa.ipc.new_stream(self._file, vendor_schema(self.report).with_metadata(self._identity()))
         batches, self._batches = self._batches, []
         for batch, last_page in batches:
-            self._write(batch, last_page)
+            _write(self._writer, batch, last_page)
 
-    def _write(self, batch: pa.RecordBatch, last_page: int) -> None:
-        assert self._writer is not None  # opened by _spill
-        self._writer.write_batch(batch, custom_metadata={"last_page": str(last_page)})
-
-    def _identity(self) -> dict[str, str]:
+    def _identity(self) -> dict[bytes, bytes]:
+        """What a file must agree in to be of the same walk; kept as metadata of its schema."""
         return {
-            "report": self.report.name,
-            "campaign_id": self.campaign_id,
-            "total": str(self.total),
-            "per_page": str(self.per_page),
-            "first": self.first,
+            b"report": self.report.name.encode(),
+            b"campaign_id": self.campaign_id.encode(),
+            b"total": str(self.total).encode(),
+            b"per_page": str(self.per_page).encode(),
+            b"first": self.first.encode(),
         }
 
     def resume(self, page: Page) -> bool:
@@ -171,15 +168,18 @@ class Spool:
     def _begin(self, page: Page) -> None:
         self.total, self.per_page = page.total, page.per_page
         ids = vendor_texts(self.report, self.campaign_id, page.rows).batch.column(ROW_ID)
-        self.first = digest_of(ids.to_pylist())
+        self.first = digest_of(listed(ids))
 
 
-def _whole_batches(path: Path, identity: dict[str, str]) -> Iterator[tuple[pa.RecordBatch, int]]:
+def _write(writer: pa.RecordBatchStreamWriter, batch: pa.RecordBatch, last_page: int) -> None:
+    writer.write_batch(batch, custom_metadata={b"last_page": str(last_page).encode()})
+
+
+def _whole_batches(path: Path, identity: dict[bytes, bytes]) -> Iterator[tuple[pa.RecordBatch, int]]:
     """The batches of a spool's file with their last pages, as far as they are whole; none of another identity."""
     try:
         with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
-            found = {key.decode(): value.decode() for key, value in (reader.schema.metadata or {}).items()}
-            while found == identity:
+            while reader.schema.metadata == identity:
                 batch, metadata = reader.read_next_batch_with_custom_metadata()
                 yield batch, int(metadata["last_page"])
     except (StopIteration, pa.ArrowException, OSError, KeyError, ValueError):

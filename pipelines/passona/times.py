@@ -14,14 +14,15 @@ from __future__ import annotations
 import datetime as dt
 import re
 from functools import lru_cache
+from typing import Any
 
 import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-UTC_TIME = pa.timestamp("us", tz="UTC")
+UTC_TIME: pa.DataType = pa.timestamp("us", tz="UTC")
 
-_PLAIN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
+_PLAIN = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
 _FORM = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,6}))?(Z|[+-][0-9]{2}:?[0-9]{2})?"
@@ -41,12 +42,13 @@ def instant(text: str, zone: str) -> tuple[dt.datetime | None, str | None]:
     *parts, fraction, offset = form.groups()
     micros = int((fraction or "0").ljust(6, "0")[:6])
     try:
-        civil = dt.datetime(*map(int, parts), micros)  # type: ignore[misc,arg-type]  # six parts, told by the form
+        year, month, day, hour, minute, second = map(int, parts)
+        civil = dt.datetime(year, month, day, hour, minute, second, micros)  # noqa: DTZ001  # civil on purpose
         if offset is not None:
-            return (civil - _fixed(offset)).replace(tzinfo=dt.timezone.utc), None
+            return (civil - _fixed(offset)).replace(tzinfo=dt.UTC), None
         early, late = _offset(civil, zone, 0), _offset(civil, zone, 1)
         issue = None if early == late else "ambiguous_time" if early > late else "nonexistent_time"
-        return (civil - early).replace(tzinfo=dt.timezone.utc), issue
+        return (civil - early).replace(tzinfo=dt.UTC), issue
     except (ValueError, OverflowError):
         return None, "invalid_time"
 
@@ -63,9 +65,15 @@ def _fixed(offset: str) -> dt.timedelta:
 
 
 def _offset(civil: dt.datetime, zone: str, fold: int) -> dt.timedelta:
-    found = pendulum.timezone(zone).utcoffset(civil.replace(fold=fold))
-    assert found is not None  # a zone always has an offset for a civil time
+    found = _zone(zone).utcoffset(civil.replace(fold=fold))
+    assert found is not None  # noqa: S101  # for the types: a zone always has an offset for a civil time
     return found
+
+
+@lru_cache(maxsize=8)
+def _zone(name: str) -> pendulum.Timezone:
+    # pendulum reads the zone's file each time it is asked for one.
+    return pendulum.timezone(name)
 
 
 @lru_cache(maxsize=65_536)
@@ -75,21 +83,23 @@ def _steady_offset(quarter: int, zone: str) -> int | None:
     `quarter` counts quarters since 1970-01-01 00:00 civil time.
     """
     try:
-        start = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=quarter * _QUARTER)
+        start = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=quarter * _QUARTER)  # noqa: DTZ001  # civil on purpose
         ends = (start, start + dt.timedelta(seconds=_QUARTER - 1))
         offsets = {_offset(end, zone, fold) for end in ends for fold in (0, 1)}
+        if len(offsets) > 1:
+            return None
+        offset = offsets.pop()
+        _ = [end - offset for end in ends]  # an instant before the year 1 or after 9999 is an error
     except OverflowError:
         return None
-    if len(offsets) > 1:
-        return None
-    return int(offsets.pop().total_seconds())
+    return int(offset.total_seconds())
 
 
-def instants(texts: pa.StringArray, zone: str) -> tuple[pa.Array, list[tuple[int, str]]]:
+def instants(texts: pa.Array[Any], zone: str) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
     """The instants of a column of texts, null for null, and the issues as (position, issue)."""
     civil = _plain_civil(texts)
     seconds = pc.cast(civil, pa.int64())
-    quarters = pc.dictionary_encode(_floor_divided(seconds, _QUARTER))
+    quarters = _floor_divided(seconds, _QUARTER).dictionary_encode()
     steady = pa.array([_steady_offset(quarter, zone) for quarter in quarters.dictionary.to_pylist()], pa.int64())
     utc = pc.subtract(seconds, pc.take(steady, quarters.indices))
     fast = pc.cast(pc.cast(utc, pa.timestamp("s", tz="UTC")), UTC_TIME)
@@ -99,23 +109,24 @@ def instants(texts: pa.StringArray, zone: str) -> tuple[pa.Array, list[tuple[int
     return _with_slow(texts, fast, left, zone)
 
 
-def _plain_civil(texts: pa.StringArray) -> pa.Array:
+def _plain_civil(texts: pa.Array[Any]) -> pa.Array[Any]:
     """Civil times of texts in the plain form, in seconds; null where a text is not of it."""
-    plain = pc.if_else(pc.match_substring_regex(texts, _PLAIN), texts, None)
+    plain: pa.Array[Any] = pc.if_else(pc.match_substring_regex(texts, _PLAIN), texts, None)
     try:
-        return pc.cast(plain, pa.timestamp("s"))
+        return plain.cast(pa.timestamp("s"))
     except pa.ArrowInvalid:
         # One impossible time (30 February) fails the whole cast: let `instant` read this column.
         return pa.nulls(len(texts), pa.timestamp("s"))
 
 
-def _floor_divided(numbers: pa.Array, by: int) -> pa.Array:
-    return pc.cast(pc.floor(pc.divide(pc.cast(numbers, pa.float64()), float(by))), pa.int64())
+def _floor_divided(numbers: pa.Array[Any], by: int) -> pa.Array[Any]:
+    floored: pa.Array[Any] = pc.floor(pc.divide(numbers.cast(pa.float64()), float(by)))
+    return floored.cast(pa.int64())
 
 
 def _with_slow(
-    texts: pa.StringArray, fast: pa.Array, left: pa.Array, zone: str
-) -> tuple[pa.Array, list[tuple[int, str]]]:
+    texts: pa.Array[Any], fast: pa.Array[Any], left: pa.Array[Any], zone: str
+) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
     """Fills what the fast way left, each distinct text read once."""
     encoded = pc.dictionary_encode(pc.if_else(left, texts, None))
     read = [instant(text, zone) for text in encoded.dictionary.to_pylist()]

@@ -24,7 +24,7 @@ from passona.errors import PageRefused, RequestFailed, WalkFailed
 from passona.pages import Page
 from passona.paginator import Paginator
 from passona.reports import Report
-from passona.row_ids import Ordinals
+from passona.row_ids import Ordinals, listed
 from passona.rows import ROW_ID
 from passona.settings import Settings
 from passona.spool import Spool
@@ -67,9 +67,7 @@ class Walk:
     def last_time(self, zone: str) -> datetime | None:
         """The last instant in its rows, in UTC. `zone`: that of times without an offset."""
         keys = [column.key for column in self.report.columns if column.kind == "time"]
-        found = [
-            pc.max(instants(batch.column(key), zone)[0]).as_py() for batch in self.spool.batches() for key in keys
-        ]
+        found = [pc.max(instants(batch.column(key), zone)[0]).as_py() for batch in self.spool.batches() for key in keys]
         return max((time for time in found if time is not None), default=None)
 
 
@@ -150,7 +148,7 @@ def _on_two_pages(walk: Walk) -> bool:
     pages: dict[str, int] = {}
     position = 0
     for batch in walk.spool.batches():
-        for row_id in batch.column(ROW_ID).to_pylist():
+        for row_id in listed(batch.column(ROW_ID)):
             page = position // walk.spool.per_page
             if ordinals.repeats(row_id) and pages.setdefault(row_id, page) != page:
                 return True
