@@ -156,7 +156,7 @@ class Client:
             size += len(piece)
             if size > LARGEST_BODY:
                 answer.close()
-                raise RequestFailed(f"expected a page, got a body of more than {LARGEST_BODY} bytes")
+                raise RequestFailed(f"a body of more than {LARGEST_BODY} bytes")
             if time.monotonic() > until:
                 answer.close()
                 raise _Passing(f"an answer that did not end within {self._settings.request_timeout:g} s")

@@ -99,3 +99,7 @@ class Held(PassonaError):
     """The shrink guard holds a report back: it has far fewer rows than before. The old ones stay."""
 
     exit_code = Exit.HELD
+
+
+class NotWritten(PassonaError):
+    """The database could not take a load package. Ends the run; what it held is due again."""

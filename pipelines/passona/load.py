@@ -228,14 +228,14 @@ class Load:
             self._note(shrink)
             outcome.held += 1
             entry = unloaded(pull, "held", shrink, walk.attempts, self._outcome.run_id)
+            self._forget(walk)
         elif walk.digest == pull.verified_digest and not self._wish.refresh:
             outcome.unchanged += 1
+            self._forget(walk)
         else:
             outcome.loaded += 1
-            package.walks.append(walk)
+            package.add(walk)
         package.entries.append(entry)
-        if walk not in package.walks:
-            self._forget(walk)
 
     def _commit(self, package: Package) -> None:
         self._database.commit(package, self._settings.timezone)

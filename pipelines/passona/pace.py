@@ -41,6 +41,8 @@ class Pace:
         self._in_flight = 0
         self._remaining: int | None = None
         self._window_ends = 0.0
+        # Whether a request is under way that asks a new window what it allows.
+        self._asking = False
         self._stopped = False
 
     def enter(self) -> None:
@@ -51,13 +53,16 @@ class Pace:
         with self._changed:
             while (wait := self._wait()) > 0:
                 self._clock.wait(self._changed, wait)
-            self._sent.append(self._clock.now())
+            now = self._clock.now()
+            self._asking = self._remaining is not None and now >= self._window_ends
+            self._sent.append(now)
             self._in_flight += 1
 
     def leave(self, headers: Mapping[str, str] | None = None) -> None:
+        """Takes a request back. `headers`: those of its answer, None if none came."""
         with self._changed:
             self._in_flight -= 1
-            self._learn(headers or {})
+            self._learn(headers)
             self._changed.notify_all()
 
     def sleep(self, seconds: float) -> None:
@@ -102,16 +107,21 @@ class Pace:
             return max(wait, WINDOW_SECONDS if self._in_flight else 0.0)
         return max(wait, self._window_ends - now if self._remaining <= self._in_flight else 0.0)
 
-    def _learn(self, headers: Mapping[str, str]) -> None:
-        left = headers.get("X-RateLimit-Remaining", "")
-        if not left.isdecimal():
-            self._remaining = None
-            return
-        now = self._clock.now()
-        # More left than before, by more than answers overtaking each other explain: a new window.
-        fresh = self._remaining is None or int(left) > self._remaining + self._in_flight
-        if fresh or now >= self._window_ends:
-            self._window_ends = now + WINDOW_SECONDS
-            self._remaining = int(left)
-        elif self._remaining is not None:
-            self._remaining = min(self._remaining, int(left))
+    def _learn(self, headers: Mapping[str, str] | None) -> None:
+        left = (headers or {}).get("X-RateLimit-Remaining", "")
+        if left.isdecimal():
+            self._count(int(left))
+        elif self._asking and headers is not None:
+            # A whole window later the server announces nothing any more.
+            self._asking, self._remaining = False, None
+        elif self._remaining:
+            # It may have been counted all the same.
+            self._remaining -= 1
+
+    def _count(self, left: int) -> None:
+        """Answers overtake each other, so within a window the lowest number is the latest."""
+        if self._remaining is None or self._asking:
+            self._asking, self._remaining = False, left
+            self._window_ends = self._clock.now() + WINDOW_SECONDS
+        else:
+            self._remaining = min(self._remaining, left)

@@ -89,6 +89,8 @@ class Paginator:
         except PageRefused as refusal:
             refusal.page = number
             raise
+        except RequestFailed as error:
+            raise RequestFailed(f"page {number}: expected a page, got {error}", error.status) from None
 
 
 def _may_be_the_size(status: int | None) -> bool:

@@ -10,9 +10,6 @@ import uuid
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-import pendulum
-from pendulum.tz.exceptions import InvalidTimezone
-
 from passona.errors import ConfigurationError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -49,12 +46,7 @@ class Settings:
             raise ConfigurationError("sources.passona.api_token is empty or has blanks in it; paste the token alone")
         if not self.api_token.isascii():
             raise ConfigurationError("sources.passona.api_token has characters that no token has")
-        try:
-            pendulum.timezone(self.timezone)
-        except (InvalidTimezone, ValueError, OSError) as error:
-            raise ConfigurationError(
-                f"sources.passona.timezone: no zone is called {self.timezone!r}; use an IANA name such as Europe/London"
-            ) from error
+        _check_zone(self.timezone)
         if self.team_uuid is not None:
             object.__setattr__(self, "team_uuid", campaign_uuid(self.team_uuid, "sources.passona.team_uuid"))
         _check_range("page_size", self.page_size, 1, 10_000)
@@ -100,6 +92,19 @@ def _checked_address(text: str) -> str:
             f"sources.passona.base_url: http would send the token in clear to {parts.hostname}; use https"
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
+
+
+def _check_zone(name: str) -> None:
+    # The command line knows this module, and must start without pendulum.
+    import pendulum
+    from pendulum.tz.exceptions import InvalidTimezone
+
+    try:
+        pendulum.timezone(name)
+    except (InvalidTimezone, ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"sources.passona.timezone: no zone is called {name!r}; use an IANA name such as Europe/London"
+        ) from error
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:

@@ -25,8 +25,8 @@ from passona.rows import ROW_ID, Tables, tables
 from passona.schema import TABLES, Table
 from passona.walk import Walk
 
-# Rows a piece of Arrow: dlt's cost per piece is lost in it, and a piece with its fields is some 20 MB.
-PIECE_ROWS = 20_000
+# Rows a piece of Arrow: dlt's cost per piece (10 ms) is lost in it, and a piece with its fields is some 10 MB.
+PIECE_ROWS = 10_000
 
 
 @dataclass
@@ -45,27 +45,33 @@ class Counts:
 
 @dataclass
 class Package:
-    """What one load package brings: verified walks to write, ledger entries, changed campaigns."""
+    """What one load package brings: verified walks to write, ledger entries, changed campaigns.
+
+    `rows` of its walks, and `memory`: bytes of them that are not on disk.
+    """
 
     walks: list[Walk] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     campaigns: pa.Table | None = None
     groups: pa.Table | None = None
     campaign_issues: pa.Table | None = None
+    rows: int = 0
+    memory: int = 0
     counts: dict[str, Counts] = field(default_factory=lambda: {name: Counts() for name in REPORTS})
+
+    def reset_counts(self) -> None:
+        """Before it is written: it may be the second try."""
+        self.counts = {name: Counts() for name in REPORTS}
 
     @property
     def empty(self) -> bool:
         return not self.entries and self.campaigns is None
 
-    @property
-    def rows(self) -> int:
-        return sum(walk.row_count for walk in self.walks)
-
-    @property
-    def memory(self) -> int:
-        """Bytes of its walks that are in memory."""
-        return sum(walk.spool.memory for walk in self.walks)
+    def add(self, walk: Walk) -> None:
+        """Takes a verified walk."""
+        self.walks.append(walk)
+        self.rows += walk.row_count
+        self.memory += walk.spool.memory
 
 
 @dlt.source(name="passona")

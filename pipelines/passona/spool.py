@@ -131,20 +131,21 @@ class Spool:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         # Unbuffered: what is written survives a kill of this process.
         self._file = os.fdopen(descriptor, "wb", buffering=0)
-        self._writer = pa.ipc.new_stream(self._file, vendor_schema(self.report).with_metadata(self._identity()))
+        self._writer = pa.ipc.new_stream(self._file, self._schema())
         batches, self._batches = self._batches, []
         for batch, last_page in batches:
             _write(self._writer, batch, last_page)
 
-    def _identity(self) -> dict[bytes, bytes]:
-        """What a file must agree in to be of the same walk; kept as metadata of its schema."""
-        return {
+    def _schema(self) -> pa.Schema:
+        """The columns of its file, and as their metadata what a later walk must agree in to take it up."""
+        identity = {
             b"report": self.report.name.encode(),
             b"campaign_id": self.campaign_id.encode(),
             b"total": str(self.total).encode(),
             b"per_page": str(self.per_page).encode(),
             b"first": self.first.encode(),
         }
+        return vendor_schema(self.report).with_metadata(identity)
 
     def resume(self, page: Page) -> bool:
         """Takes up the file of a killed walk, if page 1 still shows the same total and the same rows.
@@ -158,7 +159,7 @@ class Spool:
         self.path.replace(old)
         self._begin(page)
         try:
-            for batch, last_page in _whole_batches(old, self._identity()):
+            for batch, last_page in _whole_batches(old, self._schema()):
                 self._keep(batch, last_page)
                 self.last_page = last_page
         finally:
@@ -175,11 +176,11 @@ def _write(writer: pa.RecordBatchStreamWriter, batch: pa.RecordBatch, last_page:
     writer.write_batch(batch, custom_metadata={b"last_page": str(last_page).encode()})
 
 
-def _whole_batches(path: Path, identity: dict[bytes, bytes]) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """The batches of a spool's file with their last pages, as far as they are whole; none of another identity."""
+def _whole_batches(path: Path, schema: pa.Schema) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """The batches of a spool's file with their last pages, as far as they are whole; none of another schema."""
     try:
         with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
-            while reader.schema.metadata == identity:
+            while reader.schema.equals(schema, check_metadata=True):
                 batch, metadata = reader.read_next_batch_with_custom_metadata()
                 yield batch, int(metadata["last_page"])
     except (StopIteration, pa.ArrowException, OSError, KeyError, ValueError):

@@ -1,0 +1,139 @@
+"""kill -9 at any moment, then one ordinary load: the warehouse is as if nothing had happened.
+
+`make test` kills a few times, `make soak` some hundreds (PASSONA_KILLS).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Warehouse, environment_of
+from sandbox import Account, Sandbox, Switches
+from test_load import ONE, TWO, assert_as_served, click, going, message
+
+KILLS = int(os.environ.get("PASSONA_KILLS", "10"))
+THREE = "33333333-3333-4333-8333-333333333333"
+
+
+def begin(box: Sandbox, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "passona", "load", "--wait", "0", *arguments], cwd=folder,
+        env=environment_of(box) | {"TMPDIR": str(folder / "tmp")}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def fill(account: Account, version: int) -> None:
+    """Another content in each version: rows more and fewer, other statuses, reports that become empty."""
+    rows = 700 + 100 * (version % 3)
+    account.put(
+        going(ONE),
+        {
+            "alt_delivery": [message(n, Status=f"v{version}") for n in range(rows)],
+            "clicks": [click(n % 47, Clicked_At=f"2020-10-25 01:{version % 60:02}:00") for n in range(rows)],
+            "recipient": [],
+        },
+    )
+    account.put(going(TWO), {"alt_delivery": [message(n) for n in range(300)], "clicks": [click(version)]})
+    account.put(going(THREE), {"unsent": [unsent(n) for n in range(400)] if version % 2 else []})
+
+
+def unsent(n: int) -> dict[str, object]:
+    return {"MessageId": THREE, "Mobile": f"4471234{n:05}", "FieldNames": "A,B", "FieldValues": f"{n}", "Reason": "pending"}
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_after_kills_at_random_moments_one_load_makes_everything_right(tmp_path: Path, part: int) -> None:
+    dice = random.Random(f"kills {part}")
+    account = Account.empty()
+    (tmp_path / "tmp").mkdir()
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    with Sandbox(account, Switches(per_page_limit=50)) as box:
+        fill(account, 0)
+        begun = time.monotonic()
+        assert begin(box, tmp_path).wait() == 0
+        usual = time.monotonic() - begun
+        for number in range(1, KILLS // 2 + 1):
+            fill(account, number)
+            for _ in range(dice.choice([1, 1, 2])):
+                kill(begin(box, tmp_path), dice.uniform(0, usual))
+            if dice.random() < 0.3:
+                continue
+            ended = begin(box, tmp_path, "--accept-shrink")
+            _, stderr = ended.communicate(timeout=60)
+            assert ended.returncode == 0, (number, stderr)
+            assert_as_served(warehouse, account, [ONE, TWO, THREE])
+            assert_whole(warehouse)
+            assert sorted(path.name for path in tmp_path.iterdir()) == ["tmp", "warehouse.duckdb"]
+            assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def kill(load: subprocess.Popen[bytes], after: float) -> None:
+    """Ends a load after so many seconds, if it has not ended by itself."""
+    try:
+        load.communicate(timeout=after)
+    except subprocess.TimeoutExpired:
+        load.kill()
+        load.communicate()
+
+
+def assert_whole(warehouse: Warehouse) -> None:
+    """Ledger, load packages and rows agree; nothing is doubled."""
+    assert warehouse.rows(
+        "SELECT * FROM passona.report_ledger WHERE state <> 'open' OR verified_at IS NULL "
+        "OR _dlt_load_id NOT IN (SELECT load_id FROM passona._dlt_loads WHERE status = 0)"
+    ) == []  # fmt: skip
+    for table in ("clicks", "alt_delivery", "unsent"):
+        assert warehouse.one(f"SELECT count(*) = count(DISTINCT row_id) FROM passona.{table}") == (True,)
+    assert warehouse.one("SELECT count(*) FROM passona.runs WHERE outcome = 'running'") == (0,)
+
+
+def test_a_walk_of_a_thousand_pages_killed_at_page_900_asks_for_about_a_hundred_more(tmp_path: Path) -> None:
+    account = Account.empty()
+    (tmp_path / "tmp").mkdir()
+    account.put(going(ONE), {"alt_delivery": [message(n) for n in range(50_000)]})
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    stop = {"kind": "latency", "seconds": 60, "report": "alt_delivery", "page": 901}
+    with Sandbox(account, Switches(per_page_limit=50), faults=[stop]) as box:
+        load = begin(box, tmp_path, "--report", "alt_delivery")
+        while len(box.requests) < 905:
+            assert load.poll() is None
+            time.sleep(0.01)
+        spools = list(tmp_path.rglob("*.arrow"))
+        assert [oct(spool.stat().st_mode & 0o777) for spool in spools] == ["0o600"]
+        assert oct(spools[0].parent.stat().st_mode & 0o777) == "0o700"
+        kill(load, 0)
+        box.faults = []
+        box.forget_requests()
+        assert begin(box, tmp_path, "--report", "alt_delivery").wait() == 0
+        pages = sorted(int(record.page or 1) for record in box.requests if record.kind == "report")
+    assert pages[0] == 1
+    assert pages[1] > 850
+    assert len(pages) < 150
+    assert_as_served(warehouse, account, [ONE])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tmp", "warehouse.duckdb"]
+
+
+def test_a_spool_of_a_report_that_has_changed_is_dropped(tmp_path: Path) -> None:
+    account = Account.empty()
+    (tmp_path / "tmp").mkdir()
+    account.put(going(ONE), {"alt_delivery": [message(n) for n in range(30_000)]})
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    stop = {"kind": "latency", "seconds": 60, "report": "alt_delivery", "page": 590}
+    with Sandbox(account, Switches(per_page_limit=50), faults=[stop]) as box:
+        load = begin(box, tmp_path, "--report", "alt_delivery")
+        while len(box.requests) < 595:
+            assert load.poll() is None
+            time.sleep(0.01)
+        kill(load, 0)
+        box.faults = []
+        account.put(going(ONE), {"alt_delivery": [message(n, Status="new") for n in range(30_000)]})
+        box.forget_requests()
+        assert begin(box, tmp_path, "--report", "alt_delivery").wait() == 0
+        assert len([record for record in box.requests if record.kind == "report"]) == 600
+    assert warehouse.rows("SELECT DISTINCT status FROM passona.alt_delivery") == [("new",)]
