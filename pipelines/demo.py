@@ -25,7 +25,8 @@ QUESTIONS = {
         ), clickers AS (
             SELECT campaign_id, count(DISTINCT phone_number) AS clickers
             FROM passona.clicks
-            WHERE user_agent NOT SIMILAR TO '.*(bot|Bot|facebookexternalhit|WhatsApp|Preview|PageRenderer|python-requests).*'
+            WHERE user_agent NOT SIMILAR TO
+                  '.*(bot|Bot|facebookexternalhit|WhatsApp|Preview|PageRenderer|python-requests).*'
             GROUP BY campaign_id
         )
         SELECT name AS campaign, messages, delivered, coalesce(clickers, 0) AS clickers,
@@ -60,8 +61,7 @@ def demo() -> int:
         [sys.executable, "-m", "passona", "sandbox", "--rows", "20000"], stdout=subprocess.PIPE, text=True
     )
     try:
-        assert sandbox.stdout is not None  # it is a pipe
-        address = sandbox.stdout.readline().strip()
+        address = sandbox.stdout.readline().strip() if sandbox.stdout else ""
         console.print(f"a local Passona runs at {address}\n$ passona load")
         path = (FOLDER / "warehouse.duckdb").absolute()
         ended = subprocess.run(

@@ -13,13 +13,13 @@ from typing import Any
 
 import duckdb
 import pytest
-from sandbox import Account, Sandbox, Switches
 
 from passona.database import open_database
 from passona.load import Load, Outcome, Wish
 from passona.pages import Page
 from passona.reports import REPORTS, Report
 from passona.settings import Settings
+from sandbox import Account, Sandbox
 
 GUIDE = "dc8a7564-fb1e-11e9-abb5-0242ac120008"
 
@@ -79,7 +79,9 @@ class Warehouse:
             "WHERE table_schema = 'passona' AND table_name = ? AND column_name NOT LIKE '\\_%' ESCAPE '\\' ORDER BY ordinal_position",
             name,
         )
-        return sorted(self.rows(f"SELECT {', '.join(f'{c}::VARCHAR' for (c,) in columns)} FROM passona.{name}"), key=repr)
+        return sorted(
+            self.rows(f"SELECT {', '.join(f'{c}::VARCHAR' for (c,) in columns)} FROM passona.{name}"), key=repr
+        )
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
         """All tables of data, whole, without those that tell of runs."""

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import duckdb
-from oracle import Expected
 
+from oracle import Expected
 from passona.reports import REPORTS
 
 
@@ -18,10 +18,14 @@ def stored(path: Any, campaign_id: str, report: str) -> Counter[Expected]:
         fields: dict[str, list[Any]] = defaultdict(list)
         issues: dict[str, list[Any]] = defaultdict(list)
         if REPORTS[report].lists:
-            sql = f"SELECT row_id, position, name, value FROM passona.{report}__fields WHERE campaign_id = ? ORDER BY ALL"
+            sql = (
+                f"SELECT row_id, position, name, value FROM passona.{report}__fields WHERE campaign_id = ? ORDER BY ALL"
+            )
             for row_id, *rest in connection.execute(sql, [campaign_id]).fetchall():
                 fields[row_id].append(tuple(rest))
-        sql = "SELECT row_id, issue, column_name, raw_value FROM passona.row_issues WHERE campaign_id = ? AND report = ?"
+        sql = (
+            "SELECT row_id, issue, column_name, raw_value FROM passona.row_issues WHERE campaign_id = ? AND report = ?"
+        )
         for row_id, *rest in connection.execute(sql, [campaign_id, report]).fetchall():
             issues[row_id].append(tuple(rest))
         names = sorted(column.name for column in REPORTS[report].columns)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from conftest import GUIDE
+from passona.cli import main
 from sandbox import Account, Sandbox
 from test_load import ONE, click, going
-
-from passona.cli import main
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -25,7 +25,18 @@ def test_load_prints_a_table_on_stdout_and_nothing_on_stderr(passona: Run, tmp_p
         ended = passona("load", GUIDE, box=box)
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
-    assert lines[0].split() == ["report", "loaded", "unchanged", "failed", "held", "pages", "rows", "field", "rows", "issues"]
+    assert lines[0].split() == [
+        "report",
+        "loaded",
+        "unchanged",
+        "failed",
+        "held",
+        "pages",
+        "rows",
+        "field",
+        "rows",
+        "issues",
+    ]
     assert lines[-2].split() == ["all", "6", "0", "0", "0", "6", "6", "6", "0"]
     assert lines[-1].endswith(str(tmp_path / "warehouse.duckdb"))
 
@@ -35,7 +46,16 @@ def test_load_prints_one_json_document(passona: Run) -> None:
         document = json.loads(passona("load", GUIDE, "--report", "sent", "--json", box=box).stdout)
     assert document["outcome"] == "ok"
     assert document["reports"] == {
-        "sent": {"loaded": 1, "unchanged": 0, "failed": 0, "held": 0, "pages": 1, "rows": 1, "field_rows": 0, "issues": 0}
+        "sent": {
+            "loaded": 1,
+            "unchanged": 0,
+            "failed": 0,
+            "held": 0,
+            "pages": 1,
+            "rows": 1,
+            "field_rows": 0,
+            "issues": 0,
+        }
     }
 
 
@@ -131,5 +151,3 @@ def test_the_sandbox_runs_as_a_verb_until_it_is_told_to_end(passona: Run, tmp_pa
         sandbox.wait()
     with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
         assert connection.execute("SELECT count(*) > 50 FROM passona.delivery").fetchall() == [(True,)]
-
-

@@ -7,11 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from conftest import GUIDE
-from sandbox import Account, Sandbox, Switches
-
 from passona.client import Client
 from passona.pace import Clock
 from passona.settings import Settings
+from sandbox import Account, Sandbox, Switches
 
 
 class FastClock(Clock):

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from conftest import Warehouse, environment_of
 from sandbox import Account, Sandbox, Switches
 from test_load import ONE, TWO, assert_as_served, click, going, message
@@ -44,7 +45,13 @@ def fill(account: Account, version: int) -> None:
 
 
 def unsent(n: int) -> dict[str, object]:
-    return {"MessageId": THREE, "Mobile": f"4471234{n:05}", "FieldNames": "A,B", "FieldValues": f"{n}", "Reason": "pending"}
+    return {
+        "MessageId": THREE,
+        "Mobile": f"4471234{n:05}",
+        "FieldNames": "A,B",
+        "FieldValues": f"{n}",
+        "Reason": "pending",
+    }
 
 
 @pytest.mark.parametrize("part", range(2))

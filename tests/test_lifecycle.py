@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
+
 from conftest import GUIDE, Warehouse, environment_of
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, assert_as_served, click, going, message
@@ -184,7 +185,9 @@ def unsent(n: int) -> dict[str, object]:
     return {"MessageId": ONE, "Mobile": f"4471234{n:05}", "FieldNames": None, "FieldValues": "", "Reason": "pending"}
 
 
-def test_unsent_of_a_campaign_that_has_ended_is_guarded_too(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+def test_unsent_of_a_campaign_that_has_ended_is_guarded_too(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
     account.put(ended(ONE, 10), {"unsent": [unsent(n) for n in range(10)]})
     warehouse.load(box, reports=["unsent"])
     account.put(ended(ONE, 10), {"unsent": []})

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 import duckdb
 import pytest
+
 from conftest import GUIDE, Warehouse
 from oracle import expected
-from sandbox import Account, Sandbox, Switches
-from stored import stored
-
 from passona.reports import REPORTS
 from passona.schema import TABLES
+from sandbox import Account, Sandbox, Switches
+from stored import stored
 
 
 def utc(*parts: int) -> datetime:
@@ -72,11 +72,17 @@ def test_the_six_pages_of_the_guide_load_to_exactly_what_they_say(warehouse: War
         "49deafce-fbbd-11e9-93b1-0242ac120009", "447123456789",
         utc(2020, 6, 25, 19, 26, 4), utc(2020, 6, 25, 19, 26, 6), "Success",
     )  # fmt: skip
-    fields = "SELECT position, name, value FROM passona.{0}__fields JOIN passona.{0} USING (campaign_id, row_id) ORDER BY 1"
+    fields = (
+        "SELECT position, name, value FROM passona.{0}__fields JOIN passona.{0} USING (campaign_id, row_id) ORDER BY 1"
+    )
     assert warehouse.rows(fields.format("alt_delivery")) == [(1, "Firs Name", "John"), (2, "Last Name", "Doe")]
     assert warehouse.rows(fields.format("recipient")) == [(1, "First Name", "John"), (2, "Last Name", "Doe")]
     assert warehouse.rows(fields.format("unsent")) == [(1, "First Name", "John"), (2, "Last Name", "Doe")]
-    assert row("SELECT phone_number, group_name, group_description FROM passona.recipient") == ("447123456789", "Just me", None)
+    assert row("SELECT phone_number, group_name, group_description FROM passona.recipient") == (
+        "447123456789",
+        "Just me",
+        None,
+    )
     assert row("SELECT * EXCLUDE (row_id, _marker, _dlt_load_id) FROM passona.sent") == (
         GUIDE, GUIDE, "Digitonic", utc(2020, 6, 25, 19, 26, 2), 1, "49deafce-fbbd-11e9-93b1-0242ac120009",
         "LinkTest", "Testing link preview: ::TestLink::",
@@ -110,7 +116,9 @@ def test_every_value_of_hostile_rows_is_as_served_and_the_same_load_again_change
     assert warehouse.content() == before
 
 
-def test_a_campaign_added_later_leaves_the_others_as_they_are(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+def test_a_campaign_added_later_leaves_the_others_as_they_are(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
     account.put(going(ONE), {"clicks": [click(1), click(2)], "alt_delivery": [message(1)]})
     warehouse.load(box)
     before = warehouse.content()
@@ -129,17 +137,32 @@ def test_a_report_that_has_become_empty_is_empty_and_so_are_its_field_rows_and_i
     account.put(going(ONE), {"alt_delivery": [message(1), message(2), bad], "unsent": [], "clicks": [click()]})
     account.put(going(TWO), {"alt_delivery": [message(1)]})
     warehouse.load(box)
-    assert (warehouse.count("alt_delivery"), warehouse.count("alt_delivery__fields"), warehouse.count("row_issues")) == (4, 6, 3)
+    assert (
+        warehouse.count("alt_delivery"),
+        warehouse.count("alt_delivery__fields"),
+        warehouse.count("row_issues"),
+    ) == (4, 6, 3)
     account.put(going(ONE), {"alt_delivery": [], "clicks": [click()]})
     warehouse.load(box, accept_shrink=True)
     assert_as_served(warehouse, account, [ONE, TWO])
-    assert (warehouse.count("alt_delivery"), warehouse.count("alt_delivery__fields"), warehouse.count("row_issues")) == (1, 2, 0)
+    assert (
+        warehouse.count("alt_delivery"),
+        warehouse.count("alt_delivery__fields"),
+        warehouse.count("row_issues"),
+    ) == (1, 2, 0)
     assert warehouse.count("clicks") == 1
 
 
-def test_a_report_that_never_had_rows_has_its_typed_tables(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+def test_a_report_that_never_had_rows_has_its_typed_tables(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
     warehouse.load(box)
-    types = {"string": "VARCHAR", "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE", "int64": "BIGINT", "bool": "BOOLEAN"}
+    types = {
+        "string": "VARCHAR",
+        "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
+        "int64": "BIGINT",
+        "bool": "BOOLEAN",
+    }
     for table in TABLES.values():
         columns = warehouse.rows(
             "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'passona' AND table_name = ? "
@@ -173,7 +196,9 @@ def test_two_equal_clicks_are_two_rows_each_time(warehouse: Warehouse, account: 
     assert warehouse.table("clicks") == before
 
 
-def test_a_status_that_changed_is_replaced_and_other_reports_stay(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+def test_a_status_that_changed_is_replaced_and_other_reports_stay(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
     account.put(going(ONE), {"alt_delivery": [message(1, Status="pending"), message(2)], "clicks": [click(1)]})
     warehouse.load(box)
     account.put(going(ONE), {"alt_delivery": [message(1), message(2)], "clicks": [click(1), click(2)]})
@@ -206,13 +231,17 @@ def test_a_value_of_another_type_is_null_with_its_text_kept_and_the_column_keeps
     assert warehouse.rows("SELECT recipient_count, brand, sent_on, message FROM passona.sent ORDER BY 1") == [
         (7, "B", None, "2020-06-25 20:26:02"), (None, None, None, "2020-06-25 20:26:02"),
     ]  # fmt: skip
-    issues = warehouse.rows("SELECT column_name, raw_value, issue, count(*) FROM passona.row_issues GROUP BY ALL ORDER BY ALL")
+    issues = warehouse.rows(
+        "SELECT column_name, raw_value, issue, count(*) FROM passona.row_issues GROUP BY ALL ORDER BY ALL"
+    )
     assert issues == [
         ("brand", '{"a":1}', "unexpected_type", 1), ("recipient_count", "many", "unexpected_type", 1),
         ("sent_on", "true", "unexpected_type", 2), ("template_api_id", "12.5", "unexpected_type", 2),
         ("template_name", '["x"]', "unexpected_type", 2),
     ]  # fmt: skip
-    columns = warehouse.rows("SELECT column_name FROM information_schema.columns WHERE column_name LIKE '%\\_\\_v\\_%' ESCAPE '\\'")
+    columns = warehouse.rows(
+        "SELECT column_name FROM information_schema.columns WHERE column_name LIKE '%\\_\\_v\\_%' ESCAPE '\\'"
+    )
     assert columns == []
 
 
@@ -227,14 +256,18 @@ def test_campaigns_are_kept_with_their_groups_and_those_that_left_the_list_stay(
     account.put(going(TWO, name="Two"), {"clicks": [click(2)]})
     warehouse.load(box)
     assert warehouse.one(
-        "SELECT name, status, started_sending_at, finished_sending_at, listed FROM passona.campaigns WHERE campaign_id = ?", ONE
+        "SELECT name, status, started_sending_at, finished_sending_at, listed FROM passona.campaigns WHERE campaign_id = ?",
+        ONE,
     ) == ("One", 2, utc(2020, 6, 25, 19, 26, 2), None, True)
     groups = "SELECT position, contact_group_id, included FROM passona.campaigns__contact_groups WHERE campaign_id = ? ORDER BY ALL"
     assert warehouse.rows(groups, ONE) == [(1, "g2", True), (1, "g3", False), (2, "g1", True)]
     account.remove(TWO)
     account.put(going(ONE, name="One again", included_contact_groups=["g1"]), {"clicks": [click(1)]})
     assert warehouse.load(box).exit_code == 0
-    assert warehouse.rows("SELECT name, listed FROM passona.campaigns ORDER BY name") == [("One again", True), ("Two", False)]
+    assert warehouse.rows("SELECT name, listed FROM passona.campaigns ORDER BY name") == [
+        ("One again", True),
+        ("Two", False),
+    ]
     assert warehouse.rows(groups, ONE) == [(1, "g1", True)]
     assert warehouse.count("clicks") == 2
 
@@ -270,16 +303,24 @@ def test_only_get_requests_of_the_contract_are_sent_and_each_carries_the_token(w
 def test_the_file_can_be_read_by_older_duckdb_versions(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     warehouse.load(box)
     with duckdb.connect(str(warehouse.path), read_only=True) as connection:
-        rows = connection.execute("SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'warehouse'").fetchall()
+        rows = connection.execute(
+            "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'warehouse'"
+        ).fetchall()
     assert rows[0][0].startswith(("v1.0", "v1.2"))
 
 
-def test_nothing_but_the_file_is_left_and_staging_is_empty(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+def test_nothing_but_the_file_is_left_and_staging_is_empty(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
     account.put(going(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
     warehouse.load(box)
     assert [file.name for file in warehouse.path.parent.iterdir()] == [warehouse.path.name]
     tables = warehouse.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'passona_staging'")
-    assert all(warehouse.one(f"SELECT count(*) FROM passona_staging.{name}") == (0,) for (name,) in tables if name != "_dlt_version")
+    assert all(
+        warehouse.one(f"SELECT count(*) FROM passona_staging.{name}") == (0,)
+        for (name,) in tables
+        if name != "_dlt_version"
+    )
 
 
 def test_the_run_is_noted(warehouse: Warehouse, account: Account, box: Sandbox) -> None:

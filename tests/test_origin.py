@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
 from conftest import Warehouse
 from sandbox import Account, Sandbox, Switches
 from test_load import ONE, assert_as_served, going, message
@@ -43,7 +44,9 @@ def stranger() -> Iterator[Stranger]:
         thread.join()
 
 
-def test_a_next_link_to_another_server_is_followed_on_the_configured_one(warehouse: Warehouse, stranger: Stranger) -> None:
+def test_a_next_link_to_another_server_is_followed_on_the_configured_one(
+    warehouse: Warehouse, stranger: Stranger
+) -> None:
     account = Account.empty()
     account.put(going(ONE), {"alt_delivery": [message(n) for n in range(120)]})
     with Sandbox(account, Switches(links="foreign", foreign_host=stranger.address, per_page_limit=50)) as box:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -90,17 +90,38 @@ Examples:
   passona load --campaigns-file due.txt --json"""
 )
 @click.argument("uuids", nargs=-1, metavar="[UUID ...]")
-@click.option("--report", "reports", multiple=True, type=click.Choice(list(REPORTS)), callback=_reports, help="Only this report; may be repeated.")  # fmt: skip
-@click.option("--campaigns-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Campaigns, one uuid a line.")  # fmt: skip
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), callback=_since, help="Only campaigns that ended at this date (UTC) or later.")  # fmt: skip
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=click.Choice(list(REPORTS)),
+    callback=_reports,
+    help="Only this report; may be repeated.",
+)
+@click.option(
+    "--campaigns-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Campaigns, one uuid a line."
+)
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    callback=_since,
+    help="Only campaigns that ended at this date (UTC) or later.",
+)
 @click.option("--refresh", is_flag=True, help="Walk and rewrite settled and unchanged reports too.")
 @click.option("--accept-shrink", is_flag=True, help="Take reports that have far fewer rows than before.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 def load(
-    *, uuids: Sequence[str], reports: tuple[Report, ...], campaigns_file: Path | None, since: datetime | None,
-    refresh: bool, accept_shrink: bool, wait: float, as_json: bool,
-) -> None:  # fmt: skip
+    *,
+    uuids: Sequence[str],
+    reports: tuple[Report, ...],
+    campaigns_file: Path | None,
+    since: datetime | None,
+    refresh: bool,
+    accept_shrink: bool,
+    wait: float,
+    as_json: bool,
+) -> None:
     """Bring the warehouse up to date.
 
     Loads what is due of the campaigns given, or of all that the API lists. What is settled costs no
@@ -172,14 +193,34 @@ Examples:
 @click.option("--hostile", is_flag=True, help="Make oddities frequent, and worse.")
 @click.option("--per-page-limit", default=500, show_default=True, help="Largest page the server grants.")
 @click.option("--ignore-per-page", is_flag=True, help="Serve 50 rows a page whatever is asked.")
-@click.option("--links", type=click.Choice(["bare", "rooted", "absolute", "foreign"]), default="bare", show_default=True, help="How links in reports are written.")  # fmt: skip
+@click.option(
+    "--links",
+    type=click.Choice(["bare", "rooted", "absolute", "foreign"]),
+    default="bare",
+    show_default=True,
+    help="How links in reports are written.",
+)
 @click.option("--latency", default=0.0, show_default=True, help="Seconds before each answer.")
 @click.option("--rate-limit", type=int, help="Requests a minute; more are answered with 429.")
-@click.option("--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON file of rules: what to do wrong, where and how often.")  # fmt: skip
+@click.option(
+    "--faults",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file of rules: what to do wrong, where, how often.",
+)
 def sandbox(
-    *, port: int, campaigns: int, rows: int, seed: int, hostile: bool, per_page_limit: int, ignore_per_page: bool,
-    links: Any, latency: float, rate_limit: int | None, faults: Path | None,
-) -> None:  # fmt: skip
+    *,
+    port: int,
+    campaigns: int,
+    rows: int,
+    seed: int,
+    hostile: bool,
+    per_page_limit: int,
+    ignore_per_page: bool,
+    links: Any,
+    latency: float,
+    rate_limit: int | None,
+    faults: Path | None,
+) -> None:
     """Run a local Passona with made-up campaigns.
 
     The token is sandbox. Prints the base address when it is ready; Ctrl-C ends it.
@@ -187,11 +228,13 @@ def sandbox(
     from sandbox import Switches, run
 
     switches = Switches(
-        per_page_limit=per_page_limit, honour_per_page=not ignore_per_page, links=links, latency=latency, rate_limit=rate_limit
-    )  # fmt: skip
+        per_page_limit=per_page_limit,
+        honour_per_page=not ignore_per_page,
+        links=links,
+        latency=latency,
+        rate_limit=rate_limit,
+    )
     try:
-        run(
-            port=port, campaigns=campaigns, rows=rows, seed=seed, hostile=hostile, faults=faults, switches=switches
-        )  # fmt: skip
+        run(port=port, campaigns=campaigns, rows=rows, seed=seed, hostile=hostile, faults=faults, switches=switches)
     except (ValueError, OSError) as error:
         raise ConfigurationError(f"sandbox: {error}") from error

@@ -59,7 +59,7 @@ def warehouse_path() -> Path:
     kind = dlt.config.get("destination.warehouse.destination_type", str) or "duckdb"
     if kind.rpartition(".")[2] != "duckdb":
         raise ConfigurationError(f"destination.warehouse.destination_type: {kind!r} is not supported yet; use duckdb")
-    credentials = dlt.secrets.get("destination.warehouse.credentials") or "warehouse.duckdb"
+    credentials: Any = dlt.secrets.get("destination.warehouse.credentials") or "warehouse.duckdb"
     if isinstance(credentials, dict):
         credentials = credentials.get("database", "")
     path = Path(re.sub(r"^duckdb:(///?)?", "", str(credentials)))
@@ -233,8 +233,9 @@ def _connected(
     said = False
     while True:
         try:
-            config = {} if read_only else {"storage_compatibility_version": STORAGE_VERSION}
-            return duckdb.connect(str(path), read_only=read_only, config=config)
+            if read_only:
+                return duckdb.connect(str(path), read_only=True)
+            return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION})
         except duckdb.IOException as error:
             holder = _holder(str(error))
             if holder is None:
@@ -277,4 +278,3 @@ def _reason(error: BaseException) -> str:
 
 def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0][:200]
-

@@ -14,7 +14,6 @@ from passona.database import open_reader
 from passona.ledger import Entry, Key, read_entries
 from passona.settings import Settings
 
-
 NEVER_LOADED = "never loaded"
 
 

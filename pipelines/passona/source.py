@@ -174,7 +174,7 @@ def _campaign_pieces(package: Package) -> Iterator[Piece]:
     if package.campaigns is None:
         return
     groups = "campaigns__contact_groups"
-    uuids = package.campaigns.column("campaign_id").to_pylist()
+    uuids = [str(uuid) for uuid in package.campaigns.column("campaign_id").to_pylist()]
     yield from _markers(uuids, CAMPAIGNS.name, (CAMPAIGNS.name, groups))
     pieces = {CAMPAIGNS.name: package.campaigns, groups: package.groups, "row_issues": package.campaign_issues}
     for name, table in pieces.items():
