@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
@@ -28,17 +29,22 @@ MEMORY_BYTES = 4 * 1024 * 1024
 BATCH_ROWS = 2_000
 # Pages a batch, for servers that grant few rows a page.
 BATCH_PAGES = 50
+# An older file is not taken up: statuses change in the middle of a report while page 1 stays the same.
+LONGEST_AGE = timedelta(days=1)
+_AT = b"at"
 
 
 class Spool:
     """The pages of one walk, in order.
 
-    `last_page`: the last page in it. `first`: a digest of page 1, by which a later walk tells whether
-    the report is still the same. `new_keys`, `missing_keys`: how its rows drifted from the guide.
+    `at`: when its first page was asked for (UTC). `last_page`: the last page in it. `first`: a digest of
+    page 1, by which a later walk tells whether the report is still the same. `new_keys`,
+    `missing_keys`: how its rows drifted from the guide.
     """
 
     def __init__(self, report: Report, campaign_id: str, path: Path) -> None:
         self.report, self.campaign_id, self.path = report, campaign_id, path
+        self.at = datetime.now(UTC)
         self.fingerprint = Fingerprint()
         self.last_page = 0
         self.first = ""
@@ -137,21 +143,25 @@ class Spool:
             _write(self._writer, batch, last_page)
 
     def _schema(self) -> pa.Schema:
-        """The columns of its file, and as their metadata what a later walk must agree in to take it up."""
-        identity = {
-            b"report": self.report.name.encode(),
-            b"campaign_id": self.campaign_id.encode(),
-            b"total": str(self.total).encode(),
-            b"per_page": str(self.per_page).encode(),
-            b"first": self.first.encode(),
+        """The columns of its file, and as their metadata what a later walk must agree in, and its age."""
+        return vendor_schema(self.report).with_metadata(self._identity() | {_AT: self.at.isoformat().encode()})
+
+    def _identity(self) -> dict[bytes, bytes]:
+        names = {
+            b"report": self.report.name,
+            b"campaign_id": self.campaign_id,
+            b"total": str(self.total),
+            b"per_page": str(self.per_page),
+            b"first": self.first,
         }
-        return vendor_schema(self.report).with_metadata(identity)
+        return {name: value.encode() for name, value in names.items()}
 
     def resume(self, page: Page) -> bool:
         """Takes up the file of a killed walk, if page 1 still shows the same total and the same rows.
 
         Whole batches count, a torn end is cut off. True if pages were found; then `last_page` tells
-        where to go on. Otherwise the file is gone and the spool as it was.
+        where to go on, and `at` when the killed walk began: its rows are that old. Otherwise the file
+        is gone and the spool as it was.
         """
         if not self.path.exists():
             return False
@@ -159,7 +169,11 @@ class Spool:
         self.path.replace(old)
         self._begin(page)
         try:
-            for batch, last_page in _whole_batches(old, self._schema()):
+            began = _began(old, vendor_schema(self.report), self._identity())
+            if began is None or self.at - began > LONGEST_AGE:
+                return False
+            for batch, last_page in _whole_batches(old):
+                self.at = began
                 self._keep(batch, last_page)
                 self.last_page = last_page
         finally:
@@ -176,11 +190,23 @@ def _write(writer: pa.RecordBatchStreamWriter, batch: pa.RecordBatch, last_page:
     writer.write_batch(batch, custom_metadata={b"last_page": str(last_page).encode()})
 
 
-def _whole_batches(path: Path, schema: pa.Schema) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """The batches of a spool's file with their last pages, as far as they are whole; none of another schema."""
+def _began(path: Path, columns: pa.Schema, identity: dict[bytes, bytes]) -> datetime | None:
+    """When the walk of a file began, None if it is of other columns or another identity, or torn."""
     try:
         with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
-            while reader.schema.equals(schema, check_metadata=True):
+            found = dict(reader.schema.metadata or {})
+            same_columns = reader.schema.equals(columns)
+        began = datetime.fromisoformat(found.pop(_AT, b"").decode())
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return began if same_columns and found == identity else None
+
+
+def _whole_batches(path: Path) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """The batches of a spool's file with their last pages, as far as they are whole."""
+    try:
+        with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
+            while True:
                 batch, metadata = reader.read_next_batch_with_custom_metadata()
                 yield batch, int(metadata["last_page"])
     except (StopIteration, pa.ArrowException, OSError, KeyError, ValueError):

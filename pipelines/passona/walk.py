@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -41,17 +41,21 @@ OnPage = Callable[[Report, Page], None]
 
 @dataclass
 class Walk:
-    """A verified walk. `attempts`: how many walks it took. `at`: when the one that counts began (UTC)."""
+    """A verified walk. `attempts`: how many walks it took."""
 
     report: Report
     campaign_id: str
     spool: Spool
     attempts: int
-    at: datetime
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.digest = self.spool.fingerprint.digest()
+
+    @property
+    def at(self) -> datetime:
+        """When the walk that counts began (UTC): no row in it is older."""
+        return self.spool.at
 
     @property
     def row_count(self) -> int:
@@ -115,7 +119,6 @@ class Walker:
         :raises PageRefused: a page does not belong to a whole, steady walk.
         """
         spool = Spool(report, campaign_id, self.spool_path(report, campaign_id))
-        at = datetime.now(UTC)
         try:
             self._fill(spool, paginator)
         except PageRefused:
@@ -124,7 +127,7 @@ class Walker:
         except BaseException:
             spool.release()
             raise
-        return Walk(report, campaign_id, spool, attempt, at)
+        return Walk(report, campaign_id, spool, attempt)
 
     def _fill(self, spool: Spool, paginator: Paginator) -> None:
         first = paginator.first()

@@ -1,0 +1,171 @@
+"""Who may know whom: imports go one way, and what is slow to import is imported late."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+
+# The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
+LAYERS = """
+errors reports times lists row_ids
+pages pace settings
+rows client configuration
+paginator spool
+walk
+campaigns
+ledger
+schema
+source
+database
+campaign_table overview
+load
+screen
+cli
+__main__
+"""
+PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name in line.split()}
+OWNERS = {
+    "requests": {"client"},
+    "urllib3": {"client"},
+    "duckdb": {"database", "ledger"},
+    "dlt": {"configuration", "source", "database"},
+}
+# What a row means knows no HTTP, no clock, no files, no dlt.
+PURE = ("reports", "times", "lists", "row_ids", "pages", "rows")
+OUTSIDE = {
+    "dlt",
+    "duckdb",
+    "requests",
+    "urllib3",
+    "socket",
+    "http",
+    "time",
+    "threading",
+    "os",
+    "pathlib",
+    "io",
+    "random",
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import: which module of this project imports what, and in which function, if in one."""
+
+    importer: str
+    imported: str
+    function: str | None
+
+    @property
+    def library(self) -> str:
+        return self.imported.partition(".")[0]
+
+
+def imports(package: str) -> list[Import]:
+    return [found for file in sorted((PIPELINES / package).rglob("*.py")) for found in _imports_of(file)]
+
+
+def _imports_of(file: Path) -> Iterator[Import]:
+    def walk(node: ast.AST, function: str | None) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                yield from (Import(file.stem, alias.name, function) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{file}: a relative import"
+                if child.module == "passona":
+                    yield from (Import(file.stem, f"passona.{alias.name}", function) for alias in child.names)
+                else:
+                    yield Import(file.stem, child.module or "", function)
+            inside = child.name if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
+            yield from walk(child, inside)
+
+    return walk(ast.parse(file.read_text("utf-8")), None)
+
+
+def test_the_imports_are_found_at_all() -> None:
+    found = imports("passona")
+    assert Import("load", "passona.walk", None) in found
+    assert Import("cli", "passona.load", "load") in found
+    assert Import("source", "dlt", None) in found
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    modules = {file.stem for file in (PIPELINES / "passona").glob("*.py")} - {"__init__"}
+    assert modules == PLACES.keys(), "a new module needs its place in LAYERS, one that went leaves it"
+
+
+def test_imports_go_one_way() -> None:
+    upward = [
+        f"{found.importer} imports {found.imported}"
+        for found in imports("passona")
+        if found.library == "passona" and PLACES[found.imported.split(".")[1]] >= PLACES[found.importer]
+    ]
+    assert upward == []
+
+
+def test_no_module_but_the_entry_point_imports_cli() -> None:
+    assert {found.importer for found in imports("passona") if found.imported == "passona.cli"} == {"__main__"}
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_a_big_library_is_known_to_its_owners_alone(library: str) -> None:
+    assert {found.importer for found in imports("passona") if found.library == library} == OWNERS[library]
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_what_a_row_means_is_pure(module: str) -> None:
+    assert [
+        found.imported for found in imports("passona") if found.importer == module and found.library in OUTSIDE
+    ] == []
+    source = ast.parse((PIPELINES / "passona" / f"{module}.py").read_text("utf-8"))
+    called = {
+        node.func.attr
+        for node in ast.walk(source)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    assert called.isdisjoint({"now", "utcnow", "today", "open", "read_text", "write_text"})
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    assert [found for found in imports("passona") if found.importer == "__init__"] == []
+
+
+def test_passona_imports_the_sandbox_in_its_verb_alone() -> None:
+    found = {(found.importer, found.function) for found in imports("passona") if found.library == "sandbox"}
+    assert found <= {("cli", "sandbox")}
+
+
+def test_the_sandbox_never_imports_passona() -> None:
+    assert [found for found in imports("sandbox") if found.library == "passona"] == []
+
+
+def test_help_and_a_wrong_option_do_not_pay_for_what_they_do_not_use() -> None:
+    script = "import json, sys, passona.cli; print(json.dumps(sorted(sys.modules)))"
+    output = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+    ).stdout
+    loaded = set(json.loads(output))
+    assert "passona.cli" in loaded
+    assert loaded & {"dlt", "duckdb", "pyarrow", "pendulum", "requests"} == set()
+
+
+def test_importing_has_no_effect() -> None:
+    script = (
+        "import pkgutil, passona, threading, os\n"
+        "before = set(os.listdir())\n"
+        "for module in pkgutil.iter_modules(passona.__path__):\n"
+        "    if module.name != '__main__': __import__(f'passona.{module.name}')\n"
+        "assert threading.active_count() == 1\n"
+        "assert set(os.listdir()) == before\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
