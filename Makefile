@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lint types clean
+.PHONY: help install demo test soak faults check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,6 +26,12 @@ demo: $(STAMP) ## a local Passona, loaded into demo/warehouse.duckdb, and three 
 
 test: $(STAMP) ## all tests, on two cores under three minutes
 	@$(BIN)/python -m pytest -n 2
+
+soak: $(STAMP) ## 200 loads killed with -9 at random moments, a quarter of an hour
+	@PASSONA_KILLS=200 $(BIN)/python -m pytest -n 2 tests/test_kills.py
+
+faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md
+	@$(BIN)/python benchmarks/faults.py
 
 check: format lint types test ## what CI runs: format, lint, types, tests
 

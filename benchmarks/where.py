@@ -1,0 +1,120 @@
+"""Where the time of a load goes: 100,000 rows in all six reports, 50 a page, no latency.
+
+    python benchmarks/where.py
+
+The whole process first, then its parts alone, one after another on the same pages: the server and
+the bare socket, the HTTP client, pages and rows, dlt with DuckDB. In a load the parts overlap, so
+the whole may be less than their sum.
+"""
+
+from __future__ import annotations
+
+import http.client
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import duckdb
+from sandboxed import load, sandbox
+
+from passona.client import Client
+from passona.database import open_database
+from passona.pages import read_page
+from passona.reports import REPORTS
+from passona.settings import Settings
+from passona.source import Package
+from passona.spool import Spool
+from passona.walk import Walk
+
+ROWS = 100_000
+Target = tuple[str, int]
+
+
+def main() -> None:
+    with sandbox("--campaigns", "3", "--rows", str(ROWS), "--per-page-limit", "50") as address:
+        with tempfile.TemporaryDirectory() as folder:
+            warehouse = Path(folder) / "warehouse.duckdb"
+            whole = load(address, warehouse)
+            targets = list(_targets(warehouse))
+            reports = whole.document["reports"].values()
+            rows = sum(report["rows"] for report in reports)
+            print(f"{rows:,} rows, {len(targets):,} pages, {whole.document['requests']:,} requests")
+            _say("whole process", whole.seconds)
+            _say("server and bare sockets", _timed(lambda: _bare(address, targets))[0])
+            took, bodies = _timed(lambda: _client(address, targets))
+            _say("the same through the client", took)
+            took, walks = _timed(lambda: _walks(targets, bodies, Path(folder)))
+            _say("pages, rows to columns, row_id", took)
+            took, _ = _timed(lambda: _commit(walks, Path(folder) / "again.duckdb"))
+            _say("types, lists, dlt and DuckDB", took)
+
+
+def _say(what: str, seconds: float) -> None:
+    print(f"{what:<34}{seconds:>6.1f} s")
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    begun = time.monotonic()
+    result = work()
+    return time.monotonic() - begun, result
+
+
+def _targets(warehouse: Path) -> Iterator[Target]:
+    """Path and number of every page, from the ledger."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        found = connection.execute("SELECT campaign_id, report, pages FROM passona.report_ledger").fetchall()
+    for campaign, report, pages in found:
+        for number in range(1, pages + 1):
+            yield f"reporting/{campaign}/{report}", number
+
+
+def _bare(address: str, targets: list[Target]) -> None:
+    parts = urlsplit(address)
+    headers = {"Authorization": "Bearer sandbox"}
+
+    def fetch(own: list[Target]) -> None:
+        connection = http.client.HTTPConnection(parts.netloc)
+        for path, number in own:
+            connection.request("GET", f"{parts.path}{path}?page={number}&per_page=50", headers=headers)
+            connection.getresponse().read()
+        connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(fetch, [targets[start::8] for start in range(8)]))
+
+
+def _client(address: str, targets: list[Target]) -> list[bytes]:
+    client = Client(Settings("sandbox", base_url=address))
+    with ThreadPoolExecutor(8) as pool:
+        bodies = list(pool.map(lambda target: client.get(*target, 50), targets))
+    client.close()
+    return bodies
+
+
+def _walks(targets: list[Target], bodies: list[bytes], folder: Path) -> list[Walk]:
+    spools: dict[str, Spool] = {}
+    for (path, number), body in zip(targets, bodies, strict=True):
+        _, campaign, report = path.split("/")
+        spool = spools.setdefault(path, Spool(REPORTS[report], campaign, folder / f"{campaign}.{report}"))
+        spool.add(read_page(body, path, number))
+    for spool in spools.values():
+        spool.finish()
+    return [Walk(spool.report, spool.campaign_id, spool, 1) for spool in spools.values()]
+
+
+def _commit(walks: list[Walk], warehouse: Path) -> None:
+    database = open_database(warehouse, 0, lambda _: None)
+    package = Package()
+    for walk in walks:
+        package.add(walk)
+    database.prepare("Europe/London")
+    database.commit(package, "Europe/London")
+    database.close()
+
+
+if __name__ == "__main__":
+    main()
