@@ -184,7 +184,10 @@ def test_a_401_in_mid_run_ends_it_and_what_was_verified_before_is_kept(
     assert outcome.exit_code == 3
     statuses = [record.status for record in box.requests]
     assert len(statuses) - statuses.index(401) <= concurrency
-    verified = [uuid for (uuid,) in warehouse.rows("SELECT campaign_id FROM passona.report_ledger WHERE verified_at IS NOT NULL")]
+    verified = [
+        uuid
+        for (uuid,) in warehouse.rows("SELECT campaign_id FROM passona.report_ledger WHERE verified_at IS NOT NULL")
+    ]
     assert UUIDS[2] not in verified
     assert_as_served(warehouse, account, *verified)
     assert warehouse.count(REPORT) == 120 * len(verified)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,8 @@ class Stranger(ThreadingHTTPServer):
                 self.server.heard.append(self.path)  # type: ignore[attr-defined]
                 self.send_response(204)
                 self.end_headers()
+
+            do_POST = do_GET  # noqa: N815  # the name that http.server looks for
 
             def log_message(self, *_: object) -> None: ...
 
@@ -67,3 +70,13 @@ def test_a_redirect_is_not_followed_and_the_error_says_what_to_set(
     (error,) = outcome.errors
     assert "base_url" in error
     assert "alt_delivery" in error
+
+
+def test_nothing_is_told_to_anyone_but_the_api(passona: Callable[..., Any], stranger: Stranger) -> None:
+    # dlt tells its makers of each run unless told not to before it is first used.
+    with Sandbox(Account(campaigns=0)) as box:
+        ended = passona(
+            "load", box=box, RUNTIME__DLTHUB_TELEMETRY="true", RUNTIME__DLTHUB_TELEMETRY_ENDPOINT=stranger.address
+        )
+    assert ended.returncode == 0
+    assert stranger.heard == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import (
@@ -15,6 +16,27 @@ from dlt.common.typing import TSecretStrValue
 
 from passona.errors import ConfigurationError
 from passona.settings import Settings
+
+# What this program depends on in dlt, for its own process. Nothing is told to dlt's makers (only the
+# contract's requests are sent); the load id in every row is what the ledger is believed by; a copy of
+# the last load must not stay in the staging tables; dlt's log quotes the database's errors, which may
+# quote a row.
+_FIXED = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
+    "LOAD__TRUNCATE_STAGING_DATASET": "true",
+    "RUNTIME__LOG_LEVEL": "CRITICAL",
+}
+# A job that fails is given up at once, for the run to say so; and jobs one after another need a third
+# less memory than side by side, and on one connection no more time.
+_USUAL = {"LOAD__RAISE_ON_MAX_RETRIES": "1", "LOAD__WORKERS": "1"}
+
+
+def configure_dlt() -> None:
+    """Sets, for this process, the settings of dlt that loads rest on. Before anything else of dlt is used."""
+    os.environ.update(_FIXED)
+    for name, value in _USUAL.items():
+        os.environ.setdefault(name, value)
 
 
 @configspec
@@ -43,6 +65,7 @@ def load_settings() -> Settings:
 
     :raises ConfigurationError: no token, a value of the wrong type, or one that cannot work.
     """
+    configure_dlt()
     try:
         found = resolve_configuration(PassonaConfiguration(), sections=("sources", "passona"))
     except ConfigFieldMissingException as error:

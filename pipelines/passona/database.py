@@ -8,7 +8,6 @@ resumption of a killed load doubles rows. What was killed is due again by the le
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 import time
@@ -22,6 +21,7 @@ import dlt
 import duckdb
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from passona.configuration import configure_dlt
 from passona.errors import Busy, ConfigurationError, NotWritten
 from passona.schema import TABLES
 from passona.source import Package, passona_source
@@ -35,20 +35,6 @@ POLL_SECONDS = 0.5
 # DuckDB's buffers; beyond it spills to the work folder, so memory stays flat however large a package
 # is. Loads of 2,000,000 rows are no slower with it than without.
 MEMORY_LIMIT = "64MB"
-
-# Set for this process where the user's environment does not: the load id in every row is what the
-# ledger is believed by; a copy of the last load must not stay in the staging tables; a job that
-# fails for good must not stay pending; jobs one after another need a third less memory than side by
-# side, and on one connection no more time; and nothing is told to anyone.
-_DLT_SETTINGS = {
-    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
-    "LOAD__TRUNCATE_STAGING_DATASET": "true",
-    "LOAD__RAISE_ON_MAX_RETRIES": "1",
-    "LOAD__WORKERS": "1",
-    # dlt logs the database's errors, which may quote a row; ours say what went wrong without it.
-    "RUNTIME__LOG_LEVEL": "CRITICAL",
-    "RUNTIME__DLTHUB_TELEMETRY": "false",
-}
 
 
 def warehouse_path() -> Path:
@@ -65,7 +51,8 @@ def warehouse_path() -> Path:
     path = Path(re.sub(r"^duckdb:(///?)?", "", str(credentials)))
     if not path.name or "://" in str(credentials).replace("duckdb://", ""):
         raise ConfigurationError("destination.warehouse.credentials: expected the path of a DuckDB file")
-    if path.stem == DATASET:
+    # DuckDB's name of a file is what stands before its first dot, whatever the case.
+    if path.name.lstrip(".").partition(".")[0].lower() == DATASET:
         raise ConfigurationError(
             f"{path.name} cannot be the warehouse: DuckDB cannot tell a file called {DATASET} from the dataset "
             f"{DATASET} in it; choose another name, such as warehouse.duckdb"
@@ -195,8 +182,7 @@ def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Databa
 
     :raises Busy: it is still held after that; names the holder.
     """
-    for name, value in _DLT_SETTINGS.items():
-        os.environ.setdefault(name, value)
+    configure_dlt()
     connection = _connected(path, wait, say)
     work = path.with_name(f"{path.name}.work")
     shutil.rmtree(work / "dlt", ignore_errors=True)

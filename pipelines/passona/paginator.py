@@ -7,8 +7,9 @@ because page 1 tells how many there are, and each is accepted only if the chain 
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 
 from passona.client import Client
@@ -17,7 +18,7 @@ from passona.pages import Page, read_page
 
 # Pages asked ahead for each request in flight: two keep every connection busy while one is accepted.
 AHEAD = 2
-# A full page of so many different rows is not the same as the one before it by chance.
+# So many different rows do not stand on two pages in the same places by chance.
 TELLING_ROWS = 5
 
 
@@ -60,24 +61,23 @@ class Paginator:
         granted = None if self.plain else first.per_page
         numbers = iter(range(behind + 1, first.last_page + 1))
         ahead: deque[Future[Page]] = deque()
-        before = first if behind == 1 else None
+        seen: dict[bytes, int] = {}
+        _check_other(seen, first)
         try:
             for number in numbers:
                 ahead.append(self._submit(number, granted))
                 if len(ahead) >= self._ahead:
-                    before = yield from self._accept(ahead, first, before)
+                    yield self._accept(ahead, first, seen)
             while ahead:
-                before = yield from self._accept(ahead, first, before)
+                yield self._accept(ahead, first, seen)
         finally:
             for future in ahead:
                 future.cancel()
 
-    def _accept(self, ahead: deque[Future[Page]], first: Page, before: Page | None) -> Generator[Page, None, Page]:
+    def _accept(self, ahead: deque[Future[Page]], first: Page, seen: dict[bytes, int]) -> Page:
         page = ahead.popleft().result()
         _check_steady(first, page)
-        if before is not None:
-            _check_other(before, page)
-        yield page
+        _check_other(seen, page)
         return page
 
     def _submit(self, number: int, per_page: int | None) -> Future[Page]:
@@ -105,6 +105,12 @@ def _check_steady(first: Page, page: Page) -> None:
             raise PageRefused(f"meta.{what} {expected} as on page 1", str(came), page=page.number)
 
 
-def _check_other(before: Page, page: Page) -> None:
-    if page.rows == before.rows and len({repr(row) for row in page.rows}) >= TELLING_ROWS:
-        raise PageRefused("other rows than on the page before", "the same page twice", page=page.number)
+def _check_other(seen: dict[bytes, int], page: Page) -> None:
+    """Refuses the rows of an earlier page, told by rows spread over it; notes those of this one in `seen`."""
+    step = max(1, len(page.rows) // TELLING_ROWS)
+    telling = [repr(row).encode(errors="surrogatepass") for row in page.rows[::step][:TELLING_ROWS]]
+    if len(set(telling)) < TELLING_ROWS:
+        return
+    other = seen.setdefault(hashlib.blake2b(b"".join(telling), digest_size=16).digest(), page.number)
+    if other != page.number:
+        raise PageRefused(f"other rows than on page {other}", "the same page twice", page=page.number)

@@ -50,8 +50,8 @@ def _next(page: Row, fault: Fault, book: Book, visit: Visit) -> None:
     page.get("links", {})["next"] = words.get(to, to) if isinstance(to, str) else to
 
 
-def _repeat(page: Row, _fault: Fault, book: Book, visit: Visit) -> None:
-    page["data"] = book.data(max(visit.page - 1, 1))
+def _repeat(page: Row, fault: Fault, book: Book, visit: Visit) -> None:
+    page["data"] = book.data(fault.options["of"] or max(visit.page - 1, 1))
 
 
 def _swallow(page: Row, fault: Fault, _book: Book, _visit: Visit) -> None:

@@ -48,7 +48,7 @@ KINDS: dict[str, Kind] = {
     "meta": Kind("overrides fields of `meta`", {"fields": REQUIRED}),
     "links_missing": Kind("leaves `links` out", {}),
     "next": Kind("overrides `links.next`: null, a text, or one of `NEXT`", {"to": REQUIRED}),
-    "repeat_page": Kind("serves the rows of the page before under this page's meta", {}),
+    "repeat_page": Kind("serves another page's rows (by default the one before) under this page's meta", {"of": None}),
     "swallow_row": Kind("leaves a row out of `data`, not out of `meta`", {"index": 0}),
     "duplicate_row": Kind("serves a row twice, `meta` unchanged", {"index": 0}),
     "extra_key": Kind("adds a key to every row", {"name": "New_Key", "value": "new"}),

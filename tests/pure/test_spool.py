@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -196,18 +195,6 @@ def test_a_walk_that_was_taken_up_is_as_old_as_the_one_that_was_killed(path: Pat
     again = Spool(CLICKS, "c", path)
     assert again.resume(pages(6)[0])
     assert again.at == began
-
-
-def test_a_file_that_is_too_old_is_dropped(path: Path, little_memory: None) -> None:
-    old = Spool(CLICKS, "c", path)
-    old.at = datetime.now(UTC) - LONGEST_AGE - timedelta(minutes=1)
-    for page in pages(6)[:4]:
-        old.add(page)
-    old.release()
-    spool = Spool(CLICKS, "c", path)
-    assert not spool.resume(pages(6)[0])
-    assert datetime.now(UTC) - spool.at < timedelta(minutes=1)
-    assert not path.exists()
 
 
 def test_without_a_file_there_is_nothing_to_take_up(path: Path) -> None:
