@@ -35,22 +35,21 @@ Target = tuple[str, int]
 
 
 def main() -> None:
-    with sandbox("--campaigns", "3", "--rows", str(ROWS), "--per-page-limit", "50") as address:
-        with tempfile.TemporaryDirectory() as folder:
-            warehouse = Path(folder) / "warehouse.duckdb"
-            whole = load(address, warehouse)
-            targets = list(_targets(warehouse))
-            reports = whole.document["reports"].values()
-            rows = sum(report["rows"] for report in reports)
-            print(f"{rows:,} rows, {len(targets):,} pages, {whole.document['requests']:,} requests")
-            _say("whole process", whole.seconds)
-            _say("server and bare sockets", _timed(lambda: _bare(address, targets))[0])
-            took, bodies = _timed(lambda: _client(address, targets))
-            _say("the same through the client", took)
-            took, walks = _timed(lambda: _walks(targets, bodies, Path(folder)))
-            _say("pages, rows to columns, row_id", took)
-            took, _ = _timed(lambda: _commit(walks, Path(folder) / "again.duckdb"))
-            _say("types, lists, dlt and DuckDB", took)
+    options = ("--campaigns", "3", "--rows", str(ROWS), "--per-page-limit", "50")
+    with sandbox(*options) as address, tempfile.TemporaryDirectory() as folder:
+        warehouse = Path(folder) / "warehouse.duckdb"
+        whole = load(address, warehouse)
+        targets = list(_targets(warehouse))
+        rows = sum(report["rows"] for report in whole.document["reports"].values())
+        print(f"{rows:,} rows, {len(targets):,} pages, {whole.document['requests']:,} requests")
+        _say("whole process", whole.seconds)
+        _say("server and bare sockets", _timed(lambda: _bare(address, targets))[0])
+        took, bodies = _timed(lambda: _client(address, targets))
+        _say("the same through the client", took)
+        took, walks = _timed(lambda: _walks(targets, bodies, Path(folder)))
+        _say("pages, rows to columns, row_id", took)
+        took, _ = _timed(lambda: _commit(walks, Path(folder) / "again.duckdb"))
+        _say("types, lists, dlt and DuckDB", took)
 
 
 def _say(what: str, seconds: float) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from conftest import GUIDE
 from passona.cli import main
 from sandbox import Account, Sandbox
 from test_load import ONE, click, going
+from warehouses import GUIDE
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -6,11 +6,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from conftest import GUIDE
 from passona.client import Client
 from passona.pace import Clock
 from passona.settings import Settings
 from sandbox import Account, Sandbox, Switches
+from warehouses import GUIDE
 
 
 class FastClock(Clock):

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 
-from conftest import GUIDE, Warehouse, environment_of
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, assert_as_served, click, going, message
+from warehouses import GUIDE, Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

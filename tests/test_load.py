@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from conftest import GUIDE, Warehouse
 from oracle import expected
 from passona.reports import REPORTS
 from passona.schema import TABLES
 from sandbox import Account, Sandbox, Switches
 from stored import stored
+from warehouses import GUIDE, Warehouse
 
 
 def utc(*parts: int) -> datetime:
@@ -243,6 +243,33 @@ def test_a_value_of_another_type_is_null_with_its_text_kept_and_the_column_keeps
         "SELECT column_name FROM information_schema.columns WHERE column_name LIKE '%\\_\\_v\\_%' ESCAPE '\\'"
     )
     assert columns == []
+
+
+def test_a_new_key_that_is_empty_everywhere_is_a_column_too(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    account.put(going(ONE), {"clicks": [click(1, Later=None), click(2, Later="")]})
+    assert "clicks: new key 'Later'" in warehouse.load(box).drift
+    assert warehouse.rows("SELECT later FROM passona.clicks") == [(None,), (None,)]
+
+
+def test_values_nested_without_end_fail_their_report_alone(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    deep: list[object] = []
+    for _ in range(600):
+        deep = [deep]
+    account.put(going(ONE), {"clicks": [click(1, User_Agent=deep)], "alt_delivery": [message(1)]})
+    outcome = warehouse.load(box)
+    assert outcome.exit_code == 4
+    assert "nested" in outcome.errors[0]
+    assert (warehouse.count("clicks"), warehouse.count("alt_delivery")) == (0, 1)
+
+
+def test_values_of_megabytes_are_loaded_with_more_memory(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+    account.put(going(ONE), {"clicks": [click(n, User_Agent=chr(97 + n) * 5_000_000) for n in range(14)]})
+    assert warehouse.load(box, reports=["clicks"], page_size=2).exit_code == 0
+    assert warehouse.one("SELECT count(*), sum(length(user_agent)) FROM passona.clicks") == (14, 70_000_000)
 
 
 def test_campaigns_are_kept_with_their_groups_and_those_that_left_the_list_stay(

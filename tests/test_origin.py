@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from conftest import Warehouse
 from sandbox import Account, Sandbox, Switches
 from test_load import ONE, assert_as_served, going, message
+from warehouses import Warehouse
 
 
 class Stranger(ThreadingHTTPServer):

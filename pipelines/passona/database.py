@@ -62,12 +62,16 @@ def warehouse_path() -> Path:
 
 @dataclass
 class Database:
-    """The open warehouse. `work`: folder of its owner alone, for spools and dlt; gone after the run."""
+    """The open warehouse. `work`: folder of its owner alone, for spools and dlt; gone after the run.
+
+    `usual_memory`: what DuckDB would take if it were not told to take less.
+    """
 
     path: Path
     connection: duckdb.DuckDBPyConnection
     work: Path
     pipeline: dlt.Pipeline
+    usual_memory: str
 
     def commit(self, package: Package, zone: str) -> None:
         """Writes one load package. What it replaces is marked as interrupted before, so that a kill
@@ -82,7 +86,7 @@ class Database:
             if not _is(duckdb.OutOfMemoryException, error):
                 raise NotWritten(f"the load package could not be written: {_reason(error)}") from error
             # Values of megabytes need more than the flat memory that all else is loaded in.
-            self.connection.execute("RESET memory_limit")
+            self.connection.execute(f"SET memory_limit = {_text(self.usual_memory)}")
             self.pipeline.abort_packages()
             self._run(package, zone)
         if any(walk.spool.new_keys for walk in package.walks):
@@ -191,6 +195,7 @@ def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Databa
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET temp_directory = {_text(str(work / 'duckdb'))}")
+    ((usual_memory,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
     connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
     connection.execute("SET preserve_insertion_order = false")
     pipeline = dlt.pipeline(
@@ -199,7 +204,7 @@ def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Databa
         destination=dlt.destinations.duckdb(connection, destination_name="warehouse"),
         dataset_name=DATASET,
     )
-    return Database(path, connection, work, pipeline)
+    return Database(path, connection, work, pipeline, usual_memory)
 
 
 def open_reader(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.DuckDBPyConnection:

@@ -112,6 +112,7 @@ class Spool:
             return
         texts = vendor_texts(self.report, self.campaign_id, self._rows)
         self._rows, self._pages = [], 0
+        self.new_keys |= texts.new_keys
         self.missing_keys |= texts.missing_keys
         self._keep(texts.batch, last_page)
 

@@ -124,6 +124,9 @@ class Walker:
         except PageRefused:
             spool.drop()
             raise
+        except RecursionError:
+            spool.drop()
+            raise PageRefused("values of a few levels", "values nested hundreds of levels deep") from None
         except BaseException:
             spool.release()
             raise
