@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from conftest import Warehouse
 from faults import FAULTS, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, campaign, message
 from oracle import Expected, expected
 from passona.load import Outcome
 from sandbox import Account, Sandbox, Switches
 from stored import stored
+from warehouses import Warehouse
 
 QUICK: dict[str, Any] = {"reports": [REPORT], "retry_pause": 0.002}
 LEDGER = "SELECT state, verified_at, changed_at, row_count, api_total, digest FROM passona.report_ledger WHERE campaign_id = ?"
