@@ -110,7 +110,7 @@ def _commit(walks: list[Walk], warehouse: Path) -> None:
     package = Package()
     for walk in walks:
         package.add(walk)
-    database.prepare("Europe/London")
+    database.prepare()
     database.commit(package, "Europe/London")
     database.close()
 

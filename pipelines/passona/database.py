@@ -24,7 +24,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from passona.configuration import configure_dlt
 from passona.errors import Busy, ConfigurationError, NotWritten
 from passona.schema import TABLES
-from passona.source import Package, passona_source
+from passona.source import Package, empty_tables, passona_source
 
 DATASET = "passona"
 PIPELINE = "passona"
@@ -104,7 +104,7 @@ class Database:
                 [[campaign for campaign, _ in keys], [report for _, report in keys]],
             )
 
-    def prepare(self, zone: str) -> None:
+    def prepare(self) -> None:
         """All tables of the contract, typed and described, even if nothing is ever loaded."""
         found = {
             (table, column)
@@ -114,7 +114,7 @@ class Database:
         }
         wanted = {(table.name, column) for table in TABLES.values() for column in table.schema.names}
         if wanted - found:
-            self.commit(Package(), zone)
+            self.pipeline.run(empty_tables(), loader_file_format="parquet")
             self.describe()
 
     def describe(self) -> None:

@@ -111,7 +111,7 @@ class Load:
 
     def run(self) -> Outcome:
         begun = time.monotonic()
-        self._database.prepare(self._settings.timezone)
+        self._database.prepare()
         self._database.begin_run(self._outcome.run_id, "load")
         try:
             with ThreadPoolExecutor(self._settings.concurrency, "fetch") as pool:

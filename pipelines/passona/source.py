@@ -4,8 +4,8 @@
 
 Every table is replaced by campaign: `write_disposition="merge"` with `merge_key` and no primary key,
 plus one marker row per (campaign, table) under a `hard_delete` column, which deletes the old rows
-even where no new one comes. Zero-row tables pin the type of every column, so that all tables exist
-and no text is ever taken for a time. (Reasons by experiment: the project's design notes on dlt.)
+even where no new one comes. Every column's type is pinned, so that no text is ever taken for a time.
+(A primary key beside the merge key makes dlt join the two by OR, which takes minutes and gigabytes.)
 """
 
 from __future__ import annotations
@@ -74,28 +74,36 @@ class Package:
         self.memory += walk.spool.memory
 
 
+Piece = tuple[str, pa.Table]
+
+
 @dlt.source(name="passona")
 def passona_source(package: Package, zone: str) -> Iterable[DltResource]:
     """The resources of one load package. `zone`: IANA name of the zone of times without an offset."""
     for report in REPORTS.values():
-        yield _resource(report.name, _report_pieces(report, package, zone), (*report.tables, "row_issues"))
-    yield _resource(CAMPAIGNS.name, _campaign_pieces(package), ("campaigns", "campaigns__contact_groups", "row_issues"))
-    yield _resource("report_ledger", _ledger_pieces(package), ("report_ledger",))
-    yield _resource("runs", iter(()), ("runs",))
+        yield _resource(report.name, _report_pieces(report, package, zone))
+    yield _resource(CAMPAIGNS.name, _campaign_pieces(package))
+    yield _resource("report_ledger", _ledger_pieces(package))
 
 
-Piece = tuple[str, pa.Table]
+@dlt.source(name="passona")
+def empty_tables() -> Iterable[DltResource]:
+    """Every table of the contract without a row, so that all exist, typed, before anything is loaded."""
+    for table in TABLES.values():
+        yield _resource(table.name, iter([(table.name, table.arrow.empty_table())]))
 
 
-def _resource(name: str, pieces: Iterator[Piece], table_names: Sequence[str]) -> DltResource:
-    """A dlt resource that yields Arrow pieces for its tables, each table's hints once and first."""
+def _resource(name: str, pieces: Iterator[Piece]) -> DltResource:
+    """A dlt resource that yields Arrow pieces for its tables, the first of each with the table's hints."""
 
     def items() -> Iterator[Any]:
-        for table_name in table_names:
-            table = TABLES[table_name]
-            yield dlt.mark.with_hints(table.arrow.empty_table(), _hints(table), create_table_variant=True)
+        seen = set()
         for table_name, piece in pieces:
-            yield dlt.mark.with_table_name(piece, table_name)
+            if table_name in seen:
+                yield dlt.mark.with_table_name(piece, table_name)
+            else:
+                seen.add(table_name)
+                yield dlt.mark.with_hints(piece, _hints(TABLES[table_name]), create_table_variant=True)
 
     return dlt.resource(items, name=name, write_disposition="merge")
 
