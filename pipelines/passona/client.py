@@ -15,11 +15,13 @@ import re
 import threading
 import time
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 import requests
-from requests.auth import AuthBase
+from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse, Timeout
 from urllib3.exceptions import HTTPError as WireError
 
 from passona.errors import RequestFailed, TokenRefused
@@ -49,31 +51,57 @@ class _Passing(Exception):  # noqa: N818  # named for what happened, as in error
         self.status = status
 
 
-class _Bearer(AuthBase):
-    """Sets the token itself, so that a .netrc never replaces it."""
+class _Connections(HTTPAdapter):
+    """The connections to one origin, with the proxy and the certificates that requests finds for it.
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    What does not change from request to request is settled here, once: a session and a response of
+    requests for each page cost twice the rest of a page together.
+    """
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(pool_maxsize=settings.concurrency)
+        with requests.Session() as session:
+            transport = session.merge_environment_settings(settings.base_url, {}, True, None, None)
+            session.trust_env = False  # a .netrc never replaces the token
+            session.headers.update({"Accept": "application/json", "Content-Type": "application/json"})
+            request = session.prepare_request(requests.Request("GET", settings.base_url))
+        verify, proxies, cert = transport["verify"], transport["proxies"], transport["cert"]
+        # Any: the stubs of requests do not know that a connection pool can send.
+        self._pool: Any = self.get_connection_with_tls_context(request, verify, proxies, cert)
+        self.cert_verify(self._pool, settings.base_url, verify, cert)  # type: ignore[no-untyped-call]  # in the stubs
+        self._root = self.request_url(request, proxies)
+        self._headers = dict(request.headers) | {"Authorization": f"Bearer {settings.api_token}"}
+        self._timeout = Timeout(connect=CONNECT_SECONDS, read=min(READ_SECONDS, settings.request_timeout))
+
+    def get(self, target: str) -> BaseHTTPResponse:
+        """The answer, its body not read yet, to a GET of `target` below the base address.
+
+        Redirects are never followed: they could carry the token elsewhere.
+        """
+        answer: BaseHTTPResponse = self._pool.urlopen(
+            "GET",
+            self._root + target,
+            headers=self._headers,
+            redirect=False,
+            retries=False,
+            assert_same_host=False,  # with a proxy the pool's host is the proxy's
+            timeout=self._timeout,
+            preload_content=False,
+            decode_content=False,
+        )
+        return answer
 
 
 class Client:
-    """GETs of one account. Safe to use from many threads, each with a connection of its own."""
+    """GETs of one account. Safe to use from many threads."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
         self.pace = Pace(settings.requests_per_minute, clock)
         self._in_flight = threading.BoundedSemaphore(settings.concurrency)
-        self._local = threading.local()
-        self._sessions: list[requests.Session] = []
+        self._connections = _Connections(settings)
         self._lock = threading.Lock()
         self.requests = 0
-        with requests.Session() as session:
-            # Proxies and certificates of the environment, read once instead of at each request.
-            self._transport = session.merge_environment_settings(settings.base_url, {}, True, None, None)
 
     def get(self, path: str, page: int, per_page: int | None) -> bytes:
         """The body of page `page` of `path` below the base address, `per_page` asked for if given.
@@ -83,11 +111,11 @@ class Client:
         :raises Stopped: the run ended while this waited.
         """
         query = {"page": page} if per_page is None else {"page": page, "per_page": per_page}
-        address = f"{self._settings.base_url}{path}?{urlencode(query)}"
+        target = f"{path}?{urlencode(query)}"
         pause = self._settings.retry_pause
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._attempt(address)
+                return self._attempt(target)
             except _Passing as fault:
                 if attempt == ATTEMPTS or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
                     raise RequestFailed(f"{fault} ({_times(attempt)})", fault.status) from None
@@ -100,8 +128,7 @@ class Client:
         self.pace.stop()
 
     def close(self) -> None:
-        for session in self._sessions:
-            session.close()
+        self._connections.close()
 
     def _wait(self, fault: _Passing, pause: float) -> None:
         if fault.retry_after is not None:
@@ -109,49 +136,41 @@ class Client:
         else:
             self.pace.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
 
-    def _attempt(self, address: str) -> bytes:
+    def _attempt(self, target: str) -> bytes:
         headers: Mapping[str, str] | None = None
         with self._in_flight:
             self.pace.enter()
             try:
                 with self._lock:
                     self.requests += 1
-                answer = self._send(address)
+                answer = self._send(target)
                 headers = answer.headers
                 return self._read(answer)
             finally:
                 self.pace.leave(headers)
 
-    def _send(self, address: str) -> requests.Response:
-        """Sends one request. Redirects are never followed: they could carry the token elsewhere."""
-        session = self._session()
-        request = session.prepare_request(requests.Request("GET", address))
+    def _send(self, target: str) -> BaseHTTPResponse:
         try:
-            return session.send(
-                request,
-                allow_redirects=False,
-                timeout=(CONNECT_SECONDS, min(READ_SECONDS, self._settings.request_timeout)),
-                **self._transport,
-            )
-        except (requests.RequestException, WireError, OSError) as error:
+            return self._connections.get(target)
+        except (WireError, OSError) as error:
             raise _Passing(f"no answer ({_cause(error)})") from None
 
-    def _read(self, answer: requests.Response) -> bytes:
+    def _read(self, answer: BaseHTTPResponse) -> bytes:
         try:
             body = self._body(answer)
-        except (requests.RequestException, WireError, OSError) as error:
+        except (WireError, OSError) as error:
             answer.close()
             raise _Passing(f"an answer that broke off ({_cause(error)})") from None
-        if answer.status_code == 200:
+        if answer.status == 200:
             return body
         self._refuse(answer, body)
         raise AssertionError("unreachable")  # _refuse always raises
 
-    def _body(self, answer: requests.Response) -> bytes:
+    def _body(self, answer: BaseHTTPResponse) -> bytes:
         """The whole body, within the time that one request may take: one that drips for ever ends."""
         until = time.monotonic() + self._settings.request_timeout
         pieces, size = [], 0
-        while piece := answer.raw.read1(1 << 20, decode_content=True):
+        while piece := answer.read1(1 << 20, decode_content=True):
             pieces.append(piece)
             size += len(piece)
             if size > LARGEST_BODY:
@@ -160,11 +179,11 @@ class Client:
             if time.monotonic() > until:
                 answer.close()
                 raise _Passing(f"an answer that did not end within {self._settings.request_timeout:g} s")
-        answer.raw.release_conn()
+        answer.release_conn()
         return b"".join(pieces)
 
-    def _refuse(self, answer: requests.Response, body: bytes) -> None:
-        status = answer.status_code
+    def _refuse(self, answer: BaseHTTPResponse, body: bytes) -> None:
+        status = answer.status
         said = self._said(body)
         if status == 401:
             self.stop()
@@ -194,18 +213,6 @@ class Client:
         printable = "".join(c if c.isprintable() else " " for c in message.replace(self._settings.api_token, "***"))
         return f", {re.sub(r'[0-9]{6,}', '***', printable)[:160]!r}"
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = requests.Session()
-            session.trust_env = False
-            session.auth = _Bearer(self._settings.api_token)
-            session.headers.update({"Accept": "application/json", "Content-Type": "application/json"})
-            self._local.session = session
-            with self._lock:
-                self._sessions.append(session)
-        return session
-
 
 def _cause(error: BaseException) -> str:
     """What broke, in a word or two, without the address or anything that was sent."""
@@ -213,7 +220,7 @@ def _cause(error: BaseException) -> str:
     names: list[str] = []
     while seen is not None and len(names) < 8:
         names.append(type(seen).__name__)
-        if isinstance(seen, OSError) and seen.strerror and not isinstance(seen, requests.RequestException):
+        if isinstance(seen, OSError) and seen.strerror:
             return seen.strerror
         reason = getattr(seen, "reason", None)
         inner = next((a for a in (reason, *seen.args) if isinstance(a, BaseException)), None)
