@@ -175,7 +175,7 @@ def theirs(path: Path, fault: Fault, box: Sandbox, key: str) -> str | None:
     :raises TimeoutExpired: it did not end, and was ended.
     """
     command = [sys.executable, str(ROOT / "benchmarks" / "rest_api_load.py"), box.base_url, TOKEN, UUID, str(path)]
-    command += ["--key", key, "--seconds", str(fault.seconds)]
+    command += ["--report", REPORT, "--key", key, "--seconds", str(fault.seconds)]
     if fault.per_page != PER_PAGE:
         command += ["--per-page", str(fault.per_page)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:

@@ -1,0 +1,120 @@
+"""A bare server of pages rendered before: so little work a request that it is not what is measured.
+
+    python benchmarks/page_server.py --rows 300000 [--per-page-limit 500] [--latency 0.05]
+
+Serves one made-up campaign of the sandbox, wire format and rows the same, but for what a benchmark
+does not need: no faults, no rate limit, any token. Prints its base address when all is rendered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+from urllib.parse import parse_qs, urlsplit
+
+from sandbox import Account
+from sandbox.pages import render
+from sandbox.reports import REPORT_PAGE_SIZE, REPORTS
+
+ROOT = "/api/2.0/"
+_REQUEST = re.compile(rb"GET (\S+) HTTP/1\.1\r\n")
+_MISSING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"
+
+
+class Book:
+    """All pages of one list of rows in one size, as answers ready to be sent."""
+
+    def __init__(self, path: str, rows: list[bytes], size: int) -> None:
+        self._path, self._rows, self._size = path, rows, size
+        self._last = max(1, -(-len(rows) // size))
+        self.pages = [self._answer(number) for number in range(1, self._last + 1)]
+
+    def _answer(self, number: int) -> bytes:
+        rows = self._rows[self._size * (number - 1) : self._size * number]
+        links = {"next": f"{self._path}?page={number + 1}" if number < self._last else None}
+        meta = {"current_page": number, "last_page": self._last, "per_page": self._size, "total": len(self._rows)}
+        body = b'{"data":[%b],"links":%b,"meta":%b}' % (b",".join(rows), render(links), render(meta))
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        return head + body
+
+
+class Library:
+    """The books of an account: each report in the server's own size and in the largest that it grants."""
+
+    def __init__(self, account: Account, limit: int) -> None:
+        self.limit = limit
+        sizes = {REPORT_PAGE_SIZE, limit}
+        self._books = {}
+        for path, rows in _lists(account):
+            for size in sizes:
+                self._books[path, size] = Book(path, rows, size)
+
+    def answer(self, target: str) -> bytes:
+        parts = urlsplit(target)
+        query = parse_qs(parts.query)
+        page, asked = int(query.get("page", ["1"])[0]), int(query.get("per_page", [str(REPORT_PAGE_SIZE)])[0])
+        size = self.limit if asked >= self.limit else REPORT_PAGE_SIZE
+        book = self._books.get((parts.path.lstrip("/"), size))
+        return book.pages[page - 1] if book and page <= len(book.pages) else _MISSING
+
+
+def _lists(account: Account) -> list[tuple[str, list[bytes]]]:
+    """Path and rows of the campaign list and of each report."""
+    root = ROOT.lstrip("/")
+    campaigns = account.campaigns()
+    found = [(f"{root}campaigns", [render(row) for row in campaigns])]
+    for campaign in campaigns:
+        for report in REPORTS:
+            rows = [render(row) for row in account.rows(campaign["uuid"], report)]
+            found.append((f"{root}reporting/{campaign['uuid']}/{report}", rows))
+    return found
+
+
+class Connection(asyncio.Protocol):
+    """One client: requests without a body, one after another."""
+
+    def __init__(self, library: Library, latency: float) -> None:
+        self._library, self._latency = library, latency
+        self._heard = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._heard += data
+        while (end := self._heard.find(b"\r\n\r\n")) >= 0:
+            request, self._heard = self._heard[: end + 4], self._heard[end + 4 :]
+            match = _REQUEST.match(request)
+            answer = self._library.answer(match[1].decode()) if match else _MISSING
+            if self._latency:
+                asyncio.get_running_loop().call_later(self._latency, self._transport.write, answer)
+            else:
+                self._transport.write(answer)
+
+
+async def serve(library: Library, latency: float) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(library, latency), "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    sys.stdout.write(f"http://{host}:{port}{ROOT}\n")
+    sys.stdout.flush()
+    await server.serve_forever()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, required=True, help="rows in all six reports together")
+    parser.add_argument("--campaigns", type=int, default=1)
+    parser.add_argument("--per-page-limit", type=int, default=REPORT_PAGE_SIZE, help="largest page size granted")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    arguments = parser.parse_args()
+    account = Account(campaigns=arguments.campaigns, rows=arguments.rows, special=False)
+    library = Library(account, arguments.per_page_limit)
+    asyncio.run(serve(library, arguments.latency))
+
+
+if __name__ == "__main__":
+    main()
