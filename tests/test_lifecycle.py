@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 
+from passona.errors import ConfigurationError
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import GUIDE, Warehouse, environment_of
 
+THREE = "33333333-3333-4333-8333-333333333333"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -269,3 +271,143 @@ def test_a_reader_that_holds_the_file_is_waited_for_and_named(passona: Run, ware
         waiting.stderr.close()
     assert held.returncode == 6
     assert str(reader.pid) in held.stderr
+
+
+def test_a_campaign_whose_dates_cannot_be_read_is_loaded(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+    odd = "08/06/2020 13:50"
+    account.put(
+        {"uuid": ONE, "scheduled_send_date": odd, "expiry_date": odd, "started_sending_at": odd, "finished_sending_at": odd},
+        {"clicks": [click()]},
+    )  # fmt: skip
+    assert warehouse.load(box).exit_code == 0
+    assert_as_served(warehouse, account, [ONE])
+
+
+def test_drift_of_the_list_of_campaigns_is_told_and_its_new_column_described(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    account.put(going(ONE, mood="good"))
+    warehouse.load(box)
+    box.faults = [{"kind": "missing_key", "name": "sender", "report": "campaigns"}]
+    assert warehouse.load(box).drift == ["campaigns: new key 'mood'", "campaigns: missing key 'sender'"]
+    assert warehouse.rows(
+        "SELECT comment IS NULL FROM duckdb_columns() WHERE schema_name = 'passona' AND table_name = 'campaigns' AND column_name = 'mood'"
+    ) == [(False,)]
+
+
+def test_issues_of_campaigns_are_those_of_the_list_as_it_is(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    issues = "SELECT column_name, raw_value FROM passona.row_issues WHERE report = 'campaigns'"
+    for text in ("garbage one", "garbage two"):
+        account.put(going(ONE, created_at=text))
+        warehouse.load(box)
+        assert warehouse.rows(issues) == [("created_at", text)]
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("DELETE FROM passona.row_issues")  # as a kill between two tables would leave it
+    warehouse.load(box)
+    assert warehouse.rows(issues) == [("created_at", "garbage two")]
+
+
+def test_a_number_that_becomes_the_same_text_is_loaded_anew(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    for value, stored, issues in ((83, None, 1), ("83", "83", 0), (83, None, 1)):
+        account.put(going(ONE), {"clicks": [click(Browser_Version=value)]})
+        warehouse.load(box, reports=["clicks"])
+        assert warehouse.one("SELECT browser_version FROM passona.clicks") == (stored,)
+        assert warehouse.count("row_issues") == issues
+
+
+def test_with_a_team_set_a_list_that_is_refused_ends_the_run(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    account.put(going(ONE, team_uuid=TWO), {"clicks": [click()]})
+    box.faults = [{"kind": "status", "code": 403, "report": "campaigns"}]
+    assert warehouse.load(box, ONE, team_uuid=THREE).exit_code == 4
+    assert warehouse.count("clicks") == 0
+
+
+def test_a_known_campaign_of_another_team_is_not_asked_for(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    account.put(going(ONE, team_uuid=TWO.upper()), {"clicks": [click()]})
+    assert warehouse.load(box, team_uuid=TWO).exit_code == 0
+    assert warehouse.count("clicks") == 1
+    account.remove(ONE)
+    box.forget_requests()
+    with pytest.raises(ConfigurationError, match="nothing was loaded"):
+        warehouse.load(box, ONE, team_uuid=THREE)
+    assert asked(box) == []
+
+
+def test_a_campaign_is_found_by_its_uuid_in_whatever_case_the_server_writes_it(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    uuid = "abcdefab-1111-4111-8111-111111111111"
+    account.put(going(uuid.upper()), {"clicks": [click()]})
+    assert warehouse.load(box, uuid).exit_code == 0
+    assert warehouse.rows("SELECT campaign_id FROM passona.campaigns") == [(uuid.upper(),)]
+
+
+def test_a_campaign_that_does_not_exist_leaves_no_row(warehouse: Warehouse, box: Sandbox) -> None:
+    assert warehouse.load(box, ONE).exit_code == 4
+    assert warehouse.count("campaigns") == 0
+
+
+def test_pending_messages_that_are_gone_at_the_end_are_not_held(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    pending = [{"MessageId": ONE, "Mobile": f"4471234{n:05}", "FieldNames": "", "FieldValues": "", "Reason": "pending"}
+               for n in range(10)]  # fmt: skip
+    account.put(going(ONE), {"unsent": pending})
+    warehouse.load(box)
+    account.put(ended(ONE, 40), {"unsent": []})
+    assert warehouse.load(box).exit_code == 0
+    assert warehouse.count("unsent") == 0
+
+
+def test_comments_that_a_kill_left_out_are_made_up_for(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+    account.put(going(ONE))
+    warehouse.load(box)
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("COMMENT ON COLUMN passona.clicks.clicked_at IS NULL")
+    warehouse.load(box)
+    assert warehouse.one(
+        "SELECT comment FROM duckdb_columns() WHERE schema_name = 'passona' AND table_name = 'clicks' AND column_name = 'clicked_at'"
+    ) != (None,)
+
+
+def test_what_is_verified_is_committed_while_a_long_walk_goes_on(
+    warehouse: Warehouse, account: Account, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passona.load.PACKAGE_SECONDS", 0.3)
+    monkeypatch.setattr("passona.load.TICK_SECONDS", 0.1)
+    account.put(going(ONE), {"clicks": [click()], "alt_delivery": [message()]})
+    box.faults = [{"kind": "latency", "seconds": 2, "report": "alt_delivery"}]
+    assert warehouse.load(box).exit_code == 0
+    first, last = warehouse.rows("SELECT list(report ORDER BY report) FROM passona.report_ledger GROUP BY _dlt_load_id "
+                                 "ORDER BY _dlt_load_id")  # fmt: skip
+    assert "clicks" in first[0]
+    assert last[0] == ["alt_delivery"]
+
+
+def test_of_a_report_that_is_refused_in_mid_walk_nothing_stays_on_disk(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    account.put(going(ONE), {"alt_delivery": [message(n) for n in range(30_000)]})
+    box.faults = [{"kind": "status", "code": 404, "report": "alt_delivery", "page": 590}]
+    assert warehouse.load(box, page_size=50, reports=["alt_delivery"]).exit_code == 4
+    assert [path.name for path in warehouse.path.parent.iterdir()] == ["warehouse.duckdb"]
+
+
+def test_a_narrower_load_leaves_the_spools_of_others(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+    account.put(going(ONE), {"alt_delivery": [message(n) for n in range(30_000)]})
+    box.faults = [{"kind": "status", "code": 500, "report": "alt_delivery", "page": 590}]
+    assert warehouse.load(box, page_size=50, reports=["alt_delivery"]).exit_code == 4
+    box.faults = []
+    assert warehouse.load(box, reports=["sent"]).exit_code == 0
+    box.forget_requests()
+    assert warehouse.load(box, page_size=50, reports=["alt_delivery"]).exit_code == 0
+    assert len([record for record in box.requests if record.kind == "report"]) < 100
+    assert_as_served(warehouse, account, [ONE])

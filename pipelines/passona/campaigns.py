@@ -54,17 +54,23 @@ class Campaign:
         if not self.listed or self.started_sending_at or self.finished_sending_at:
             return False
         dates = [date for date in (self.scheduled_send_date, self.expiry_date) if date is not None]
-        return all(date > now for date in dates)
+        # Without a date that could be read nobody knows: better a request too many than rows too few.
+        return bool(dates) and all(date > now for date in dates)
 
 
 @dataclass(frozen=True)
 class CampaignList:
-    """The list as read at one time: values for the plan, tables for the warehouse."""
+    """The list as read at one time: values for the plan, tables for the warehouse.
+
+    `new_keys`, `missing_keys`: how its rows drifted from the guide.
+    """
 
     campaigns: tuple[Campaign, ...]
     rows: pa.Table
     groups: pa.Table
     issues: pa.Table
+    new_keys: frozenset[str]
+    missing_keys: frozenset[str]
 
 
 def list_campaigns(client: Client, pool: Executor, settings: Settings) -> CampaignList:
@@ -76,13 +82,21 @@ def list_campaigns(client: Client, pool: Executor, settings: Settings) -> Campai
     """
     rows = _walk(client, pool, settings)
     found = campaign_list(rows, settings.timezone)
-    strangers = {c.team_id for c in found.campaigns if settings.team_uuid and c.team_id != settings.team_uuid}
+    check_team(found.campaigns, settings.team_uuid)
+    return found
+
+
+def check_team(campaigns: Sequence[Campaign], team_uuid: str | None) -> None:
+    """Only campaigns of this team, if one is given.
+
+    :raises ConfigurationError: a campaign belongs to another team.
+    """
+    strangers = {c.team_id for c in campaigns if team_uuid and (c.team_id or "").lower() != team_uuid.lower()}
     if strangers:
         raise ConfigurationError(
-            f"campaigns: expected those of team {settings.team_uuid} (sources.passona.team_uuid), got some of team "
+            f"campaigns: expected those of team {team_uuid} (sources.passona.team_uuid), got some of team "
             f"{min(map(str, strangers))}; switch the token's team back, nothing was loaded"
         )
-    return found
 
 
 def _walk(client: Client, pool: Executor, settings: Settings) -> list[Row]:
@@ -128,7 +142,10 @@ def campaign_list(rows: Sequence[Row], zone: str) -> CampaignList:
     groups, group_issues = _groups(rows)
     # The column campaign_id is the row's own uuid here.
     parent = typed.parent.drop_columns("row_id").append_column("listed", pa.repeat(pa.scalar(True), len(rows)))
-    return CampaignList(_campaigns(parent), parent, groups, _issue_table(issues + group_issues))
+    missing = texts.missing_keys.union(*(_GROUP_KEYS.keys() - row.keys() for row in rows))
+    return CampaignList(
+        _campaigns(parent), parent, groups, _issue_table(issues + group_issues), texts.new_keys, missing
+    )
 
 
 def _campaigns(parent: pa.Table) -> tuple[Campaign, ...]:

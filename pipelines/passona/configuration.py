@@ -19,12 +19,13 @@ from passona.settings import Settings
 
 # What this program depends on in dlt, for its own process. Nothing is told to dlt's makers (only the
 # contract's requests are sent); the load id in every row is what the ledger is believed by; a copy of
-# the last load must not stay in the staging tables; dlt's log quotes the database's errors, which may
-# quote a row.
+# the last load must not stay in the staging tables, nor in the files of packages that are in; dlt's
+# log quotes the database's errors, which may quote a row.
 _FIXED = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
     "LOAD__TRUNCATE_STAGING_DATASET": "true",
+    "LOAD__DELETE_COMPLETED_JOBS": "true",
     "RUNTIME__LOG_LEVEL": "CRITICAL",
 }
 # A job that fails is given up at once, for the run to say so; and jobs one after another need a third

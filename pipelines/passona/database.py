@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from passona.configuration import configure_dlt
 from passona.errors import Busy, ConfigurationError, NotWritten
 from passona.schema import TABLES
 from passona.source import Package, empty_tables, passona_source
+from passona.spool import LONGEST_AGE
 
 DATASET = "passona"
 PIPELINE = "passona"
@@ -89,7 +91,10 @@ class Database:
             self.connection.execute(f"SET memory_limit = {_text(self.usual_memory)}")
             self.pipeline.abort_packages()
             self._run(package, zone)
-        if any(walk.spool.new_keys for walk in package.walks):
+        new_columns = package.campaigns is not None and set(package.campaigns.column_names) - set(
+            TABLES["campaigns"].schema.names
+        )
+        if new_columns or any(walk.spool.new_keys for walk in package.walks):
             self.describe()
 
     def _run(self, package: Package, zone: str) -> None:
@@ -116,6 +121,17 @@ class Database:
         if wanted - found:
             self.pipeline.run(empty_tables(), loader_file_format="parquet")
             self.describe()
+        elif self._undescribed():
+            self.describe()
+
+    def _undescribed(self) -> bool:
+        """Whether a run was killed before all was described."""
+        ((found,),) = self.connection.execute(
+            "SELECT count(*) FROM duckdb_columns() WHERE schema_name = ? AND comment IS NULL AND table_name IN "
+            "(SELECT unnest(?::VARCHAR[]))",
+            [DATASET, list(TABLES)],
+        ).fetchall()
+        return bool(found)
 
     def describe(self) -> None:
         """Comments on tables and columns: dlt's descriptions do not get there."""
@@ -135,11 +151,14 @@ class Database:
     def spools(self) -> Path:
         return self.work / "spools"
 
-    def keep_spools(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Removes what killed walks left behind, but for those of the reports that are due now."""
-        wanted = {f"{campaign}.{report}.arrow" for campaign, report in keys}
+    def clear_spools(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Removes what killed walks left behind and nobody will take up: that of these reports, which are
+        not due, and what is too old.
+        """
+        useless = {f"{campaign}.{report}.arrow" for campaign, report in keys}
+        oldest = (datetime.now(UTC) - LONGEST_AGE).timestamp()
         for file in self.spools.iterdir():
-            if file.name not in wanted:
+            if file.name in useless or file.suffix != ".arrow" or file.stat().st_mtime < oldest:
                 file.unlink()
 
     def begin_run(self, run_id: str, verb: str) -> None:

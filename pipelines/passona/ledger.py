@@ -113,6 +113,14 @@ def read_entries(connection: duckdb.DuckDBPyConnection) -> dict[Key, Entry]:
     return entries
 
 
+def odd_reports(connection: duckdb.DuckDBPyConnection) -> set[Key]:
+    """Campaign and report of the rows in the tables that have values of another type than the guide's."""
+    found = connection.execute(
+        "SELECT DISTINCT campaign_id, report FROM passona.row_issues WHERE issue = 'unexpected_type'"
+    ).fetchall()
+    return {(campaign_id, report) for campaign_id, report in found}
+
+
 def entry_table(entries: Iterable[Entry]) -> pa.Table:
     return pa.Table.from_pylist([{name: getattr(entry, name) for name in _COLUMNS} for entry in entries], schema=LEDGER)
 
@@ -210,7 +218,10 @@ def unloaded(pull: Pull, state: State, error: PassonaError, attempts: int, run_i
 def shrunk(pull: Pull, row_count: int, *, settled: bool) -> Held | None:
     """Why the shrink guard holds a walk, None if it does not (contract, rule 3)."""
     before = (pull.known.row_count if pull.known else None) or 0
-    if before == 0 or (row_count > 0 and row_count * 2 >= before) or (pull.report.may_shrink and not settled):
+    if before == 0 or (row_count > 0 and row_count * 2 >= before):
+        return None
+    # What was open when it was loaded may have come to its end since.
+    if pull.report.may_shrink and not (settled and pull.known and pull.known.state == "settled"):
         return None
     return Held(
         f"campaign {pull.campaign.campaign_id}, {pull.report.name}: expected about {before} rows as before, "

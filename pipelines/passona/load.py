@@ -13,18 +13,18 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 from passona.campaign_table import CampaignTable
-from passona.campaigns import Campaign, list_campaigns
+from passona.campaigns import Campaign, check_team, list_campaigns
 from passona.client import Client
 from passona.database import Database
 from passona.errors import Exit, PassonaError, Stopped, TokenRefused, WalkFailed
-from passona.ledger import Pull, plan, read_entries, shrunk, since, unloaded, verified
+from passona.ledger import Key, Pull, odd_reports, plan, read_entries, shrunk, since, unloaded, verified
 from passona.pages import Page
 from passona.reports import REPORTS, Report
 from passona.settings import Settings
@@ -37,6 +37,8 @@ log = logging.getLogger("passona")
 # and no more seconds than a crash may cost.
 PACKAGE_ROWS = 200_000
 PACKAGE_SECONDS = 30.0
+# How often the clock is looked at while no walk ends.
+TICK_SECONDS = 1.0
 # Verified walks that wait in memory for their package; beyond twice as much no new walk begins.
 PACKAGE_BYTES = 32 * 1024 * 1024
 
@@ -106,6 +108,8 @@ class Load:
         self._settings, self._database, self._wish, self._progress = settings, database, wish, progress
         self._client = Client(settings)
         self._backlog = _Backlog()
+        self._campaign_table = CampaignTable(database)
+        self._odd: set[Key] = set()
         self._outcome = Outcome(run_id=str(uuid.uuid4()))
         self._outcome.reports = {report.name: ReportOutcome() for report in wish.reports}
 
@@ -146,7 +150,11 @@ class Load:
         pulls = plan(
             campaigns, entries, self._wish.reports, self._settings, datetime.now(UTC), refresh=self._wish.refresh
         )
-        self._database.keep_spools(pull.key for pull in pulls)
+        self._odd = odd_reports(self._database.connection)
+        due = {pull.key for pull in pulls}
+        self._database.clear_spools(
+            key for c in campaigns for r in self._wish.reports if (key := (c.campaign_id, r.name)) not in due
+        )
         self._progress.planned(pulls)
         walker = Walker(self._client, pool, self._settings, self._database.spools, self._progress.page)
         for package in self._packages(pulls, walker):
@@ -154,22 +162,25 @@ class Load:
 
     def _campaigns(self, pool: ThreadPoolExecutor) -> Sequence[Campaign]:
         """The campaigns asked for, with their dates; the list is kept in the warehouse."""
-        table = CampaignTable(self._database)
         try:
-            table.update(list_campaigns(self._client, pool, self._settings), self._settings.timezone)
+            listed = list_campaigns(self._client, pool, self._settings)
         except WalkFailed as error:
-            if not self._wish.campaign_ids:
+            if not self._wish.campaign_ids or self._settings.team_uuid:
                 raise
             self._progress.say(f"{error}; going on without the campaigns' dates")
-        found = table.campaigns(self._wish.campaign_ids, self._settings.timezone)
+        else:
+            self._tell_drift("campaigns", listed.new_keys, listed.missing_keys)
+            self._campaign_table.update(listed, self._settings.timezone)
+        found = self._campaign_table.campaigns(self._wish.campaign_ids)
+        check_team([campaign for campaign in found if campaign.team_id], self._settings.team_uuid)
         return since(found, self._wish.since) if self._wish.since else found
 
     def _packages(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[Package]:
         """Packages of finished walks, each as large as it may be, the last with what is left."""
         package, due = Package(), time.monotonic() + PACKAGE_SECONDS
-        for pull, result in self._walks(pulls, walker):
-            if result is not None:
-                self._take(package, pull, result)
+        for finished in self._walks(pulls, walker):
+            if finished is not None:
+                self._take(package, *finished)
             full = package.rows >= PACKAGE_ROWS or package.memory >= PACKAGE_BYTES
             if not package.empty and (full or time.monotonic() > due):
                 yield package
@@ -177,15 +188,15 @@ class Load:
         if not package.empty:
             yield package
 
-    def _walks(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[tuple[Pull, Walk | PassonaError | None]]:
-        """Walks all pulls side by side and gives them as they end; None where the run ended before."""
+    def _walks(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[tuple[Pull, Walk | PassonaError] | None]:
+        """Walks all pulls side by side and gives them as they end; None where none ended for some seconds."""
         done: queue.SimpleQueue[tuple[Pull, Walk | BaseException | None]] = queue.SimpleQueue()
 
         def walk(pull: Pull) -> None:
             result: Walk | BaseException | None = None
             try:
                 self._backlog.wait()
-                result = walker.walk(pull.report, pull.campaign.campaign_id, pull.verified_digest)
+                result = walker.walk(pull.report, pull.campaign.campaign_id, pull.verified_digest, after(pull))
                 self._backlog.add(result.spool.memory)
             except Stopped:
                 pass
@@ -193,15 +204,28 @@ class Load:
                 result = error
             done.put((pull, result))
 
+        begun = datetime.now(UTC)
+
+        def after(pull: Pull) -> datetime | None:
+            """When a killed walk must have begun to be taken up: not before what is wanted now, or held already."""
+            return begun if self._wish.refresh else pull.known.verified_at if pull.known else None
+
         with ThreadPoolExecutor(self._settings.concurrency, "walk") as walks:
             try:
                 for pull in pulls:
                     walks.submit(walk, pull)
-                for _ in pulls:
-                    pull, result = done.get()
+                left = len(pulls)
+                while left:
+                    try:
+                        pull, result = done.get(timeout=TICK_SECONDS)
+                    except queue.Empty:
+                        yield None
+                        continue
+                    left -= 1
                     if isinstance(result, BaseException) and not isinstance(result, WalkFailed | TokenRefused):
                         raise result
-                    yield pull, result
+                    if result is not None:
+                        yield pull, result
                     self._progress.walked(pull)
             finally:
                 walks.shutdown(wait=False, cancel_futures=True)
@@ -212,7 +236,7 @@ class Load:
         """Decides what becomes of a finished walk, and puts that into the package."""
         if isinstance(result, Walk):
             self._outcome.reports[pull.report.name].pages += result.pages
-            self._tell_drift(result)
+            self._tell_drift(pull.report.name, result.spool.new_keys, result.spool.missing_keys)
             self._take_walk(package, pull, result)
             return
         self._note(result)
@@ -229,7 +253,7 @@ class Load:
             outcome.held += 1
             entry = unloaded(pull, "held", shrink, walk.attempts, self._outcome.run_id)
             self._forget(walk)
-        elif walk.digest == pull.verified_digest and not self._wish.refresh:
+        elif walk.digest == pull.verified_digest and not self._wish.refresh and not self._is_odd(walk):
             outcome.unchanged += 1
             self._forget(walk)
         else:
@@ -237,7 +261,12 @@ class Load:
             package.add(walk)
         package.entries.append(entry)
 
+    def _is_odd(self, walk: Walk) -> bool:
+        """Whether values have or had another type than the guide's: the digest does not tell 83 from "83"."""
+        return walk.spool.odd or (walk.campaign_id, walk.report.name) in self._odd
+
     def _commit(self, package: Package) -> None:
+        package.campaigns = self._campaign_table.bare_rows(walk.campaign_id for walk in package.walks)
         self._database.commit(package, self._settings.timezone)
         for walk in package.walks:
             self._forget(walk)
@@ -248,11 +277,11 @@ class Load:
         self._backlog.take(walk.spool.memory)
         walk.spool.drop()
 
-    def _tell_drift(self, walk: Walk) -> None:
+    def _tell_drift(self, report: str, new: Set[str], missing: Set[str]) -> None:
         """A key that is new or missing is loaded as the contract says, and told once for each report."""
-        for what, keys in (("new", walk.spool.new_keys), ("missing", walk.spool.missing_keys)):
+        for what, keys in (("new", new), ("missing", missing)):
             for key in sorted(keys):
-                line = f"{walk.report.name}: {what} key {key[:60]!r}"
+                line = f"{report}: {what} key {key[:60]!r}"
                 if line not in self._outcome.drift:
                     self._outcome.drift.append(line)
                     self._progress.say(f"the API has changed: {line}")

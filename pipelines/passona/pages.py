@@ -21,6 +21,8 @@ from passona.errors import PageRefused
 Row = dict[str, Any]
 
 _PLAIN = {str, int, bool, type(None)}
+# Values are texts, once in a while a list or an object; what is deeper than this is an attack or a fault.
+DEEPEST = 100
 
 
 class Number(str):
@@ -126,8 +128,22 @@ def _rows(document: Mapping[str, Any], body: bytes) -> list[Row]:
             raise PageRefused("objects in data", f"a row that is {_kind(row)}")
     if all(type(value) in _PLAIN for row in data for value in row.values()):
         return data
+    if _is_deep(data):
+        raise PageRefused("values of a few levels", f"values nested more than {DEEPEST} levels deep")
     exact: list[Row] = json.loads(body, parse_float=Number)["data"]
     return exact
+
+
+def _is_deep(rows: list[Row]) -> bool:
+    level: list[Any] = [*rows]
+    for _ in range(DEEPEST):
+        level = [
+            item
+            for value in level
+            if isinstance(value, (dict, list))
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+    return bool(level)
 
 
 def _number(meta: Mapping[str, Any], key: str) -> int:

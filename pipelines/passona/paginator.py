@@ -52,13 +52,23 @@ class Paginator:
         self.ask_plain()
         return page
 
+    def again(self, first: Page, number: int) -> Page:
+        """Page `number` once more, checked against page 1.
+
+        :raises PageRefused: it is not one of the same steady walk.
+        :raises RequestFailed: it cannot be had.
+        """
+        page = self._submit(number, self._granted(first)).result()
+        _check_steady(first, page)
+        return page
+
     def rest(self, first: Page, behind: int = 1) -> Iterator[Page]:
         """The pages behind page `behind` in order, each checked against page 1.
 
         :raises PageRefused: a page is not one of the same steady walk.
         :raises RequestFailed: a page cannot be had.
         """
-        granted = None if self.plain else first.per_page
+        granted = self._granted(first)
         numbers = iter(range(behind + 1, first.last_page + 1))
         ahead: deque[Future[Page]] = deque()
         seen: dict[bytes, int] = {}
@@ -79,6 +89,9 @@ class Paginator:
         _check_steady(first, page)
         _check_other(seen, page)
         return page
+
+    def _granted(self, first: Page) -> int | None:
+        return None if self.plain else first.per_page
 
     def _submit(self, number: int, per_page: int | None) -> Future[Page]:
         return self._pool.submit(self._fetch, number, per_page)

@@ -195,7 +195,7 @@ _OUR_COLUMNS = {"campaign_id", "row_id", "listed"}
 
 def column_names(report: Report, keys: Iterable[str]) -> dict[str, str]:
     """Names for keys that the guide does not know: snake_case where that is free and plain, else with
-    a piece of the key's digest, so that two keys never share a column, and none takes a known one.
+    a piece of the key's digest, so that none of these keys shares a column with another, or takes a known one.
     """
     taken = {column.name for column in report.all_columns} | _OUR_COLUMNS
     names = {}

@@ -29,8 +29,9 @@ MEMORY_BYTES = 4 * 1024 * 1024
 BATCH_ROWS = 2_000
 # Pages a batch, for servers that grant few rows a page.
 BATCH_PAGES = 50
-# An older file is not taken up: statuses change in the middle of a report while page 1 stays the same.
-LONGEST_AGE = timedelta(days=1)
+# An older file is not taken up: statuses change in the middle of a report while its ends stay the same.
+# A job that failed at night is begun again in the morning.
+LONGEST_AGE = timedelta(hours=6)
 _AT = b"at"
 
 
@@ -39,12 +40,12 @@ class Spool:
 
     `at`: when its first page was asked for (UTC). `last_page`: the last page in it. `first`: a digest of
     page 1, by which a later walk tells whether the report is still the same. `new_keys`,
-    `missing_keys`: how its rows drifted from the guide.
+    `missing_keys`: how its rows drifted from the guide. `odd`: whether a value is of another type.
     """
 
-    def __init__(self, report: Report, campaign_id: str, path: Path) -> None:
+    def __init__(self, report: Report, campaign_id: str, path: Path, at: datetime | None = None) -> None:
         self.report, self.campaign_id, self.path = report, campaign_id, path
-        self.at = datetime.now(UTC)
+        self.at = at or datetime.now(UTC)
         self.fingerprint = Fingerprint()
         self.last_page = 0
         self.first = ""
@@ -52,6 +53,8 @@ class Spool:
         self.per_page = 0
         self.new_keys: set[str] = set()
         self.missing_keys: set[str] = set()
+        self.odd = False
+        self._tail: list[str] = []
         self._rows: list[Row] = []
         self._pages = 0
         self._batches: list[tuple[pa.RecordBatch, int]] = []
@@ -130,7 +133,9 @@ class Spool:
         rest = batch.column(REST)
         if rest.null_count < len(rest):
             keys = {key for text in rest.to_pylist() if text is not None for key in json.loads(text)}
-            self.new_keys |= keys.difference(self.report.sorted_keys)
+            new_keys = keys.difference(self.report.sorted_keys)
+            self.new_keys |= new_keys
+            self.odd |= new_keys != keys
 
     def _spill(self) -> None:
         """Moves what is in memory to a file that only its owner can read."""
@@ -157,12 +162,12 @@ class Spool:
         }
         return {name: value.encode() for name, value in names.items()}
 
-    def resume(self, page: Page) -> bool:
+    def resume(self, page: Page, after: datetime | None = None) -> bool:
         """Takes up the file of a killed walk, if page 1 still shows the same total and the same rows.
 
-        Whole batches count, a torn end is cut off. True if pages were found; then `last_page` tells
-        where to go on, and `at` when the killed walk began: its rows are that old. Otherwise the file
-        is gone and the spool as it was.
+        `after`: a file of a walk that did not begin after it is of no use. Whole batches count, a torn
+        end is cut off. True if pages were found; then `last_page` tells where to go on, and `at` when
+        the killed walk began: its rows are that old. Otherwise the file is gone and the spool as it was.
         """
         if not self.path.exists():
             return False
@@ -171,20 +176,31 @@ class Spool:
         self._begin(page)
         try:
             began = _began(old, vendor_schema(self.report), self._identity())
-            if began is None or self.at - began > LONGEST_AGE:
+            if began is None or self.at - began > LONGEST_AGE or (after is not None and began <= after):
                 return False
             for batch, last_page in _whole_batches(old):
                 self.at = began
                 self._keep(batch, last_page)
                 self.last_page = last_page
+                self._tail = listed(batch.column(ROW_ID))[-self.per_page :]
         finally:
             old.unlink()
         return self.last_page > 0
 
+    def goes_on(self, page: Page) -> bool:
+        """Whether `page`, the last of those that were taken up, asked for anew, is still the same.
+
+        Rows that came or went on a page before it would have moved it.
+        """
+        ids = self._ids(page)
+        return self._tail[len(self._tail) - len(ids) :] == ids
+
     def _begin(self, page: Page) -> None:
         self.total, self.per_page = page.total, page.per_page
-        ids = vendor_texts(self.report, self.campaign_id, page.rows).batch.column(ROW_ID)
-        self.first = digest_of(listed(ids))
+        self.first = digest_of(self._ids(page))
+
+    def _ids(self, page: Page) -> list[str]:
+        return listed(vendor_texts(self.report, self.campaign_id, page.rows).batch.column(ROW_ID))
 
 
 def _write(writer: pa.RecordBatchStreamWriter, batch: pa.RecordBatch, last_page: int) -> None:

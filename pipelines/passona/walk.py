@@ -36,6 +36,9 @@ log = logging.getLogger("passona")
 # because a campaign sends calm down in seconds, or not tonight.
 WALK_PAUSES = (4, 16)
 
+# Not now and not later: what was fetched before such an answer is of no use.
+REFUSED = frozenset({403, 404, 410})
+
 OnPage = Callable[[Report, Page], None]
 
 
@@ -82,8 +85,13 @@ class Walker:
         self._client, self._pool, self._settings = client, pool, settings
         self._spools, self._on_page = spools, on_page
 
-    def walk(self, report: Report, campaign_id: str, known_digest: str | None = None) -> Walk:
-        """A verified walk of a report. `known_digest`: its content as verified before, if any.
+    def walk(
+        self, report: Report, campaign_id: str, known_digest: str | None = None, after: datetime | None = None
+    ) -> Walk:
+        """A verified walk of a report.
+
+        `known_digest`: its content as verified before, if any. `after`: the walk has to begin after it; one
+        that was killed is taken up only if it did.
 
         :raises WalkFailed: it cannot be had whole; says what was expected and what came.
         :raises TokenRefused, Stopped: the run ends.
@@ -95,7 +103,8 @@ class Walker:
         for attempt, pause in enumerate((0, *WALK_PAUSES), 1):
             self._client.pace.sleep(self._settings.retry_pause * pause)
             try:
-                walk = self._once(paginator, report, campaign_id, attempt)
+                spool = self._once(paginator, Spool(report, campaign_id, self.spool_path(report, campaign_id)), after)
+                walk = Walk(report, campaign_id, spool, attempt)
                 if walk.digest in seen or not _on_two_pages(walk):
                     return walk
                 seen.add(walk.digest)
@@ -113,29 +122,29 @@ class Walker:
     def spool_path(self, report: Report, campaign_id: str) -> Path:
         return self._spools / f"{campaign_id}.{report.name}.arrow"
 
-    def _once(self, paginator: Paginator, report: Report, campaign_id: str, attempt: int) -> Walk:
-        """One walk, spooled. A file of it outlives anything but a refused page.
+    def _once(self, paginator: Paginator, spool: Spool, after: datetime | None) -> Spool:
+        """One walk, spooled. A file of it outlives whatever may pass, so that a later walk can go on with it.
 
         :raises PageRefused: a page does not belong to a whole, steady walk.
         """
-        spool = Spool(report, campaign_id, self.spool_path(report, campaign_id))
         try:
-            self._fill(spool, paginator)
+            first = paginator.first()
+            spool = _taken_up(spool, paginator, first, after)
+            self._fill(spool, paginator, first)
         except PageRefused:
             spool.drop()
             raise
-        except RecursionError:
-            spool.drop()
-            raise PageRefused("values of a few levels", "values nested hundreds of levels deep") from None
+        except RequestFailed as error:
+            if error.status in REFUSED:
+                spool.drop()
+            spool.release()
+            raise
         except BaseException:
             spool.release()
             raise
-        return Walk(report, campaign_id, spool, attempt)
+        return spool
 
-    def _fill(self, spool: Spool, paginator: Paginator) -> None:
-        first = paginator.first()
-        if not spool.resume(first):
-            spool.add(first)
+    def _fill(self, spool: Spool, paginator: Paginator, first: Page) -> None:
         self._on_page(spool.report, first)
         for page in paginator.rest(first, behind=spool.last_page):
             spool.add(page)
@@ -143,6 +152,18 @@ class Walker:
         spool.finish()
         if len(spool) != first.total:
             raise PageRefused(f"{first.total} rows in all (meta.total)", f"{len(spool)} rows")
+
+
+def _taken_up(spool: Spool, paginator: Paginator, first: Page, after: datetime | None) -> Spool:
+    """The spool with the pages of a killed walk, if they are of use and nothing moved since, or with page 1 alone."""
+    at = spool.at
+    if spool.resume(first, after):
+        if spool.goes_on(paginator.again(first, spool.last_page)):
+            return spool
+        spool.drop()
+        spool = Spool(spool.report, spool.campaign_id, spool.path, at)
+    spool.add(first)
+    return spool
 
 
 def _on_two_pages(walk: Walk) -> bool:

@@ -95,7 +95,7 @@ def test_refresh_makes_settled_reports_due_too_and_those_of_campaigns_ahead() ->
 @pytest.mark.parametrize(
     ("dates", "expected"),
     [
-        ({}, True),  # listed, and nothing says that it began
+        ({}, False),  # listed, and no date that could be read
         ({"scheduled_send_date": NOW + DAY}, True),
         ({"scheduled_send_date": NOW + DAY, "expiry_date": NOW + 3 * DAY}, True),
         ({"expiry_date": NOW + DAY}, True),
@@ -276,9 +276,11 @@ def test_the_guard_compares_with_the_rows_of_an_interrupted_load_too(state: Stat
 
 
 def test_unsent_may_shrink_freely_until_it_is_settled() -> None:
-    known = entry(report=UNSENT, row_count=100)
-    assert shrunk(pull(UNSENT, known), 0, settled=False) is None
-    assert shrunk(pull(UNSENT, known), 0, settled=True) is not None
+    for state in ("open", "failed", "held"):
+        known = entry(state, UNSENT, row_count=100)
+        assert shrunk(pull(UNSENT, known), 0, settled=False) is None
+        assert shrunk(pull(UNSENT, known), 0, settled=True) is None  # it came to its end since
+    assert shrunk(pull(UNSENT, entry("settled", UNSENT, row_count=100)), 0, settled=True) is not None
 
 
 def test_the_guard_says_what_it_expected_what_came_and_what_to_do() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -313,3 +314,38 @@ def test_a_file_of_the_day_before_yesterday_is_dropped(killed: Path) -> None:
     spool.at += timedelta(days=1, seconds=1)
     assert not spool.resume(pages(6)[0])
     assert not killed.exists()
+
+
+@pytest.mark.parametrize(("shift", "goes_on"), [(0, True), (1, False)])
+def test_rows_that_moved_on_later_pages_are_told_by_the_last_page_that_was_taken_up(
+    killed: Path, shift: int, goes_on: bool
+) -> None:
+    spool = Spool(CLICKS, "c", killed)
+    assert spool.resume(pages(6)[0])
+    assert spool.goes_on(pages(6, start=shift)[3]) is goes_on
+
+
+def test_a_whole_walk_of_a_short_last_page_goes_on(path: Path, little_memory: None) -> None:
+    walk = [*pages(2), replace(pages(3)[2], rows=[row(9)], total=2 * PER_PAGE + 1)]
+    walk = [replace(page, total=2 * PER_PAGE + 1, last_page=3) for page in walk]
+    filled(path, walk, finish=False).release()
+    filled(path, walk).release()
+    spool = Spool(CLICKS, "c", path)
+    assert spool.resume(walk[0])
+    assert spool.last_page == 3
+    assert spool.goes_on(walk[2])
+    assert not spool.goes_on(replace(walk[2], rows=[row(8)]))
+
+
+def test_a_file_from_before_what_is_wanted_is_dropped(killed: Path) -> None:
+    assert not Spool(CLICKS, "c", killed).resume(pages(6)[0], after=datetime.now(UTC))
+    assert not killed.exists()
+
+
+def test_a_file_from_after_what_is_held_is_taken_up(killed: Path) -> None:
+    assert Spool(CLICKS, "c", killed).resume(pages(6)[0], after=datetime.now(UTC) - timedelta(hours=1))
+
+
+def test_it_tells_whether_values_are_of_another_type(path: Path) -> None:
+    assert filled(path, [Page(1, [row(0, Link_Name=5)], 1, 1, 1, None)]).odd
+    assert not filled(path, [Page(1, [row(0, New=5)], 1, 1, 1, None)]).odd
