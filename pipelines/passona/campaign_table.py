@@ -1,9 +1,10 @@
-"""The campaigns in the warehouse: brought up to date with the list, read back for the plan."""
+"""The campaigns in the warehouse: compared with the list, known to the plan, written with the first package."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -21,32 +22,47 @@ class CampaignTable:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._known: dict[str, Campaign] = {}
+        # Campaigns of the list that are new or changed, until a package takes them.
+        self._due: CampaignList | None = None
 
-    def update(self, found: CampaignList, zone: str) -> None:
-        """Writes the campaigns that are new or changed; those that left the list are only marked so."""
-        self._unlist([campaign.campaign_id for campaign in found.campaigns])
-        changed = pa.array(self._changed(found), pa.string())
-        if not len(changed):
-            return
-        self._write(found.rows, found.groups, found.issues, changed, zone)
+    @property
+    def waiting(self) -> bool:
+        """Whether campaigns wait for a package."""
+        return self._due is not None
+
+    def read(self, listed: CampaignList | None) -> None:
+        """Takes in what the warehouse holds and what the list says, None if it could not be had.
+
+        Campaigns that left the list are marked so, at once.
+        """
+        if listed is not None:
+            self._unlist([campaign.campaign_id for campaign in listed.campaigns])
+            changed = self._changed(listed)
+            self._due = _part(listed, changed) if changed else None
+        columns = ", ".join(Campaign.__dataclass_fields__)
+        rows = self._database.connection.sql(f"SELECT {columns} FROM passona.campaigns")  # noqa: S608  # constant names
+        stored = [Campaign(**row) for row in rows.to_arrow_table().to_pylist()]
+        self._known = {c.campaign_id.lower(): c for c in (*stored, *(listed.campaigns if listed else ()))}
 
     def campaigns(self, wanted: Sequence[str]) -> list[Campaign]:
         """The campaigns wanted, or all that are listed. Of one that nobody has heard of the uuid is all there is."""
-        known = {c.campaign_id.lower(): c for c in self._all()}
         if not wanted:
-            return [campaign for campaign in known.values() if campaign.listed]
-        return [known.get(uuid, Campaign(uuid)) for uuid in dict.fromkeys(wanted)]
+            return sorted((c for c in self._known.values() if c.listed), key=lambda c: c.campaign_id)
+        return [self._known.get(uuid, Campaign(uuid)) for uuid in dict.fromkeys(wanted)]
 
-    def bare_rows(self, ids: Iterable[str]) -> pa.Table | None:
-        """Rows with nothing but their uuid for those of these campaigns that have none."""
-        missing = sorted(set(ids) - {campaign.campaign_id for campaign in self._all()})
-        rows = [{"campaign_id": uuid, "listed": False} for uuid in missing]
-        return pa.Table.from_pylist(rows, schema=TABLES["campaigns"].schema) if missing else None
-
-    def _all(self) -> list[Campaign]:
-        columns = ", ".join(Campaign.__dataclass_fields__)
-        rows = self._database.connection.sql(f"SELECT {columns} FROM passona.campaigns ORDER BY campaign_id")  # noqa: S608  # constant names
-        return [Campaign(**row) for row in rows.to_arrow_table().to_pylist()]
+    def add_to(self, package: Package) -> None:
+        """Puts into a package what waits, and a bare row for each of its walks' campaigns that has none."""
+        bare = {walk.campaign_id for walk in package.walks if walk.campaign_id.lower() not in self._known}
+        rows = pa.Table.from_pylist(
+            [{"campaign_id": uuid, "listed": False} for uuid in sorted(bare)], schema=TABLES[CAMPAIGNS.name].schema
+        )
+        self._known |= {uuid.lower(): Campaign(uuid) for uuid in bare}
+        if self._due is not None:
+            rows = pa.concat_tables([self._due.rows, rows], promote_options="default")
+            package.groups, package.campaign_issues = self._due.groups, self._due.issues
+            self._due = None
+        package.campaigns = rows if len(rows) else None
 
     def _unlist(self, ids: list[str]) -> None:
         self._database.connection.execute(
@@ -66,13 +82,15 @@ class CampaignTable:
         stored: pa.Table = self._database.connection.sql(f"SELECT * FROM passona.{table} {where}").to_arrow_table()  # noqa: S608  # constants
         return stored.select([name for name in stored.column_names if not name.startswith("_")])
 
-    def _write(
-        self, rows: pa.Table, groups: pa.Table | None, issues: pa.Table | None, ids: pa.Array[Any], zone: str
-    ) -> None:
-        def own(table: pa.Table | None) -> pa.Table | None:
-            return None if table is None else table.filter(pc.is_in(table.column("campaign_id"), value_set=ids))
 
-        self._database.commit(Package(campaigns=own(rows), groups=own(groups), campaign_issues=own(issues)), zone)
+def _part(found: CampaignList, ids: list[str]) -> CampaignList:
+    """What the list says of these campaigns."""
+    wanted = pa.array(ids, pa.string())
+
+    def own(table: pa.Table) -> pa.Table:
+        return table.filter(pc.is_in(table.column("campaign_id"), value_set=wanted))
+
+    return replace(found, rows=own(found.rows), groups=own(found.groups), issues=own(found.issues))
 
 
 def _by_campaign(campaigns: pa.Table, groups: pa.Table, issues: pa.Table) -> dict[str, tuple[Any, ...]]:

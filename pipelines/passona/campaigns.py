@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +17,7 @@ import pyarrow as pa
 
 from passona.client import Client
 from passona.errors import ConfigurationError, PageRefused, RequestFailed, WalkFailed
+from passona.page_pool import PagePool
 from passona.pages import Row
 from passona.paginator import Paginator
 from passona.reports import CAMPAIGNS
@@ -73,7 +73,7 @@ class CampaignList:
     missing_keys: frozenset[str]
 
 
-def list_campaigns(client: Client, pool: Executor, settings: Settings) -> CampaignList:
+def list_campaigns(client: Client, pool: PagePool, settings: Settings) -> CampaignList:
     """All campaigns of the token's team.
 
     :raises WalkFailed: the list cannot be had whole.
@@ -99,9 +99,9 @@ def check_team(campaigns: Sequence[Campaign], team_uuid: str | None) -> None:
         )
 
 
-def _walk(client: Client, pool: Executor, settings: Settings) -> list[Row]:
+def _walk(client: Client, pool: PagePool, settings: Settings) -> list[Row]:
     """The rows of a whole walk over the list; tried again where it is not steady."""
-    paginator = Paginator(client, pool, settings.concurrency, CAMPAIGNS.name, settings.page_size)
+    paginator = Paginator(client, pool, CAMPAIGNS.name, settings.page_size)
     reason = ""
     for pause in (0, *WALK_PAUSES):
         client.pace.sleep(settings.retry_pause * pause)

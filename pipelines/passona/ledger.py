@@ -95,8 +95,13 @@ class Pull:
 def read_entries(connection: duckdb.DuckDBPyConnection) -> dict[Key, Entry]:
     """The ledger, as far as it can be believed: an entry whose load package is not complete is `failed`.
 
-    Its row count is kept all the same: it is what the shrink guard compares with.
+    Its row count is kept all the same: it is what the shrink guard compares with. Nothing is loaded yet
+    where dlt has not made its tables.
     """
+    if not connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'passona' AND table_name = '_dlt_loads'"
+    ).fetchall():
+        return {}
     columns = ", ".join(f"ledger.{name}" for name in _COLUMNS)
     rows = connection.sql(
         f"SELECT {columns}, loads.load_id IS NOT NULL AS complete FROM passona.report_ledger AS ledger "  # noqa: S608  # constant names

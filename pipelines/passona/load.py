@@ -25,6 +25,7 @@ from passona.client import Client
 from passona.database import Database
 from passona.errors import Exit, PassonaError, Stopped, TokenRefused, WalkFailed
 from passona.ledger import Key, Pull, odd_reports, plan, read_entries, shrunk, since, unloaded, verified
+from passona.page_pool import PagePool
 from passona.pages import Page
 from passona.reports import REPORTS, Report
 from passona.settings import Settings
@@ -118,7 +119,7 @@ class Load:
         self._database.prepare()
         self._database.begin_run(self._outcome.run_id, "load")
         try:
-            with ThreadPoolExecutor(self._settings.concurrency, "fetch") as pool:
+            with PagePool(self._settings.concurrency) as pool:
                 try:
                     self._load(pool)
                 finally:
@@ -143,7 +144,7 @@ class Load:
         self._outcome.exits.add(error.exit_code)
         self._progress.say(str(error))
 
-    def _load(self, pool: ThreadPoolExecutor) -> None:
+    def _load(self, pool: PagePool) -> None:
         campaigns = self._campaigns(pool)
         self._outcome.campaigns = len(campaigns)
         entries = read_entries(self._database.connection)
@@ -160,17 +161,17 @@ class Load:
         for package in self._packages(pulls, walker):
             self._commit(package)
 
-    def _campaigns(self, pool: ThreadPoolExecutor) -> Sequence[Campaign]:
+    def _campaigns(self, pool: PagePool) -> Sequence[Campaign]:
         """The campaigns asked for, with their dates; the list is kept in the warehouse."""
+        listed = None
         try:
             listed = list_campaigns(self._client, pool, self._settings)
+            self._tell_drift("campaigns", listed.new_keys, listed.missing_keys)
         except WalkFailed as error:
             if not self._wish.campaign_ids or self._settings.team_uuid:
                 raise
             self._progress.say(f"{error}; going on without the campaigns' dates")
-        else:
-            self._tell_drift("campaigns", listed.new_keys, listed.missing_keys)
-            self._campaign_table.update(listed, self._settings.timezone)
+        self._campaign_table.read(listed)
         found = self._campaign_table.campaigns(self._wish.campaign_ids)
         check_team([campaign for campaign in found if campaign.team_id], self._settings.team_uuid)
         return since(found, self._wish.since) if self._wish.since else found
@@ -185,7 +186,7 @@ class Load:
             if not package.empty and (full or time.monotonic() > due):
                 yield package
                 package, due = Package(), time.monotonic() + PACKAGE_SECONDS
-        if not package.empty:
+        if not package.empty or self._campaign_table.waiting:
             yield package
 
     def _walks(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[tuple[Pull, Walk | PassonaError] | None]:
@@ -266,7 +267,7 @@ class Load:
         return walk.spool.odd or (walk.campaign_id, walk.report.name) in self._odd
 
     def _commit(self, package: Package) -> None:
-        package.campaigns = self._campaign_table.bare_rows(walk.campaign_id for walk in package.walks)
+        self._campaign_table.add_to(package)
         self._database.commit(package, self._settings.timezone)
         for walk in package.walks:
             self._forget(walk)

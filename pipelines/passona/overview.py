@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from passona.campaigns import Campaign, list_campaigns
 from passona.client import Client
 from passona.database import open_reader
 from passona.ledger import Entry, Key, read_entries
+from passona.page_pool import PagePool
 from passona.settings import Settings
 
 NEVER_LOADED = "never loaded"
@@ -36,7 +36,7 @@ def overview(settings: Settings, path: Path, wait: float, say: Callable[[str], N
     :raises Busy: the warehouse is being written.
     """
     client = Client(settings)
-    with ThreadPoolExecutor(settings.concurrency, "fetch") as pool, closing(client):
+    with PagePool(settings.concurrency) as pool, closing(client):
         campaigns = list_campaigns(client, pool, settings).campaigns
     entries: dict[Key, Entry] = {}
     if path.exists():

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 
 from passona.client import Client
 from passona.errors import PageRefused, RequestFailed
+from passona.page_pool import PagePool
 from passona.pages import Page, read_page
 
 # Pages asked ahead for each request in flight: two keep every connection busy while one is accepted.
@@ -25,12 +26,12 @@ TELLING_ROWS = 5
 class Paginator:
     """The pages of one path. `per_page`: rows a page to ask for; None asks for the server's own size.
 
-    `pool` fetches; `concurrency` is its size. `plain` becomes True where the server answers a big
+    `pool` fetches, at the turn of the moment when this is made. `plain` becomes True where the server answers a big
     page with an error but a plain one without.
     """
 
-    def __init__(self, client: Client, pool: Executor, concurrency: int, path: str, per_page: int | None) -> None:
-        self._client, self._pool, self._ahead = client, pool, AHEAD * concurrency
+    def __init__(self, client: Client, pool: PagePool, path: str, per_page: int | None) -> None:
+        self._client, self._pool, self._turn = client, pool, pool.turn()
         self._path, self._per_page = path, per_page
 
     @property
@@ -76,7 +77,7 @@ class Paginator:
         try:
             for number in numbers:
                 ahead.append(self._submit(number, granted))
-                if len(ahead) >= self._ahead:
+                if len(ahead) >= AHEAD * self._pool.size:
                     yield self._accept(ahead, first, seen)
             while ahead:
                 yield self._accept(ahead, first, seen)
@@ -94,7 +95,7 @@ class Paginator:
         return None if self.plain else first.per_page
 
     def _submit(self, number: int, per_page: int | None) -> Future[Page]:
-        return self._pool.submit(self._fetch, number, per_page)
+        return self._pool.submit(self._turn, self._fetch, number, per_page)
 
     def _fetch(self, number: int, per_page: int | None) -> Page:
         try:

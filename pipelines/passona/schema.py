@@ -35,6 +35,12 @@ RUNS = pa.schema(
 )
 
 _DLT_TYPES = {pa.string(): "text", UTC_TIME: "timestamp", pa.int64(): "bigint", pa.bool_(): "bool"}
+_SQL_TYPES = {
+    pa.string(): "VARCHAR",
+    UTC_TIME: "TIMESTAMP WITH TIME ZONE",
+    pa.int64(): "BIGINT",
+    pa.bool_(): "BOOLEAN",
+}
 
 _ROW_COMMENTS = {
     "campaign_id": "campaign the row belongs to; from the address asked, no row carries it",
@@ -68,6 +74,11 @@ class Table:
         if self.marked:
             hints[MARKER] = {"name": MARKER, "data_type": "bool", "nullable": True, "hard_delete": True}
         return hints
+
+    @property
+    def sql_columns(self) -> dict[str, str]:
+        """The columns and their SQL types, as dlt would make them in DuckDB."""
+        return {field.name: _SQL_TYPES[field.type] for field in self.arrow} | {"_dlt_load_id": "VARCHAR NOT NULL"}
 
     def markers(self, keys: Sequence[dict[str, str]]) -> pa.Table:
         """One row for each of these keys, which deletes what the table holds under it."""

@@ -78,19 +78,18 @@ Piece = tuple[str, pa.Table]
 
 
 @dlt.source(name="passona")
-def passona_source(package: Package, zone: str) -> Iterable[DltResource]:
-    """The resources of one load package. `zone`: IANA name of the zone of times without an offset."""
+def passona_source(package: Package, zone: str, unknown: Iterable[str] = ()) -> Iterable[DltResource]:
+    """The resources of one load package.
+
+    `zone`: IANA name of the zone of times without an offset. `unknown`: tables that dlt's schema does not
+    have yet; it learns them by a piece without rows, so that its own tools see them, loaded or not.
+    """
+    for name in unknown:
+        yield _resource(f"{name}_columns", iter([(name, TABLES[name].arrow.empty_table())]))
     for report in REPORTS.values():
         yield _resource(report.name, _report_pieces(report, package, zone))
     yield _resource(CAMPAIGNS.name, _campaign_pieces(package))
     yield _resource("report_ledger", _ledger_pieces(package))
-
-
-@dlt.source(name="passona")
-def empty_tables() -> Iterable[DltResource]:
-    """Every table of the contract without a row, so that all exist, typed, before anything is loaded."""
-    for table in TABLES.values():
-        yield _resource(table.name, iter([(table.name, table.arrow.empty_table())]))
 
 
 def _resource(name: str, pieces: Iterator[Piece]) -> DltResource:

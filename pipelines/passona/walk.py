@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ import pyarrow.compute as pc
 
 from passona.client import Client
 from passona.errors import PageRefused, RequestFailed, WalkFailed
+from passona.page_pool import PagePool
 from passona.pages import Page
 from passona.paginator import Paginator
 from passona.reports import Report
@@ -81,7 +81,7 @@ class Walk:
 class Walker:
     """Walks reports. `pool` fetches the pages of all walks; `on_page` hears of each accepted page."""
 
-    def __init__(self, client: Client, pool: Executor, settings: Settings, spools: Path, on_page: OnPage) -> None:
+    def __init__(self, client: Client, pool: PagePool, settings: Settings, spools: Path, on_page: OnPage) -> None:
         self._client, self._pool, self._settings = client, pool, settings
         self._spools, self._on_page = spools, on_page
 
@@ -97,7 +97,7 @@ class Walker:
         :raises TokenRefused, Stopped: the run ends.
         """
         path = f"reporting/{campaign_id}/{report.name}"
-        paginator = Paginator(self._client, self._pool, self._settings.concurrency, path, self._settings.page_size)
+        paginator = Paginator(self._client, self._pool, path, self._settings.page_size)
         seen = {known_digest}
         reason = ""
         for attempt, pause in enumerate((0, *WALK_PAUSES), 1):

@@ -19,7 +19,8 @@ LAYERS = """
 errors reports times lists row_ids
 pages pace settings
 rows client configuration
-paginator spool
+page_pool
+spool paginator
 walk
 campaigns
 ledger
