@@ -43,6 +43,8 @@ TICK_SECONDS = 1.0
 # Verified walks that wait in memory for their package; beyond twice as much no new walk begins.
 PACKAGE_BYTES = 32 * 1024 * 1024
 
+_Done = queue.SimpleQueue[tuple[Pull, Walk | BaseException | None]]
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -191,30 +193,12 @@ class Load:
 
     def _walks(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[tuple[Pull, Walk | PassonaError] | None]:
         """Walks all pulls side by side and gives them as they end; None where none ended for some seconds."""
-        done: queue.SimpleQueue[tuple[Pull, Walk | BaseException | None]] = queue.SimpleQueue()
-
-        def walk(pull: Pull) -> None:
-            result: Walk | BaseException | None = None
-            try:
-                self._backlog.wait()
-                result = walker.walk(pull.report, pull.campaign.campaign_id, pull.verified_digest, after(pull))
-                self._backlog.add(result.spool.memory)
-            except Stopped:
-                pass
-            except BaseException as error:  # noqa: BLE001  # raised again in the thread that collects
-                result = error
-            done.put((pull, result))
-
+        done: _Done = queue.SimpleQueue()
         begun = datetime.now(UTC)
-
-        def after(pull: Pull) -> datetime | None:
-            """When a killed walk must have begun to be taken up: not before what is wanted now, or held already."""
-            return begun if self._wish.refresh else pull.known.verified_at if pull.known else None
-
         with ThreadPoolExecutor(self._settings.concurrency, "walk") as walks:
             try:
                 for pull in pulls:
-                    walks.submit(walk, pull)
+                    walks.submit(self._walk, pull, walker, begun, done)
                 left = len(pulls)
                 while left:
                     try:
@@ -232,6 +216,21 @@ class Load:
                 walks.shutdown(wait=False, cancel_futures=True)
                 self._backlog.open()
                 self._client.stop()
+
+    def _walk(self, pull: Pull, walker: Walker, begun: datetime, done: _Done) -> None:
+        """One walk, in a thread of its own; what became of it goes to `done`, None where the run ended before."""
+        # A walk that was killed is of no use if it began before what is wanted now, or before what is held.
+        after = begun if self._wish.refresh else pull.known.verified_at if pull.known else None
+        result: Walk | BaseException | None = None
+        try:
+            self._backlog.wait()
+            result = walker.walk(pull.report, pull.campaign.campaign_id, pull.verified_digest, after)
+            self._backlog.add(result.spool.memory)
+        except Stopped:
+            pass
+        except BaseException as error:  # noqa: BLE001  # raised again in the thread that collects
+            result = error
+        done.put((pull, result))
 
     def _take(self, package: Package, pull: Pull, result: Walk | PassonaError) -> None:
         """Decides what becomes of a finished walk, and puts that into the package."""
