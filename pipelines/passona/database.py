@@ -8,6 +8,7 @@ resumption of a killed load doubles rows. What was killed is due again by the le
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import time
@@ -22,7 +23,8 @@ import duckdb
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from passona.configuration import configure_dlt
-from passona.errors import Busy, ConfigurationError, NotWritten
+from passona.errors import Busy, ConfigurationError, NotWritten, causes
+from passona.interruption import held
 from passona.schema import TABLES
 from passona.source import Package, empty_tables, passona_source
 
@@ -48,9 +50,19 @@ def warehouse_path() -> Path:
     credentials: Any = dlt.secrets.get("destination.warehouse.credentials") or "warehouse.duckdb"
     if isinstance(credentials, dict):
         credentials = credentials.get("database", "")
-    path = Path(re.sub(r"^duckdb:(///?)?", "", str(credentials)))
-    if not path.name or "://" in str(credentials).replace("duckdb://", ""):
+    name = re.sub(r"^duckdb:(///?)?", "", str(credentials))
+    path = Path(name)
+    if not path.name or "://" in name:
         raise ConfigurationError("destination.warehouse.credentials: expected the path of a DuckDB file")
+    if name.lower().startswith((":memory:", "md:", "motherduck:")):
+        raise ConfigurationError(
+            "destination.warehouse.credentials: expected the path of a DuckDB file, got a database in memory or at "
+            "MotherDuck, which is not supported"
+        )
+    if name != str(credentials) and "?" in name:
+        raise ConfigurationError(
+            "destination.warehouse.credentials: expected duckdb:///PATH alone, got a query (?...) too; leave it out"
+        )
     # DuckDB's name of a file is what stands before its first dot, whatever the case.
     if path.name.lstrip(".").partition(".")[0].lower() == DATASET:
         raise ConfigurationError(
@@ -79,18 +91,19 @@ class Database:
 
         :raises NotWritten: the database could not take it; what it replaces is due again.
         """
-        self._mark_interrupted([(walk.campaign_id, walk.report.name) for walk in package.walks])
-        try:
-            self._run(package, zone)
-        except PipelineStepFailed as error:
-            if not _is(duckdb.OutOfMemoryException, error):
-                raise NotWritten(f"the load package could not be written: {_reason(error)}") from error
-            # Values of megabytes need more than the flat memory that all else is loaded in.
-            self.connection.execute(f"SET memory_limit = {_text(self.usual_memory)}")
-            self.pipeline.abort_packages()
-            self._run(package, zone)
-        if any(walk.spool.new_keys for walk in package.walks):
-            self.describe()
+        with _writing("the load package"):
+            self._mark_interrupted([(walk.campaign_id, walk.report.name) for walk in package.walks])
+            try:
+                self._run(package, zone)
+            except PipelineStepFailed as error:
+                if not _is(duckdb.OutOfMemoryException, error):
+                    raise
+                # Values of megabytes need more than the flat memory that all else is loaded in.
+                self.connection.execute(f"SET memory_limit = {_text(self.usual_memory)}")
+                self.pipeline.abort_packages()
+                self._run(package, zone)
+            if any(walk.spool.new_keys for walk in package.walks):
+                self.describe()
 
     def _run(self, package: Package, zone: str) -> None:
         package.reset_counts()
@@ -105,7 +118,10 @@ class Database:
             )
 
     def prepare(self) -> None:
-        """All tables of the contract, typed and described, even if nothing is ever loaded."""
+        """All tables of the contract, typed and described, even if nothing is ever loaded.
+
+        :raises NotWritten: the database could not take them.
+        """
         found = {
             (table, column)
             for table, column in self.connection.execute(
@@ -114,8 +130,9 @@ class Database:
         }
         wanted = {(table.name, column) for table in TABLES.values() for column in table.schema.names}
         if wanted - found:
-            self.pipeline.run(empty_tables(), loader_file_format="parquet")
-            self.describe()
+            with _writing("the tables of the warehouse"):
+                self.pipeline.run(empty_tables(), loader_file_format="parquet")
+                self.describe()
 
     def describe(self) -> None:
         """Comments on tables and columns: dlt's descriptions do not get there."""
@@ -143,19 +160,29 @@ class Database:
                 file.unlink()
 
     def begin_run(self, run_id: str, verb: str) -> None:
-        """Notes that a run began. Any that is still `running` was killed: this process is alone."""
-        self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
-        self.connection.execute(
-            "INSERT INTO passona.runs (run_id, started_at, verb, outcome, version, _dlt_load_id) "
-            "VALUES (?, now(), ?, 'running', ?, '')",
-            [run_id, verb, version("passona-warehouse")],
-        )
+        """Notes that a run began. Any that is still `running` was killed: this process is alone.
+
+        :raises NotWritten: the database could not take it.
+        """
+        with _writing("the begin of the run"):
+            self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
+            self.connection.execute(
+                "INSERT INTO passona.runs (run_id, started_at, verb, outcome, version, _dlt_load_id) "
+                "VALUES (?, now(), ?, 'running', ?, '')",
+                [run_id, verb, version("passona-warehouse")],
+            )
 
     def end_run(self, run_id: str, outcome: str, requests: int, row_count: int) -> None:
-        self.connection.execute(
-            "UPDATE passona.runs SET finished_at = now(), outcome = ?, requests = ?, row_count = ? WHERE run_id = ?",
-            [outcome, requests, row_count, run_id],
-        )
+        """Notes how a run ended.
+
+        :raises NotWritten: the database could not take it.
+        """
+        with _writing("the end of the run"):
+            self.connection.execute(
+                "UPDATE passona.runs SET finished_at = now(), outcome = ?, requests = ?, row_count = ? "
+                "WHERE run_id = ?",
+                [outcome, requests, row_count, run_id],
+            )
 
     def close(self) -> None:
         """Ends the run's hold on the file. Of the work folder only spools of unfinished big walks stay."""
@@ -165,6 +192,15 @@ class Database:
         for folder in (self.spools, self.work):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+@contextlib.contextmanager
+def _writing(what: str) -> Iterator[None]:
+    with held():
+        try:
+            yield
+        except (PipelineStepFailed, duckdb.Error) as error:
+            raise NotWritten(f"{what} could not be written: {_reason(error)}") from error
 
 
 def _comment_beyond(column: str) -> str:
@@ -185,8 +221,11 @@ def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Databa
     """Opens the warehouse for writing, alone. Waits up to `wait` seconds for whoever holds it.
 
     :raises Busy: it is still held after that; names the holder.
+    :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
+    :raises OSError: the work folder beside it cannot be made.
     """
     configure_dlt()
+    _keep_private(path)
     connection = _connected(path, wait, say)
     work = path.with_name(f"{path.name}.work")
     shutil.rmtree(work / "dlt", ignore_errors=True)
@@ -207,12 +246,31 @@ def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Databa
     return Database(path, connection, work, pipeline, usual_memory)
 
 
+def _keep_private(path: Path) -> None:
+    """A new warehouse is its owner's alone: phone numbers are in it. That of an existing file stays as it is.
+
+    Holds for all files that this process makes: DuckDB makes a log beside its file.
+    """
+    if not path.exists() or not path.stat().st_mode & 0o077:
+        os.umask(0o077)
+
+
 def open_reader(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
     """The warehouse for reading; many may do so at once, but not while it is written.
 
     :raises Busy: it is still held for writing after `wait` seconds.
     """
     return _connected(path, wait, say, read_only=True)
+
+
+def has_ledger(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether anything was ever loaded into the file."""
+    found = connection.execute(
+        "SELECT count(*) FROM information_schema.tables "
+        "WHERE table_schema = ? AND table_name IN ('report_ledger', '_dlt_loads')",
+        [DATASET],
+    ).fetchall()
+    return found == [(2,)]
 
 
 def _connected(
@@ -243,27 +301,23 @@ def _connected(
 
 def _holder(message: str) -> str | None:
     """Who holds the file, from DuckDB's error; None if the error is another one."""
-    if "lock" not in message.lower():
+    if "Could not set lock on file" not in message:
         return None
     found = re.search(r"held in (.+?) \(PID (\d+)\)", message)
     return f"{Path(found[1]).name} (process {found[2]})" if found else "another process"
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
 def _is(kind: type[BaseException], error: BaseException) -> bool:
-    return any(isinstance(cause, kind) for cause in _causes(error))
+    return any(isinstance(cause, kind) for cause in causes(error))
 
 
 def _reason(error: BaseException) -> str:
     """What the database said, by its kind: its words may quote a row."""
-    last = list(_causes(error))[-1]
-    if "No space left" in str(last):
+    last = list(causes(error))[-1]
+    if "No space left" in str(last) or "File too large" in str(last):
         return "no space left on the device; make room and run again"
+    if isinstance(last, OSError) and last.strerror:
+        return f"{last.strerror}: {last.filename or 'the work folder'}"
     return f"{type(last).__name__}; --debug shows more"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from passona.campaigns import Campaign, list_campaigns
 from passona.client import Client
-from passona.database import open_reader
+from passona.database import has_ledger, open_reader
 from passona.ledger import Entry, Key, read_entries
 from passona.settings import Settings
 
@@ -37,10 +37,14 @@ def overview(settings: Settings, path: Path, wait: float, say: Callable[[str], N
     """
     client = Client(settings)
     with ThreadPoolExecutor(settings.concurrency, "fetch") as pool, closing(client):
-        campaigns = list_campaigns(client, pool, settings).campaigns
+        try:
+            campaigns = list_campaigns(client, pool, settings).campaigns
+        finally:
+            client.stop()
     entries: dict[Key, Entry] = {}
     if path.exists():
         with closing(open_reader(path, wait, say)) as connection:
-            entries = read_entries(connection)
+            if has_ledger(connection):
+                entries = read_entries(connection)
     newest_first = sorted(campaigns, key=lambda c: (c.created_at is not None, c.created_at), reverse=True)
     return Overview(tuple(newest_first), entries)
