@@ -46,3 +46,26 @@ def passona(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Begins the console command in a process of its own, in the same folder; killed if it outlives the test."""
+    processes = []
+
+    def begin(*arguments: str, box: Sandbox | None = None, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "passona", *arguments],
+            cwd=tmp_path,
+            env=environment_of(box) | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.communicate()

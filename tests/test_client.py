@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 
 import pytest
 
@@ -63,3 +64,16 @@ def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -
         proxy.shutdown()
     assert body == b"{}"
     assert heard == [("http://127.0.0.1:9/api/2.0/campaigns?page=2&per_page=500", "Bearer t")]
+
+
+@pytest.mark.parametrize("asked", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_server_that_asks_for_no_pause_gets_the_usual_one(asked: str) -> None:
+    # Retry-After: 0 used to switch the growing pauses off: eight tries within a moment.
+    faults = [{"kind": "status", "code": 503, "headers": {"Retry-After": asked}, "times": 3}]
+    with Sandbox(Account(campaigns=0), faults=faults) as box:
+        client = Client(Settings(box.token, base_url=box.base_url, retry_pause=0.1))
+        client.get(f"reporting/{GUIDE}/sent", 1, None)
+        client.close()
+        at = [record.at for record in box.requests]
+    pauses = [after - before for before, after in pairwise(at)]
+    assert all(pause >= least for pause, least in zip(pauses, (0.05, 0.1, 0.2), strict=True))

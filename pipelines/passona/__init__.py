@@ -5,7 +5,7 @@
 
 One way, top to bottom of a load:
 
-- `cli` verbs, progress, exit codes          - `load` one run: plan, walks, packages
+- `cli` verbs, exit codes, `interruption`    - `load` one run: plan, walks, packages
 - `client` HTTP, `pace` when a request goes  - `paginator`, `page_pool`, `pages` follow links.next
 - `walk` one verified report, `spool` where it waits until then
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure

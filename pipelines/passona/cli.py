@@ -6,9 +6,12 @@ wrong option must not pay for it.
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from passona.errors import ConfigurationError, Exit, PassonaError
+from passona.errors import ConfigurationError, Exit, Interrupted, PassonaError, causes, masked, printable
+from passona.interruption import leave, listen
 from passona.reports import REPORTS, Report
 from passona.settings import campaign_uuid
 
@@ -24,39 +28,85 @@ if TYPE_CHECKING:
     from passona.load import Wish
 
 
+log = logging.getLogger("passona")
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 class _Verbs(click.Group):
     """Turns errors meant for people into one line and the contract's exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        listen()
+        logging.basicConfig(format="%(levelname).1s %(message)s", level=logging.ERROR)
+        log.setLevel(logging.WARNING)
         try:
             super().main(*args, **{**kwargs, "standalone_mode": False})
+        except SystemExit:
+            raise
         except click.ClickException as error:
-            error.show()
+            said = io.StringIO()
+            error.show(said)
+            click.echo(masked(said.getvalue()), err=True, nl=False)
             sys.exit(Exit.USAGE)
-        except click.Abort:
-            sys.exit(130)
-        except PassonaError as error:
-            _fail(str(error), error.exit_code, error)
-        except Exception as error:  # noqa: BLE001  # the last line of defence: one line instead of a traceback
-            _fail(f"a fault in this program ({type(error).__name__}); --debug shows where", Exit.FAULT, error)
+        except BaseException as error:  # noqa: BLE001  # the last line of defence: one line instead of a traceback
+            sys.exit(_fail(error))
         sys.exit(Exit.OK)
 
 
-def _fail(line: str, code: Exit, error: BaseException) -> None:
-    if "--debug" in sys.argv:
-        raise error
-    click.echo(f"passona: {line}", err=True)
-    sys.exit(code)
+def _fail(error: BaseException) -> Exit:
+    """Says in one line what went wrong; the code to exit with."""
+    for cause in causes(error):
+        if isinstance(cause, Interrupted):
+            leave(cause.number)
+    line, code = _said(error)
+    if log.isEnabledFor(logging.DEBUG):
+        click.echo(_trace(error), err=True, nl=False)
+    click.echo(f"passona: {printable(line)}", err=True)
+    return code
+
+
+def _said(error: BaseException) -> tuple[str, Exit]:
+    if isinstance(error, PassonaError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError) and error.strerror:
+        line = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        return (f"{line}; make room and run again", Exit.FAULT) if error.errno in _FULL else (line, Exit.USAGE)
+    return f"a fault in this program ({type(error).__name__}); --debug shows where", Exit.FAULT
+
+
+def _trace(error: BaseException) -> str:
+    """Where the error came from. The words of other people's errors are left out: they may quote a row."""
+    lines = []
+    for cause in causes(error):
+        said = f": {cause}" if isinstance(cause, PassonaError | OSError) else ""
+        lines += [*traceback.format_tb(cause.__traceback__), f"{type(cause).__name__}{printable(said)}\n"]
+    return "".join(lines)
+
+
+def _level(level: int) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def lower(_context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            log.setLevel(min(level, log.level))
+
+    return lower
+
+
+def _talkative(verb: Any) -> Any:
+    """The options that every verb has, and that may stand before it too."""
+    for names, level, text in (
+        (("--debug",), logging.DEBUG, "Show where an error came from."),
+        (("-v", "--verbose"), logging.INFO, "Say on stderr what is retried and walked again."),
+    ):
+        verb = click.option(*names, is_flag=True, expose_value=False, callback=_level(level), help=text)(verb)
+    return verb
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Start with: passona load")
 @click.version_option(version("passona-warehouse"), prog_name="passona")
-@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is retried and walked again.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-def main(*, verbose: bool, debug: bool) -> None:
+@_talkative
+def main() -> None:
     """Passona's SMS campaign reports in a DuckDB warehouse."""
-    logging.basicConfig(format="%(levelname).1s %(message)s", level=logging.ERROR)
-    logging.getLogger("passona").setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
 
 
 def _reports(_context: click.Context, _parameter: click.Parameter, names: Sequence[str]) -> tuple[Report, ...]:
@@ -71,13 +121,16 @@ def _uuids(uuids: Sequence[str], file: Path | None) -> tuple[str, ...]:
     """The campaigns named on the command line and in a file: one a line, # begins a comment."""
     found = [campaign_uuid(uuid) for uuid in uuids]
     if file is not None:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        try:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            raise ConfigurationError(f"{masked(file.name)} is not UTF-8 text; save it as UTF-8") from None
         for number, line in enumerate(lines, 1):
             text = line.partition("#")[0].strip()
             if text:
-                found.append(campaign_uuid(text, f"{file.name}, line {number}"))
+                found.append(campaign_uuid(text, f"{masked(file.name)}, line {number}"))
         if not found:
-            raise ConfigurationError(f"{file.name} names no campaign: expected one uuid a line")
+            raise ConfigurationError(f"{masked(file.name)} names no campaign: expected one uuid a line")
     return tuple(dict.fromkeys(found))
 
 
@@ -111,6 +164,7 @@ Examples:
 @click.option("--accept-shrink", is_flag=True, help="Take reports that have far fewer rows than before.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@_talkative
 def load(
     *,
     uuids: Sequence[str],
@@ -125,7 +179,8 @@ def load(
     """Bring the warehouse up to date.
 
     Loads what is due of the campaigns given, or of all that the API lists. What is settled costs no
-    request. Exit codes: 0 all loaded, 3 token refused, 4 some reports failed, 5 some held, 6 busy.
+    request. Exit codes: 0 all loaded, 1 a fault here, 2 usage or configuration, 3 token refused, 4 some
+    reports failed, 5 some held, 6 busy; 130 after Ctrl-C, 143 after SIGTERM.
     """
     from passona.load import Wish
 
@@ -144,6 +199,9 @@ def _load(wish: Wish, wait: float, *, as_json: bool) -> int:
         database = open_database(warehouse_path(), wait, progress.say)
         try:
             outcome = Load(settings, database, wish, progress).run()
+        except OSError as error:
+            error.filename = error.filename or database.work  # writing tells no name
+            raise
         finally:
             database.close()
     if as_json:
@@ -161,6 +219,7 @@ Examples:
 )
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@_talkative
 def campaigns(*, wait: float, as_json: bool) -> None:
     """List the campaigns and the state of each report.
 
@@ -207,6 +266,7 @@ Examples:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON file of rules: what to do wrong, where, how often.",
 )
+@_talkative
 def sandbox(
     *,
     port: int,

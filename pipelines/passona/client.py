@@ -9,14 +9,17 @@ again with growing pauses, all else fails the report that asked. Codes: the vend
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
+import logging
 import random
-import re
+import socket
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
+from weakref import WeakSet
 
 import orjson
 import requests
@@ -24,9 +27,11 @@ from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, Timeout
 from urllib3.exceptions import HTTPError as WireError
 
-from passona.errors import RequestFailed, TokenRefused
+from passona.errors import RequestFailed, TokenRefused, masked, printable
 from passona.pace import Clock, Pace
 from passona.settings import Settings
+
+log = logging.getLogger("passona")
 
 # 408 timeout, 409 conflict, 423 locked, 425 too early, 429 too many: the same request may do later.
 PASSING = frozenset({408, 409, 423, 425, 429})
@@ -45,10 +50,13 @@ LARGEST_BODY = 64 * 1024 * 1024
 class _Passing(Exception):  # noqa: N818  # named for what happened, as in errors
     """This attempt failed in a way that another may not."""
 
-    def __init__(self, reason: str, retry_after: float | None = None, status: int | None = None) -> None:
+    def __init__(
+        self, reason: str, retry_after: float | None = None, status: int | None = None, advice: str = ""
+    ) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
         self.status = status
+        self.advice = advice
 
 
 class _Connections(HTTPAdapter):
@@ -69,6 +77,9 @@ class _Connections(HTTPAdapter):
         # Any: the stubs of requests do not know that a connection pool can send.
         self._pool: Any = self.get_connection_with_tls_context(request, verify, proxies, cert)
         self.cert_verify(self._pool, settings.base_url, verify, cert)  # type: ignore[no-untyped-call]  # in the stubs
+        self._sockets = _Sockets()
+        pool: Any = self._pool
+        pool.ConnectionCls = self._sockets.noted(pool.ConnectionCls)
         self._root = self.request_url(request, proxies)
         self._headers = dict(request.headers) | {"Authorization": f"Bearer {settings.api_token}"}
         self._timeout = Timeout(connect=CONNECT_SECONDS, read=min(READ_SECONDS, settings.request_timeout))
@@ -90,6 +101,42 @@ class _Connections(HTTPAdapter):
             decode_content=False,
         )
         return answer
+
+    def cut(self) -> None:
+        """Ends all reads that are under way, in any thread, each with an error."""
+        self._sockets.shut()
+
+
+class _Sockets:
+    """The sockets of a pool's connections: a response may still read from one that its connection gave up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: WeakSet[socket.socket] = WeakSet()
+
+    def noted(self, kind: Any) -> Any:
+        """The class of connections `kind`, but that each notes its socket here."""
+        sockets = self
+
+        class Noted(kind):  # type: ignore[misc]  # any class
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        return Noted
+
+    def add(self, made: object) -> None:
+        if isinstance(made, socket.socket):  # TLS within a proxy's TLS is none
+            with self._lock:
+                self._open.add(made)
+
+    def shut(self) -> None:
+        with self._lock:
+            found = list(self._open)
+        for each in found:
+            with contextlib.suppress(OSError):
+                # Not TLS's own shutdown, which takes the state away that another thread reads with.
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
 
 
 class Client:
@@ -118,34 +165,37 @@ class Client:
                 return self._attempt(target)
             except _Passing as fault:
                 if attempt == ATTEMPTS or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
-                    raise RequestFailed(f"{fault} ({_times(attempt)})", fault.status) from None
-                self._wait(fault, pause)
+                    raise RequestFailed(f"{fault} ({_times(attempt)}){fault.advice}", fault.status) from None
+                self._wait(fault, attempt, random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
             pause = min(pause * 2, LONGEST_PAUSE)
         raise AssertionError("unreachable")  # the last attempt returns or raises
 
     def stop(self) -> None:
-        """Lets no further request go, in any thread."""
+        """Lets no further request go, in any thread, and ends those under way."""
         self.pace.stop()
+        self._connections.cut()
 
     def close(self) -> None:
         self._connections.close()
 
-    def _wait(self, fault: _Passing, pause: float) -> None:
-        if fault.retry_after is not None:
-            self.pace.pause(fault.retry_after)
-        else:
-            self.pace.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
+    def _wait(self, fault: _Passing, attempt: int, pause: float) -> None:
+        """Waits for `pause`, and what the server asked for (which holds for all requests) if that is longer."""
+        asked = fault.retry_after or 0.0
+        log.info("request %s: %s; again in %.1f s", _times(attempt), fault, max(pause, asked))
+        self.pace.pause(asked)
+        self.pace.sleep(pause)
 
     def _attempt(self, target: str) -> bytes:
         headers: Mapping[str, str] | None = None
         with self._in_flight:
             self.pace.enter()
+            until = time.monotonic() + self._settings.request_timeout
             try:
                 with self._lock:
                     self.requests += 1
                 answer = self._send(target)
                 headers = answer.headers
-                return self._read(answer)
+                return self._read(answer, until)
             finally:
                 self.pace.leave(headers)
 
@@ -153,11 +203,12 @@ class Client:
         try:
             return self._connections.get(target)
         except (WireError, OSError) as error:
-            raise _Passing(f"no answer ({_cause(error)})") from None
+            advice = "; check the network and sources.passona.base_url"
+            raise _Passing(f"no answer ({_cause(error)})", advice=advice) from None
 
-    def _read(self, answer: BaseHTTPResponse) -> bytes:
+    def _read(self, answer: BaseHTTPResponse, until: float) -> bytes:
         try:
-            body = self._body(answer)
+            body = self._body(answer, until)
         except (WireError, OSError) as error:
             answer.close()
             raise _Passing(f"an answer that broke off ({_cause(error)})") from None
@@ -166,9 +217,8 @@ class Client:
         self._refuse(answer, body)
         raise AssertionError("unreachable")  # _refuse always raises
 
-    def _body(self, answer: BaseHTTPResponse) -> bytes:
+    def _body(self, answer: BaseHTTPResponse, until: float) -> bytes:
         """The whole body, within the time that one request may take: one that drips for ever ends."""
-        until = time.monotonic() + self._settings.request_timeout
         pieces, size = [], 0
         while piece := answer.read1(1 << 20, decode_content=True):
             pieces.append(piece)
@@ -186,7 +236,7 @@ class Client:
         status = answer.status
         said = self._said(body)
         if status == 401:
-            self.stop()
+            self.pace.stop()
             raise TokenRefused(f"the server refuses the token (401{said}): check sources.passona.api_token")
         if status in PASSING or status >= 500:
             raise _Passing(f"status {status}{said}", _retry_after(answer.headers.get("Retry-After")), status)
@@ -210,8 +260,7 @@ class Client:
         message = (error if isinstance(error, dict) else document).get("message", error)
         if not isinstance(message, str) or not message.strip():
             return ""
-        printable = "".join(c if c.isprintable() else " " for c in message.replace(self._settings.api_token, "***"))
-        return f", {re.sub(r'[0-9]{6,}', '***', printable)[:160]!r}"
+        return f", {masked(printable(message.replace(self._settings.api_token, '***')))[:160]!r}"
 
 
 def _cause(error: BaseException) -> str:

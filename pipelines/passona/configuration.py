@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
+import dlt
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import (
     ConfigFieldMissingException,
@@ -20,16 +21,19 @@ from passona.settings import Settings
 # What this program depends on in dlt, for its own process. Nothing is told to dlt's makers (only the
 # contract's requests are sent); the load id in every row is what the ledger is believed by; a copy of
 # the last load must not stay in the staging tables, nor in the files of packages that are in; dlt's
-# log quotes the database's errors, which may quote a row.
+# log quotes the database's errors, which may quote a row; and a signal ends the program at once, where
+# dlt would note it and may forget it.
 _FIXED = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
     "LOAD__TRUNCATE_STAGING_DATASET": "true",
     "LOAD__DELETE_COMPLETED_JOBS": "true",
     "RUNTIME__LOG_LEVEL": "CRITICAL",
+    "RUNTIME__INTERCEPT_SIGNALS": "false",
 }
 # A job that fails is given up at once, for the run to say so; and jobs one after another need a third
-# less memory than side by side, and on one connection no more time.
+# less memory than side by side, and on one connection no more time. Set only where dlt's sections [load]
+# in the environment and in config.toml say nothing.
 _USUAL = {"LOAD__RAISE_ON_MAX_RETRIES": "1", "LOAD__WORKERS": "1"}
 
 
@@ -37,7 +41,8 @@ def configure_dlt() -> None:
     """Sets, for this process, the settings of dlt that loads rest on. Before anything else of dlt is used."""
     os.environ.update(_FIXED)
     for name, value in _USUAL.items():
-        os.environ.setdefault(name, value)
+        if dlt.config.get(name.lower().replace("__", ".")) is None:
+            os.environ[name] = value
 
 
 @configspec

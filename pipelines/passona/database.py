@@ -8,6 +8,7 @@ resumption of a killed load doubles rows. What was killed is due again by the le
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import time
@@ -23,7 +24,8 @@ import duckdb
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from passona.configuration import configure_dlt
-from passona.errors import Busy, ConfigurationError, NotWritten
+from passona.errors import Busy, ConfigurationError, NotWritten, causes
+from passona.interruption import held
 from passona.schema import TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
@@ -50,9 +52,19 @@ def warehouse_path() -> Path:
     credentials: Any = dlt.secrets.get("destination.warehouse.credentials") or "warehouse.duckdb"
     if isinstance(credentials, dict):
         credentials = credentials.get("database", "")
-    path = Path(re.sub(r"^duckdb:(///?)?", "", str(credentials)))
-    if not path.name or "://" in str(credentials).replace("duckdb://", ""):
+    name = re.sub(r"^duckdb:(///?)?", "", str(credentials))
+    path = Path(name)
+    if not path.name or "://" in name:
         raise ConfigurationError("destination.warehouse.credentials: expected the path of a DuckDB file")
+    if name.lower().startswith((":memory:", "md:", "motherduck:")):
+        raise ConfigurationError(
+            "destination.warehouse.credentials: expected the path of a DuckDB file, got a database in memory or at "
+            "MotherDuck, which is not supported"
+        )
+    if name != str(credentials) and "?" in name:
+        raise ConfigurationError(
+            "destination.warehouse.credentials: expected duckdb:///PATH alone, got a query (?...) too; leave it out"
+        )
     # DuckDB's name of a file is what stands before its first dot, whatever the case.
     if path.name.lstrip(".").partition(".")[0].lower() == DATASET:
         raise ConfigurationError(
@@ -81,21 +93,22 @@ class Database:
 
         :raises NotWritten: the database could not take it; what it replaces is due again.
         """
-        self._mark_interrupted([(walk.campaign_id, walk.report.name) for walk in package.walks])
-        try:
-            self._run(package, zone)
-        except PipelineStepFailed as error:
-            if not _is(duckdb.OutOfMemoryException, error):
-                raise NotWritten(f"the load package could not be written: {_reason(error)}") from error
-            # Values of megabytes need more than the flat memory that all else is loaded in.
-            self.connection.execute(f"SET memory_limit = {_text(self.usual_memory)}")
-            self.pipeline.abort_packages()
-            self._run(package, zone)
-        new_columns = package.campaigns is not None and set(package.campaigns.column_names) - set(
-            TABLES["campaigns"].schema.names
-        )
-        if new_columns or any(walk.spool.new_keys for walk in package.walks):
-            self.describe()
+        with _writing("the load package"):
+            self._mark_interrupted([(walk.campaign_id, walk.report.name) for walk in package.walks])
+            try:
+                self._run(package, zone)
+            except PipelineStepFailed as error:
+                if not _is(duckdb.OutOfMemoryException, error):
+                    raise
+                # Values of megabytes need more than the flat memory that all else is loaded in.
+                self.connection.execute(f"SET memory_limit = {_text(self.usual_memory)}")
+                self.pipeline.abort_packages()
+                self._run(package, zone)
+            new_columns = package.campaigns is not None and set(package.campaigns.column_names) - set(
+                TABLES["campaigns"].schema.names
+            )
+            if new_columns or any(walk.spool.new_keys for walk in package.walks):
+                self.describe()
 
     def _run(self, package: Package, zone: str) -> None:
         package.reset_counts()
@@ -114,7 +127,13 @@ class Database:
         """All tables of the contract, typed and described, even if nothing is ever loaded.
 
         dlt alone would make them at the end of its first load, which takes half a second.
+
+        :raises NotWritten: the database could not take them.
         """
+        with _writing("the tables of the warehouse"):
+            self._make_tables()
+
+    def _make_tables(self) -> None:
         self.connection.begin()
         self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
         for table in TABLES.values():
@@ -172,19 +191,29 @@ class Database:
                 file.unlink()
 
     def begin_run(self, run_id: str, verb: str) -> None:
-        """Notes that a run began. Any that is still `running` was killed: this process is alone."""
-        self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
-        self.connection.execute(
-            "INSERT INTO passona.runs (run_id, started_at, verb, outcome, version, _dlt_load_id) "
-            "VALUES (?, now(), ?, 'running', ?, '')",
-            [run_id, verb, version("passona-warehouse")],
-        )
+        """Notes that a run began. Any that is still `running` was killed: this process is alone.
+
+        :raises NotWritten: the database could not take it.
+        """
+        with _writing("the begin of the run"):
+            self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
+            self.connection.execute(
+                "INSERT INTO passona.runs (run_id, started_at, verb, outcome, version, _dlt_load_id) "
+                "VALUES (?, now(), ?, 'running', ?, '')",
+                [run_id, verb, version("passona-warehouse")],
+            )
 
     def end_run(self, run_id: str, outcome: str, requests: int, row_count: int) -> None:
-        self.connection.execute(
-            "UPDATE passona.runs SET finished_at = now(), outcome = ?, requests = ?, row_count = ? WHERE run_id = ?",
-            [outcome, requests, row_count, run_id],
-        )
+        """Notes how a run ended.
+
+        :raises NotWritten: the database could not take it.
+        """
+        with _writing("the end of the run"):
+            self.connection.execute(
+                "UPDATE passona.runs SET finished_at = now(), outcome = ?, requests = ?, row_count = ? "
+                "WHERE run_id = ?",
+                [outcome, requests, row_count, run_id],
+            )
 
     def close(self) -> None:
         """Ends the run's hold on the file. Of the work folder only spools of unfinished big walks stay."""
@@ -194,6 +223,15 @@ class Database:
         for folder in (self.spools, self.work):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+@contextlib.contextmanager
+def _writing(what: str) -> Iterator[None]:
+    with held():
+        try:
+            yield
+        except (PipelineStepFailed, duckdb.Error) as error:
+            raise NotWritten(f"{what} could not be written: {_reason(error)}") from error
 
 
 def _comment_beyond(column: str) -> str:
@@ -214,8 +252,11 @@ def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Databa
     """Opens the warehouse for writing, alone. Waits up to `wait` seconds for whoever holds it.
 
     :raises Busy: it is still held after that; names the holder.
+    :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
+    :raises OSError: the work folder beside it cannot be made.
     """
     configure_dlt()
+    _keep_private(path)
     connection = _connected(path, wait, say)
     work = path.with_name(f"{path.name}.work")
     shutil.rmtree(work / "dlt", ignore_errors=True)
@@ -234,6 +275,15 @@ def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Databa
         dataset_name=DATASET,
     )
     return Database(path, connection, work, pipeline, usual_memory)
+
+
+def _keep_private(path: Path) -> None:
+    """A new warehouse is its owner's alone: phone numbers are in it. That of an existing file stays as it is.
+
+    Holds for all files that this process makes: DuckDB makes a log beside its file.
+    """
+    if not path.exists() or not path.stat().st_mode & 0o077:
+        os.umask(0o077)
 
 
 def open_reader(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
@@ -272,27 +322,23 @@ def _connected(
 
 def _holder(message: str) -> str | None:
     """Who holds the file, from DuckDB's error; None if the error is another one."""
-    if "lock" not in message.lower():
+    if "Could not set lock on file" not in message:
         return None
     found = re.search(r"held in (.+?) \(PID (\d+)\)", message)
     return f"{Path(found[1]).name} (process {found[2]})" if found else "another process"
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
 def _is(kind: type[BaseException], error: BaseException) -> bool:
-    return any(isinstance(cause, kind) for cause in _causes(error))
+    return any(isinstance(cause, kind) for cause in causes(error))
 
 
 def _reason(error: BaseException) -> str:
     """What the database said, by its kind: its words may quote a row."""
-    last = list(_causes(error))[-1]
-    if "No space left" in str(last):
+    last = list(causes(error))[-1]
+    if "No space left" in str(last) or "File too large" in str(last):
         return "no space left on the device; make room and run again"
+    if isinstance(last, OSError) and last.strerror:
+        return f"{last.strerror}: {last.filename or 'the work folder'}"
     return f"{type(last).__name__}; --debug shows more"
 
 

@@ -10,6 +10,8 @@ Exit codes are those of the contract; the lowest of 3, 4 and 5 wins where severa
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from enum import IntEnum
 
 
@@ -47,6 +49,14 @@ class Busy(PassonaError):
     """The warehouse file is held by another process. Try later, or wait longer (`--wait`)."""
 
     exit_code = Exit.BUSY
+
+
+class Interrupted(BaseException):
+    """Signal `number` asks the program to end. No KeyboardInterrupt: dlt and click make other errors of those."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class Stopped(PassonaError):
@@ -102,4 +112,26 @@ class Held(PassonaError):
 
 
 class NotWritten(PassonaError):
-    """The database could not take a load package. Ends the run; what it held is due again."""
+    """The database could not be written. Ends the run; what was to be written is due again."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came of, down to the first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether a signal is behind an error, whatever dlt and DuckDB made of it on its way."""
+    return any(isinstance(cause, Interrupted | KeyboardInterrupt) for cause in causes(error))
+
+
+def printable(text: str) -> str:
+    """Text from elsewhere, fit for a terminal: what is not printed but obeyed there is replaced."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def masked(text: str) -> str:
+    """Text without any number that could be a phone's."""
+    return re.sub(r"[0-9]{6,}", "***", text)

@@ -8,6 +8,7 @@ packages, so that a crash costs minutes and the API is never kept waiting by the
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -23,7 +24,7 @@ from passona.campaign_table import CampaignTable
 from passona.campaigns import Campaign, check_team, list_campaigns
 from passona.client import Client
 from passona.database import Database
-from passona.errors import Exit, PassonaError, Stopped, TokenRefused, WalkFailed
+from passona.errors import Exit, PassonaError, Stopped, TokenRefused, WalkFailed, is_interruption
 from passona.ledger import Key, Pull, odd_reports, plan, read_entries, shrunk, since, unloaded, verified
 from passona.page_pool import PagePool
 from passona.pages import Page
@@ -128,8 +129,9 @@ class Load:
                     self._client.stop()
         except (TokenRefused, WalkFailed) as error:
             self._note(error)
-        except BaseException:
-            self._end("error")
+        except BaseException as error:
+            with contextlib.suppress(Exception):  # the first error is the one to tell
+                self._end("interrupted" if is_interruption(error) else "error")
             raise
         self._outcome.seconds = time.monotonic() - begun
         self._end(self._outcome.word)

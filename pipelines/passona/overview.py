@@ -37,7 +37,10 @@ def overview(settings: Settings, path: Path, wait: float, say: Callable[[str], N
     """
     client = Client(settings)
     with PagePool(settings.concurrency) as pool, closing(client):
-        campaigns = list_campaigns(client, pool, settings).campaigns
+        try:
+            campaigns = list_campaigns(client, pool, settings).campaigns
+        finally:
+            client.stop()
     entries: dict[Key, Entry] = {}
     if path.exists():
         with closing(open_reader(path, wait, say)) as connection:

@@ -12,7 +12,9 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from passona.errors import printable
 from passona.ledger import Pull
 from passona.load import Outcome
 from passona.overview import NEVER_LOADED, Overview
@@ -54,7 +56,7 @@ class Watch:
         self.bars.advance(self._tasks[pull.report.name])
 
     def say(self, line: str) -> None:
-        self._console.print(f"passona: {line}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(_plain(f"passona: {line}"), soft_wrap=True)
 
 
 @contextmanager
@@ -81,12 +83,11 @@ def print_outcome(outcome: Outcome, path: Path) -> None:
     table.add_row("all", *(f"{number:,}" for number in sums))
     console = _wide()
     console.print(table)
-    console.print(
+    summary = (
         f"{_counted(outcome.campaigns, 'campaign')}, {_counted(outcome.requests, 'request')}, "
-        f"{outcome.seconds:.1f} s, {outcome.word}: {path}",
-        soft_wrap=True,
-        markup=False,
+        f"{outcome.seconds:.1f} s, {outcome.word}: {path}"
     )
+    console.print(_plain(summary), soft_wrap=True)
 
 
 def outcome_json(outcome: Outcome, path: Path) -> str:
@@ -123,7 +124,7 @@ def print_overview(found: Overview) -> None:
     for campaign in found.campaigns:
         ends = f"{campaign.expiry_date:%Y-%m-%d}" if campaign.expiry_date else ""
         states = (found.state(campaign, name).replace(NEVER_LOADED, "-") for name in REPORTS)
-        table.add_row(campaign.campaign_id, campaign.name or "", ends, *states)
+        table.add_row(campaign.campaign_id, _plain(campaign.name or ""), ends, *states)
     console = _wide()
     console.print(table)
     console.print(f"\n{_counted(len(found.campaigns), 'campaign')}; - is never loaded")
@@ -142,6 +143,11 @@ def overview_json(found: Overview) -> str:
             for campaign in found.campaigns
         ]
     )
+
+
+def _plain(text: str) -> Text:
+    """Text from elsewhere, as it stands: brackets and colons in it are no markup."""
+    return Text(printable(text))
 
 
 def _table(*headers: str, numbers: bool = True) -> Table:

@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from passona.errors import ConfigurationError
+from passona.errors import ConfigurationError, masked
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 PRIVACY_MODES = ("clear",)
@@ -24,7 +24,8 @@ class Settings:
     for. `concurrency`: requests in flight, all together. `requests_per_minute`: an upper bound of
     the user's, None for none. `settle_days`, `clicks_settle_days`: days after a campaign's end.
     `retry_pause`: seconds before the first repeat of a request; doubles with each.
-    `request_timeout`: seconds one request may take in all, its body included.
+    `request_timeout`: seconds one request may take in all, its body included. (Headers that drip are
+    not cut off by it, but their time counts.)
     """
 
     api_token: str = field(repr=False)
@@ -69,7 +70,7 @@ def campaign_uuid(text: str, where: str = "campaign") -> str:
         return str(uuid.UUID(text.strip()))
     except ValueError as error:
         raise ConfigurationError(
-            f"{where}: {text.strip()[:60]!r} is not a uuid "
+            f"{where}: {masked(text.strip())[:60]!r} is not a uuid "
             "(expected something like dc8a7564-fb1e-11e9-abb5-0242ac120008)"
         ) from error
 

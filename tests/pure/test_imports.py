@@ -17,7 +17,7 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
 errors reports times lists row_ids
-pages pace settings
+pages pace settings interruption
 rows client configuration
 page_pool
 spool paginator
