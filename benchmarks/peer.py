@@ -31,9 +31,9 @@ def install() -> None:
     if (VENV / "bin" / "target-duckdb").exists():
         return
     say("installing the Singer peer into .venv-peer (once)")
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--requirement", HERE / "peer-requirements.txt"]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "--quiet", "--requirement", HERE / "peer-requirements.txt"]
     try:
-        for command in ([_python(), "-m", "venv", "--clear", VENV], pip):
+        for command in ([_python(), "-m", "venv", "--clear", str(VENV)], pip):
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT)
     except (subprocess.SubprocessError, OSError) as error:
         shutil.rmtree(VENV, ignore_errors=True)
