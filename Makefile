@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak faults check format lint types clean
+.PHONY: help install demo test soak faults bench check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ soak: $(STAMP) ## 200 loads killed with -9 at random moments, a quarter of an ho
 faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md
 	@$(BIN)/python benchmarks/faults.py
 
+bench: $(STAMP) ## how fast it is, beside others; half an hour, writes benchmarks/RESULTS.md (one: ONLY=name)
+	@$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))
+
 check: format lint types test ## what CI runs: format, lint, types, tests
 
 format: $(STAMP) ## is the code formatted
@@ -44,5 +47,5 @@ lint: $(STAMP) ## does the linter find anything
 types: $(STAMP) ## do the types hold, strictly
 	@$(BIN)/mypy
 
-clean: ## the environment, the demo and all caches away
-	@rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## the environments, the demo and all caches away
+	@rm -rf $(VENV) .venv-peer demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -12,6 +12,8 @@ import argparse
 import asyncio
 import re
 import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from sandbox import Account
@@ -20,18 +22,45 @@ from sandbox.reports import REPORT_PAGE_SIZE, REPORTS
 
 ROOT = "/api/2.0/"
 _REQUEST = re.compile(rb"GET (\S+) HTTP/1\.1\r\n")
+_ID_DIGITS = re.compile(rb'(?<="MessageId":")[0-9a-f]{8}')
 _MISSING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"
 
 
-class Book:
-    """All pages of one list of rows in one size, as answers ready to be sent."""
+class Stretched(Sequence[bytes]):
+    """As many rows as wished from a few: each of them again and again, with a MessageId of its own.
 
-    def __init__(self, path: str, rows: list[bytes], size: int) -> None:
+    The first eight digits of a MessageId count the rows, and are written when a page is asked for:
+    three million rows rendered before would be a gigabyte.
+    """
+
+    def __init__(self, rows: list[bytes], length: int) -> None:
+        self._parts = [_ID_DIGITS.split(row, 1) for row in rows]
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, places: Any) -> Any:
+        few = len(self._parts)
+        rows = ((self._parts[place % few], place) for place in range(self._length)[places])
+        return [b"%b%08x%b" % (before, place, after) for (before, after), place in rows]
+
+
+class Book:
+    """All pages of one list of rows in one size, as answers ready to be sent, as far as they can be."""
+
+    def __init__(self, path: str, rows: Sequence[bytes], size: int) -> None:
         self._path, self._rows, self._size = path, rows, size
         self._last = max(1, -(-len(rows) // size))
-        self.pages = [self._answer(number) for number in range(1, self._last + 1)]
+        numbers = () if isinstance(rows, Stretched) else range(1, self._last + 1)
+        self._ready = {number: self._made(number) for number in numbers}
 
-    def _answer(self, number: int) -> bytes:
+    def answer(self, number: int) -> bytes:
+        if not 1 <= number <= self._last:
+            return _MISSING
+        return self._ready.get(number) or self._made(number)
+
+    def _made(self, number: int) -> bytes:
         rows = self._rows[self._size * (number - 1) : self._size * number]
         links = {"next": f"{self._path}?page={number + 1}" if number < self._last else None}
         meta = {"current_page": number, "last_page": self._last, "per_page": self._size, "total": len(self._rows)}
@@ -41,15 +70,19 @@ class Book:
 
 
 class Library:
-    """The books of an account: each report in the server's own size and in the largest that it grants."""
+    """The books of an account: each report in the server's own size and in the largest that it grants.
 
-    def __init__(self, account: Account, limit: int) -> None:
+    `stretch`: rows that alt_delivery shall have; None leaves it as it is.
+    """
+
+    def __init__(self, account: Account, limit: int, stretch: int | None = None) -> None:
         self.limit = limit
         sizes = {REPORT_PAGE_SIZE, limit}
         self._books = {}
         for path, rows in _lists(account):
+            stretched = stretch is not None and path.endswith("/alt_delivery")
             for size in sizes:
-                self._books[path, size] = Book(path, rows, size)
+                self._books[path, size] = Book(path, Stretched(rows, stretch or 0) if stretched else rows, size)
 
     def answer(self, target: str) -> bytes:
         parts = urlsplit(target)
@@ -57,19 +90,18 @@ class Library:
         page, asked = int(query.get("page", ["1"])[0]), int(query.get("per_page", [str(REPORT_PAGE_SIZE)])[0])
         size = self.limit if asked >= self.limit else REPORT_PAGE_SIZE
         book = self._books.get((parts.path.lstrip("/"), size))
-        return book.pages[page - 1] if book and page <= len(book.pages) else _MISSING
+        return book.answer(page) if book else _MISSING
 
 
-def _lists(account: Account) -> list[tuple[str, list[bytes]]]:
+def _lists(account: Account) -> Iterator[tuple[str, list[bytes]]]:
     """Path and rows of the campaign list and of each report."""
     root = ROOT.lstrip("/")
     campaigns = account.campaigns()
-    found = [(f"{root}campaigns", [render(row) for row in campaigns])]
+    yield f"{root}campaigns", [render(row) for row in campaigns]
     for campaign in campaigns:
         for report in REPORTS:
             rows = [render(row) for row in account.rows(campaign["uuid"], report)]
-            found.append((f"{root}reporting/{campaign['uuid']}/{report}", rows))
-    return found
+            yield f"{root}reporting/{campaign['uuid']}/{report}", rows
 
 
 class Connection(asyncio.Protocol):
@@ -109,10 +141,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, required=True, help="rows in all six reports together")
     parser.add_argument("--campaigns", type=int, default=1)
     parser.add_argument("--per-page-limit", type=int, default=REPORT_PAGE_SIZE, help="largest page size granted")
+    parser.add_argument("--stretch", type=int, help="rows that alt_delivery has, those of --rows again and again")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     arguments = parser.parse_args()
     account = Account(campaigns=arguments.campaigns, rows=arguments.rows, special=False)
-    library = Library(account, arguments.per_page_limit)
+    library = Library(account, arguments.per_page_limit, arguments.stretch)
     asyncio.run(serve(library, arguments.latency))
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/rest_api_load.py BASE_URL TOKEN CAMPAIGN DATABASE --report clicks --report delivery ...
 
-As it comes its lists of names and values stay texts. `--tuned` is what an expert would do: the lists
-become nested rows by a map, files are Parquet, and every core normalises.
+As it comes its lists of names and values stay texts; with `--lists` they become nested rows by a map.
+`--tuned` is what an expert would do: the lists too, files are Parquet, and every core normalises.
 
 Prints `ready` when it begins, and at its end one line of JSON: the error, if there was one.
 """
@@ -97,7 +97,8 @@ def steps(report: str, arguments: argparse.Namespace) -> list[Callable[[dict[str
         pairs = enumerate(zip(names, values, strict=False), 1)
         return row | {"fields": [{"position": n, "name": name, "value": value} for n, (name, value) in pairs]}
 
-    return [with_campaign, with_fields] if arguments.tuned and report in LISTS else [with_campaign]
+    nested = (arguments.lists or arguments.tuned) and report in LISTS
+    return [with_campaign, with_fields] if nested else [with_campaign]
 
 
 def told(error: BaseException) -> str:
@@ -114,6 +115,7 @@ def main() -> int:
         parser.add_argument(name)
     parser.add_argument("--report", action="append", required=True)
     parser.add_argument("--key", choices=KEYS, default="merge")
+    parser.add_argument("--lists", action="store_true")
     parser.add_argument("--tuned", action="store_true")
     parser.add_argument("--per-page", type=int)
     parser.add_argument("--seconds", default="20")

@@ -9,17 +9,16 @@ the whole may be less than their sum.
 
 from __future__ import annotations
 
-import http.client
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import duckdb
-from sandboxed import load, sandbox
+from bare_client import bodies
+from processes import load, sandbox
 
 from passona.client import Client
 from passona.database import open_database
@@ -40,13 +39,14 @@ def main() -> None:
         warehouse = Path(folder) / "warehouse.duckdb"
         whole = load(address, warehouse)
         targets = list(_targets(warehouse))
-        rows = sum(report["rows"] for report in whole.document["reports"].values())
-        print(f"{rows:,} rows, {len(targets):,} pages, {whole.document['requests']:,} requests")
+        said = whole.document
+        rows = sum(report["rows"] for report in said["reports"].values())
+        print(f"{rows:,} rows, {len(targets):,} pages, {said['requests']:,} requests")
         _say("whole process", whole.seconds)
         _say("server and bare sockets", _timed(lambda: _bare(address, targets))[0])
-        took, bodies = _timed(lambda: _client(address, targets))
+        took, answers = _timed(lambda: _client(address, targets))
         _say("the same through the client", took)
-        took, walks = _timed(lambda: _walks(targets, bodies, Path(folder)))
+        took, walks = _timed(lambda: _walks(targets, answers, Path(folder)))
         _say("pages, rows to columns, row_id", took)
         took, _ = _timed(lambda: _commit(walks, Path(folder) / "again.duckdb"))
         _say("types, lists, dlt and DuckDB", took)
@@ -72,18 +72,8 @@ def _targets(warehouse: Path) -> Iterator[Target]:
 
 
 def _bare(address: str, targets: list[Target]) -> None:
-    parts = urlsplit(address)
-    headers = {"Authorization": "Bearer sandbox"}
-
-    def fetch(own: list[Target]) -> None:
-        connection = http.client.HTTPConnection(parts.netloc)
-        for path, number in own:
-            connection.request("GET", f"{parts.path}{path}?page={number}&per_page=50", headers=headers)
-            connection.getresponse().read()
-        connection.close()
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(fetch, [targets[start::8] for start in range(8)]))
+    for _ in bodies(address, [f"{path}?page={number}&per_page=50" for path, number in targets]):
+        pass
 
 
 def _client(address: str, targets: list[Target]) -> list[bytes]:
