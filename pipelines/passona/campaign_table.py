@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from passona.campaigns import Campaign, CampaignList
+from passona.campaigns import Campaign, CampaignList, campaign_values
 from passona.database import Database
 from passona.reports import CAMPAIGNS
 from passona.schema import TABLES
 from passona.source import Package
+from passona.times import python_values
 
 
 class CampaignTable:
@@ -36,14 +37,15 @@ class CampaignTable:
 
         Campaigns that left the list are marked so, at once.
         """
+        stored = {campaign.campaign_id: campaign for campaign in campaign_values(self._stored("campaigns"))}
         if listed is not None:
-            self._unlist([campaign.campaign_id for campaign in listed.campaigns])
+            there = {campaign.campaign_id: campaign for campaign in listed.campaigns}
+            gone = [uuid for uuid, campaign in stored.items() if campaign.listed and uuid not in there]
+            self._unlist(gone)
+            stored |= {uuid: replace(stored[uuid], listed=False) for uuid in gone} | there
             changed = self._changed(listed)
             self._due = _part(listed, changed) if changed else None
-        columns = ", ".join(Campaign.__dataclass_fields__)
-        rows = self._database.connection.sql(f"SELECT {columns} FROM passona.campaigns")  # noqa: S608  # constant names
-        stored = [Campaign(**row) for row in rows.to_arrow_table().to_pylist()]
-        self._known = {c.campaign_id.lower(): c for c in (*stored, *(listed.campaigns if listed else ()))}
+        self._known = {uuid.lower(): campaign for uuid, campaign in stored.items()}
 
     def campaigns(self, wanted: Sequence[str]) -> list[Campaign]:
         """The campaigns wanted, or all that are listed. Of one that nobody has heard of the uuid is all there is."""
@@ -65,11 +67,10 @@ class CampaignTable:
         package.campaigns = rows if len(rows) else None
 
     def _unlist(self, ids: list[str]) -> None:
-        self._database.connection.execute(
-            "UPDATE passona.campaigns SET listed = false "
-            "WHERE listed AND campaign_id NOT IN (SELECT unnest(?::VARCHAR[]))",
-            [ids],
-        )
+        if ids:
+            self._database.connection.execute(
+                "UPDATE passona.campaigns SET listed = false WHERE campaign_id IN (SELECT unnest(?::VARCHAR[]))", [ids]
+            )
 
     def _changed(self, found: CampaignList) -> list[str]:
         """Ids of the campaigns that the warehouse does not hold as the list has them."""
@@ -101,11 +102,13 @@ def _by_campaign(campaigns: pa.Table, groups: pa.Table, issues: pa.Table) -> dic
     noted: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for issue in issues.to_pylist():
         noted[issue["campaign_id"]].append((issue["column_name"], issue["issue"], issue["raw_value"] or ""))
+    names = campaigns.column_names
+    rows = zip(*map(python_values, campaigns.columns), strict=True)
     return {
-        (uuid := row["campaign_id"]): (
-            {name: value for name, value in row.items() if value is not None},
+        (uuid := row[names.index("campaign_id")]): (
+            {name: value for name, value in zip(names, row, strict=True) if value is not None},
             sorted(members[uuid]),
             sorted(noted[uuid]),
         )
-        for row in campaigns.to_pylist()
+        for row in rows
     }

@@ -23,6 +23,7 @@ from passona.paginator import Paginator
 from passona.reports import CAMPAIGNS
 from passona.rows import ISSUES, tables, text_of, vendor_texts
 from passona.settings import Settings
+from passona.times import python_values
 from passona.walk import WALK_PAUSES
 
 _GROUP_TYPES: dict[str, pa.DataType] = {
@@ -144,13 +145,14 @@ def campaign_list(rows: Sequence[Row], zone: str) -> CampaignList:
     parent = typed.parent.drop_columns("row_id").append_column("listed", pa.repeat(pa.scalar(True), len(rows)))
     missing = texts.missing_keys.union(*(_GROUP_KEYS.keys() - row.keys() for row in rows))
     return CampaignList(
-        _campaigns(parent), parent, groups, _issue_table(issues + group_issues), texts.new_keys, missing
+        campaign_values(parent), parent, groups, _issue_table(issues + group_issues), texts.new_keys, missing
     )
 
 
-def _campaigns(parent: pa.Table) -> tuple[Campaign, ...]:
-    names = Campaign.__dataclass_fields__.keys()
-    return tuple(Campaign(**{name: row[name] for name in names}) for row in parent.select(list(names)).to_pylist())
+def campaign_values(parent: pa.Table) -> tuple[Campaign, ...]:
+    """Rows of the table `campaigns` as values."""
+    columns = parent.select(list(Campaign.__dataclass_fields__)).columns
+    return tuple(Campaign(*cells) for cells in zip(*map(python_values, columns), strict=True))
 
 
 def _groups(rows: Sequence[Row]) -> tuple[pa.Table, list[tuple[str, str, str | None, str]]]:

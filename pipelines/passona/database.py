@@ -184,9 +184,10 @@ class Database:
         """Removes what killed walks left behind and nobody will take up: that of these reports, which are
         not due, and what is too old.
         """
-        useless = {f"{campaign}.{report}.arrow" for campaign, report in keys}
+        files = list(self.spools.iterdir())
+        useless = {f"{campaign}.{report}.arrow" for campaign, report in keys} if files else set()
         oldest = (datetime.now(UTC) - LONGEST_AGE).timestamp()
-        for file in self.spools.iterdir():
+        for file in files:
             if file.name in useless or file.suffix != ".arrow" or file.stat().st_mtime < oldest:
                 file.unlink()
 

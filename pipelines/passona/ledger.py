@@ -21,7 +21,7 @@ from passona.campaigns import Campaign
 from passona.errors import Held, PassonaError
 from passona.reports import Report
 from passona.settings import Settings
-from passona.times import UTC_TIME
+from passona.times import UTC_TIME, python_values
 from passona.walk import Walk
 
 State = Literal["open", "settled", "failed", "held"]
@@ -109,9 +109,9 @@ def read_entries(connection: duckdb.DuckDBPyConnection) -> dict[Key, Entry]:
         "ON loads.load_id = ledger._dlt_load_id"
     ).to_arrow_table()
     entries = {}
-    for row in rows.to_pylist():
-        complete = row.pop("complete")
-        entry = Entry(**row)
+    # Column by column: a warehouse of 10,000 campaigns has 60,000 entries, read before each load.
+    for *cells, complete in zip(*map(python_values, rows.columns), strict=True):
+        entry = Entry(*cells)
         if not complete:
             entry = replace(entry, state="failed", verified_at=None, error=INTERRUPTED)
         entries[entry.key] = entry

@@ -62,6 +62,10 @@ def vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row]) -> Vendo
     """Vendor rows as columns of text, "" as null, each with the `row_id` it has if no other row equals it."""
     keys = frozenset(report.sorted_keys)
     columns = [[None if (value := row.get(key)) == "" else value for row in rows] for key in report.sorted_keys]
+    for column in report.columns:
+        if column.kind == "integer":
+            place = report.sorted_keys.index(column.key)
+            columns[place] = [str(value) if type(value) is int else value for value in columns[place]]
     if all(row.keys() == keys for row in rows) and all(_TEXT.issuperset(map(type, cells)) for cells in columns):
         ids = row_ids(report.name, campaign_id, zip(*columns, strict=True))
         return VendorTexts(_batch(report, columns, [None] * len(rows), ids))

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 UTC_TIME: pa.DataType = pa.timestamp("us", tz="UTC")
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 _PLAIN = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
 _FORM = re.compile(
@@ -51,6 +52,14 @@ def instant(text: str, zone: str) -> tuple[dt.datetime | None, str | None]:
         return (civil - early).replace(tzinfo=dt.UTC), issue
     except (ValueError, OverflowError):
         return None, "invalid_time"
+
+
+def python_values(column: pa.ChunkedArray[Any]) -> list[Any]:
+    """A column as Python values, its instants in UTC: as `to_pylist`, which takes five times as long for instants."""
+    if column.type != UTC_TIME:
+        return column.to_pylist()
+    micros = column.cast(pa.int64()).to_pylist()
+    return [None if value is None else _EPOCH + dt.timedelta(microseconds=value) for value in micros]
 
 
 def _fixed(offset: str) -> dt.timedelta:
