@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 from weakref import WeakSet
 
 import orjson
@@ -157,8 +156,7 @@ class Client:
         :raises RequestFailed: any other answer that is no 200, after the tries it deserves.
         :raises Stopped: the run ended while this waited.
         """
-        query = {"page": page} if per_page is None else {"page": page, "per_page": per_page}
-        target = f"{path}?{urlencode(query)}"
+        target = f"{path}?page={page}" + ("" if per_page is None else f"&per_page={per_page}")
         pause = self._settings.retry_pause
         for attempt in range(1, ATTEMPTS + 1):
             try:

@@ -12,12 +12,14 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 
+import orjson
+
 from passona.client import Client
 from passona.errors import PageRefused, RequestFailed
 from passona.page_pool import PagePool
 from passona.pages import Page, read_page
 
-# Pages asked ahead for each request in flight: two keep every connection busy while one is accepted.
+# Pages asked ahead for each request in flight: two keep every connection busy while half of them are accepted.
 AHEAD = 2
 # So many different rows do not stand on two pages in the same places by chance.
 TELLING_ROWS = 5
@@ -77,19 +79,22 @@ class Paginator:
         try:
             for number in numbers:
                 ahead.append(self._submit(number, granted))
-                if len(ahead) >= AHEAD * self._pool.size:
-                    yield self._accept(ahead, first, seen)
-            while ahead:
-                yield self._accept(ahead, first, seen)
+                if len(ahead) == AHEAD * self._pool.size:
+                    yield from self._accept(ahead, self._pool.size, first, seen)
+            yield from self._accept(ahead, len(ahead), first, seen)
         finally:
             for future in ahead:
                 future.cancel()
 
-    def _accept(self, ahead: deque[Future[Page]], first: Page, seen: dict[bytes, int]) -> Page:
-        page = ahead.popleft().result()
-        _check_steady(first, page)
-        _check_other(seen, page)
-        return page
+    def _accept(self, ahead: deque[Future[Page]], count: int, first: Page, seen: dict[bytes, int]) -> Iterator[Page]:
+        """The next `count` pages. Waits once for the last of them: to be woken for each costs more than a page."""
+        if count:
+            ahead[count - 1].exception()
+        for _ in range(count):
+            page = ahead.popleft().result()
+            _check_steady(first, page)
+            _check_other(seen, page)
+            yield page
 
     def _granted(self, first: Page) -> int | None:
         return None if self.plain else first.per_page
@@ -122,7 +127,7 @@ def _check_steady(first: Page, page: Page) -> None:
 def _check_other(seen: dict[bytes, int], page: Page) -> None:
     """Refuses the rows of an earlier page, told by rows spread over it; notes those of this one in `seen`."""
     step = max(1, len(page.rows) // TELLING_ROWS)
-    telling = [repr(row).encode(errors="surrogatepass") for row in page.rows[::step][:TELLING_ROWS]]
+    telling = [orjson.dumps(row) for row in page.rows[::step][:TELLING_ROWS]]
     if len(set(telling)) < TELLING_ROWS:
         return
     other = seen.setdefault(hashlib.blake2b(b"".join(telling), digest_size=16).digest(), page.number)
