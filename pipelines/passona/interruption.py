@@ -21,8 +21,9 @@ import click
 from passona.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# To note the end of the run takes a tenth of a second; whoever pressed Ctrl-C waits no longer than this.
-END_SECONDS = 2.0
+# To write what is verified takes a second, to note the end of the run a tenth of one; whoever pressed
+# Ctrl-C waits no longer than this.
+END_SECONDS = 5.0
 
 
 @dataclass

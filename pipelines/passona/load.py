@@ -24,7 +24,7 @@ from passona.campaign_table import CampaignTable
 from passona.campaigns import Campaign, check_team, list_campaigns
 from passona.client import Client
 from passona.database import Database
-from passona.errors import Exit, PassonaError, Stopped, TokenRefused, WalkFailed, is_interruption
+from passona.errors import Exit, Interrupted, PassonaError, Stopped, TokenRefused, WalkFailed, is_interruption
 from passona.ledger import Key, Pull, odd_reports, plan, read_entries, shrunk, since, unloaded, verified
 from passona.page_pool import PagePool
 from passona.pages import Page
@@ -183,13 +183,19 @@ class Load:
     def _packages(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[Package]:
         """Packages of finished walks, each as large as it may be, the last with what is left."""
         package, due = Package(), time.monotonic() + PACKAGE_SECONDS
-        for finished in self._walks(pulls, walker):
-            if finished is not None:
-                self._take(package, *finished)
-            full = package.rows >= PACKAGE_ROWS or package.memory >= PACKAGE_BYTES
-            if not package.empty and (full or time.monotonic() > due):
+        try:
+            for finished in self._walks(pulls, walker):
+                if finished is not None:
+                    self._take(package, *finished)
+                full = package.rows >= PACKAGE_ROWS or package.memory >= PACKAGE_BYTES
+                if not package.empty and (full or time.monotonic() > due):
+                    yield package
+                    package, due = Package(), time.monotonic() + PACKAGE_SECONDS
+        except Interrupted:
+            # What is verified is kept; the error goes on its way when that is written.
+            if not package.empty:
                 yield package
-                package, due = Package(), time.monotonic() + PACKAGE_SECONDS
+            raise
         if not package.empty or self._campaign_table.waiting:
             yield package
 
