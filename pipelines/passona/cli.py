@@ -182,6 +182,29 @@ def campaigns(*, wait: float, as_json: bool) -> None:
 @main.command(
     epilog="""\b
 Examples:
+  passona report report.html
+  passona report --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008 one.html"""
+)
+@click.argument("out", metavar="OUT.html", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--campaign", metavar="UUID", help="Only this campaign.")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
+def report(*, out: Path, campaign: str | None, wait: float) -> None:
+    """Write one page of figures and charts.
+
+    Takes the figures from the marts that `passona transform` builds. The page needs no network and holds
+    no phone number and no message.
+    """
+    from passona.database import warehouse_path
+    from passona.report import write_report
+
+    chosen = campaign_uuid(campaign) if campaign else None
+    found = write_report(warehouse_path(), out, chosen, wait, lambda line: click.echo(f"passona: {line}", err=True))
+    click.echo(f"{out}: {len(found.campaigns):,} campaign{'' if len(found.campaigns) == 1 else 's'}")
+
+
+@main.command(
+    epilog="""\b
+Examples:
   passona sandbox --port 8080
   passona sandbox --rows 1000000 --per-page-limit 50
   passona sandbox --faults faults.json"""
