@@ -38,18 +38,21 @@ def sandbox(*options: str) -> Iterator[str]:
 
 def load(address: str, warehouse: Path, *arguments: str) -> Ended:
     """One `passona load --json`, whole process."""
-    environment = os.environ | {
-        "SOURCES__PASSONA__API_TOKEN": "sandbox",
-        "SOURCES__PASSONA__BASE_URL": address,
-        "DESTINATION__WAREHOUSE__CREDENTIALS": str(warehouse),
-    }
+    source = {"SOURCES__PASSONA__API_TOKEN": "sandbox", "SOURCES__PASSONA__BASE_URL": address}
+    return passona(warehouse, "load", *arguments, **source)
+
+
+def passona(warehouse: Path, verb: str, *arguments: str, **environment: str) -> Ended:
+    """One verb with --json, whole process; it must end with 0."""
     begun = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "passona", "load", "--json", *arguments], env=environment, stdout=subprocess.PIPE
+        [sys.executable, "-m", "passona", verb, "--json", *arguments],
+        env=os.environ | environment | {"DESTINATION__WAREHOUSE__CREDENTIALS": str(warehouse)},
+        stdout=subprocess.PIPE,
     )
     printed = process.stdout.read() if process.stdout else b""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"the load ended with {process.returncode}")
+        raise SystemExit(f"passona {verb} ended with {process.returncode}")
     return Ended(time.monotonic() - begun, usage.ru_maxrss / 1024, json.loads(printed))

@@ -10,6 +10,7 @@ One way, top to bottom of a load:
 - `walk` one verified report, `spool` where it waits until then
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
 - `source` dlt's resources, `schema` the tables, `database` the file and dlt's pipeline
+- `transform` the dbt project on what is loaded
 - `ledger` what is due, what was done; `campaigns` who exists
 - `reports` the six reports as values; `errors` what can go wrong; `settings`, `configuration`
 """

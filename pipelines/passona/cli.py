@@ -22,6 +22,7 @@ from passona.settings import campaign_uuid
 
 if TYPE_CHECKING:
     from passona.load import Wish
+    from passona.transform import Transformed, Wanted
 
 
 class _Verbs(click.Group):
@@ -87,7 +88,8 @@ Examples:
   passona load                               all campaigns, what is due
   passona load dc8a7564-fb1e-11e9-abb5-0242ac120008
   passona load --report clicks --report delivery
-  passona load --campaigns-file due.txt --json"""
+  passona load --campaigns-file due.txt --json
+  passona load --transform                   and builds the models on it"""
 )
 @click.argument("uuids", nargs=-1, metavar="[UUID ...]")
 @click.option(
@@ -109,6 +111,9 @@ Examples:
 )
 @click.option("--refresh", is_flag=True, help="Walk and rewrite settled and unchanged reports too.")
 @click.option("--accept-shrink", is_flag=True, help="Take reports that have far fewer rows than before.")
+@click.option(
+    "--transform", "then_transform", is_flag=True, help="Build the models afterwards, as passona transform does."
+)
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 def load(
@@ -119,6 +124,7 @@ def load(
     since: datetime | None,
     refresh: bool,
     accept_shrink: bool,
+    then_transform: bool,
     wait: float,
     as_json: bool,
 ) -> None:
@@ -130,27 +136,77 @@ def load(
     from passona.load import Wish
 
     wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
-    sys.exit(_load(wish, wait, as_json=as_json))
+    sys.exit(_load(wish, wait, then_transform=then_transform, as_json=as_json))
 
 
-def _load(wish: Wish, wait: float, *, as_json: bool) -> int:
+def _load(wish: Wish, wait: float, *, then_transform: bool, as_json: bool) -> int:
     from passona.configuration import load_settings
     from passona.database import open_database, warehouse_path
     from passona.load import Load
     from passona.screen import outcome_json, print_outcome, watched
+    from passona.transform import Wanted, check_installed
 
     settings = load_settings()
+    if then_transform:
+        check_installed()
     with watched() as progress:
         database = open_database(warehouse_path(), wait, progress.say)
         try:
             outcome = Load(settings, database, wish, progress).run()
         finally:
             database.close()
-    if as_json:
-        click.echo(outcome_json(outcome, database.path))
-    else:
+    if not as_json:
         print_outcome(outcome, database.path)
-    return outcome.exit_code
+    transformed = _transform(Wanted(), wait, quiet=as_json) if then_transform else None
+    if as_json:
+        click.echo(outcome_json(outcome, database.path, transformed))
+    return min(outcome.exits | (transformed.exits if transformed else set()), default=Exit.OK)
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  passona transform
+  passona transform --full-refresh
+  passona transform --select campaigns --json"""
+)
+@click.option("--full-refresh", is_flag=True, help="Build all campaigns anew, not only those that changed.")
+@click.option("--select", multiple=True, metavar="MODEL", help="Only this, in dbt's words; may be repeated.")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+def transform(*, full_refresh: bool, select: Sequence[str], wait: float, as_json: bool) -> None:
+    """Build and test the models of schema analytics on the warehouse.
+
+    Exit codes: 0 built and all tests passed, 4 tests failed (what depends on them is not built), 6 busy.
+    """
+    from passona.database import warehouse_path
+    from passona.screen import transformed_json
+    from passona.transform import Wanted
+
+    outcome = _transform(Wanted(full_refresh, tuple(select)), wait, quiet=as_json)
+    if as_json:
+        click.echo(transformed_json(outcome, warehouse_path()))
+    sys.exit(outcome.exit_code)
+
+
+def _transform(wanted: Wanted, wait: float, *, quiet: bool) -> Transformed:
+    """A transformation; what failed and what is odd goes to stderr, the table to stdout unless `quiet`."""
+    from passona.configuration import load_timezone
+    from passona.database import warehouse_path
+    from passona.screen import print_transformed
+    from passona.transform import transform
+
+    def say(line: str) -> None:
+        click.echo(f"passona: {line}", err=True)
+
+    outcome = transform(warehouse_path(), load_timezone(), wait, say, wanted)
+    for line in outcome.failures:
+        say(f"transform: failed: {line}")
+    for line in outcome.warnings:
+        say(f"transform: warning: {line}")
+    if not quiet:
+        print_transformed(outcome, warehouse_path())
+    return outcome
 
 
 @main.command(

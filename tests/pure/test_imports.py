@@ -27,7 +27,7 @@ ledger
 schema
 source
 database
-campaign_table overview figures
+campaign_table overview transform figures
 page_words
 page_sections
 page
@@ -42,6 +42,7 @@ OWNERS = {
     "urllib3": {"client"},
     "duckdb": {"database", "figures", "ledger"},
     "dlt": {"configuration", "source", "database"},
+    "dbt": {"transform"},
 }
 # What a row means knows no HTTP, no clock, no files, no dlt.
 PURE = ("reports", "times", "lists", "row_ids", "pages", "rows")

@@ -7,3 +7,8 @@
     select distinct load_id from {{ loads }} where status = 0
     {%- endif -%}
 {%- endmacro %}
+
+{#- The six reports, by their path segments. -#}
+{% macro reports() -%}
+    {{ return(['clicks', 'delivery', 'alt_delivery', 'recipient', 'sent', 'unsent']) }}
+{%- endmacro %}

@@ -1,7 +1,5 @@
 {{ config(materialized='table') }}
 
-{%- set reports = ['clicks', 'delivery', 'alt_delivery', 'recipient', 'sent', 'unsent'] %}
-
 with
 
 campaigns as (
@@ -15,7 +13,7 @@ totals as (
 ledger as (
     select
         campaign_id,
-        {%- for report in reports %}
+        {%- for report in reports() %}
         max(case when report = '{{ report }}' then report_state end) as {{ report }}_state,
         {%- endfor %}
         {{ count_if("report_state = 'settled'") }} as settled_reports,
@@ -136,11 +134,11 @@ select
     counted.messages_without_text,
     counted.messages_without_msisdn,
     counted.messages_in_one_report,
-{% for report in reports %}
+{% for report in reports() %}
     coalesce(ledger.{{ report }}_state, 'never loaded') as {{ report }}_state,
 {%- endfor %}
-    coalesce(ledger.settled_reports, 0) = {{ reports | length }} as is_final,
-    case when ledger.verified_reports = {{ reports | length }} then ledger.oldest_verified_at end as verified_at
+    coalesce(ledger.settled_reports, 0) = {{ reports() | length }} as is_final,
+    case when ledger.verified_reports = {{ reports() | length }} then ledger.oldest_verified_at end as verified_at
 from counted
 left join campaigns on campaigns.campaign_id = counted.campaign_id
 left join ledger on ledger.campaign_id = counted.campaign_id

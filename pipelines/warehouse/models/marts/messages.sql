@@ -30,7 +30,8 @@ select
     sent_at,
     status_changed_at,
     case
-        when outcome in ('delivered', 'failed') then {{ seconds_between('sent_at', 'status_changed_at') }}
+        when outcome in ('delivered', 'failed') and status_changed_at >= sent_at
+            then {{ seconds_between('sent_at', 'status_changed_at') }}
     end as delivery_seconds,
     expires_at,
     case when is_gsm7 then 'GSM-7' when not is_gsm7 then 'UCS-2' end as encoding,
