@@ -18,13 +18,13 @@ import duckdb
 from demo_data import build_demo
 
 PAGE = Path(__file__).parents[1] / "docs/sql.md"
-_BLOCK = re.compile(r"```sql\n(?P<sql>.*?)```\n\n?(?P<result>(?:\|[^\n]*\n)*)", re.DOTALL)
+_BLOCK = re.compile(r"```sql\n(?P<sql>.*?)```\n(?:\n(?P<result>(?:\|[^\n]*\n)+))?", re.DOTALL)
 
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:
     """Every SQL of the page with the result shown."""
     for found in _BLOCK.finditer(text):
-        yield found["sql"], found["result"]
+        yield found["sql"], found["result"] or ""
 
 
 def with_results(text: str, connection: duckdb.DuckDBPyConnection) -> str:
