@@ -127,6 +127,7 @@ def transform(path: Path, timezone: str, wait: float, say: Callable[[str], None]
 def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeResult]:
     """Everything that dbt built or tested, in its order."""
     # Importing dbt takes two seconds.
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     project = project_folder()
@@ -142,7 +143,11 @@ def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeRe
             *(["--full-refresh"] if wanted.full_refresh else []),
             *(["--select", *wanted.select] if wanted.select else []),
         ]
-        ended = dbtRunner().invoke(arguments)
+        try:
+            ended = dbtRunner().invoke(arguments)
+        finally:
+            # It would hold the file until the process ends.
+            DuckDBConnectionManager.close_all_connections()
     results: Any = getattr(ended.result, "results", None)
     if results is None:
         raise NotBuilt(f"dbt could not begin: {_first_words(str(ended.exception))}") from ended.exception
