@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak faults check format lint types clean
+.PHONY: help install demo test soak faults docs picture check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,12 @@ soak: $(STAMP) ## 200 loads killed with -9 at random moments, a quarter of an ho
 
 faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md
 	@$(BIN)/python benchmarks/faults.py
+
+docs: $(STAMP) ## the results in docs/sql.md made anew on the demo's data
+	@$(BIN)/python pipelines/sql_docs.py
+
+picture: $(STAMP) ## docs/report.png, the report of the demo; needs Chromium
+	@$(BIN)/python pipelines/picture.py
 
 check: format lint types test ## what CI runs: format, lint, types, tests
 

@@ -15,15 +15,21 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from demo_data import build_demo
+from passona.report import write_report
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
 )  # fmt: skip
-PICTURE = Path("docs/report.png")
+PICTURE = Path(__file__).parents[1] / "docs/report.png"
+# So much of the page, in CSS pixels, as says what it is.
+HEIGHT = 1540
 
 
 def chromium_path() -> str | None:
@@ -159,23 +165,35 @@ class Chromium:
 
 
 def main() -> int:
-    """Pictures of a page given (beside it, at two widths, light and dark), or that of the README."""
+    """The README's picture; or, of pages named as arguments, pictures beside them: two widths, light and dark."""
     path = chromium_path()
     if path is None:
         sys.stderr.write("no Chromium found: install the package chromium, or name it with CHROMIUM=...\n")
         return 2
-    pages = [Path(name) for name in sys.argv[1:]]
     with Chromium(path) as chromium:
-        for page in pages:
-            for width in (1280, 390):
-                for dark in (False, True):
-                    seen = chromium.look(page, width=width, dark=dark)
-                    out = page.with_name(f"{page.stem}-{width}-{'dark' if dark else 'light'}.png")
-                    out.write_bytes(seen.picture)
-                    sys.stdout.write(
-                        f"{out} overflow {seen.overflow} charts {seen.charts} {seen.requests} {seen.errors}\n"
-                    )
+        for page in map(Path, sys.argv[1:]):
+            _look_from_all_sides(chromium, page)
+        if not sys.argv[1:]:
+            with tempfile.TemporaryDirectory() as folder:
+                PICTURE.write_bytes(chromium.look(_demo_report(Path(folder)), height=HEIGHT).picture)
+            sys.stdout.write(f"{PICTURE}\n")
     return 0
+
+
+def _demo_report(folder: Path) -> Path:
+    warehouse, page = folder / "warehouse.duckdb", folder / "report.html"
+    build_demo(warehouse, datetime.now(UTC))
+    write_report(warehouse, page, None, 0, print)
+    return page
+
+
+def _look_from_all_sides(chromium: Chromium, page: Path) -> None:
+    for width in (1280, 390):
+        for dark in (False, True):
+            seen = chromium.look(page, width=width, dark=dark)
+            out = page.with_name(f"{page.stem}-{width}-{'dark' if dark else 'light'}.png")
+            out.write_bytes(seen.picture)
+            sys.stdout.write(f"{out}: requests {seen.requests}, errors {seen.errors}, overflow {seen.overflow} px\n")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -53,15 +51,7 @@ def passona(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's data with its marts, to be read alone: made once, whichever worker comes first."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
-    folder.mkdir(exist_ok=True)
-    path = folder / "warehouse.duckdb"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "built").exists():
-            path.unlink(missing_ok=True)
-            build_demo(path)
-            (folder / "built").touch()
+    """The demo's data with its marts, to be read alone; the tests of xdist's group `demo` share it."""
+    path = tmp_path_factory.mktemp("demo") / "warehouse.duckdb"
+    build_demo(path)
     return path

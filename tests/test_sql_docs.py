@@ -9,6 +9,7 @@ import pytest
 
 from sql_docs import PAGE, answer, blocks
 
+pytestmark = pytest.mark.xdist_group("demo")
 BLOCKS = list(blocks(PAGE.read_text("utf-8")))
 
 

@@ -90,8 +90,8 @@ def _notice(figures: Figures) -> str:
     if len(figures.campaigns) == 1:
         said = "Not all reports of this campaign are settled, so its figures may still move."
     else:
-        said = f"{number(moving)} of {number(len(figures.campaigns))} campaigns are not settled: "
-        said += "their figures may still move."
+        said = f"The figures of {number(moving)} of {number(len(figures.campaigns))} campaigns may still move: "
+        said += "not all of their reports are settled."
     return f'<p class="notice">{said} <a href="#states">What is final, and what is not</a></p>\n'
 
 

@@ -110,6 +110,7 @@ def _campaigns(figures: Figures) -> str:
         ("People clicked", lambda row: number(row["human_clickers"]), False),
         ("of delivered", lambda row: percent(row["human_clickers_per_delivered"]), False),
         ("Median time to click", lambda row: duration(row["seconds_to_human_click_median"]), False),
+        kind="wide",
     )
     shown = sum(bool(row["targeted"]) for row in figures.campaigns)
     some = f"The newest {DRAWN_CAMPAIGNS} of {number(shown)} are drawn." if shown > DRAWN_CAMPAIGNS else ""
@@ -121,12 +122,13 @@ def _campaigns(figures: Figures) -> str:
 
 
 def _statuses(figures: Figures) -> str:
+    messages = sum(row["messages"] for row in figures.statuses)
     table = table_of(
         figures.statuses,
         ("Status", lambda row: said_or(row["name"], "no status"), True),
         ("Taken as", lambda row: row["outcome"], True),
         ("Messages", lambda row: number(row["messages"]), False),
-        ("Share", lambda row: share(row["messages"], figures.total("sent")), False),
+        ("Share", lambda row: share(row["messages"], messages), False),
     )
     present = {row["outcome"] for row in figures.statuses}
     legend = legend_list((outcome, outcome) for outcome in OUTCOMES if outcome in present)
@@ -135,11 +137,12 @@ def _statuses(figures: Figures) -> str:
 
 
 def _reasons(figures: Figures) -> str:
+    messages = sum(row["messages"] for row in figures.reasons)
     table = table_of(
         figures.reasons,
         ("Reason", lambda row: said_or(row["name"], "no reason"), True),
         ("Messages", lambda row: number(row["messages"]), False),
-        ("Share", lambda row: share(row["messages"], figures.total("unsent")), False),
+        ("Share", lambda row: share(row["messages"], messages), False),
     )
     lede = "Why messages were not sent; pending is not a failure."
     return _section("reasons", "Unsent", lede, table, half=True, empty=not figures.reasons)
@@ -205,7 +208,7 @@ def _states(figures: Figures) -> str:
 
     marked = [(name, state(name)) for name in REPORTS]
     marked.append(("seen whole (UTC)", lambda row: moment_text(row["verified_at"], "not yet")))
-    table = table_of(figures.campaigns, ("Campaign", campaign_name, True), marked=marked, kind="states")
+    table = table_of(figures.campaigns, ("Campaign", campaign_name, True), marked=marked, kind="wide states")
     return (
         '<section id="states"><h2>What is final, and what is not</h2>'
         '<p class="lede">A settled report cannot change any more; an open one is asked again by the next load; a '

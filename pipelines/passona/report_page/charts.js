@@ -6,7 +6,18 @@
   const number = (value) => whole.format(value);
   const percent = (part, all) => (all ? `${((100 * part) / all).toFixed(1)}%` : "–");
   const soft = "var(--soft)";
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `13px ${getComputedStyle(document.body).fontFamily}`;
+  const breadth = (text) => pen.measureText(text).width;
   const base = { style: { background: "transparent", fontFamily: "inherit", fontSize: "13px" } };
+
+  // As much of the text as fits, in pixels.
+  function fitting(text, room) {
+    if (breadth(text) <= room) return text;
+    const letters = Array.from(text);
+    while (letters.length > 1 && breadth(`${letters.join("")}…`) > room) letters.pop();
+    return `${letters.join("").trimEnd()}…`;
+  }
 
   // Rows of bars with their names above them: names of any length, on a screen of any width.
   // rows: {name, note, parts: [{value, fill, label}]}, parts one after the other, or one over the other.
@@ -23,7 +34,6 @@
       }
     }
     const longest = max ?? Math.max(1, ...pieces.map((piece) => piece.x2));
-    const noteWidth = Math.max(...rows.map((row) => (row.note ?? "").length)) * 7.2;
     return Plot.plot({
       ...base, width, height: rows.length * step, marginLeft: 0, marginRight: 0, marginTop: 0, marginBottom: 0,
       x: { axis: null, domain: [0, longest] },
@@ -35,8 +45,8 @@
           title: "title", tip: { format: { x: false, y: false, fill: false } },
         }),
         Plot.text(rows, {
-          y: "key", frameAnchor: "left", text: "name", ...label, textAnchor: "start", fill: "currentColor",
-          lineWidth: Math.max(8, (width - noteWidth - 16) / 13), textOverflow: "ellipsis-end",
+          y: "key", frameAnchor: "left", ...label, textAnchor: "start", fill: "currentColor",
+          text: (row) => fitting(row.name, width - breadth(row.note) - 14),
         }),
         Plot.text(rows, { y: "key", frameAnchor: "right", text: "note", ...label, textAnchor: "end", fill: soft }),
       ],
@@ -88,17 +98,20 @@
       const pieces = figures.hours.flatMap((row) =>
         kinds.map(([kind, label]) => ({ hour: row.hour, kind, clicks: row[kind], label })));
       const last = Math.max(23, ...figures.hours.map((row) => row.hour));
+      const most = Math.max(...figures.hours.map((row) => kinds.reduce((sum, [kind]) => sum + row[kind], 0)));
+      const left = Math.ceil(breadth(number(most))) + 14;
       const every = width < 500 ? 12 : 6;
       return Plot.plot({
-        ...base, width, height: width < 500 ? 240 : 300, marginLeft: 44, marginRight: 4, marginTop: 34, marginBottom: 42,
+        ...base, width, height: width < 500 ? 240 : 300, marginLeft: left, marginRight: 4, marginTop: 34, marginBottom: 42,
         x: { domain: [-0.5, last + 0.5], label: null },
-        y: { grid: true, nice: true, label: null },
+        y: { nice: 5, label: null },
         color: { domain: kinds.map(([kind]) => kind), range: kinds.map(([kind]) => `var(--${kind})`) },
         marks: [
+          Plot.gridY({ ticks: 5, stroke: "var(--line)", strokeOpacity: 1 }),
           Plot.axisY({ label: null, tickSize: 0, color: soft, tickFormat: number, ticks: 5 }),
           Plot.axisX({ color: soft, label: "hours since sending began", labelAnchor: "center", labelArrow: "none",
             ticks: Array.from({ length: Math.floor(last / every) + 1 }, (_, index) => index * every), tickSize: 4 }),
-          Plot.text(["clicks in the hour"], { frameAnchor: "top-left", dx: -44, dy: -30, fill: soft, textAnchor: "start" }),
+          Plot.text(["clicks in the hour"], { frameAnchor: "top-left", dx: -left, dy: -30, fill: soft, textAnchor: "start" }),
           Plot.rectY(pieces, {
             x1: (piece) => piece.hour - 0.44, x2: (piece) => piece.hour + 0.44, y: "clicks", fill: "kind", order: kinds.map(([kind]) => kind),
             title: (piece) => `hour ${piece.hour}\n${number(piece.clicks)} clicks by ${piece.label}`,
