@@ -114,6 +114,21 @@ def test_no_phone_number_and_no_message_is_in_the_page(report: Path, demo_wareho
     assert not [message for (message,) in messages if message and message in text]
 
 
+@pytest.mark.parametrize(("built", "said"), [("+ INTERVAL 1 hour", False), ("- INTERVAL 1 hour", True)])
+def test_figures_older_than_the_tables_are_said_to_be(
+    built: str, said: bool, demo_warehouse: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    shutil.copy(demo_warehouse, path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "INSERT INTO passona.runs BY NAME SELECT 'a run' AS run_id, 'transform' AS verb, 'ok' AS outcome, "
+            f"now() {built} AS started_at, '' AS _dlt_load_id"
+        )
+    write_report(path, tmp_path / "out.html", None, 0, print)
+    assert ("The tables of 9 campaigns changed" in (tmp_path / "out.html").read_text("utf-8")) is said
+
+
 def test_texts_of_others_stay_texts(hostile_marts: Path, passona: Run, tmp_path: Path) -> None:
     ended = passona("report", "out.html", DESTINATION__WAREHOUSE__CREDENTIALS=str(hostile_marts))
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "out.html: 9 campaigns\n", "")

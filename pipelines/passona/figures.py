@@ -68,10 +68,20 @@ _QUERIES = {
         GROUP BY reason ORDER BY messages DESC, name""",
 }  # fmt: skip
 
+_STALE = """
+    SELECT count(DISTINCT campaign_id) FROM passona.report_ledger
+    WHERE changed_at > (
+              SELECT max(started_at) FROM passona.runs WHERE verb = 'transform' AND outcome IN ('ok', 'failed')
+          )
+      AND ($campaign IS NULL OR campaign_id = $campaign)"""
+
 
 @dataclass(frozen=True)
 class Figures:
-    """What the page shows. Instants in UTC; rows in the order in which they are shown."""
+    """What the page shows. Instants in UTC; rows in the order in which they are shown.
+
+    `stale`: campaigns whose tables changed after the marts were built.
+    """
 
     campaigns: tuple[Row, ...]
     statuses: tuple[Row, ...]
@@ -79,6 +89,7 @@ class Figures:
     links: tuple[Row, ...]
     devices: tuple[Row, ...]
     reasons: tuple[Row, ...]
+    stale: int = 0
 
     def total(self, column: str) -> int:
         return sum(campaign[column] for campaign in self.campaigns)
@@ -101,13 +112,14 @@ def read_figures(connection: duckdb.DuckDBPyConnection, campaign: str | None) ->
         raise ConfigurationError(UNMADE)
     try:
         found = {name: _rows(connection, sql, campaign) for name, sql in _QUERIES.items()}
+        ((stale,),) = connection.execute(_STALE, {"campaign": campaign}).fetchall()
     except (duckdb.BinderException, duckdb.CatalogException) as error:
         raise ConfigurationError(UNMADE) from error
     if campaign and not found["campaigns"]:
         raise ConfigurationError(
             f"the marts know no campaign {campaign}: run passona load {campaign}, then passona transform"
         )
-    return Figures(**found)
+    return Figures(**found, stale=stale)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, campaign: str | None) -> tuple[Row, ...]:

@@ -84,15 +84,19 @@ def _subtitle(figures: Figures, made_at: datetime) -> str:
 
 
 def _notice(figures: Figures) -> str:
-    moving = sum(not row["is_final"] for row in figures.campaigns)
-    if not moving:
-        return ""
-    if len(figures.campaigns) == 1:
-        said = "Not all reports of this campaign are settled, so its figures may still move."
-    else:
-        said = f"The figures of {number(moving)} of {number(len(figures.campaigns))} campaigns may still move: "
-        said += "not all of their reports are settled."
-    return f'<p class="notice">{said} <a href="#states">What is final, and what is not</a></p>\n'
+    """What a reader must know before the figures."""
+    moving, many = sum(not row["is_final"] for row in figures.campaigns), len(figures.campaigns) > 1
+    said = []
+    if figures.stale:
+        whose = f"The tables of {number(figures.stale)} campaigns" if many else "Its tables"
+        said.append(
+            f"{whose} changed after these figures were computed: run passona transform, then make the page anew."
+        )
+    if moving:
+        whose = f"{number(moving)} of {number(len(figures.campaigns))} campaigns" if many else "this campaign"
+        link = '<a href="#states">What is final, and what is not</a>'
+        said.append(f"The figures of {whose} may still move: not all reports are settled. {link}")
+    return "".join(f'<p class="notice">{line}</p>\n' for line in said)
 
 
 _FOOTER = """<h2>How to read this</h2>
