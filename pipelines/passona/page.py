@@ -88,7 +88,8 @@ def _notice(figures: Figures) -> str:
     moving, many = sum(not row["is_final"] for row in figures.campaigns), len(figures.campaigns) > 1
     said = []
     if figures.stale:
-        whose = f"The tables of {number(figures.stale)} campaigns" if many else "Its tables"
+        some = f"{number(figures.stale)} campaign{'' if figures.stale == 1 else 's'}"
+        whose = f"The tables of {some}" if many else "Its tables"
         said.append(
             f"{whose} changed after these figures were computed: run passona transform, then make the page anew."
         )
