@@ -25,7 +25,7 @@ demo: $(STAMP) ## a local Passona, loaded into demo/warehouse.duckdb, and three 
 	@$(BIN)/python pipelines/demo.py
 
 test: $(STAMP) ## all tests, on two cores under three minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 soak: $(STAMP) ## 200 loads killed with -9 at random moments, a quarter of an hour
 	@PASSONA_KILLS=200 $(BIN)/python -m pytest -n 2 tests/test_kills.py

@@ -1,6 +1,6 @@
 """From the API to the marts: a sandbox over HTTP, a load, dbt in this process, every figure compared.
 
-A build takes some seconds, so tests share a few of them; the group keeps those in one worker.
+A build takes some seconds, so the tests of this file share a few of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ MARTS = (
     "campaigns", "messages", "clicks", "links", "devices", "campaign_hours", "campaign_statuses", "unsent_reasons",
     "recipient_fields",
 )  # fmt: skip
-shared = pytest.mark.xdist_group("builds")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -141,7 +140,6 @@ def of_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(account, warehouse, built(warehouse))
 
 
-@shared
 def test_everything_is_built_and_tested_and_nothing_is_left_behind(of_demo: Demo) -> None:
     outcome = of_demo.outcome
     assert (outcome.failures, outcome.skipped, outcome.exit_code) == ([], 0, 0)
@@ -154,7 +152,6 @@ def test_everything_is_built_and_tested_and_nothing_is_left_behind(of_demo: Demo
     )
 
 
-@shared
 def test_every_figure_of_every_made_up_campaign_is_the_truth(of_demo: Demo) -> None:
     made_up = [row["uuid"] for row in of_demo.account.campaigns() if row["name"] not in ("Given", "LinkTest")]
     assert len(made_up) == 8
@@ -168,7 +165,6 @@ def test_every_figure_of_every_made_up_campaign_is_the_truth(of_demo: Demo) -> N
         }  # fmt: skip
 
 
-@shared
 def test_every_click_is_of_a_person_or_a_robot_as_it_was(of_demo: Demo) -> None:
     account, uuid = of_demo.account, of_demo.account.campaigns()[0]["uuid"]
     truths = [account.row_truth(uuid, "clicks", index) for index in range(account.count(uuid, "clicks"))]
@@ -177,7 +173,6 @@ def test_every_click_is_of_a_person_or_a_robot_as_it_was(of_demo: Demo) -> None:
     assert sorted(told) == sorted((phone, truth["robot"]) for phone, truth in zip(phones, truths, strict=True))
 
 
-@shared
 def test_phones_in_two_groups_are_those_of_the_truth(of_demo: Demo) -> None:
     account, uuid = of_demo.account, of_demo.account.campaigns()[0]["uuid"]
     served = {(row["Phone_Number"], row["Group_Name"]) for row in account.rows(uuid, "recipient")}
@@ -186,7 +181,6 @@ def test_phones_in_two_groups_are_those_of_the_truth(of_demo: Demo) -> None:
     assert len(served) > len({phone for phone, _ in served})
 
 
-@shared
 def test_the_guides_own_campaign_with_a_click_before_its_message(of_demo: Demo) -> None:
     told = of_demo.figures(GUIDE)
     assert (told["sent"], told["delivered"], told["segments"], told["clicks"], told["clicks_without_message"]) == (
@@ -200,7 +194,6 @@ def test_the_guides_own_campaign_with_a_click_before_its_message(of_demo: Demo) 
     assert [row["hours_since_sending"] for row in rows_of(of_demo.warehouse, "campaign_hours", GUIDE)] == [-415, 0]
 
 
-@shared
 def test_a_click_in_the_double_hour_counts_in_its_first_pass_and_is_marked(of_demo: Demo) -> None:
     told = rows_of(of_demo.warehouse, "campaign_hours", HOUR)
     assert [(row["hour_at"], row["local_hour"].hour, row["hours_since_sending"], row["human_clicks"], row["clicks_with_ambiguous_time"]) for row in told] == [
@@ -210,7 +203,6 @@ def test_a_click_in_the_double_hour_counts_in_its_first_pass_and_is_marked(of_de
     ]  # fmt: skip
 
 
-@shared
 def test_a_comma_in_a_value_stays_in_it_or_splits_nothing(of_demo: Demo) -> None:
     told = rows_of(of_demo.warehouse, "recipient_fields", COMMA)
     assert [(row["phone"][-1], row["field_name"], row["field_value"]) for row in told] == [
@@ -219,21 +211,18 @@ def test_a_comma_in_a_value_stays_in_it_or_splits_nothing(of_demo: Demo) -> None
     assert of_demo.figures(COMMA)["targeted"] == 3
 
 
-@shared
 def test_a_status_never_seen_before_is_counted_apart_and_told(of_demo: Demo) -> None:
     told = of_demo.figures(STATUS)
     assert (told["sent"], told["unmapped"], told["delivered_per_final"], told["delivered_per_sent"]) == (1, 1, None, 0)
     assert of_demo.outcome.warnings == ["statuses_are_mapped: 1 row"]
 
 
-@shared
 def test_a_campaign_without_clicks_has_zeros_and_no_times(of_demo: Demo) -> None:
     told = of_demo.figures(QUIET)
     assert (told["clicks"], told["human_clickers"], told["human_clickers_per_delivered"]) == (0, 0, Decimal(0))
     assert (told["seconds_to_human_click_median"], told["clicks_within_10s_per_timed_click"]) == (None, None)
 
 
-@shared
 def test_a_phone_in_two_groups_is_targeted_once_and_clicks_once(of_demo: Demo) -> None:
     told = of_demo.figures(GROUPS)
     assert (told["targeted"], told["recipients_in_groups"], told["sent"], told["clicks"], told["residual"]) == (
@@ -246,13 +235,11 @@ def test_a_phone_in_two_groups_is_targeted_once_and_clicks_once(of_demo: Demo) -
     assert len(rows_of(of_demo.warehouse, "recipient_fields", GROUPS)) == 1
 
 
-@shared
 def test_a_campaign_says_how_final_it_is(of_demo: Demo) -> None:
     assert (of_demo.figures(QUIET)["is_final"], of_demo.figures(QUIET)["clicks_state"]) == (True, "settled")
     assert (of_demo.figures(GOING)["is_final"], of_demo.figures(GOING)["clicks_state"]) == (False, "open")
 
 
-@shared
 def test_everything_in_the_marts_is_described(of_demo: Demo) -> None:
     bare = of_demo.warehouse.rows(
         "SELECT schema_name, table_name, column_name FROM duckdb_columns() WHERE schema_name LIKE 'analytics%' AND comment IS NULL "
@@ -262,7 +249,6 @@ def test_everything_in_the_marts_is_described(of_demo: Demo) -> None:
     assert bare == []
 
 
-@shared
 def test_a_later_build_does_what_changed_and_ends_as_a_full_one(of_demo: Demo, warehouse: Warehouse) -> None:
     account = demo()
     shutil.copy(of_demo.warehouse.path, warehouse.path)
@@ -289,7 +275,6 @@ def test_a_later_build_does_what_changed_and_ends_as_a_full_one(of_demo: Demo, w
     assert (going["sent"], going["failed"]) == (1, 1)
 
 
-@shared
 def test_a_test_that_fails_ends_with_4_and_goes_on_failing(of_demo: Demo, warehouse: Warehouse) -> None:
     shutil.copy(of_demo.warehouse.path, warehouse.path)
     with duckdb.connect(str(warehouse.path)) as connection:
@@ -313,7 +298,6 @@ def test_a_test_that_fails_ends_with_4_and_goes_on_failing(of_demo: Demo, wareho
         assert outcome.skipped > 0
 
 
-@shared
 def test_a_selector_that_finds_nothing_is_refused(of_demo: Demo) -> None:
     with pytest.raises(ConfigurationError, match="nonsense"):
         built(of_demo.warehouse, select=("nonsense",))

@@ -2,7 +2,6 @@
 -- the number of rows, whether some were taken out of it.
 select
     campaign_id,
-    string_agg(report || ' ' || load_id || ' ' || row_count, ', ' order by report)
-    || ', {{ var("project_version") }}, {{ var("timezone") }}' as version
+    string_agg(report || ' ' || load_id || ' ' || row_count, ', ' order by report) as version
 from {{ ref('int_report_rows') }}
 group by campaign_id

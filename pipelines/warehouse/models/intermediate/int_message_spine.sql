@@ -1,23 +1,43 @@
 with
 
 delivery as (
-    select
-        campaign_id, row_id, coalesce(message_id, row_id) as spine_id, message_id, phone, msisdn, sender, message_text,
-        status, expires_at,
-        row_number() over (partition by campaign_id, coalesce(message_id, row_id) order by row_id) as place,
-        count(*) over (partition by campaign_id, coalesce(message_id, row_id)) as row_count
+    select *, coalesce(message_id, row_id) as spine_id
     from {{ ref('stg_passona__delivery') }}
     where {{ changed_only() }}
 ),
 
+delivery_twice as (
+    {{ told_twice('delivery') }}
+),
+
+delivery_once as (
+    select delivery.*, coalesce(delivery_twice.row_count, 1) as row_count
+    from delivery
+    left join delivery_twice
+        on
+            delivery_twice.campaign_id = delivery.campaign_id
+            and delivery_twice.spine_id = delivery.spine_id
+    where coalesce(delivery_twice.row_id, delivery.row_id) = delivery.row_id
+),
+
 alt_delivery as (
-    select
-        campaign_id, row_id, coalesce(message_id, row_id) as spine_id, message_id, phone, msisdn, sent_at,
-        status_changed_at, status,
-        row_number() over (partition by campaign_id, coalesce(message_id, row_id) order by row_id) as place,
-        count(*) over (partition by campaign_id, coalesce(message_id, row_id)) as row_count
+    select *, coalesce(message_id, row_id) as spine_id
     from {{ ref('stg_passona__alt_delivery') }}
     where {{ changed_only() }}
+),
+
+alt_delivery_twice as (
+    {{ told_twice('alt_delivery') }}
+),
+
+alt_delivery_once as (
+    select alt_delivery.*, coalesce(alt_delivery_twice.row_count, 1) as row_count
+    from alt_delivery
+    left join alt_delivery_twice
+        on
+            alt_delivery_twice.campaign_id = alt_delivery.campaign_id
+            and alt_delivery_twice.spine_id = alt_delivery.spine_id
+    where coalesce(alt_delivery_twice.row_id, alt_delivery.row_id) = alt_delivery.row_id
 ),
 
 joined as (
@@ -42,8 +62,8 @@ joined as (
         alt_delivery.sent_at,
         alt_delivery.status_changed_at,
         delivery.expires_at
-    from (select * from delivery where place = 1) as delivery
-    full outer join (select * from alt_delivery where place = 1) as alt_delivery
+    from delivery_once as delivery
+    full outer join alt_delivery_once as alt_delivery
         on
             alt_delivery.campaign_id = delivery.campaign_id
             and alt_delivery.spine_id = delivery.spine_id
