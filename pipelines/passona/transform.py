@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
 import re
 import shutil
@@ -29,6 +30,8 @@ from passona.errors import ConfigurationError, Exit, PassonaError
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.results import NodeResult
+
+log = logging.getLogger("passona")
 
 SCHEMA = "analytics"
 # DuckDB's buffers; beyond it spills to the work folder. Ten million messages take little longer with it than without.
@@ -181,6 +184,7 @@ def _take(outcome: Transformed, result: NodeResult) -> None:
         outcome.failures.append(f"{name}: {_rows(result)}")
         outcome.exits.add(Exit.FAILED)
     else:
+        log.debug("%s: %s", name, result.message)
         outcome.failures.append(f"{kind} {name}: {_kind(result.message or '')}")
         outcome.exits.add(Exit.FAULT)
 
@@ -193,7 +197,7 @@ def _rows(result: NodeResult) -> str:
 
 def _kind(message: str) -> str:
     """What the database said, by its kind: its words may quote a row."""
-    found = re.search(r"^\s*((?:\w+ )?\w+ Error)\b", message.partition("\n")[2], re.MULTILINE)
+    found = re.search(r"^\s*((?:\w+ ){1,3}Error)\b", message.partition("\n")[2], re.MULTILINE)
     return f"{found[1] if found else 'error'}; --debug shows more"
 
 
