@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak faults bench check format lint types clean
+.PHONY: help install demo test soak faults bench docs picture check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,7 +25,7 @@ demo: $(STAMP) ## a local Passona, loaded into demo/warehouse.duckdb, and three 
 	@$(BIN)/python pipelines/demo.py
 
 test: $(STAMP) ## all tests, on two cores under three minutes
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 soak: $(STAMP) ## 200 loads killed with -9 at random moments, a quarter of an hour
 	@PASSONA_KILLS=200 $(BIN)/python -m pytest -n 2 tests/test_kills.py
@@ -35,6 +35,12 @@ faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api;
 
 bench: $(STAMP) ## how fast it is, beside others; half an hour, writes benchmarks/RESULTS.md (one: ONLY=name)
 	@$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))
+
+docs: $(STAMP) ## the results in docs/sql.md made anew on the demo's data
+	@$(BIN)/python pipelines/sql_docs.py
+
+picture: $(STAMP) ## docs/report.png, the report of the demo; needs Chromium
+	@$(BIN)/python pipelines/picture.py
 
 check: format lint types test ## what CI runs: format, lint, types, tests
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from demo_data import build_demo
 from sandbox import Account, Sandbox
 from warehouses import Warehouse, environment_of
 
@@ -69,3 +70,11 @@ def begun(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in processes:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's data with its marts, to be read alone; the tests of xdist's group `demo` share it."""
+    path = tmp_path_factory.mktemp("demo") / "warehouse.duckdb"
+    build_demo(path)
+    return path

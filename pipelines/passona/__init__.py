@@ -10,6 +10,8 @@ One way, top to bottom of a load:
 - `walk` one verified report, `spool` where it waits until then
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
 - `source` dlt's resources, `schema` the tables, `database` the file and dlt's pipeline
+- `transform` the dbt project on what is loaded
+- `report` one page of the marts' `figures`: `page`, its `page_sections` and `page_words`, report_page/
 - `ledger` what is due, what was done; `campaigns` who exists
 - `reports` the six reports as values; `errors` what can go wrong; `settings`, `configuration`
 """

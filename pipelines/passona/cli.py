@@ -26,6 +26,7 @@ from passona.settings import campaign_uuid
 
 if TYPE_CHECKING:
     from passona.load import Wish
+    from passona.transform import Transformed, Wanted
 
 
 log = logging.getLogger("passona")
@@ -140,7 +141,8 @@ Examples:
   passona load                               all campaigns, what is due
   passona load dc8a7564-fb1e-11e9-abb5-0242ac120008
   passona load --report clicks --report delivery
-  passona load --campaigns-file due.txt --json"""
+  passona load --campaigns-file due.txt --json
+  passona load --transform                   and builds the models on it"""
 )
 @click.argument("uuids", nargs=-1, metavar="[UUID ...]")
 @click.option(
@@ -162,6 +164,9 @@ Examples:
 )
 @click.option("--refresh", is_flag=True, help="Walk and rewrite settled and unchanged reports too.")
 @click.option("--accept-shrink", is_flag=True, help="Take reports that have far fewer rows than before.")
+@click.option(
+    "--transform", "then_transform", is_flag=True, help="Build the models afterwards, as passona transform does."
+)
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 @_talkative
@@ -173,6 +178,7 @@ def load(
     since: datetime | None,
     refresh: bool,
     accept_shrink: bool,
+    then_transform: bool,
     wait: float,
     as_json: bool,
 ) -> None:
@@ -185,16 +191,19 @@ def load(
     from passona.load import Wish
 
     wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
-    sys.exit(_load(wish, wait, as_json=as_json))
+    sys.exit(_load(wish, wait, then_transform=then_transform, as_json=as_json))
 
 
-def _load(wish: Wish, wait: float, *, as_json: bool) -> int:
+def _load(wish: Wish, wait: float, *, then_transform: bool, as_json: bool) -> int:
     from passona.configuration import load_settings
     from passona.database import open_database, warehouse_path
     from passona.load import Load
     from passona.screen import outcome_json, print_outcome, watched
+    from passona.transform import Wanted, check_installed
 
     settings = load_settings()
+    if then_transform:
+        check_installed()
     with watched() as progress:
         database = open_database(warehouse_path(), wait, progress.say)
         try:
@@ -204,11 +213,58 @@ def _load(wish: Wish, wait: float, *, as_json: bool) -> int:
             raise
         finally:
             database.close()
-    if as_json:
-        click.echo(outcome_json(outcome, database.path))
-    else:
+    if not as_json:
         print_outcome(outcome, database.path)
-    return outcome.exit_code
+    transformed = _transform(Wanted(), wait, quiet=as_json) if then_transform else None
+    if as_json:
+        click.echo(outcome_json(outcome, database.path, transformed))
+    return min(outcome.exits | (transformed.exits if transformed else set()), default=Exit.OK)
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  passona transform
+  passona transform --full-refresh
+  passona transform --select campaigns --json"""
+)
+@click.option("--full-refresh", is_flag=True, help="Build all campaigns anew, not only those that changed.")
+@click.option("--select", multiple=True, metavar="MODEL", help="Only this, in dbt's words; may be repeated.")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+def transform(*, full_refresh: bool, select: Sequence[str], wait: float, as_json: bool) -> None:
+    """Build and test the models of schema analytics on the warehouse.
+
+    Exit codes: 0 built and all tests passed, 4 tests failed (what depends on them is not built), 6 busy.
+    """
+    from passona.database import warehouse_path
+    from passona.screen import transformed_json
+    from passona.transform import Wanted
+
+    outcome = _transform(Wanted(full_refresh, tuple(select)), wait, quiet=as_json)
+    if as_json:
+        click.echo(transformed_json(outcome, warehouse_path()))
+    sys.exit(outcome.exit_code)
+
+
+def _transform(wanted: Wanted, wait: float, *, quiet: bool) -> Transformed:
+    """A transformation; what failed and what is odd goes to stderr, the table to stdout unless `quiet`."""
+    from passona.configuration import load_timezone
+    from passona.database import warehouse_path
+    from passona.screen import print_transformed
+    from passona.transform import transform
+
+    def say(line: str) -> None:
+        click.echo(f"passona: {line}", err=True)
+
+    outcome = transform(warehouse_path(), load_timezone(), wait, say, wanted)
+    for line in outcome.failures:
+        say(f"transform: failed: {line}")
+    for line in outcome.warnings:
+        say(f"transform: warning: {line}")
+    if not quiet:
+        print_transformed(outcome, warehouse_path())
+    return outcome
 
 
 @main.command(
@@ -236,6 +292,29 @@ def campaigns(*, wait: float, as_json: bool) -> None:
         click.echo(overview_json(found))
     else:
         print_overview(found)
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  passona report report.html
+  passona report --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008 one.html"""
+)
+@click.argument("out", metavar="OUT.html", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--campaign", metavar="UUID", help="Only this campaign.")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
+def report(*, out: Path, campaign: str | None, wait: float) -> None:
+    """Write one page of figures and charts.
+
+    Takes the figures from the marts that `passona transform` builds. The page needs no network and holds
+    no phone number and no message.
+    """
+    from passona.database import warehouse_path
+    from passona.report import write_report
+
+    chosen = campaign_uuid(campaign) if campaign else None
+    found = write_report(warehouse_path(), out, chosen, wait, lambda line: click.echo(f"passona: {line}", err=True))
+    click.echo(f"{out}: {len(found.campaigns):,} campaign{'' if len(found.campaigns) == 1 else 's'}")
 
 
 @main.command(

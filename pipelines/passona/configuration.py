@@ -16,7 +16,7 @@ from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.typing import TSecretStrValue
 
 from passona.errors import ConfigurationError
-from passona.settings import Settings
+from passona.settings import Settings, check_zone
 
 # What this program depends on in dlt, for its own process. Nothing is told to dlt's makers (only the
 # contract's requests are sent); the load id in every row is what the ledger is believed by; a copy of
@@ -87,6 +87,17 @@ def load_settings() -> Settings:
     except ConfigurationException as error:
         raise ConfigurationError(f"configuration of sources.passona cannot be read: {type(error).__name__}") from error
     return found.settings()
+
+
+def load_timezone() -> str:
+    """The account's zone alone, for verbs that need no token.
+
+    :raises ConfigurationError: there is no such zone.
+    """
+    configure_dlt()
+    name = dlt.config.get("sources.passona.timezone", str) or Settings.timezone
+    check_zone(name)
+    return name
 
 
 def _type_name(hint: object) -> str:

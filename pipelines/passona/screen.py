@@ -20,6 +20,7 @@ from passona.load import Outcome
 from passona.overview import NEVER_LOADED, Overview
 from passona.pages import Page
 from passona.reports import REPORTS, Report
+from passona.transform import SCHEMA, Transformed
 
 
 class Watch:
@@ -90,7 +91,7 @@ def print_outcome(outcome: Outcome, path: Path) -> None:
     console.print(_plain(summary), soft_wrap=True)
 
 
-def outcome_json(outcome: Outcome, path: Path) -> str:
+def outcome_json(outcome: Outcome, path: Path, transformed: Transformed | None = None) -> str:
     return _json(
         {
             "run_id": outcome.run_id,
@@ -116,7 +117,36 @@ def outcome_json(outcome: Outcome, path: Path) -> str:
             "drift": outcome.drift,
             "errors": outcome.errors,
         }
+        | ({"transform": transformed_document(transformed, path)} if transformed else {})
     )
+
+
+def print_transformed(outcome: Transformed, path: Path) -> None:
+    """The closing table of a transformation."""
+    table = _table("built", "tests passed", "warnings", "failed", "skipped", "seconds")
+    numbers = [outcome.built, outcome.passed, len(outcome.warnings), len(outcome.failures), outcome.skipped]
+    table.add_row(*(f"{number:,}" for number in numbers), f"{outcome.seconds:.1f}")
+    console = _wide()
+    console.print(table)
+    console.print(f"{outcome.word}: schema {SCHEMA} of {path}", soft_wrap=True, markup=False)
+
+
+def transformed_document(outcome: Transformed, path: Path) -> dict[str, Any]:
+    return {
+        "outcome": outcome.word,
+        "exit_code": int(outcome.exit_code),
+        "warehouse": str(path),
+        "built": outcome.built,
+        "passed": outcome.passed,
+        "skipped": outcome.skipped,
+        "seconds": round(outcome.seconds, 3),
+        "warnings": outcome.warnings,
+        "failures": outcome.failures,
+    }
+
+
+def transformed_json(outcome: Transformed, path: Path) -> str:
+    return _json(transformed_document(outcome, path))
 
 
 def print_overview(found: Overview) -> None:

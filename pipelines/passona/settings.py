@@ -47,7 +47,7 @@ class Settings:
             raise ConfigurationError("sources.passona.api_token is empty or has blanks in it; paste the token alone")
         if not self.api_token.isascii():
             raise ConfigurationError("sources.passona.api_token has characters that no token has")
-        _check_zone(self.timezone)
+        check_zone(self.timezone)
         if self.team_uuid is not None:
             object.__setattr__(self, "team_uuid", campaign_uuid(self.team_uuid, "sources.passona.team_uuid"))
         _check_range("page_size", self.page_size, 1, 10_000)
@@ -95,7 +95,11 @@ def _checked_address(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
 
 
-def _check_zone(name: str) -> None:
+def check_zone(name: str) -> None:
+    """Nothing, where there is a zone of this IANA name.
+
+    :raises ConfigurationError: there is none.
+    """
     # The command line knows this module, and must start without pendulum.
     import pendulum
     from pendulum.tz.exceptions import InvalidTimezone

@@ -108,12 +108,10 @@ def _resource(name: str, pieces: Iterator[Piece]) -> DltResource:
 
 
 def _hints(table: Table) -> Any:
+    # Fresh dicts for each table: dlt writes into them.
+    columns: Any = {name: dict(hint) for name, hint in table.hints.items()}
     return dlt.mark.make_hints(
-        table_name=table.name,
-        write_disposition="merge",
-        merge_key=list(table.merge_key),
-        # Fresh dicts for each table: dlt writes into them.
-        columns={name: dict(hint) for name, hint in table.hints.items()},
+        table_name=table.name, write_disposition="merge", merge_key=list(table.merge_key), columns=columns
     )
 
 

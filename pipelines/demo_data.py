@@ -1,0 +1,47 @@
+"""The demo's data in a warehouse, marts included: what docs/sql.md, the README's picture and their tests show.
+
+The account is the demo's own. Where its clock is stopped, the campaign that is still sending in the demo
+is the same one whenever this runs. The models are built without their tests.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sandbox import Account, Sandbox
+
+PROJECT = Path(__file__).parent / "warehouse"
+ROWS = 20_000
+NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
+
+
+def build_demo(path: Path, now: datetime = NOW) -> None:
+    """Loads the account, as it is at `now`, into a new DuckDB file at `path` and builds the models on it."""
+    account = Account(rows=ROWS, now=now.timestamp())
+    with Sandbox(account) as box:
+        _run(
+            path.parent, "passona", "load",
+            SOURCES__PASSONA__API_TOKEN=box.token,
+            SOURCES__PASSONA__BASE_URL=box.base_url,
+            DESTINATION__WAREHOUSE__CREDENTIALS=str(path),
+        )  # fmt: skip
+    _run(
+        path.parent, "dbt.cli.main", "build", "--quiet",
+        "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test",
+        "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
+        "--target-path", str(path.parent / "dbt"), "--log-path", str(path.parent / "dbt"),
+        PASSONA_WAREHOUSE=str(path), DBT_SEND_ANONYMOUS_USAGE_STATS="false",
+    )  # fmt: skip
+
+
+def _run(folder: Path, module: str, *arguments: str, **environment: str) -> None:
+    ended = subprocess.run(  # noqa: S603  # our own interpreter and our own words
+        [sys.executable, "-m", module, *arguments], cwd=folder, env=os.environ | environment,
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    if ended.returncode:
+        raise RuntimeError(f"{module} {arguments[0]} ended with {ended.returncode}: {ended.stdout}{ended.stderr}")

@@ -1,0 +1,139 @@
+"""The figures of the report, read from the marts that `passona transform` builds.
+
+    schema analytics -> figures -> page
+
+Sums, never rows of people: no phone number and no message leaves the warehouse here. What the vendor
+wrote (names of campaigns and links, statuses, reasons) is passed on as it is, but for numbers that could
+be a phone's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from passona.errors import ConfigurationError
+
+SCHEMA = "analytics"
+MARTS = ("campaigns", "campaign_statuses", "campaign_hours", "links", "devices", "unsent_reasons")
+UNMADE = "this warehouse has no marts, or those of another version: run passona transform"
+# Hours since sending that are shown one by one; later ones are summed.
+HOURS = 48
+# Eleven or twelve digits are a phone in most countries; a date has eight, and stays.
+_PHONE = re.compile(r"\+\d(?:[ ().-]?\d){6,14}|(?<!\d)\d(?:[ ().-]?\d){9,14}(?!\d)")
+
+Row = dict[str, Any]
+
+# ruff: noqa: S608  # the queries are constants; the campaign is a parameter
+
+_OF_THE_CAMPAIGN = "WHERE $campaign IS NULL OR campaign_id = $campaign"
+_QUERIES = {
+    "campaigns": f"""
+        SELECT campaign_id, campaign_name AS name, coalesce(started_sending_at, first_sent_at) AS sent_at,
+               targeted, sent, unsent, residual, delivered, failed, pending, unmapped,
+               delivered_per_final, human_clickers_per_delivered,
+               clicks, human_clicks, preview_clicks, bot_clicks, unknown_clicks, human_clickers,
+               seconds_to_human_click_median, is_final, verified_at,
+               clicks_state, delivery_state, alt_delivery_state, recipient_state, sent_state, unsent_state
+        FROM analytics.campaigns {_OF_THE_CAMPAIGN}
+        ORDER BY sent_at DESC NULLS FIRST, name, campaign_id""",
+    "statuses": f"""
+        SELECT status AS name, outcome, sum(messages)::BIGINT AS messages
+        FROM analytics.campaign_statuses {_OF_THE_CAMPAIGN}
+        GROUP BY status, outcome ORDER BY messages DESC, name""",
+    "hours": f"""
+        SELECT CASE WHEN hours_since_sending < 0 OR hours_since_sending IS NULL THEN -1
+                    WHEN hours_since_sending < {HOURS} THEN hours_since_sending ELSE {HOURS} END AS hour,
+               sum(human_clicks)::BIGINT AS people, sum(preview_clicks + bot_clicks)::BIGINT AS robots,
+               sum(unknown_clicks)::BIGINT AS unsure
+        FROM analytics.campaign_hours {_OF_THE_CAMPAIGN}
+        GROUP BY hour HAVING sum(clicks) > 0 ORDER BY hour""",
+    "links": f"""
+        SELECT link_name AS name, sum(human_clicks)::BIGINT AS people,
+               sum(preview_clicks + bot_clicks)::BIGINT AS robots, sum(unknown_clicks)::BIGINT AS unsure,
+               sum(human_clickers)::BIGINT AS clickers
+        FROM analytics.links {_OF_THE_CAMPAIGN}
+        GROUP BY link_name ORDER BY people DESC, robots DESC, name""",
+    "devices": """
+        SELECT device_class AS device, os_family AS os, browser_family AS browser, sum(clicks)::BIGINT AS clicks
+        FROM analytics.devices WHERE click_class = 'human' AND ($campaign IS NULL OR campaign_id = $campaign)
+        GROUP BY ALL ORDER BY clicks DESC, device, os, browser""",
+    "reasons": f"""
+        SELECT reason AS name, sum(messages)::BIGINT AS messages
+        FROM analytics.unsent_reasons {_OF_THE_CAMPAIGN}
+        GROUP BY reason ORDER BY messages DESC, name""",
+}  # fmt: skip
+
+_STALE = """
+    SELECT count(DISTINCT campaign_id) FROM passona.report_ledger
+    WHERE changed_at > (
+              SELECT max(started_at) FROM passona.runs WHERE verb = 'transform' AND outcome IN ('ok', 'failed')
+          )
+      AND ($campaign IS NULL OR campaign_id = $campaign)"""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the page shows. Instants in UTC; rows in the order in which they are shown.
+
+    `stale`: campaigns whose tables changed after the marts were built.
+    """
+
+    campaigns: tuple[Row, ...]
+    statuses: tuple[Row, ...]
+    hours: tuple[Row, ...]
+    links: tuple[Row, ...]
+    devices: tuple[Row, ...]
+    reasons: tuple[Row, ...]
+    stale: int = 0
+
+    def total(self, column: str) -> int:
+        return sum(campaign[column] for campaign in self.campaigns)
+
+    @property
+    def loaded_at(self) -> datetime | None:
+        """When the oldest of the campaigns was last seen whole; None where there is none."""
+        return min((row["verified_at"] for row in self.campaigns if row["verified_at"]), default=None)
+
+
+def read_figures(connection: duckdb.DuckDBPyConnection, campaign: str | None) -> Figures:
+    """The figures of one campaign, or of all.
+
+    :raises ConfigurationError: the marts are missing, or do not know the campaign.
+    """
+    made = connection.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = ?", [SCHEMA]
+    ).fetchall()
+    if not set(MARTS) <= {name for (name,) in made}:
+        raise ConfigurationError(UNMADE)
+    try:
+        found = {name: _rows(connection, sql, campaign) for name, sql in _QUERIES.items()}
+        ((stale,),) = connection.execute(_STALE, {"campaign": campaign}).fetchall()
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise ConfigurationError(UNMADE) from error
+    if campaign and not found["campaigns"]:
+        raise ConfigurationError(
+            f"the marts know no campaign {campaign}: run passona load {campaign}, then passona transform"
+        )
+    return Figures(**found, stale=stale)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, campaign: str | None) -> tuple[Row, ...]:
+    result = connection.execute(sql, {"campaign": campaign})
+    columns = [column[0] for column in result.description or ()]
+    return tuple(_cleaned(dict(zip(columns, row, strict=True))) for row in result.fetchall())
+
+
+def _cleaned(row: Row) -> Row:
+    if row.get("name") is not None:
+        row["name"] = without_phones(row["name"])
+    return row
+
+
+def without_phones(text: str) -> str:
+    """The vendor's text, with what could be a phone number left out."""
+    return _PHONE.sub("[number]", text)

@@ -1,0 +1,248 @@
+"""`passona transform`: the dbt project on the warehouse, in this process, with the file held as a load holds it.
+
+    tables of `passona` -> dbt build (pipelines/warehouse) -> schema `analytics`, every test run -> Transformed
+
+dbt opens the file by its own profile, which works because it opens it in the same way (`STORAGE_VERSION`).
+What dbt writes beside the warehouse goes to a folder that ends with the run. Its messages may quote rows,
+so of a failure no more is told than its name, its kind and its number of rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from passona.database import Database, open_database
+from passona.errors import ConfigurationError, Exit, PassonaError
+
+if TYPE_CHECKING:
+    from dbt.artifacts.schemas.results import NodeResult
+
+log = logging.getLogger("passona")
+
+SCHEMA = "analytics"
+# DuckDB's buffers; beyond it spills to the work folder. Ten million messages take little longer with it than without.
+MEMORY_GIGABYTES = 4
+_HERE = Path(__file__).parent
+# In a wheel the project stands inside the package, in the source tree beside it.
+_PROJECTS = (_HERE / "warehouse", _HERE.parent / "warehouse")
+_BUILT = ("model", "seed")
+_TESTS = ("test", "unit_test")
+
+
+class NotBuilt(PassonaError):  # noqa: N818  # named for what happened, as all errors are
+    """dbt could not even begin. Nothing was built; what was built before stays."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked of a transformation. `select`: dbt's selectors; none: all models."""
+
+    full_refresh: bool = False
+    select: tuple[str, ...] = ()
+
+
+@dataclass
+class Transformed:
+    """What a transformation did. Lines of `failures` and `warnings` name a model or a test each."""
+
+    built: int = 0
+    passed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    exits: set[Exit] = field(default_factory=set)
+
+    @property
+    def exit_code(self) -> Exit:
+        return min(self.exits, default=Exit.OK)
+
+    @property
+    def word(self) -> str:
+        return {Exit.OK: "ok", Exit.FAILED: "failed"}.get(self.exit_code, "error")
+
+
+def check_installed() -> None:
+    """Nothing, where dbt can be imported.
+
+    :raises ConfigurationError: it cannot; says what to install.
+    """
+    if importlib.util.find_spec("dbt") is None or importlib.util.find_spec("dbt.adapters.duckdb") is None:
+        raise ConfigurationError("dbt is not installed: pip install 'passona-warehouse[warehouse]'")
+
+
+def project_folder() -> Path:
+    """The dbt project that belongs to this package."""
+    return next(folder for folder in _PROJECTS if (folder / "dbt_project.yml").is_file())
+
+
+def transform(path: Path, timezone: str, wait: float, say: Callable[[str], None], wanted: Wanted) -> Transformed:
+    """Builds and tests the models on the warehouse at `path`; what failed is in the outcome.
+
+    `timezone`: of the account, whose hours `campaign_hours` counts by. `wait`: seconds for whoever holds the file.
+
+    :raises Busy: it is still held after that.
+    :raises ConfigurationError: there is no warehouse, or dbt is not installed.
+    :raises NotBuilt: dbt could not begin, such as with a selector that it does not understand.
+    """
+    check_installed()
+    if not path.is_file():
+        raise ConfigurationError(f"there is no warehouse at {path}: run passona load first")
+    if path.name.partition(".")[0].lower() == SCHEMA:
+        raise ConfigurationError(
+            f"{path.name} cannot be the warehouse: DuckDB cannot tell a file called {SCHEMA} from the schema "
+            f"{SCHEMA} in it; choose another name, such as warehouse.duckdb"
+        )
+    begun = time.monotonic()
+    database = open_database(path, wait, say)
+    run_id = str(uuid.uuid4())
+    try:
+        database.prepare()
+        database.begin_run(run_id, "transform")
+        database.connection.execute(f"SET memory_limit = '{_memory_limit(database.usual_memory)}'")
+        outcome = Transformed()
+        try:
+            for result in _build(database, timezone, wanted):
+                _take(outcome, result)
+        except BaseException:
+            database.end_run(run_id, "error", 0, 0)
+            raise
+        database.end_run(run_id, outcome.word, 0, 0)
+    finally:
+        database.close()
+    outcome.seconds = time.monotonic() - begun
+    return outcome
+
+
+def _memory_limit(usual: str) -> str:
+    """`MEMORY_GIGABYTES`, or what DuckDB would take if that is less; `usual` as DuckDB writes it, `18.7 GiB`."""
+    number, unit = usual.split()
+    gigabytes = float(number) * 1024.0 ** ("KiB", "MiB", "GiB", "TiB").index(unit) / 1024**2
+    return min((gigabytes, usual), (MEMORY_GIGABYTES, f"{MEMORY_GIGABYTES} GiB"))[1]
+
+
+def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeResult]:
+    """Everything that dbt built or tested, in its order."""
+    # Importing dbt takes two seconds.
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    project = project_folder()
+    with _temporary(database.work / "dbt") as folder, _environment("PASSONA_WAREHOUSE", str(database.path)):
+        variables = {"timezone": timezone, "project_version": _version(project, timezone)}
+        # What another project built may have other columns, or the same rows with other figures.
+        anew = wanted.full_refresh or _built_version(database) != variables["project_version"]
+        arguments = [
+            "build",
+            *("--project-dir", str(project), "--profiles-dir", str(project), "--target", "warehouse"),
+            *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
+            *("--log-level", "none", "--log-level-file", "none", "--quiet", "--no-print", "--no-use-colors"),
+            *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-partial-parse"),
+            *("--vars", orjson.dumps(variables).decode()),
+            *(["--full-refresh"] if anew else []),
+            *(["--select", *wanted.select] if wanted.select else []),
+        ]
+        try:
+            ended = dbtRunner().invoke(arguments)
+        finally:
+            # It would hold the file until the process ends.
+            DuckDBConnectionManager.close_all_connections()
+    results: Any = getattr(ended.result, "results", None)
+    if results is None:
+        raise NotBuilt(f"dbt could not begin: {_first_words(str(ended.exception))}") from ended.exception
+    if wanted.select and not results:
+        raise ConfigurationError(f"--select {' '.join(wanted.select)}: the project has nothing of that name")
+    found: Sequence[NodeResult] = results
+    return found
+
+
+def _take(outcome: Transformed, result: NodeResult) -> None:
+    """Counts one result, and tells of it where it is not as it should be."""
+    kind, name, status = str(result.node.resource_type), result.node.name, str(result.status)
+    if status in ("success", "pass"):
+        outcome.built += kind in _BUILT
+        outcome.passed += kind in _TESTS
+    elif status == "skipped":
+        outcome.skipped += 1
+    elif status == "warn":
+        outcome.warnings.append(f"{name}: {_rows(result)}")
+    elif status == "fail":
+        outcome.failures.append(f"{name}: {_rows(result)}")
+        outcome.exits.add(Exit.FAILED)
+    else:
+        log.debug("%s: %s", name, result.message)
+        outcome.failures.append(f"{kind} {name}: {_kind(result.message or '')}")
+        outcome.exits.add(Exit.FAULT)
+
+
+def _rows(result: NodeResult) -> str:
+    if str(result.node.resource_type) == "unit_test":
+        return "gives other rows than it expects"
+    return f"{result.failures or 0:,} row{'' if result.failures == 1 else 's'}"
+
+
+def _kind(message: str) -> str:
+    """What the database said, by its kind: its words may quote a row."""
+    found = re.search(r"^\s*((?:\w+ ){1,3}Error)\b", message.partition("\n")[2], re.MULTILINE)
+    return f"{found[1] if found else 'error'}; --debug shows more"
+
+
+def _first_words(message: str) -> str:
+    return " ".join(message.split())[:300]
+
+
+def _built_version(database: Database) -> str | None:
+    """The state of the project by which all was built at last; None if there was no such build."""
+    if not database.connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'analytics_staging' AND table_name = 'int_built_project'"
+    ).fetchall():
+        return None
+    ((version,),) = database.connection.execute(
+        "SELECT project_version FROM analytics_staging.int_built_project"
+    ).fetchall()
+    return str(version)
+
+
+def _version(project: Path, timezone: str) -> str:
+    """A digest of the project's files and of what it is told."""
+    digest = hashlib.blake2b(timezone.encode(), digest_size=8)
+    for file in sorted(project.rglob("*")):
+        if file.suffix in (".sql", ".csv", ".yml"):
+            digest.update(file.relative_to(project).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

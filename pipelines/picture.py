@@ -1,0 +1,200 @@
+"""`make picture`: the report of the demo's data as docs/report.png, by a headless Chromium.
+
+Chromium is spoken to through a pipe, in its own protocol, so nothing but Chromium itself is needed
+(CHROMIUM names it, if it is not on the path). Tests use it too: it tells what a page asks for and says.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from demo_data import build_demo
+from passona.report import write_report
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
+)  # fmt: skip
+PICTURE = Path(__file__).parents[1] / "docs/report.png"
+# So much of the page, in CSS pixels, as says what it is.
+HEIGHT = 1486
+
+
+def chromium_path() -> str | None:
+    """Where Chromium is, or None."""
+    return next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser"))), None)
+
+
+@dataclass
+class Seen:
+    """What a page did while it was looked at. `requests`: addresses asked for, but the page's own."""
+
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    overflow: int = 0
+    charts: int = 0
+    text: str = ""
+    picture: bytes = b""
+
+
+class Chromium:
+    """A Chromium of one's own, with a fresh profile; it ends with the block."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._events: list[dict[str, Any]] = []
+        self._number = 0
+        self._buffer = b""
+
+    def __enter__(self) -> Self:
+        self._profile = tempfile.mkdtemp(prefix="chromium-")
+        theirs_in, ours_out = os.pipe()
+        ours_in, theirs_out = os.pipe()
+        # Chromium reads commands at 3 and writes answers to 4; a shell puts them there.
+        script = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
+        self._process = subprocess.Popen(  # noqa: S603  # the program is the user's own choice
+            ["bash", "-c", script, "bash", self._path, *FLAGS, f"--user-data-dir={self._profile}"],  # noqa: S607  # wherever bash is
+            pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        os.close(theirs_in)
+        os.close(theirs_out)
+        self._out, self._in = ours_out, ours_in
+        target = self._call("Target.createTarget", {"url": "about:blank"})["targetId"]
+        self._session = self._call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self._out)
+            os.close(self._in)
+        self._process.terminate()
+        self._process.wait(20)
+        shutil.rmtree(self._profile, ignore_errors=True)
+
+    def look(
+        self, page: Path, *, width: int = 1280, dark: bool = False, javascript: bool = True, height: int = 0
+    ) -> Seen:
+        """Opens the page at this width, in CSS pixels; `height` 0 takes the picture of all of it."""
+        self._events.clear()
+        self.call("Emulation.setScriptExecutionDisabled", {"value": not javascript})
+        self._resize(width, 800)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", {"media": "screen", "features": [scheme]})
+        address = page.absolute().as_uri()
+        self.call("Page.navigate", {"url": address})
+        self._wait_for("Page.loadEventFired")
+        seen = Seen(
+            overflow=self._value("document.documentElement.scrollWidth") - width,
+            charts=self._value("document.querySelectorAll('.chart svg').length"),
+            text=self._value("document.body.innerText"),
+        )
+        whole = self._value("document.documentElement.scrollHeight")
+        clip = {"x": 0, "y": 0, "width": width, "height": height or whole, "scale": 1}
+        shot = self.call("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})
+        seen.picture = base64.b64decode(shot["data"])
+        self._judge(seen, address)
+        return seen
+
+    def _resize(self, width: int, height: int) -> None:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.call("Emulation.setDeviceMetricsOverride", size)
+
+    def _judge(self, seen: Seen, address: str) -> None:
+        for event in self._events:
+            about = event.get("params", {})
+            match event.get("method"):
+                case "Network.requestWillBeSent" if not about["request"]["url"].startswith((address, "data:")):
+                    seen.requests.append(about["request"]["url"])
+                case "Runtime.exceptionThrown":
+                    seen.errors.append(about["exceptionDetails"]["text"])
+                case "Log.entryAdded" if about["entry"]["level"] in ("error", "warning"):
+                    seen.errors.append(about["entry"]["text"])
+                case "Runtime.consoleAPICalled" if about["type"] in ("error", "warning", "assert"):
+                    seen.errors.append(str(about["args"]))
+
+    def _value(self, script: str) -> Any:
+        return self.call("Runtime.evaluate", {"expression": script, "returnByValue": True})["result"].get("value")
+
+    def call(self, method: str, params: dict[str, Any] | None = None) -> Any:
+        """One command of Chromium's protocol, to the page."""
+        return self._call(method, params, self._session)
+
+    def _call(self, method: str, params: dict[str, Any] | None = None, session: str | None = None) -> Any:
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": params or {}}
+        if session:
+            message["sessionId"] = session
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._read()
+            if answer.get("id") == self._number:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']}")
+                return answer["result"]
+            self._events.append(answer)
+
+    def _wait_for(self, method: str) -> None:
+        while not any(event.get("method") == method for event in self._events):
+            self._events.append(self._read())
+
+    def _read(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            piece = os.read(self._in, 1 << 16)
+            if not piece:
+                raise RuntimeError(f"{self._path} ended")
+            self._buffer += piece
+        message, _, self._buffer = self._buffer.partition(b"\0")
+        found: dict[str, Any] = json.loads(message)
+        return found
+
+
+def main() -> int:
+    """The README's picture; or, of pages named as arguments, pictures beside them: two widths, light and dark."""
+    path = chromium_path()
+    if path is None:
+        sys.stderr.write("no Chromium found: install the package chromium, or name it with CHROMIUM=...\n")
+        return 2
+    with Chromium(path) as chromium:
+        for page in map(Path, sys.argv[1:]):
+            _look_from_all_sides(chromium, page)
+        if not sys.argv[1:]:
+            with tempfile.TemporaryDirectory() as folder:
+                PICTURE.write_bytes(chromium.look(_demo_report(Path(folder)), height=HEIGHT).picture)
+            sys.stdout.write(f"{PICTURE}\n")
+    return 0
+
+
+def _demo_report(folder: Path) -> Path:
+    warehouse, page = folder / "warehouse.duckdb", folder / "report.html"
+    build_demo(warehouse, datetime.now(UTC))
+    write_report(warehouse, page, None, 0, print)
+    return page
+
+
+def _look_from_all_sides(chromium: Chromium, page: Path) -> None:
+    for width in (1280, 390):
+        for dark in (False, True):
+            seen = chromium.look(page, width=width, dark=dark)
+            out = page.with_name(f"{page.stem}-{width}-{'dark' if dark else 'light'}.png")
+            out.write_bytes(seen.picture)
+            sys.stdout.write(f"{out}: requests {seen.requests}, errors {seen.errors}, overflow {seen.overflow} px\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""`make docs`: the results in docs/sql.md, made anew by its SQL on the demo's data.
+
+A result is the table that follows a block of SQL. Nothing else of the file is touched; a test compares.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from demo_data import build_demo
+
+PAGE = Path(__file__).parents[1] / "docs/sql.md"
+_BLOCK = re.compile(r"```sql\n(?P<sql>.*?)```\n(?:\n(?P<result>(?:\|[^\n]*\n)+))?", re.DOTALL)
+
+
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Every SQL of the page with the result shown."""
+    for found in _BLOCK.finditer(text):
+        yield found["sql"], found["result"] or ""
+
+
+def with_results(text: str, connection: duckdb.DuckDBPyConnection) -> str:
+    """The page with its results as they are on this warehouse."""
+    return _BLOCK.sub(lambda found: f"```sql\n{found['sql']}```\n\n{answer(connection, found['sql'])}", text)
+
+
+def answer(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """The result as a table of Markdown. Times are of UTC."""
+    connection.execute("SET TimeZone = 'UTC'")
+    result = connection.execute(sql)
+    columns = result.description or []
+    rows = result.fetchall()
+    numeric = [all(_is_number(row[place]) for row in rows) for place in range(len(columns))]
+    lines = [[column[0] for column in columns], ["---:" if number else "---" for number in numeric]]
+    lines += [[_text(value) for value in row] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float | Decimal) and not isinstance(value, bool))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value).replace("|", "\\|")
+
+
+def main() -> int:
+    """Writes the page anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "warehouse.duckdb"
+        build_demo(path)
+        with duckdb.connect(str(path), read_only=True) as connection:
+            PAGE.write_text(with_results(PAGE.read_text("utf-8"), connection), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

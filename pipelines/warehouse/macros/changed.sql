@@ -1,0 +1,50 @@
+{#
+  Builds by campaign: `int_changed_campaigns` names the campaigns that this build works on, the big models
+  hold the others as they are. The last model, `int_built_campaigns`, notes what is built and tested, so a
+  build that fails or is killed does its campaigns again.
+#}
+
+{#- Rows of the campaigns that this build works on. -#}
+{% macro changed_only() -%}
+    campaign_id in (select campaign_id from {{ ref('int_changed_campaigns') }})
+{%- endmacro %}
+
+{#- Before rows are added: the old ones of the same campaigns go, in the same transaction. -#}
+{% macro remove_changed() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }}
+        where campaign_id in (select campaign_id from {{ int_relation('int_changed_campaigns') }})
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A model of the intermediate layer where `ref` would make a circle or is not known. -#}
+{% macro int_relation(name) -%}
+    {{ return(api.Relation.create(database=target.database, schema='analytics_staging', identifier=name)) }}
+{%- endmacro %}
+
+{#- Whether an earlier build left all that this one can add to. -#}
+{% macro is_all_built() -%}
+    {%- set built = namespace(all=true) -%}
+    {%- if execute -%}
+        {%- for model in graph.nodes.values() -%}
+            {%- if model.name == 'int_built_campaigns' or model.config.materialized == 'incremental' -%}
+                {%- set relation = adapter.get_relation(database=model.database, schema=model.schema, identifier=model.alias) -%}
+                {%- set built.all = built.all and relation is not none -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(built.all) }}
+{%- endmacro %}
+
+{#- Tests with `where: __changed__` look at the campaigns of this build: the others have passed before. -#}
+{% macro get_where_subquery(relation) -%}
+    {%- set where = config.get('where', '') -%}
+    {%- if where == '__changed__' -%}
+        {%- set changed = int_relation('int_changed_campaigns') -%}
+        (select * from {{ relation }} where campaign_id in (select campaign_id from {{ changed }})) dbt_subquery
+    {%- elif where -%}
+        (select * from {{ relation }} where {{ where }}) dbt_subquery
+    {%- else -%}
+        {{ relation }}
+    {%- endif -%}
+{%- endmacro %}

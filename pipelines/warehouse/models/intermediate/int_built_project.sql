@@ -1,0 +1,4 @@
+{{ config(materialized='table') }}
+
+-- depends_on: {{ ref('int_built_campaigns') }}
+select '{{ var("project_version") }}' as project_version

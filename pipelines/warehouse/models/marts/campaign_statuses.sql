@@ -1,0 +1,8 @@
+select
+    campaign_id,
+    status,
+    outcome,
+    count(*) as messages
+from {{ ref('messages') }}
+where {{ changed_only() }}
+group by campaign_id, status, outcome

@@ -1,0 +1,32 @@
+with
+
+recipients as (
+    select row_id, campaign_id, phone from {{ ref('stg_passona__recipient') }}
+    where {{ changed_only() }}
+),
+
+fields as (
+    select row_id, campaign_id, field_name, field_value from {{ ref('stg_passona__recipient_fields') }}
+    where {{ changed_only() }}
+),
+
+values_of_phones as (
+    select
+        recipients.campaign_id,
+        recipients.phone,
+        fields.field_name,
+        min(fields.field_value) as field_value,
+        max(fields.field_value) as last_value
+    from fields
+    inner join recipients on recipients.row_id = fields.row_id
+    group by recipients.campaign_id, recipients.phone, fields.field_name
+)
+
+select
+    campaign_id,
+    phone,
+    {{ msisdn('phone') }} as msisdn,
+    field_name,
+    field_value,
+    field_value <> last_value as has_other_values
+from values_of_phones

@@ -1,0 +1,20 @@
+with
+
+source as (
+    select * from {{ source('passona', 'runs') }}
+),
+
+renamed as (
+    select
+        run_id,
+        verb,
+        outcome,
+        started_at,
+        finished_at,
+        requests,
+        row_count,
+        version
+    from source
+)
+
+select * from renamed
