@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -73,8 +74,16 @@ def begun(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.fixture(scope="session")
-def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's data with its marts, to be read alone; the tests of xdist's group `demo` share it."""
-    path = tmp_path_factory.mktemp("demo") / "warehouse.duckdb"
-    build_demo(path)
+def demo_warehouse(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The demo's data with its marts, to be read alone; built once, for all workers."""
+    own = tmp_path_factory.getbasetemp()
+    folder = own if worker_id == "master" else own.parent
+    path = folder / "demo" / "warehouse.duckdb"
+    with (folder / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            making = folder / "demo_in_the_making"
+            making.mkdir()
+            build_demo(making / "warehouse.duckdb")
+            making.rename(path.parent)
     return path

@@ -19,7 +19,6 @@ from passona.report import write_report
 from picture import Chromium, chromium_path
 from test_load import ONE
 
-pytestmark = pytest.mark.xdist_group("demo")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror="alert(2)">'&amp;"""
 

@@ -9,7 +9,6 @@ import pytest
 
 from sql_docs import PAGE, answer, blocks
 
-pytestmark = pytest.mark.xdist_group("demo")
 BLOCKS = list(blocks(PAGE.read_text("utf-8")))
 
 
