@@ -103,11 +103,16 @@ def assert_whole(warehouse: Warehouse) -> None:
     assert warehouse.one("SELECT count(*) FROM passona.runs WHERE outcome = 'running'") == (0,)
 
 
+def long(n: int, **other: object) -> dict[str, object]:
+    """A message of two kilobytes: a few thousand go to disk."""
+    return message(n, FieldValues=f"{'John ' * 400}{n},Doe", **other)
+
+
 @contextmanager
-def killed_walk(folder: Path, account: Account, rows: int, page: int) -> Iterator[Sandbox]:
-    """A walk of so many rows at 50 a page, killed while this page is awaited; its server is in order then."""
+def killed_walk(folder: Path, account: Account, rows: list[dict[str, object]], page: int) -> Iterator[Sandbox]:
+    """A walk of these rows at 50 a page, killed while this page is awaited; its server is in order then."""
     (folder / "tmp").mkdir()
-    account.put(going(ONE), {"alt_delivery": [message(n) for n in range(rows)]})
+    account.put(going(ONE), {"alt_delivery": rows})
     stop = {"kind": "latency", "seconds": 60, "report": "alt_delivery", "page": page}
     with Sandbox(account, Switches(per_page_limit=50), faults=[stop]) as box:
         load = begin(box, folder, "--report", "alt_delivery")
@@ -127,7 +132,7 @@ def pages_asked(box: Sandbox) -> list[int]:
 def test_a_walk_of_a_thousand_pages_killed_at_page_900_asks_for_about_a_hundred_more(
     tmp_path: Path, account: Account, warehouse: Warehouse
 ) -> None:
-    with killed_walk(tmp_path, account, 50_000, 901) as box:
+    with killed_walk(tmp_path, account, [message(n) for n in range(50_000)], 901) as box:
         spools = list(tmp_path.rglob("*.arrow"))
         assert [oct(spool.stat().st_mode & 0o777) for spool in spools] == ["0o600"]
         assert oct(spools[0].parent.stat().st_mode & 0o777) == "0o700"
@@ -151,27 +156,27 @@ def test_a_walk_of_a_thousand_pages_killed_at_page_900_asks_for_about_a_hundred_
 def test_a_spool_is_taken_up_only_where_nothing_changed(
     tmp_path: Path, account: Account, warehouse: Warehouse, change: str, arguments: tuple[str, ...]
 ) -> None:
-    with killed_walk(tmp_path, account, 30_000, 590) as box:
+    with killed_walk(tmp_path, account, [long(n) for n in range(6_000)], 110) as box:
         rows = list(account.rows(ONE, "alt_delivery"))
         if change == "all":
             account.put(going(ONE), {"alt_delivery": [row | {"Status": "new"} for row in rows]})
         elif change == "moved":
-            account.put(going(ONE), {"alt_delivery": [*rows[:1000], *rows[1001:], message(30_000)]})
+            account.put(going(ONE), {"alt_delivery": [*rows[:1000], *rows[1001:], long(6_000)]})
         assert begin(box, tmp_path, "--report", "alt_delivery", *arguments).wait() == 0
-        assert set(pages_asked(box)) == set(range(1, 601))
+        assert set(pages_asked(box)) == set(range(1, 121))
     assert_as_served(warehouse, account, [ONE])
 
 
 def test_rows_that_are_committed_are_not_taken_up_again(tmp_path: Path, account: Account, warehouse: Warehouse) -> None:
     # Killed between the commit and the end of the spool: its rows are in, and another load would find them anew.
     spools, kept = tmp_path / "warehouse.duckdb.work" / "spools", tmp_path / "kept"
-    with killed_walk(tmp_path, account, 30_000, 590) as box:
+    with killed_walk(tmp_path, account, [long(n) for n in range(6_000)], 110) as box:
         shutil.copytree(spools, kept)
         assert begin(box, tmp_path, "--report", "alt_delivery").wait() == 0
         spools.mkdir(parents=True)
         for file in kept.iterdir():
             shutil.copy(file, spools)
-        changed = [message(n) if n < 50 or n >= 25_000 else message(n, Status="new") for n in range(30_000)]
+        changed = [long(n) if n < 50 or n >= 2_000 else long(n, Status="new") for n in range(6_000)]
         account.put(going(ONE), {"alt_delivery": changed})
         assert begin(box, tmp_path, "--report", "alt_delivery").wait() == 0
     assert_as_served(warehouse, account, [ONE])
