@@ -5,7 +5,8 @@
 
 One way, top to bottom of a load:
 
-- `cli` verbs, exit codes, `interruption`    - `load` one run: plan, walks, packages
+- `cli` exit codes, `interruption`; `verbs`, a file each; `options` that they share, `screen` what they show
+- `load` one run: plan, walks, packages
 - `client` HTTP, `pace` when a request goes  - `paginator`, `page_pool`, `pages` follow links.next
 - `walk` one verified report, `spool` where it waits until then
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure

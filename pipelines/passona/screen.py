@@ -57,7 +57,7 @@ class Watch:
         self.bars.advance(self._tasks[pull.report.name])
 
     def say(self, line: str) -> None:
-        self._console.print(_plain(f"passona: {line}"), soft_wrap=True)
+        self._console.print(plain(f"passona: {line}"), soft_wrap=True)
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def watched() -> Iterator[Watch]:
 
 def print_outcome(outcome: Outcome, path: Path) -> None:
     """The closing table of a load."""
-    table = _table("report", "loaded", "unchanged", "failed", "held", "pages", "rows", "field rows", "issues")
+    table = new_table("report", "loaded", "unchanged", "failed", "held", "pages", "rows", "field rows", "issues")
     sums = [0] * 8
     for name, report in outcome.reports.items():
         counts = report.counts
@@ -82,17 +82,17 @@ def print_outcome(outcome: Outcome, path: Path) -> None:
         table.add_row(name, *(f"{number:,}" for number in numbers))
     table.add_section()
     table.add_row("all", *(f"{number:,}" for number in sums))
-    console = _wide()
+    console = wide()
     console.print(table)
     summary = (
-        f"{_counted(outcome.campaigns, 'campaign')}, {_counted(outcome.requests, 'request')}, "
+        f"{counted(outcome.campaigns, 'campaign')}, {counted(outcome.requests, 'request')}, "
         f"{outcome.seconds:.1f} s, {outcome.word}: {path}"
     )
-    console.print(_plain(summary), soft_wrap=True)
+    console.print(plain(summary), soft_wrap=True)
 
 
 def outcome_json(outcome: Outcome, path: Path, transformed: Transformed | None = None) -> str:
-    return _json(
+    return json_text(
         {
             "run_id": outcome.run_id,
             "outcome": outcome.word,
@@ -123,10 +123,10 @@ def outcome_json(outcome: Outcome, path: Path, transformed: Transformed | None =
 
 def print_transformed(outcome: Transformed, path: Path) -> None:
     """The closing table of a transformation."""
-    table = _table("built", "tests passed", "warnings", "failed", "skipped", "seconds")
+    table = new_table("built", "tests passed", "warnings", "failed", "skipped", "seconds")
     numbers = [outcome.built, outcome.passed, len(outcome.warnings), len(outcome.failures), outcome.skipped]
     table.add_row(*(f"{number:,}" for number in numbers), f"{outcome.seconds:.1f}")
-    console = _wide()
+    console = wide()
     console.print(table)
     console.print(f"{outcome.word}: schema {SCHEMA} of {path}", soft_wrap=True, markup=False)
 
@@ -146,22 +146,22 @@ def transformed_document(outcome: Transformed, path: Path) -> dict[str, Any]:
 
 
 def transformed_json(outcome: Transformed, path: Path) -> str:
-    return _json(transformed_document(outcome, path))
+    return json_text(transformed_document(outcome, path))
 
 
 def print_overview(found: Overview) -> None:
-    table = _table("campaign", "name", "ends", *REPORTS, numbers=False)
+    table = new_table("campaign", "name", "ends", *REPORTS, numbers=False)
     for campaign in found.campaigns:
         ends = f"{campaign.expiry_date:%Y-%m-%d}" if campaign.expiry_date else ""
         states = (found.state(campaign, name).replace(NEVER_LOADED, "-") for name in REPORTS)
-        table.add_row(campaign.campaign_id, _plain(campaign.name or ""), ends, *states)
-    console = _wide()
+        table.add_row(campaign.campaign_id, plain(campaign.name or ""), ends, *states)
+    console = wide()
     console.print(table)
-    console.print(f"\n{_counted(len(found.campaigns), 'campaign')}; - is never loaded")
+    console.print(f"\n{counted(len(found.campaigns), 'campaign')}; - is never loaded")
 
 
 def overview_json(found: Overview) -> str:
-    return _json(
+    return json_text(
         [
             {
                 "campaign_id": campaign.campaign_id,
@@ -175,26 +175,26 @@ def overview_json(found: Overview) -> str:
     )
 
 
-def _plain(text: str) -> Text:
+def plain(text: str) -> Text:
     """Text from elsewhere, as it stands: brackets and colons in it are no markup."""
     return Text(printable(text))
 
 
-def _table(*headers: str, numbers: bool = True) -> Table:
+def new_table(*headers: str, numbers: bool = True) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, header in enumerate(headers):
         table.add_column(header, justify="right" if numbers and position else "left", no_wrap=True)
     return table
 
 
-def _wide() -> Console:
+def wide() -> Console:
     """Standard output, where no column is ever cut to the width of a terminal."""
     return Console(highlight=False, width=240)
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _json(document: Any) -> str:
+def json_text(document: Any) -> str:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()

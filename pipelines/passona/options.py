@@ -1,0 +1,57 @@
+"""Options that several verbs have: one spelling and one help text each.
+
+Known to the command line alone. Decorators, to be put above a verb's function.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from passona.errors import printable
+from passona.reports import REPORTS, Report
+
+log = logging.getLogger("passona")
+
+wait = click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+
+
+def _reports(_context: click.Context, _parameter: click.Parameter, names: Sequence[str]) -> tuple[Report, ...]:
+    return tuple(REPORTS[name] for name in dict.fromkeys(names)) or tuple(REPORTS.values())
+
+
+reports = click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=click.Choice(list(REPORTS)),
+    callback=_reports,
+    help="Only this report; may be repeated.",
+)
+
+
+def _level(level: int) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def lower(_context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            log.setLevel(min(level, log.level))
+
+    return lower
+
+
+def talkative(verb: Any) -> Any:
+    """The options that every verb has, and that may stand before it too."""
+    for names, level, text in (
+        (("--debug",), logging.DEBUG, "Show where an error came from."),
+        (("-v", "--verbose"), logging.INFO, "Say on stderr what is retried and walked again."),
+    ):
+        verb = click.option(*names, is_flag=True, expose_value=False, callback=_level(level), help=text)(verb)
+    return verb
+
+
+def say(line: str) -> None:
+    """One line for people, on stderr."""
+    click.echo(f"passona: {printable(line)}", err=True)

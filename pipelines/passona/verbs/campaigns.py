@@ -1,0 +1,34 @@
+"""`passona campaigns`."""
+
+from __future__ import annotations
+
+import click
+
+from passona import options
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  passona campaigns
+  passona campaigns --json"""
+)
+@options.wait
+@options.as_json
+@options.talkative
+def campaigns(*, wait: float, as_json: bool) -> None:
+    """List the campaigns and the state of each report.
+
+    Asks the API for the list and the warehouse for the states: never loaded, open, settled, failed, held.
+    Changes nothing.
+    """
+    from passona.configuration import load_settings
+    from passona.database import warehouse_path
+    from passona.overview import overview
+    from passona.screen import overview_json, print_overview
+
+    found = overview(load_settings(), warehouse_path(), wait, options.say)
+    if as_json:
+        click.echo(overview_json(found))
+    else:
+        print_overview(found)

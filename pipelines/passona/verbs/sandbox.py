@@ -1,0 +1,73 @@
+"""`passona sandbox`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from passona import options
+from passona.errors import ConfigurationError
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  passona sandbox --port 8080
+  passona sandbox --rows 1000000 --per-page-limit 50
+  passona sandbox --faults faults.json"""
+)
+@click.option("--port", default=0, show_default="a free one", help="Port on 127.0.0.1.")
+@click.option("--campaigns", default=5, show_default=True, help="Finished campaigns beside the special ones.")
+@click.option("--rows", default=10_000, show_default=True, help="Rows in all reports together.")
+@click.option("--seed", default=1, show_default=True, help="Another seed, other campaigns.")
+@click.option("--hostile", is_flag=True, help="Make oddities frequent, and worse.")
+@click.option("--per-page-limit", default=500, show_default=True, help="Largest page the server grants.")
+@click.option("--ignore-per-page", is_flag=True, help="Serve 50 rows a page whatever is asked.")
+@click.option(
+    "--links",
+    type=click.Choice(["bare", "rooted", "absolute", "foreign"]),
+    default="bare",
+    show_default=True,
+    help="How links in reports are written.",
+)
+@click.option("--latency", default=0.0, show_default=True, help="Seconds before each answer.")
+@click.option("--rate-limit", type=int, help="Requests a minute; more are answered with 429.")
+@click.option(
+    "--faults",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file of rules: what to do wrong, where, how often.",
+)
+@options.talkative
+def sandbox(
+    *,
+    port: int,
+    campaigns: int,
+    rows: int,
+    seed: int,
+    hostile: bool,
+    per_page_limit: int,
+    ignore_per_page: bool,
+    links: Any,
+    latency: float,
+    rate_limit: int | None,
+    faults: Path | None,
+) -> None:
+    """Run a local Passona with made-up campaigns.
+
+    The token is sandbox. Prints the base address when it is ready; Ctrl-C ends it.
+    """
+    from sandbox import Switches, run
+
+    switches = Switches(
+        per_page_limit=per_page_limit,
+        honour_per_page=not ignore_per_page,
+        links=links,
+        latency=latency,
+        rate_limit=rate_limit,
+    )
+    try:
+        run(port=port, campaigns=campaigns, rows=rows, seed=seed, hostile=hostile, faults=faults, switches=switches)
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(f"sandbox: {error}") from error

@@ -1,0 +1,58 @@
+"""`passona transform`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from passona import options
+
+if TYPE_CHECKING:
+    from passona.transform import Transformed, Wanted
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  passona transform
+  passona transform --full-refresh
+  passona transform --select campaigns --json"""
+)
+@click.option("--full-refresh", is_flag=True, help="Build all campaigns anew, not only those that changed.")
+@click.option("--select", multiple=True, metavar="MODEL", help="Only this, in dbt's words; may be repeated.")
+@options.wait
+@options.as_json
+@options.talkative
+def transform(*, full_refresh: bool, select: Sequence[str], wait: float, as_json: bool) -> None:
+    """Build and test the models of schema analytics on the warehouse.
+
+    Exit codes: 0 built and all tests passed, 4 tests failed (what depends on them is not built), 6 busy.
+    """
+    from passona.database import warehouse_path
+    from passona.screen import transformed_json
+    from passona.transform import Wanted
+
+    outcome = run_transform(Wanted(full_refresh, tuple(select)), wait, quiet=as_json)
+    if as_json:
+        click.echo(transformed_json(outcome, warehouse_path()))
+    sys.exit(outcome.exit_code)
+
+
+def run_transform(wanted: Wanted, wait: float, *, quiet: bool) -> Transformed:
+    """A transformation; what failed and what is odd goes to stderr, the table to stdout unless `quiet`."""
+    from passona.configuration import load_timezone
+    from passona.database import warehouse_path
+    from passona.screen import print_transformed
+    from passona.transform import transform
+
+    outcome = transform(warehouse_path(), load_timezone(), wait, options.say, wanted)
+    for line in outcome.failures:
+        options.say(f"transform: failed: {line}")
+    for line in outcome.warnings:
+        options.say(f"transform: warning: {line}")
+    if not quiet:
+        print_transformed(outcome, warehouse_path())
+    return outcome
