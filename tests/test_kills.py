@@ -57,9 +57,10 @@ def unsent(n: int) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("part", range(2))
-def test_after_kills_at_random_moments_one_load_makes_everything_right(tmp_path: Path, part: int) -> None:
-    dice = random.Random(f"kills {part}")
+@pytest.mark.parametrize("warehouse_is", ["filled", "new"])
+def test_after_kills_at_random_moments_one_load_makes_everything_right(tmp_path: Path, warehouse_is: str) -> None:
+    """In a filled warehouse a load replaces what is there; into a new one it appends."""
+    dice = random.Random(f"kills, {warehouse_is}")
     account = Account.empty()
     (tmp_path / "tmp").mkdir()
     warehouse = Warehouse(tmp_path / "warehouse.duckdb")
@@ -70,6 +71,9 @@ def test_after_kills_at_random_moments_one_load_makes_everything_right(tmp_path:
         usual = time.monotonic() - begun
         for number in range(1, KILLS // 2 + 1):
             fill(account, number)
+            if warehouse_is == "new":
+                for file in (warehouse.path, warehouse.path.with_name("warehouse.duckdb.wal")):
+                    file.unlink(missing_ok=True)
             for _ in range(dice.choice([1, 1, 2])):
                 kill(begin(box, tmp_path), dice.uniform(0, usual))
             if dice.random() < 0.3:

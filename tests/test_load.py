@@ -373,3 +373,27 @@ def test_the_ledger_tells_what_the_tables_hold(warehouse: Warehouse) -> None:
         assert (rows, total, pages) == (count, count, max(1, -(-count // per_page))), (campaign_id, report)
         held = warehouse.one(f"SELECT count(*) FROM passona.{report} WHERE campaign_id = ?", campaign_id)
         assert held == (count,)
+
+
+def test_what_a_killed_first_load_left_behind_is_replaced(warehouse: Warehouse) -> None:
+    """Rows of a new campaign are appended, and a kill may leave some of them, which no ledger entry tells of."""
+    account = Account.empty()
+    account.put(going(ONE), {"clicks": [click(n) for n in range(3)], "alt_delivery": [message(n) for n in range(3)]})
+    with Sandbox(account) as box:
+        warehouse.load(box)
+        with duckdb.connect(str(warehouse.path)) as connection:
+            connection.execute("DELETE FROM passona.report_ledger")
+            connection.execute("DELETE FROM passona.alt_delivery__fields WHERE position = 2")
+        warehouse.load(box)
+    assert assert_as_served(warehouse, account, [ONE]) == 6
+
+
+def test_first_loads_and_later_ones_share_two_versions_of_the_schema(warehouse: Warehouse) -> None:
+    account = Account.empty()
+    with Sandbox(account) as box:
+        for uuid in (ONE, TWO):
+            account.put(going(uuid), {"clicks": [click(1)]})
+            warehouse.load(box, uuid)
+            warehouse.load(box, uuid, refresh=True)
+    assert assert_as_served(warehouse, account, [ONE, TWO]) == 2
+    assert warehouse.count("_dlt_version") == 2

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from passona.interruption import held
 from passona.schema import TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
+from passona.walk import Walk
 
 DATASET = "passona"
 PIPELINE = "passona"
@@ -113,7 +115,22 @@ class Database:
     def _run(self, package: Package, zone: str) -> None:
         package.reset_counts()
         known: set[str] = set(self.pipeline.default_schema.tables if self.pipeline.default_schema_name else ())
-        self.pipeline.run(passona_source(package, zone, TABLES.keys() - known), loader_file_format="parquet")
+        source = passona_source(package, zone, TABLES.keys() - known, fresh=self._is_fresh(package.walks))
+        self.pipeline.run(source, loader_file_format="parquet")
+
+    def _is_fresh(self, walks: Sequence[Walk]) -> bool:
+        """Whether the tables hold no row of what these walks bring; a killed load may have left some."""
+        campaigns: dict[str, set[str]] = defaultdict(set)
+        for walk in walks:
+            for table in walk.report.tables:
+                campaigns[table].add(walk.campaign_id)
+        return not any(
+            self.connection.execute(
+                f"SELECT 1 FROM passona.{_quoted(table)} WHERE campaign_id IN (SELECT unnest(?::VARCHAR[])) LIMIT 1",  # noqa: S608  # a name of ours
+                [sorted(ids)],
+            ).fetchall()
+            for table, ids in campaigns.items()
+        )
 
     def _mark_interrupted(self, keys: Sequence[tuple[str, str]]) -> None:
         if keys:

@@ -4,16 +4,18 @@
 
 Every table is replaced by campaign: `write_disposition="merge"` with `merge_key` and no primary key,
 plus one marker row per (campaign, table) under a `hard_delete` column, which deletes the old rows
-even where no new one comes. Every column's type is pinned, so that no text is ever taken for a time.
-(A primary key beside the merge key makes dlt join the two by OR, which takes minutes and gigabytes.)
+even where no new one comes. Where the tables hold nothing of a package's campaigns yet, its rows are
+appended: through dlt's staging they would be written twice. Every column's type is pinned, so that no
+text is ever taken for a time. (A primary key beside the merge key makes dlt join the two by OR, which takes
+minutes and gigabytes.)
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import dlt
 import pyarrow as pa
@@ -75,25 +77,33 @@ class Package:
 
 
 Piece = tuple[str, pa.Table]
+Disposition = Literal["append", "merge"]
 
 
 @dlt.source(name="passona")
-def passona_source(package: Package, zone: str, unknown: Iterable[str] = ()) -> Iterable[DltResource]:
+def passona_source(
+    package: Package, zone: str, unknown: Iterable[str] = (), *, fresh: bool = False
+) -> Iterable[DltResource]:
     """The resources of one load package.
 
     `zone`: IANA name of the zone of times without an offset. `unknown`: tables that dlt's schema does not
-    have yet; it learns them by a piece without rows, so that its own tools see them, loaded or not.
+    have yet; it learns them by a piece without rows, so that its own tools see them, loaded or not. `fresh`:
+    the tables hold no row of its walks' campaigns, so there is nothing to replace.
     """
     for name in unknown:
         yield _resource(f"{name}_columns", iter([(name, TABLES[name].arrow.empty_table())]))
     for report in REPORTS.values():
-        yield _resource(report.name, _report_pieces(report, package, zone))
+        appended = report.tables if fresh else ()
+        yield _resource(report.name, _report_pieces(report, package, zone, appended), appended)
     yield _resource(CAMPAIGNS.name, _campaign_pieces(package))
     yield _resource("report_ledger", _ledger_pieces(package))
 
 
-def _resource(name: str, pieces: Iterator[Piece]) -> DltResource:
-    """A dlt resource that yields Arrow pieces for its tables, the first of each with the table's hints."""
+def _resource(name: str, pieces: Iterator[Piece], appended: Collection[str] = ()) -> DltResource:
+    """A dlt resource that yields Arrow pieces for its tables, the first of each with the table's hints.
+
+    `appended`: tables in which nothing is replaced, so that their rows need not go through dlt's staging.
+    """
 
     def items() -> Iterator[Any]:
         seen = set()
@@ -102,23 +112,25 @@ def _resource(name: str, pieces: Iterator[Piece]) -> DltResource:
                 yield dlt.mark.with_table_name(piece, table_name)
             else:
                 seen.add(table_name)
-                yield dlt.mark.with_hints(piece, _hints(TABLES[table_name]), create_table_variant=True)
+                disposition: Disposition = "append" if table_name in appended else "merge"
+                yield dlt.mark.with_hints(piece, _hints(TABLES[table_name], disposition), create_table_variant=True)
 
     return dlt.resource(items, name=name, write_disposition="merge")
 
 
-def _hints(table: Table) -> Any:
+def _hints(table: Table, disposition: Disposition) -> Any:
     # Fresh dicts for each table: dlt writes into them.
     columns: Any = {name: dict(hint) for name, hint in table.hints.items()}
     return dlt.mark.make_hints(
-        table_name=table.name, write_disposition="merge", merge_key=list(table.merge_key), columns=columns
+        table_name=table.name, write_disposition=disposition, merge_key=list(table.merge_key), columns=columns
     )
 
 
-def _report_pieces(report: Report, package: Package, zone: str) -> Iterator[Piece]:
+def _report_pieces(report: Report, package: Package, zone: str, appended: Collection[str]) -> Iterator[Piece]:
     walks = [walk for walk in package.walks if walk.report is report]
     if walks:
-        yield from _markers([walk.campaign_id for walk in walks], report.name, report.tables)
+        replaced = [name for name in report.tables if name not in appended]
+        yield from _markers([walk.campaign_id for walk in walks], report.name, replaced)
         yield from _gathered(_counted(_named(report, walks, zone), report, package.counts[report.name]))
 
 
