@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from passona.campaigns import Campaign, CampaignList, campaign_values
-from passona.database import Database
+from passona.database import Database, given, quoted
 from passona.reports import CAMPAIGNS
 from passona.schema import TABLES
 from passona.source import Package
-from passona.times import python_values
 
 
 class CampaignTable:
@@ -37,15 +34,15 @@ class CampaignTable:
 
         Campaigns that left the list are marked so, at once.
         """
-        stored = {campaign.campaign_id: campaign for campaign in campaign_values(self._stored("campaigns"))}
+        there = {campaign.campaign_id: campaign for campaign in listed.campaigns} if listed else {}
+        known = there | self._absent(list(there))
         if listed is not None:
-            there = {campaign.campaign_id: campaign for campaign in listed.campaigns}
-            gone = [uuid for uuid, campaign in stored.items() if campaign.listed and uuid not in there]
+            gone = [uuid for uuid, campaign in known.items() if campaign.listed and uuid not in there]
             self._unlist(gone)
-            stored |= {uuid: replace(stored[uuid], listed=False) for uuid in gone} | there
-            changed = self._changed(listed)
-            self._due = _part(listed, changed) if changed else None
-        self._known = {uuid.lower(): campaign for uuid, campaign in stored.items()}
+            known |= {uuid: replace(known[uuid], listed=False) for uuid in gone}
+            changed = self._changed(listed).intersection(there)
+            self._due = _part(listed, sorted(changed)) if changed else None
+        self._known = {uuid.lower(): campaign for uuid, campaign in known.items()}
 
     def campaigns(self, wanted: Sequence[str]) -> list[Campaign]:
         """The campaigns wanted, or all that are listed. Of one that nobody has heard of the uuid is all there is."""
@@ -67,21 +64,46 @@ class CampaignTable:
         package.campaigns = rows if len(rows) else None
 
     def _unlist(self, ids: list[str]) -> None:
-        if ids:
+        with given(self._database.connection, campaign_id=ids):
             self._database.connection.execute(
-                "UPDATE passona.campaigns SET listed = false WHERE campaign_id IN (SELECT unnest(?::VARCHAR[]))", [ids]
+                "UPDATE passona.campaigns SET listed = false WHERE campaign_id IN (FROM given)"
             )
 
-    def _changed(self, found: CampaignList) -> list[str]:
-        """Ids of the campaigns that the warehouse does not hold as the list has them."""
-        issues = self._stored("row_issues", f"WHERE report = '{CAMPAIGNS.name}'")
-        before = _by_campaign(self._stored("campaigns"), self._stored("campaigns__contact_groups"), issues)
-        now = _by_campaign(found.rows, found.groups, found.issues)
-        return [uuid for uuid, rows in now.items() if before.get(uuid) != rows]
+    def _absent(self, ids: list[str]) -> dict[str, Campaign]:
+        """The campaigns in the warehouse that are none of these."""
+        with given(self._database.connection, campaign_id=ids):
+            rows = self._database.connection.sql(
+                "SELECT * FROM passona.campaigns WHERE campaign_id NOT IN (FROM given)"
+            ).to_arrow_table()
+        return {campaign.campaign_id: campaign for campaign in campaign_values(rows)}
 
-    def _stored(self, table: str, where: str = "") -> pa.Table:
-        stored: pa.Table = self._database.connection.sql(f"SELECT * FROM passona.{table} {where}").to_arrow_table()  # noqa: S608  # constants
-        return stored.select([name for name in stored.column_names if not name.startswith("_")])
+    def _changed(self, found: CampaignList) -> set[str]:
+        """Ids of the campaigns whose row, groups or issues are not in the warehouse as the list has them."""
+        parts = {CAMPAIGNS.name: found.rows, "campaigns__contact_groups": found.groups, "row_issues": found.issues}
+        return set().union(*(self._differing(table, rows) for table, rows in parts.items()))
+
+    def _differing(self, table: str, rows: pa.Table) -> set[str]:
+        """Ids of the campaigns of which a table holds other rows than these. No column is as good as nulls in it."""
+        connection = self._database.connection
+        stored = [name for name, *_ in connection.execute(f"DESCRIBE passona.{table}").fetchall() if name[0] != "_"]
+        names = sorted({*stored, *rows.column_names})
+        there, here = _columns(names, stored), _columns(names, rows.column_names)
+        where = f"WHERE report = '{CAMPAIGNS.name}'" if "report" in stored else ""
+        connection.register("listed", rows)
+        found = connection.execute(
+            f"""
+            WITH here AS (SELECT {here} FROM listed), there AS (SELECT {there} FROM passona.{table} {where})
+            SELECT DISTINCT campaign_id
+            FROM ((FROM here EXCEPT ALL FROM there) UNION ALL (FROM there EXCEPT ALL FROM here))
+            """  # noqa: S608  # names of ours, and quoted ones
+        ).fetchall()
+        connection.unregister("listed")
+        return {uuid for (uuid,) in found}
+
+
+def _columns(names: Sequence[str], there: Collection[str]) -> str:
+    """These columns, in SQL: null for those that are not there."""
+    return ", ".join(quoted(name) if name in there else f"NULL AS {quoted(name)}" for name in names)
 
 
 def _part(found: CampaignList, ids: list[str]) -> CampaignList:
@@ -92,23 +114,3 @@ def _part(found: CampaignList, ids: list[str]) -> CampaignList:
         return table.filter(pc.is_in(table.column("campaign_id"), value_set=wanted))
 
     return replace(found, rows=own(found.rows), groups=own(found.groups), issues=own(found.issues))
-
-
-def _by_campaign(campaigns: pa.Table, groups: pa.Table, issues: pa.Table) -> dict[str, tuple[Any, ...]]:
-    """Row, groups and issues of each campaign, nulls left out: a column it does not have makes no difference."""
-    members: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    for group in groups.to_pylist():
-        members[group["campaign_id"]].append((group["included"], group["position"], group["contact_group_id"]))
-    noted: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    for issue in issues.to_pylist():
-        noted[issue["campaign_id"]].append((issue["column_name"], issue["issue"], issue["raw_value"] or ""))
-    names = campaigns.column_names
-    rows = zip(*map(python_values, campaigns.columns), strict=True)
-    return {
-        (uuid := row[names.index("campaign_id")]): (
-            {name: value for name, value in zip(names, row, strict=True) if value is not None},
-            sorted(members[uuid]),
-            sorted(noted[uuid]),
-        )
-        for row in rows
-    }

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from typing import Any
 
 import dlt
 import duckdb
+import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from passona.configuration import configure_dlt
@@ -96,7 +96,7 @@ class Database:
         :raises NotWritten: the database could not take it; what it replaces is due again.
         """
         with _writing("the load package"):
-            self._mark_interrupted([(walk.campaign_id, walk.report.name) for walk in package.walks])
+            self._mark_interrupted(package.walks)
             try:
                 self._run(package, zone)
             except PipelineStepFailed as error:
@@ -120,24 +120,25 @@ class Database:
 
     def _is_fresh(self, walks: Sequence[Walk]) -> bool:
         """Whether the tables hold no row of what these walks bring; a killed load may have left some."""
-        campaigns: dict[str, set[str]] = defaultdict(set)
-        for walk in walks:
-            for table in walk.report.tables:
-                campaigns[table].add(walk.campaign_id)
-        return not any(
-            self.connection.execute(
-                f"SELECT 1 FROM passona.{_quoted(table)} WHERE campaign_id IN (SELECT unnest(?::VARCHAR[])) LIMIT 1",  # noqa: S608  # a name of ours
-                [sorted(ids)],
-            ).fetchall()
-            for table, ids in campaigns.items()
-        )
+        keys = [(walk.campaign_id, table) for walk in walks for table in walk.report.tables]
+        with given(self.connection, campaign_id=[uuid for uuid, _ in keys], name=[table for _, table in keys]):
+            return not any(
+                self.connection.execute(
+                    f"SELECT 1 FROM passona.{quoted(table)} WHERE campaign_id IN "  # noqa: S608  # a name of ours
+                    f"(SELECT campaign_id FROM given WHERE name = {_text(table)}) LIMIT 1"
+                ).fetchall()
+                for table in {table for _, table in keys}
+            )
 
-    def _mark_interrupted(self, keys: Sequence[tuple[str, str]]) -> None:
-        if keys:
+    def _mark_interrupted(self, walks: Sequence[Walk]) -> None:
+        with given(
+            self.connection,
+            campaign_id=[walk.campaign_id for walk in walks],
+            report=[walk.report.name for walk in walks],
+        ):
             self.connection.execute(
                 "UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = 'interrupted' "
-                "WHERE (campaign_id, report) IN (SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[]))",
-                [[campaign for campaign, _ in keys], [report for _, report in keys]],
+                "WHERE (campaign_id, report) IN (SELECT campaign_id, report FROM given)"
             )
 
     def prepare(self) -> None:
@@ -154,11 +155,11 @@ class Database:
         self.connection.begin()
         self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
         for table in TABLES.values():
-            columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in table.sql_columns.items())
-            self.connection.execute(f"CREATE TABLE IF NOT EXISTS {DATASET}.{_quoted(table.name)} ({columns})")
+            columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table.sql_columns.items())
+            self.connection.execute(f"CREATE TABLE IF NOT EXISTS {DATASET}.{quoted(table.name)} ({columns})")
         for table_name, column in self._missing_columns():
             kind = TABLES[table_name].sql_columns[column]
-            self.connection.execute(f"ALTER TABLE {DATASET}.{_quoted(table_name)} ADD COLUMN {_quoted(column)} {kind}")
+            self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(table_name)} ADD COLUMN {quoted(column)} {kind}")
         if self._undescribed():
             self.describe()
         self.connection.commit()
@@ -185,12 +186,12 @@ class Database:
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ?", [DATASET]
         ).fetchall()
         for table in TABLES.values():
-            self.connection.execute(f"COMMENT ON TABLE passona.{_quoted(table.name)} IS {_text(table.comment)}")
+            self.connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {_text(table.comment)}")
         for table_name, column in columns:
             if table_name in TABLES:
                 comment = TABLES[table_name].comments.get(column, _comment_beyond(column))
                 self.connection.execute(
-                    f"COMMENT ON COLUMN passona.{_quoted(table_name)}.{_quoted(column)} IS {_text(comment)}"
+                    f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {_text(comment)}"
                 )
 
     @property
@@ -244,6 +245,16 @@ class Database:
 
 
 @contextlib.contextmanager
+def given(connection: duckdb.DuckDBPyConnection, **columns: Sequence[str]) -> Iterator[None]:
+    """Columns of texts as the table `given` in this block: a list as a parameter takes 65 microseconds an element."""
+    connection.register("given", pa.table({name: pa.array(texts, pa.string()) for name, texts in columns.items()}))
+    try:
+        yield
+    finally:
+        connection.unregister("given")
+
+
+@contextlib.contextmanager
 def _writing(what: str) -> Iterator[None]:
     with held():
         try:
@@ -258,7 +269,7 @@ def _comment_beyond(column: str) -> str:
     return "key that the vendor's guide does not know, as it came"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 

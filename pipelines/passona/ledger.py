@@ -3,15 +3,17 @@
     report_ledger + campaigns' dates -> plan -> pulls, those most in need first
     walk (or its failure) + old entry -> entry_after -> new entry
 
-Pure but for `read_entries`. States: `open` (may still change), `settled` (verified after its end and
+Pure but for `Ledger`, which reads it. States: `open` (may still change), `settled` (verified after its end and
 window: no further request), `failed` (could not be had whole), `held` (by the shrink guard).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal
 
 import duckdb
@@ -48,6 +50,14 @@ LEDGER = pa.schema(
 _COLUMNS = tuple(LEDGER.names)
 INTERRUPTED = "interrupted"
 _FIRST = datetime.min.replace(tzinfo=UTC)
+_LOADS_EXIST = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'passona' AND table_name = '_dlt_loads'"
+_BELIEVED = """
+    SELECT ledger.*, loads.load_id IS NOT NULL AS complete,
+           coalesce(complete AND state = 'settled' AND checked_at IS NOT NULL, false) AS settled
+    FROM passona.report_ledger AS ledger
+    LEFT JOIN (SELECT DISTINCT load_id FROM passona._dlt_loads WHERE status = 0) AS loads
+        ON loads.load_id = ledger._dlt_load_id
+"""
 
 
 @dataclass(frozen=True)
@@ -92,30 +102,59 @@ class Pull:
         return self.known.digest if self.known and self.known.verified_at else None
 
 
-def read_entries(connection: duckdb.DuckDBPyConnection) -> dict[Key, Entry]:
-    """The ledger, as far as it can be believed: an entry whose load package is not complete is `failed`.
+class Ledger(Mapping[Key, Entry]):
+    """The ledger in the warehouse, as far as it can be believed.
 
-    Its row count is kept all the same: it is what the shrink guard compares with. Nothing is loaded yet
-    where dlt has not made its tables.
+    An entry whose load package is not complete is `failed`. Its row count is kept all the same: it is what
+    the shrink guard compares with. Nothing is loaded yet where dlt has not made its tables.
+
+    `settled`: when each settled report was last checked. In an old warehouse that is nearly all of them, and
+    hardly ever is more asked of one: the rest of their entries is read when it is.
     """
-    if not connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'passona' AND table_name = '_dlt_loads'"
-    ).fetchall():
-        return {}
-    columns = ", ".join(f"ledger.{name}" for name in _COLUMNS)
-    rows = connection.sql(
-        f"SELECT {columns}, loads.load_id IS NOT NULL AS complete FROM passona.report_ledger AS ledger "  # noqa: S608  # constant names
-        "LEFT JOIN (SELECT DISTINCT load_id FROM passona._dlt_loads WHERE status = 0) AS loads "
-        "ON loads.load_id = ledger._dlt_load_id"
-    ).to_arrow_table()
-    entries = {}
-    # Column by column: a warehouse of 10,000 campaigns has 60,000 entries, read before each load.
-    for *cells, complete in zip(*map(python_values, rows.columns), strict=True):
-        entry = Entry(*cells)
-        if not complete:
-            entry = replace(entry, state="failed", verified_at=None, error=INTERRUPTED)
-        entries[entry.key] = entry
-    return entries
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._begun = bool(connection.execute(_LOADS_EXIST).fetchall())
+        self._entries = self._read("NOT settled")
+        self.settled = self._read_settled()
+
+    def __getitem__(self, key: Key) -> Entry:
+        if key in self._entries:
+            return self._entries[key]
+        if key not in self.settled:
+            raise KeyError(key)
+        return self._settled_entries[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        yield from self._entries
+        yield from self.settled
+
+    def __len__(self) -> int:
+        return len(self._entries) + len(self.settled)
+
+    @cached_property
+    def _settled_entries(self) -> dict[Key, Entry]:
+        return self._read("settled")
+
+    def _read_settled(self) -> dict[Key, datetime]:
+        campaigns, reports, checked = self._columns("campaign_id, report, checked_at", "settled")
+        return dict(zip(zip(campaigns, reports, strict=True), checked, strict=True))
+
+    def _read(self, condition: str) -> dict[Key, Entry]:
+        entries = {}
+        for *cells, complete in zip(*self._columns(f"{', '.join(_COLUMNS)}, complete", condition), strict=True):
+            entry = Entry(*cells)
+            if not complete:
+                entry = replace(entry, state="failed", verified_at=None, error=INTERRUPTED)
+            entries[entry.key] = entry
+        return entries
+
+    def _columns(self, names: str, condition: str) -> list[list[Any]]:
+        """Column by column: a warehouse of 10,000 campaigns has 60,000 entries, looked at before each load."""
+        if not self._begun:
+            return [[] for _ in names.split(",")]
+        rows = self._connection.sql(f"SELECT {names} FROM ({_BELIEVED}) WHERE {condition}").to_arrow_table()  # noqa: S608  # constants
+        return [python_values(column) for column in rows.columns]
 
 
 def odd_reports(connection: duckdb.DuckDBPyConnection) -> set[Key]:
@@ -138,15 +177,21 @@ def plan(
     now: datetime,
     *,
     refresh: bool = False,
+    settled: Mapping[Key, datetime] = MappingProxyType({}),
 ) -> list[Pull]:
     """The pulls that are due, in order of need: never loaded before stale, then the newest campaign
     first; within the stale, the longest unchecked first. A job that is cut short did the best it could.
+
+    `settled`: when these of `entries` were last checked, so that they need not be looked at one by one.
     """
-    pulls = [
+    pulls = (
         Pull(report, campaign, entries.get((campaign.campaign_id, report.name)))
         for campaign in campaigns
         for report in reports
-    ]
+        if refresh
+        or (checked := settled.get((campaign.campaign_id, report.name))) is None
+        or _ends_later(campaign, report, checked, settings)
+    )
     return sorted((pull for pull in pulls if refresh or is_due(pull, settings, now)), key=_need)
 
 
@@ -160,8 +205,13 @@ def is_due(pull: Pull, settings: Settings, now: datetime) -> bool:
     known = pull.known
     if known is None or known.state != "settled" or known.checked_at is None:
         return True
-    expiry = pull.campaign.expiry_date
-    return expiry is not None and known.checked_at < expiry + _window(pull.report, settings)
+    return _ends_later(pull.campaign, pull.report, known.checked_at, settings)
+
+
+def _ends_later(campaign: Campaign, report: Report, checked: datetime, settings: Settings) -> bool:
+    """Whether a campaign's end, with the report's window, is behind the last look at it."""
+    expiry = campaign.expiry_date
+    return expiry is not None and checked < expiry + _window(report, settings)
 
 
 def _need(pull: Pull) -> tuple[Any, ...]:

@@ -25,7 +25,7 @@ from passona.campaigns import Campaign, check_team, list_campaigns
 from passona.client import Client
 from passona.database import Database
 from passona.errors import Exit, Interrupted, PassonaError, Stopped, TokenRefused, WalkFailed, is_interruption
-from passona.ledger import Key, Pull, odd_reports, plan, read_entries, shrunk, since, unloaded, verified
+from passona.ledger import Key, Ledger, Pull, odd_reports, plan, shrunk, since, unloaded, verified
 from passona.page_pool import PagePool
 from passona.pages import Page
 from passona.reports import REPORTS, Report
@@ -151,9 +151,10 @@ class Load:
     def _load(self, pool: PagePool) -> None:
         campaigns = self._campaigns(pool)
         self._outcome.campaigns = len(campaigns)
-        entries = read_entries(self._database.connection)
+        ledger = Ledger(self._database.connection)
+        now, refresh = datetime.now(UTC), self._wish.refresh
         pulls = plan(
-            campaigns, entries, self._wish.reports, self._settings, datetime.now(UTC), refresh=self._wish.refresh
+            campaigns, ledger, self._wish.reports, self._settings, now, refresh=refresh, settled=ledger.settled
         )
         self._odd = odd_reports(self._database.connection)
         due = {pull.key for pull in pulls}

@@ -10,7 +10,7 @@ from pathlib import Path
 from passona.campaigns import Campaign, list_campaigns
 from passona.client import Client
 from passona.database import open_reader
-from passona.ledger import Entry, Key, read_entries
+from passona.ledger import Entry, Key, Ledger
 from passona.page_pool import PagePool
 from passona.settings import Settings
 
@@ -44,6 +44,6 @@ def overview(settings: Settings, path: Path, wait: float, say: Callable[[str], N
     entries: dict[Key, Entry] = {}
     if path.exists():
         with closing(open_reader(path, wait, say)) as connection:
-            entries = read_entries(connection)
+            entries = dict(Ledger(connection))
     newest_first = sorted(campaigns, key=lambda c: (c.created_at is not None, c.created_at), reverse=True)
     return Overview(tuple(newest_first), entries)

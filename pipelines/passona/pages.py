@@ -126,16 +126,19 @@ def _rows(document: Mapping[str, Any], body: bytes) -> list[Row]:
     for row in data:
         if type(row) is not dict:
             raise PageRefused("objects in data", f"a row that is {_kind(row)}")
-    if all(type(value) in _PLAIN for row in data for value in row.values()):
+    if all(type(value) in _PLAIN for row in data for value in row.values()) or not _holds_float(data):
         return data
-    if _is_deep(data):
-        raise PageRefused("values of a few levels", f"values nested more than {DEEPEST} levels deep")
     exact: list[Row] = json.loads(body, parse_float=Number)["data"]
     return exact
 
 
-def _is_deep(rows: list[Row]) -> bool:
+def _holds_float(rows: list[Row]) -> bool:
+    """Whether there is a float among the values, or in a list or an object among them.
+
+    :raises PageRefused: values are nested deeper than any of the API's.
+    """
     level: list[Any] = [*rows]
+    found = False
     for _ in range(DEEPEST):
         level = [
             item
@@ -143,7 +146,10 @@ def _is_deep(rows: list[Row]) -> bool:
             if isinstance(value, (dict, list))
             for item in (value.values() if isinstance(value, dict) else value)
         ]
-    return bool(level)
+        if not level:
+            return found
+        found = found or any(type(value) is float for value in level)
+    raise PageRefused("values of a few levels", f"values nested more than {DEEPEST} levels deep")
 
 
 def _number(meta: Mapping[str, Any], key: str) -> int:
