@@ -54,4 +54,4 @@ types: $(STAMP) ## do the types hold, strictly
 	@$(BIN)/mypy
 
 clean: ## the environments, the demo and all caches away
-	@rm -rf $(VENV) .venv-peer demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-peer .venv-airbyte demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

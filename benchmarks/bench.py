@@ -18,8 +18,8 @@ from pathlib import Path
 
 import bounds
 import comparisons
-import peer
 from machine import machine, versions
+from peer import AIRBYTE, SINGER
 from processes import Failed
 from results import Line, as_markdown, show
 from rounds import Rounds, say
@@ -75,7 +75,8 @@ def _page(lines: list[Line], rounds: Rounds, minutes: float) -> str:
         table=as_markdown(lines),
         runs=rounds.runs,
         versions=versions(),
-        peer=peer.versions(),
+        singer=SINGER.versions(),
+        airbyte=AIRBYTE.versions(),
         machine=machine(),
         date=f"{datetime.now(UTC):%Y-%m-%d}",
         minutes=f"{minutes:.0f}",
@@ -95,7 +96,8 @@ its children together; what they share counts once.
 - Date: {date}; all of it took {minutes} minutes.
 - Machine: {machine}.
 - Versions: {versions}.
-- The Singer peer: {peer}.
+- The Singer peer: {singer}.
+- PyAirbyte: {airbyte}.
 
 {table}
 
@@ -110,6 +112,9 @@ What is compared:
   rows straight into DuckDB as text. It types, splits and verifies nothing, and has no dlt.
 - **Singer** ([singer_load.py](singer_load.py)): a tap made with Meltano's SDK, and target-duckdb; one page after
   another.
+- **PyAirbyte** ([airbyte_load.py](airbyte_load.py)): a low-code source ([airbyte_manifest.yaml](airbyte_manifest.yaml))
+  read into its DuckDB cache, each table replaced; the six reports at once, the pages of one after another. Both peers
+  leave times as texts, names and values as they come, and rows without their campaign: less than the program does.
 - The server ([page_server.py](page_server.py)) sends pages that were rendered before; how fast it is alone is a line
   of the table.
 """

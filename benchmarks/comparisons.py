@@ -15,8 +15,8 @@ from pathlib import Path
 
 import duckdb
 import orjson
-import peer
 from bare_client import bodies, first_campaign
+from peer import AIRBYTE, SINGER, NotInstalled, Peer
 from processes import Ended, Failed, load, run, script, serving
 from results import Bar, Line, compared
 from rounds import Rounds, megabytes, new_warehouse, say, seconds
@@ -49,11 +49,12 @@ class Shop:
 
 @dataclass(frozen=True)
 class Contender:
-    """One program as it is set up: the server it asks, what runs it, the schema that it writes to."""
+    """One program as it is set up: the server it asks, what runs it, the schema it writes to, what it needs."""
 
     shop: str
     run: Callable[[Campaign, Path], Ended]
     schema: str = "reports"
+    peer: Peer | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,11 @@ def _rest_api(*options: str) -> Callable[[Campaign, Path], Ended]:
     return _other("rest_api_load.py", *reports, *options)
 
 
-def _singer(campaign: Campaign, database: Path) -> Ended:
-    return run([peer.PYTHON, script("singer_load.py")[1], *campaign.arguments, database])
+def _peer(peer: Peer, shop: str) -> Contender:
+    """One that must be installed first."""
+    return Contender(
+        shop, lambda campaign, database: run([peer.python, peer.script, *campaign.arguments, database]), peer=peer
+    )
 
 
 # Sizes of issue 4. The Singer tap asks one page after another: 600 pages of 50 ms are half a minute.
@@ -98,9 +102,11 @@ CONTENDERS = {
     "rest_api": Contender("narrow", _rest_api()),
     "rest_api, lists": Contender("narrow", _rest_api("--lists")),
     "rest_api, tuned": Contender("narrow", _rest_api("--tuned")),
-    "singer": Contender("narrow", _singer),
+    "singer": _peer(SINGER, "narrow"),
+    "airbyte": _peer(AIRBYTE, "narrow"),
     "ours, 50 ms": Contender("far", _ours, "passona"),
-    "singer, 50 ms": Contender("far", _singer),
+    "singer, 50 ms": _peer(SINGER, "far"),
+    "airbyte, 50 ms": _peer(AIRBYTE, "far"),
 }
 CONTESTS = (
     Contest("rest_api", "rest_api with lists, 50 a page", "rest_api, lists", Bar(6), Bar(10)),
@@ -111,6 +117,8 @@ CONTESTS = (
     Contest("floor", "the floor (ours / floor)", "floor", Bar(1.5, at_least=False)),
     Contest("singer", "Singer tap and target", "singer", Bar(6)),
     Contest("singer_far", "Singer tap and target, 50 ms", "singer, 50 ms", Bar(6), ours="ours, 50 ms"),
+    Contest("airbyte", "PyAirbyte, low-code manifest", "airbyte", Bar(6)),
+    Contest("airbyte_far", "PyAirbyte, low-code manifest, 50 ms", "airbyte, 50 ms", Bar(6), ours="ours, 50 ms"),
 )
 NAMES = tuple(dict.fromkeys(contest.name for contest in CONTESTS))
 
@@ -134,16 +142,27 @@ def compare(rounds: Rounds, names: Collection[str]) -> Iterator[Line]:
 
 def _possible(contests: Sequence[Contest]) -> tuple[list[Contest], list[Line]]:
     """The contests without those of a peer that cannot be had, and a line for each of these."""
-    if not any(contest.name.startswith("singer") for contest in contests):
-        return list(contests), []
-    try:
-        peer.install()
-    except peer.NotInstalled as reason:
-        say(str(reason))
-        skipped = [contest for contest in contests if contest.name.startswith("singer")]
-        lines = [Line(f"{contest.what}: skipped, {reason}", bar=str(contest.bar)) for contest in skipped]
-        return [contest for contest in contests if contest not in skipped], lines
-    return list(contests), []
+    missing = _missing({peer for contest in contests if (peer := CONTENDERS[contest.other].peer)})
+    possible, lines = [], []
+    for contest in contests:
+        reason = missing.get(CONTENDERS[contest.other].peer)
+        if reason:
+            lines.append(Line(f"{contest.what}: skipped, {reason}", bar=str(contest.bar)))
+        else:
+            possible.append(contest)
+    return possible, lines
+
+
+def _missing(peers: Collection[Peer]) -> dict[Peer | None, str]:
+    """Installs these; those that cannot be had, with the reason."""
+    missing: dict[Peer | None, str] = {}
+    for peer in sorted(peers, key=lambda peer: peer.name):
+        try:
+            peer.install()
+        except NotInstalled as reason:
+            say(str(reason))
+            missing[peer] = str(reason)
+    return missing
 
 
 @contextmanager
