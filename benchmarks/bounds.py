@@ -21,7 +21,7 @@ from rounds import Rounds, megabytes, new_warehouse, say, seconds
 from passona.reports import REPORTS
 from passona.settings import Settings
 
-# Rows of alt_delivery that make 4,000 pages of 50, as issue 4 says.
+# Rows of alt_delivery that make 4,000 pages of 50.
 PAGES_ROWS = 200_000
 # Rows that the page server makes up and then repeats: enough that no two pages of 500 are alike.
 REPEATED_ROWS = 10_000

@@ -59,7 +59,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Contest:
-    """Two contenders, and the bars of issue 4 for time and memory, if it sets any."""
+    """Two contenders, and the bars for time and memory, if there are any."""
 
     name: str
     what: str
@@ -89,7 +89,7 @@ def _peer(peer: Peer, shop: str) -> Contender:
     )
 
 
-# Sizes of issue 4. The Singer tap asks one page after another: 600 pages of 50 ms are half a minute.
+# The Singer tap asks one page after another: 600 pages of 50 ms are half a minute.
 SHOPS = {
     "narrow": Shop(300_000),
     "wide": Shop(300_000, per_page_limit=500),

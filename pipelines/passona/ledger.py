@@ -48,15 +48,21 @@ LEDGER = pa.schema(
     ]
 )
 _COLUMNS = tuple(LEDGER.names)
-INTERRUPTED = "interrupted"
 _FIRST = datetime.min.replace(tzinfo=UTC)
-_LOADS_EXIST = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'passona' AND table_name = '_dlt_loads'"
+# An entry counts only while its load package is complete.
 _BELIEVED = """
-    SELECT ledger.*, loads.load_id IS NOT NULL AS complete,
+    SELECT * REPLACE (
+               if(complete, state, 'failed') AS state,
+               if(complete, verified_at, NULL) AS verified_at,
+               if(complete, error, 'interrupted') AS error
+           ),
            coalesce(complete AND state = 'settled' AND checked_at IS NOT NULL, false) AS settled
-    FROM passona.report_ledger AS ledger
-    LEFT JOIN (SELECT DISTINCT load_id FROM passona._dlt_loads WHERE status = 0) AS loads
-        ON loads.load_id = ledger._dlt_load_id
+    FROM (
+        SELECT ledger.*, loads.load_id IS NOT NULL AS complete
+        FROM passona.report_ledger AS ledger
+        LEFT JOIN (SELECT DISTINCT load_id FROM passona._dlt_loads WHERE status = 0) AS loads
+            ON loads.load_id = ledger._dlt_load_id
+    )
 """
 
 
@@ -102,11 +108,21 @@ class Pull:
         return self.known.digest if self.known and self.known.verified_at else None
 
 
+def believed(connection: duckdb.DuckDBPyConnection) -> str:
+    """SQL of the ledger as far as it can be believed: an entry whose load package is not complete is `failed`.
+
+    `settled` tells those that nothing is asked of any more. Nothing is loaded yet where dlt has not made its tables.
+    """
+    begun = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'passona' AND table_name = '_dlt_loads'"
+    ).fetchall()
+    return _BELIEVED if begun else "SELECT *, false AS settled FROM passona.report_ledger WHERE false"
+
+
 class Ledger(Mapping[Key, Entry]):
     """The ledger in the warehouse, as far as it can be believed.
 
-    An entry whose load package is not complete is `failed`. Its row count is kept all the same: it is what
-    the shrink guard compares with. Nothing is loaded yet where dlt has not made its tables.
+    The row count of an entry that cannot be is kept all the same: it is what the shrink guard compares with.
 
     `settled`: when each settled report was last checked. In an old warehouse that is nearly all of them, and
     hardly ever is more asked of one: the rest of their entries is read when it is.
@@ -114,7 +130,7 @@ class Ledger(Mapping[Key, Entry]):
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self._begun = bool(connection.execute(_LOADS_EXIST).fetchall())
+        self._believed = believed(connection)
         self._entries = self._read("NOT settled")
         self.settled = self._read_settled()
 
@@ -141,19 +157,12 @@ class Ledger(Mapping[Key, Entry]):
         return dict(zip(zip(campaigns, reports, strict=True), checked, strict=True))
 
     def _read(self, condition: str) -> dict[Key, Entry]:
-        entries = {}
-        for *cells, complete in zip(*self._columns(f"{', '.join(_COLUMNS)}, complete", condition), strict=True):
-            entry = Entry(*cells)
-            if not complete:
-                entry = replace(entry, state="failed", verified_at=None, error=INTERRUPTED)
-            entries[entry.key] = entry
-        return entries
+        entries = (Entry(*cells) for cells in zip(*self._columns(", ".join(_COLUMNS), condition), strict=True))
+        return {entry.key: entry for entry in entries}
 
     def _columns(self, names: str, condition: str) -> list[list[Any]]:
         """Column by column: a warehouse of 10,000 campaigns has 60,000 entries, looked at before each load."""
-        if not self._begun:
-            return [[] for _ in names.split(",")]
-        rows = self._connection.sql(f"SELECT {names} FROM ({_BELIEVED}) WHERE {condition}").to_arrow_table()  # noqa: S608  # constants
+        rows = self._connection.sql(f"SELECT {names} FROM ({self._believed}) WHERE {condition}").to_arrow_table()  # noqa: S608  # constants
         return [python_values(column) for column in rows.columns]
 
 
