@@ -12,6 +12,7 @@ One way, top to bottom of a load:
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
 - `source` dlt's resources, `schema` the tables, `database` the file and dlt's pipeline
 - `transform` the dbt project on what is loaded
+- `doctor` the assumptions about the API, held against an account, a judge each
 - `report` one page of the marts' `figures`: `page`, its `page_sections` and `page_words`, report_page/
 - `ledger` what is due, what was done; `campaigns` who exists
 - `reports` the six reports as values; `errors` what can go wrong; `settings`, `configuration`

@@ -16,6 +16,7 @@ from passona import options
 from passona.errors import Exit, Interrupted, PassonaError, causes, masked, printable
 from passona.interruption import leave, listen
 from passona.verbs.campaigns import campaigns
+from passona.verbs.doctor import doctor
 from passona.verbs.load import load
 from passona.verbs.report import report
 from passona.verbs.sandbox import sandbox
@@ -84,5 +85,5 @@ def main() -> None:
     """Passona's SMS campaign reports in a DuckDB warehouse."""
 
 
-for _verb in (load, campaigns, transform, report, sandbox):
+for _verb in (load, campaigns, doctor, transform, report, sandbox):
     main.add_command(_verb)

@@ -139,15 +139,19 @@ class _Sockets:
 
 
 class Client:
-    """GETs of one account. Safe to use from many threads."""
+    """GETs of one account. Safe to use from many threads.
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
-        self._settings = settings
+    `attempts`: how often a request is tried. `headers`: those of the latest answer.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None, attempts: int = ATTEMPTS) -> None:
+        self._settings, self._attempts = settings, attempts
         self.pace = Pace(settings.requests_per_minute, clock)
         self._in_flight = threading.BoundedSemaphore(settings.concurrency)
         self._connections = _Connections(settings)
         self._lock = threading.Lock()
         self.requests = 0
+        self.headers: Mapping[str, str] = {}
 
     def get(self, path: str, page: int, per_page: int | None) -> bytes:
         """The body of page `page` of `path` below the base address, `per_page` asked for if given.
@@ -158,11 +162,11 @@ class Client:
         """
         target = f"{path}?page={page}" + ("" if per_page is None else f"&per_page={per_page}")
         pause = self._settings.retry_pause
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, self._attempts + 1):
             try:
                 return self._attempt(target)
             except _Passing as fault:
-                if attempt == ATTEMPTS or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
+                if attempt == self._attempts or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
                     raise RequestFailed(f"{fault} ({_times(attempt)}){fault.advice}", fault.status) from None
                 self._wait(fault, attempt, random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -192,7 +196,7 @@ class Client:
                 with self._lock:
                     self.requests += 1
                 answer = self._send(target)
-                headers = answer.headers
+                headers = self.headers = answer.headers
                 return self._read(answer, until)
             finally:
                 self.pace.leave(headers)

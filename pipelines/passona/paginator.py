@@ -49,7 +49,7 @@ class Paginator:
         try:
             return self._submit(1, self._per_page).result()
         except RequestFailed as error:
-            if self.plain or not _may_be_the_size(error.status):
+            if self.plain or not may_be_the_size(error.status):
                 raise
         page = self._submit(1, None).result()
         self.ask_plain()
@@ -112,7 +112,7 @@ class Paginator:
             raise RequestFailed(f"page {number}: expected a page, got {error}", error.status) from None
 
 
-def _may_be_the_size(status: int | None) -> bool:
+def may_be_the_size(status: int | None) -> bool:
     """Errors that a server may give for a page that is too big: bad request, unprocessable, its own fault."""
     return status in (400, 422) or (status or 0) >= 500
 

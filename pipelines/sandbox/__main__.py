@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from sandbox.clock import LONDON, Zone
 from sandbox.process import run
 from sandbox.switches import Switches
 
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="another seed is another account (default: 1)")
     parser.add_argument("--hostile", action="store_true", help="frequent and worse oddities in the values")
     parser.add_argument("--refused", action="store_true", help="one campaign more, answered with 403")
+    parser.add_argument("--zone", choices=get_args(Zone), default=LONDON, help="of times without an offset")
     parser.add_argument("--faults", type=Path, help="JSON file with fault rules, see the README")
     for switch in dataclasses.fields(Switches):
         parser.add_argument("--" + switch.name.replace("_", "-"), **_option(switch))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Protocol
 
+from sandbox.clock import LONDON, Zone
 from sandbox.edits import Edit
 from sandbox.given import Given, guide
 from sandbox.makeup import made_up, specials
@@ -52,22 +53,24 @@ class Account:
         refused: bool = False,
         special: bool = True,
         teams: int = 1,
+        zone: Zone = LONDON,
         now: float | None = None,
     ) -> None:
         """Make up `campaigns` finished campaigns with `rows` rows in all six reports together.
 
         `special` adds the guide's own campaign, one not started, one still sending and one without rows;
-        `refused` one that is answered with 403; `hostile` makes odd values frequent and worse. `now`
-        (seconds of UTC, by default the clock's) dates the campaign that is still sending, to the hour.
+        `refused` one that is answered with 403; `hostile` makes odd values frequent and worse. `zone` is that
+        of times without an offset. `now` (seconds of UTC, by default the clock's) dates the campaign that is
+        still sending, to the hour.
         """
         self._lock = RLock()
         self._edits: dict[tuple[str, str], tuple[Edit, ...]] = {}
         self._refused: set[str] = set()
         self._revision = 0
-        listed: list[Campaign] = [*made_up(seed, campaigns, rows, hostile=hostile, teams=teams)]
-        *others, no_entry = specials(seed, int(time.time() if now is None else now), hostile=hostile)
+        listed: list[Campaign] = [*made_up(seed, campaigns, rows, hostile=hostile, teams=teams, zone=zone)]
+        *others, no_entry = specials(seed, int(time.time() if now is None else now), hostile=hostile, zone=zone)
         if special:
-            listed += [*others, guide()]
+            listed += [*others, guide(zone)]
         if refused:
             listed.append(no_entry)
             self._refused.add(no_entry.plan.uuid)

@@ -22,8 +22,8 @@ def spoil_response(response: Response, faults: Sequence[Fault], shape: ErrorShap
 def _status(response: Response, fault: Fault, shape: ErrorShape) -> Response:
     options = fault.options
     made = refusal(options["code"], options["shape"] or shape, options["message"])
-    headers = {name: _header(str(value)) for name, value in options["headers"].items()}
-    return replace(made, headers={**response.headers, **headers}, pause=response.pause)
+    made = replace(made, headers=response.headers, pause=response.pause)
+    return _headers(made, fault, shape)
 
 
 def _header(value: str) -> str:
@@ -45,6 +45,11 @@ def _gzip(response: Response, _fault: Fault, _shape: ErrorShape) -> Response:
     return replace(response, headers=headers, body=b"\x1f\x8b\x08\x00garbage")
 
 
+def _headers(response: Response, fault: Fault, _shape: ErrorShape) -> Response:
+    added = {name: _header(str(value)) for name, value in fault.options["headers"].items()}
+    return replace(response, headers={**response.headers, **added})
+
+
 def _latency(response: Response, fault: Fault, _shape: ErrorShape) -> Response:
     return replace(response, pause=response.pause + fault.options["seconds"])
 
@@ -54,6 +59,7 @@ SPOILERS: dict[str, Callable[[Response, Fault, ErrorShape], Response]] = {
     "redirect": _redirect,
     "html": _html,
     "gzip_garbage": _gzip,
+    "headers": _headers,
     "latency": _latency,
     "close": lambda response, *_: replace(response, ending="close"),
     "reset": lambda response, *_: replace(response, ending="reset"),

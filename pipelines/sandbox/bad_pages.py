@@ -74,6 +74,12 @@ def _missing_key(page: Row, fault: Fault, _book: Book, _visit: Visit) -> None:
         row.pop(fault.options["name"] or list(row)[-1], None)
 
 
+def _prefix(page: Row, fault: Fault, _book: Book, _visit: Visit) -> None:
+    for row in _rows(page):
+        name = fault.options["name"] or next(iter(row))
+        row[name] = fault.options["text"] + row[name] if isinstance(row[name], str) else row[name]
+
+
 def _wrong_type(page: Row, fault: Fault, _book: Book, _visit: Visit) -> None:
     for row in _rows(page):
         row[fault.options["name"] or next(iter(row))] = fault.options["value"]
@@ -92,5 +98,6 @@ SPOILERS: dict[str, Callable[[Row, Fault, Book, Visit], object]] = {
     "duplicate_row": _duplicate,
     "extra_key": _extra_key,
     "missing_key": _missing_key,
+    "prefix": _prefix,
     "wrong_type": _wrong_type,
 }

@@ -19,7 +19,8 @@ LIFE = 2 * clock.DAY  # from send to expiry, as in the guide
 class Blueprint:
     """The facts that all rows of a campaign share; instants are seconds of UTC since 1970.
 
-    `started` is when sending begins, `span` how long it takes, `horizon` the latest instant of any row.
+    `started` is when sending begins, `span` how long it takes, `horizon` the latest instant of any row; `zone`
+    that of times without an offset.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Blueprint:
     span: int
     horizon: int
     first_person: int
+    zone: clock.Zone = clock.LONDON
 
     @property
     def uuid(self) -> str:
@@ -54,17 +56,21 @@ class Blueprint:
             "team_uuid": self.team,
             "name": self.name,
             "sender": self.sender,
-            "scheduled_send_date": clock.civil(self.started),
-            "expiry_date": clock.civil(self.expiry),
+            "scheduled_send_date": self.civil(self.started),
+            "expiry_date": self.civil(self.expiry),
             "status": STATUS[self.stage],
             "included_contact_groups": self._groups(1, 1 + self.started % 3),
             "excluded_contact_groups": self._groups(9, self.started % 2),
-            "started_sending_at": clock.civil(self.started) if has_started else "",
+            "started_sending_at": self.civil(self.started) if has_started else "",
             "template_uuid": self.template_uuid,
-            "finished_sending_at": clock.civil(ended) if self.stage == "finished" else "",
-            "created_at": clock.civil(self.created),
-            "updated_at": clock.civil(ended if self.stage == "finished" else self.created),
+            "finished_sending_at": self.civil(ended) if self.stage == "finished" else "",
+            "created_at": self.civil(self.created),
+            "updated_at": self.civil(ended if self.stage == "finished" else self.created),
         }
+
+    def civil(self, moment: int) -> str:
+        """Write a time without an offset."""
+        return clock.civil(moment, self.zone)
 
     @property
     def template_uuid(self) -> str:

@@ -129,7 +129,7 @@ class MadeUp:
         return {
             "MessageId": self.plan.uuid,
             "Brand": self.plan.sender,
-            "SentOn": clock.civil(self.story.sent_at(first)),
+            "SentOn": self.plan.civil(self.story.sent_at(first)),
             "RecipientCount": self.story.batch(number + 1) - first,
             "TemplateApiId": self.plan.template_uuid,
             "TemplateName": self._spoil(self.story.template[0], number),
@@ -152,9 +152,9 @@ class MadeUp:
 
     def _time(self, instant: int, die: int) -> str:
         """Write a time as the server does, its errors included."""
-        if die % SPRING_ONE_IN == 0 and clock.is_first_of_summer(instant):
+        if die % SPRING_ONE_IN == 0 and self.plan.zone == clock.LONDON and clock.is_first_of_summer(instant):
             return clock.winter(instant)
-        text = clock.civil(instant)
+        text = self.plan.civil(instant)
         return text[:-1] if die % self._malformed_one_in == 1 else text
 
     def _spoil(self, text: str | None, die: int) -> str | None:

@@ -7,13 +7,18 @@ the sandbox needs no zone files and is a second opinion for those who use them.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import Literal
 
+Zone = Literal["Europe/London", "UTC", "Europe/Paris"]
+LONDON: Zone = "Europe/London"
 HOUR = 3600
 DAY = 24 * HOUR
 _UUID_EPOCH = 0x01B21DD213814000  # 1582-10-15 to 1970-01-01 in ticks of 100 ns, RFC 9562
 _TICKS = 10_000_000
+_CIVIL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
 def instant(text: str) -> int:
@@ -44,9 +49,13 @@ def _utc_hour(hour: int) -> str:
     return f"{datetime.fromtimestamp(hour * HOUR, UTC):%Y-%m-%d %H}"
 
 
-def civil(moment: int) -> str:
-    """Write the UK civil time, `2020-06-25 20:26:02`."""
+def civil(moment: int, zone: Zone = LONDON) -> str:
+    """Write the civil time of a zone, by default the UK's, `2020-06-25 20:26:02`."""
+    if zone == "UTC":
+        return winter(moment)
     hour, rest = divmod(moment, HOUR)
+    if zone == "Europe/Paris":  # an hour ahead all the year: both change their clocks at 01:00 UTC
+        return f"{_utc_hour(hour + _is_summer_hour(hour) + 1)}:{rest // 60:02d}:{rest % 60:02d}"
     return f"{_civil_hour(hour)}:{rest // 60:02d}:{rest % 60:02d}"
 
 
@@ -59,6 +68,17 @@ def winter(moment: int) -> str:
 def with_offset(moment: int) -> str:
     """Write the time with its offset, without a colon: `2020-06-27T20:26:30+0100`."""
     return civil(moment).replace(" ", "T") + ("+0100" if _is_summer_hour(moment // HOUR) else "+0000")
+
+
+def rewritten(value: object, zone: Zone) -> object:
+    """Write a UK civil time as a clock of another zone shows it; anything else stays as it is.
+
+    Of an hour that occurs twice nobody can tell which it was: it is taken as the earlier.
+    """
+    if not isinstance(value, str) or not _CIVIL.fullmatch(value):
+        return value
+    shown = instant(value.replace(" ", "T"))
+    return civil(shown - HOUR * _is_summer_hour(shown // HOUR - 1), zone)
 
 
 def is_first_of_summer(moment: int) -> bool:

@@ -75,15 +75,21 @@ class Desk:
         try:
             view = self._view(visit)
         except KeyError:
-            return self._no(404, message="The requested resource was not found.")
+            if switches.unknown_campaign == "refused":
+                return self._no(404, message="The requested resource was not found.")
+            view = View(0, lambda _: {})
         if self.account.is_refused(visit.campaign):
             return self._no(403, message="This action is unauthorized.")
-        if method == "POST":
-            return Response(202)
+        return Response(202) if method == "POST" else self._served(view, query, visit, faults)
+
+    def _served(self, view: View, query: dict[str, str], visit: Visit, faults: Sequence[Fault]) -> Response:
+        switches = self.switches
         asked = number(query.get("per_page"), 0)
         if switches.per_page_error and switches.honour_per_page and asked > switches.per_page_limit:
             return self._no(switches.per_page_error, message="The per page is too large.")
         book = Book(view, self._address(visit), self._size(view, visit, asked), visit.report == CAMPAIGNS)
+        if switches.past_end_error and visit.page > book.last:
+            return self._no(switches.past_end_error, message="There is no such page.")
         if any(fault.kind in SPOILERS for fault in faults):
             return Response(200, render(spoil_page(book.page(visit.page), book, visit, faults)))
         key = (view.revision, book.path, book.size, visit.page, switches.teams)

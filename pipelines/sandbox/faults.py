@@ -29,6 +29,7 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "status": Kind("answers with this status", {"code": REQUIRED, "shape": None, "headers": {}, "message": None}),
     "redirect": Kind("sends the client elsewhere", {"to": REQUIRED, "code": 302}),
+    "headers": Kind("adds headers to the answer", {"headers": REQUIRED}),
     "latency": Kind("waits this many seconds first", {"seconds": 1.0}),
     "close": Kind("closes the connection without an answer", {}),
     "reset": Kind("resets the connection in the middle of the body", {}),
@@ -53,6 +54,9 @@ KINDS: dict[str, Kind] = {
     "duplicate_row": Kind("serves a row twice, `meta` unchanged", {"index": 0}),
     "extra_key": Kind("adds a key to every row", {"name": "New_Key", "value": "new"}),
     "missing_key": Kind("leaves a key out of every row (by default the last)", {"name": None}),
+    "prefix": Kind(
+        "puts a text before a key's text in every row (by default the first)", {"name": None, "text": REQUIRED}
+    ),
     "wrong_type": Kind("gives a key another type in every row (by default the first)", {"name": None, "value": 7}),
     "insert": Kind(
         "a row arrives before this page is made (by default a copy of the first)", {"index": 0, "row": None}

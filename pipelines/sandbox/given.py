@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sandbox.clock import LONDON, Zone, rewritten
 from sandbox.reports import REPORTS, Row
 from sandbox.words import data
 
@@ -62,10 +63,11 @@ class Given:
         return {}
 
 
-def guide() -> Given:
+def guide(zone: Zone = LONDON) -> Given:
     """Give the campaign of the reports guide, with the page sizes of its samples.
 
     Its entry is inferred: created when its uuid says, sent and expired as its sent and delivery rows say.
+    `zone`: another than the guide's, for times without an offset.
     """
     pages = {report: data(f"guide/{report}.json") for report in REPORTS}
     entry = {
@@ -78,5 +80,13 @@ def guide() -> Given:
         "created_at": "2019-10-30 14:09:17",
         "updated_at": "2020-06-25 20:26:06",
     }
-    rows = {report: page["data"] for report, page in pages.items()}
-    return Given(entry, rows, {report: page["meta"]["per_page"] for report, page in pages.items()})
+    rows = {report: [_rewritten(row, zone) for row in page["data"]] for report, page in pages.items()}
+    return Given(
+        _rewritten({**_DEFAULTS, **entry}, zone),
+        rows,
+        {report: page["meta"]["per_page"] for report, page in pages.items()},
+    )
+
+
+def _rewritten(row: Row, zone: Zone) -> Row:
+    return row if zone == LONDON else {key: rewritten(value, zone) for key, value in row.items()}

@@ -24,7 +24,7 @@ _CHANGING = 3 * clock.HOUR  # long enough to see both sides of a change of clock
 _LAST_YEAR = 2025
 
 
-def made_up(seed: int, number: int, rows: int, *, hostile: bool, teams: int) -> list[MadeUp]:
+def made_up(seed: int, number: int, rows: int, *, hostile: bool, teams: int, zone: clock.Zone) -> list[MadeUp]:
     """Make campaigns that are over, with this many rows in all."""
     people = People(seed, hostile=hostile)
     made = []
@@ -33,12 +33,12 @@ def made_up(seed: int, number: int, rows: int, *, hostile: bool, teams: int) -> 
         plan = _plan(dice, counts.finished(share, dice.roll(0)[5]), _start(ordinal, dice), "finished")
         span = _CHANGING if ordinal % 5 in {_AUTUMN, _SPRING} else plan.span
         name = f"{plan.name} {ordinal + 1}{words().hostile[ordinal % 40] if hostile else ''}"
-        plan = replace(plan, name=name, team=team(ordinal % teams), span=span)
+        plan = replace(plan, name=name, team=team(ordinal % teams), span=span, zone=zone)
         made.append(MadeUp(plan, people, hostile=hostile))
     return made
 
 
-def specials(seed: int, now: int, *, hostile: bool) -> list[MadeUp]:
+def specials(seed: int, now: int, *, hostile: bool, zone: clock.Zone) -> list[MadeUp]:
     """Make a campaign not started, one still sending, one without rows, and one to be refused."""
     people, hour = People(seed, hostile=hostile), now // clock.HOUR * clock.HOUR
     kinds: list[tuple[str, counts.Counts, int, Stage]] = [
@@ -51,7 +51,7 @@ def specials(seed: int, now: int, *, hostile: bool) -> list[MadeUp]:
     for ordinal, (name, count, started, stage) in enumerate(kinds):
         plan = _plan(Dice("special", seed, ordinal), count, started, stage)
         horizon = hour if stage == "sending" else plan.horizon
-        made.append(MadeUp(replace(plan, name=name, horizon=horizon), people, hostile=hostile))
+        made.append(MadeUp(replace(plan, name=name, horizon=horizon, zone=zone), people, hostile=hostile))
     return made
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 
 from sandbox.account import Account
+from sandbox.clock import LONDON, Zone
 from sandbox.server import Sandbox
 from sandbox.switches import Switches
 
@@ -22,6 +23,7 @@ def run(
     hostile: bool = False,
     refused: bool = False,
     teams: int = 1,
+    zone: Zone = LONDON,
     faults: Path | None = None,
     switches: Switches | None = None,
 ) -> None:
@@ -31,7 +33,9 @@ def run(
     To be called from the main thread, where signals arrive.
     """
     rules = json.loads(faults.read_text(encoding="utf-8")) if faults else []
-    account = Account(seed=seed, campaigns=campaigns, rows=rows, hostile=hostile, refused=refused, teams=teams)
+    account = Account(
+        seed=seed, campaigns=campaigns, rows=rows, hostile=hostile, refused=refused, teams=teams, zone=zone
+    )
     told_to_stop = Event()
     kept = {name: signal.signal(name, lambda *_: told_to_stop.set()) for name in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -11,6 +11,7 @@ from typing import Literal
 Links = Literal["bare", "rooted", "absolute", "foreign"]
 ErrorShape = Literal["error", "message", "html"]
 RetryAfter = Literal["seconds", "date", "none"]
+Unknown = Literal["refused", "empty"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class Switches:
     )
     delivery_page_size: int = field(
         default=50, metadata={"help": "page size of delivery and alt_delivery when none is asked for"}
+    )
+    past_end_error: int | None = field(
+        default=None, metadata={"help": "status that answers a page past the end (none: an empty page)"}
+    )
+    unknown_campaign: Unknown = field(
+        default="refused", metadata={"help": "reports of a campaign that is not there: 404, or as if without rows"}
     )
     links: Links = field(default="bare", metadata={"help": "how the links of reports are written"})
     foreign_host: str = field(

@@ -31,7 +31,7 @@ campaign_table overview transform figures
 page_words
 page_sections
 page
-load report
+load report doctor
 options screen
 verbs
 cli

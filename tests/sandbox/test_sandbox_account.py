@@ -31,6 +31,25 @@ def test_civil_time_is_that_of_london(instant):
     assert clock.with_offset(instant) == f"{moment:%Y-%m-%dT%H:%M:%S%z}"
 
 
+@given(st.integers(820_454_400, 4_102_444_800), st.sampled_from(["UTC", "Europe/Paris"]))
+def test_civil_time_is_that_of_another_zone_too(instant, zone):
+    moment = datetime.fromtimestamp(instant, LONDON)
+    there = f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S}"
+    assert clock.civil(instant, zone) == there
+    if not moment.fold:
+        assert clock.rewritten(clock.civil(instant), zone) == there
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Paris"])
+def test_an_account_of_another_zone_is_the_same_but_for_times_without_an_offset(zone):
+    here, there = Account(rows=900, now=NOW), Account(rows=900, now=NOW, zone=zone)
+    for entry, other in zip(here.campaigns(), there.campaigns(), strict=True):
+        created = datetime.fromtimestamp((UUID(entry["uuid"]).time - 0x01B21DD213814000) // 10_000_000, ZoneInfo(zone))
+        assert (other["uuid"], other["created_at"]) == (entry["uuid"], f"{created:%Y-%m-%d %H:%M:%S}")
+        rows = [list(account.rows(entry["uuid"], "delivery")) for account in (here, there)]
+        assert rows[0] == rows[1]
+
+
 @given(st.integers(1, 5000), st.integers(0, 2**32))
 def test_an_order_reaches_everything_once(count, die):
     order = Order(count, die)

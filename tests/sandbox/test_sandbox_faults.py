@@ -74,6 +74,12 @@ def test_a_status_has_headers_and_a_shape_of_its_own(small, ask):
     assert answer.headers["x-ratelimit-remaining"] == "0"
 
 
+def test_headers_can_be_added(small, ask):
+    small.faults = [{"kind": "headers", "headers": {"RateLimit-Limit": 60}}]
+    answer = ask(small, CLICKS)
+    assert (answer.status, answer.headers["ratelimit-limit"]) == (200, "60")
+
+
 @pytest.mark.parametrize("code", [301, 302, 307, 308])
 def test_a_redirect_names_its_target(small, ask, code):
     small.faults = [{"kind": "redirect", "to": "http://127.0.0.2/", "code": code}]
@@ -158,6 +164,7 @@ def test_half_of_the_json_is_no_json(small, ask):
         ({"kind": "duplicate_row", "index": 1}, lambda page: phones(page)[:3], [50, 51, 51]),
         ({"kind": "extra_key", "name": "X"}, lambda page: page["data"][9]["X"], "new"),
         ({"kind": "missing_key"}, lambda page: list(page["data"][9]), ["Phone_Number"]),
+        ({"kind": "prefix", "text": "+"}, lambda page: page["data"][9]["Phone_Number"], "+59"),
         ({"kind": "wrong_type", "value": [1]}, lambda page: page["data"][9]["Phone_Number"], [1]),
     ],
 )

@@ -76,6 +76,16 @@ def test_a_page_past_the_end_and_an_empty_report_are_answered_as_laravel_does(sm
     assert (empty["meta"]["total"], empty["meta"]["last_page"], empty["meta"]["from"]) == (0, 1, None)
 
 
+def test_a_page_past_the_end_may_be_an_error(small, ask):
+    small.switches = Switches(past_end_error=404)
+    assert [ask(small, f"reporting/one/clicks?page={page}").status for page in (3, 4)] == [200, 404]
+
+
+def test_a_campaign_that_is_not_there_may_be_answered_as_one_without_rows(small, ask):
+    small.switches = Switches(unknown_campaign="empty")
+    assert ask(small, "reporting/nobody/clicks").json["meta"]["total"] == 0
+
+
 @pytest.mark.parametrize("page", ["0", "-1", "two", "", "1.5", "1e3", "%00", "[]"])
 def test_an_unreadable_page_is_silently_the_first(small, ask, page):
     assert ask(small, f"reporting/one/clicks?page={page}").json["meta"]["current_page"] == 1

@@ -32,6 +32,13 @@ Examples:
     show_default=True,
     help="How links in reports are written.",
 )
+@click.option(
+    "--zone",
+    type=click.Choice(["Europe/London", "UTC", "Europe/Paris"]),
+    default="Europe/London",
+    show_default=True,
+    help="Zone of times without an offset.",
+)
 @click.option("--latency", default=0.0, show_default=True, help="Seconds before each answer.")
 @click.option("--rate-limit", type=int, help="Requests a minute; more are answered with 429.")
 @click.option(
@@ -50,6 +57,7 @@ def sandbox(
     per_page_limit: int,
     ignore_per_page: bool,
     links: Any,
+    zone: Any,
     latency: float,
     rate_limit: int | None,
     faults: Path | None,
@@ -68,6 +76,15 @@ def sandbox(
         rate_limit=rate_limit,
     )
     try:
-        run(port=port, campaigns=campaigns, rows=rows, seed=seed, hostile=hostile, faults=faults, switches=switches)
+        run(
+            port=port,
+            campaigns=campaigns,
+            rows=rows,
+            seed=seed,
+            hostile=hostile,
+            zone=zone,
+            faults=faults,
+            switches=switches,
+        )
     except (ValueError, OSError) as error:
         raise ConfigurationError(f"sandbox: {error}") from error
