@@ -14,7 +14,7 @@ import orjson
 from bare_client import bodies, first_campaign
 from big_warehouses import multiply, settle_all
 from pacing import LIMIT, MINUTES, paced
-from processes import Ended, Failed, load, run, script, serving
+from processes import Ended, Failed, load, passona, run, script, serving
 from results import Bar, Line, amount, compared, under
 from rounds import Rounds, megabytes, new_warehouse, say, seconds
 
@@ -115,9 +115,11 @@ def ledger(rounds: Rounds) -> Iterator[Line]:
         load(address, warehouse, first_campaign(address), "--report", "sent")
         entries = settle_all(warehouse)
         ended = rounds.in_turn({"load": partial(_idle, address, warehouse), "requests": partial(_listed, address)})
+        (told,) = rounds.in_turn({"status": partial(passona, warehouse, "status")}).values()
     whole, asked = median(ended["load"]), median(ended["requests"])
     what = f"{count:,} campaigns, {entries:,} ledger entries, nothing due; other: the requests, left out of ours"
     yield under(what, whole - asked, 2, "s", amount(asked, "s"))
+    yield under("passona status on that warehouse", seconds(told), 1, "s")
 
 
 def starting(rounds: Rounds) -> Iterator[Line]:

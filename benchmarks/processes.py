@@ -65,12 +65,14 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = N
 
 def load(address: str, warehouse: Path, *arguments: str) -> Ended:
     """One `passona load --json`, whole process."""
-    environment = {
-        "SOURCES__PASSONA__API_TOKEN": "sandbox",
-        "SOURCES__PASSONA__BASE_URL": address,
-        "DESTINATION__WAREHOUSE__CREDENTIALS": str(warehouse),
-    }
-    return run([sys.executable, "-m", "passona", "load", "--json", *arguments], environment)
+    account = {"SOURCES__PASSONA__API_TOKEN": "sandbox", "SOURCES__PASSONA__BASE_URL": address}
+    return passona(warehouse, "load", "--json", *arguments, **account)
+
+
+def passona(warehouse: Path, *arguments: str, **environment: str) -> Ended:
+    """The console command on a warehouse, whole process."""
+    environment |= {"DESTINATION__WAREHOUSE__CREDENTIALS": str(warehouse)}
+    return run([sys.executable, "-m", "passona", *arguments], environment)
 
 
 def script(name: str) -> list[str | Path]:

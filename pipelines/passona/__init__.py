@@ -11,6 +11,7 @@ One way, top to bottom of a load:
 - `walk` one verified report, `spool` where it waits until then
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
 - `source` dlt's resources, `schema` the tables, `database` the file and dlt's pipeline
+- `status` how fresh it is and what is wrong, shown by `status_screen`
 - `transform` the dbt project on what is loaded
 - `doctor` the assumptions about the API, held against an account, a judge each
 - `report` one page of the marts' `figures`: `page`, its `page_sections` and `page_words`, report_page/

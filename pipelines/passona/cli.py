@@ -20,6 +20,7 @@ from passona.verbs.doctor import doctor
 from passona.verbs.load import load
 from passona.verbs.report import report
 from passona.verbs.sandbox import sandbox
+from passona.verbs.status import status
 from passona.verbs.transform import transform
 
 log = logging.getLogger("passona")
@@ -85,5 +86,5 @@ def main() -> None:
     """Passona's SMS campaign reports in a DuckDB warehouse."""
 
 
-for _verb in (load, campaigns, doctor, transform, report, sandbox):
+for _verb in (load, campaigns, status, doctor, transform, report, sandbox):
     main.add_command(_verb)

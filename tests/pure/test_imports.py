@@ -27,12 +27,13 @@ ledger
 schema
 source
 database
-campaign_table overview transform figures
+campaign_table overview transform figures status
 page_words
 page_sections
 page
 load report doctor
 options screen
+status_screen
 verbs
 cli
 __main__
@@ -41,7 +42,7 @@ PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name 
 OWNERS = {
     "requests": {"client"},
     "urllib3": {"client"},
-    "duckdb": {"database", "figures", "ledger"},
+    "duckdb": {"database", "figures", "ledger", "status"},
     "dlt": {"configuration", "source", "database"},
     "dbt": {"transform"},
 }

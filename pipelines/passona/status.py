@@ -1,0 +1,231 @@
+"""`passona status`: how fresh the warehouse is and what is wrong with it, from the warehouse alone.
+
+    ledger, runs, campaigns -> Status -> a table, JSON, or a probe's exit code
+
+Nothing is asked of the API, nothing is written. A report is *stale* if it is not settled and was not
+verified, or its walk began longer ago than is allowed; what is settled never is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from passona.campaigns import campaign_values
+from passona.database import DATASET, open_reader
+from passona.errors import ConfigurationError
+from passona.ledger import believed
+from passona.reports import REPORTS
+
+# Runs that are shown: a week of nights.
+LAST_RUNS = 7
+# A job that runs daily, and two hours for it to run.
+USUAL_AGE = timedelta(hours=26)
+# Loads that came to their end have seen the list of campaigns and asked for all that was due.
+_ENDED = ("ok", "failed", "held")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of `runs`; instants in UTC. One that did not tell its end was killed: nobody writes now."""
+
+    run_id: str
+    started_at: datetime
+    finished_at: datetime | None
+    verb: str
+    outcome: str
+    requests: int | None
+    row_count: int | None
+    version: str
+
+
+@dataclass(frozen=True)
+class ReportStatus:
+    """One report over all campaigns. `never_loaded`: campaigns of the list that may have rows, and no entry.
+
+    `oldest`, `newest`: when the walks began whose rows are in the tables, of those that are not settled.
+    """
+
+    settled: int = 0
+    open: int = 0
+    failed: int = 0
+    held: int = 0
+    never_loaded: int = 0
+    stale: int = 0
+    rows: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A report that failed or is held, and what was said of it. Its old rows, if any, are as old as `verified_at`."""
+
+    campaign_id: str
+    name: str | None
+    report: str
+    state: str
+    error: str | None
+    verified_at: datetime | None
+    checked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The warehouse at one moment. `overdue`: why it is not as fresh as `max_age` asks, a line each; empty if it is."""
+
+    path: Path
+    at: datetime
+    max_age: timedelta
+    runs: list[Run]
+    reports: dict[str, ReportStatus]
+    troubles: list[Trouble]
+    overdue: list[str]
+
+
+def age(text: str) -> timedelta:
+    """An age as people write it: 90m, 26h, 2d.
+
+    :raises ConfigurationError: it is none.
+    """
+    form = re.fullmatch(r"([0-9]{1,6})([smhd])", text.strip())
+    if form is None or not int(form[1]):
+        raise ConfigurationError(f"--max-age: {text[:20]!r} is no age; write it like 26h, 90m or 2d")
+    return timedelta(seconds=int(form[1]) * _UNITS[form[2]])
+
+
+def status(path: Path, max_age: timedelta, wait: float, say: Callable[[str], None]) -> Status:
+    """The state of the warehouse at `path`.
+
+    :raises ConfigurationError: there is no warehouse.
+    :raises Busy: it is being written for longer than `wait` seconds.
+    """
+    if not path.is_file():
+        raise ConfigurationError(f"there is no warehouse at {path}: run passona load first")
+    now = datetime.now(UTC)
+    with closing(open_reader(path, wait, say)) as connection:
+        if not _made(connection):
+            raise ConfigurationError(f"{path} holds no tables of passona: run passona load first")
+        connection.execute("SET TimeZone = 'UTC'")
+        reports = _reports(connection, now - max_age)
+        return Status(
+            path=path,
+            at=now,
+            max_age=max_age,
+            runs=_runs(connection),
+            reports=reports,
+            troubles=_troubles(connection),
+            overdue=list(_overdue(connection, reports, now, max_age)),
+        )
+
+
+def _made(connection: duckdb.DuckDBPyConnection) -> bool:
+    found = connection.execute(
+        "SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name IN ('runs', 'report_ledger')",
+        [DATASET],
+    ).fetchall()
+    return found == [(2,)]
+
+
+def _runs(connection: duckdb.DuckDBPyConnection) -> list[Run]:
+    """The last runs, the newest first."""
+    found = connection.execute(
+        "SELECT run_id, started_at, finished_at, verb, if(outcome = 'running', 'interrupted', outcome), "
+        "requests, row_count, version FROM passona.runs ORDER BY started_at DESC LIMIT ?",
+        [LAST_RUNS],
+    ).fetchall()
+    return [Run(*row) for row in found]
+
+
+def _reports(connection: duckdb.DuckDBPyConnection, oldest: datetime) -> dict[str, ReportStatus]:
+    counts = ", ".join(f"count(*) FILTER (state = '{state}')" for state in ("settled", "open", "failed", "held"))
+    found = connection.execute(
+        f"""
+        SELECT report, {counts},
+               count(*) FILTER (NOT settled AND coalesce(verified_at < ?, true)), sum(row_count)::BIGINT,
+               min(verified_at) FILTER (NOT settled), max(verified_at) FILTER (NOT settled)
+        FROM ({believed(connection)}) GROUP BY report
+        """,  # noqa: S608  # constants
+        [oldest],
+    ).fetchall()
+    never_loaded = _never_loaded(connection)
+    loaded = {report: values for report, *values in found}
+    return {name: _report_status(loaded.get(name), never_loaded[name]) for name in REPORTS}
+
+
+def _report_status(values: list[Any] | None, never_loaded: int) -> ReportStatus:
+    if values is None:
+        return ReportStatus(never_loaded=never_loaded)
+    settled, being_open, failed, held, stale, rows, oldest, newest = values
+    return ReportStatus(settled, being_open, failed, held, never_loaded, stale, rows or 0, oldest, newest)
+
+
+def _never_loaded(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """How many campaigns of the list have no entry for a report and may have rows of it."""
+    now = datetime.now(UTC)
+    counts = {}
+    for report in REPORTS.values():
+        missing = connection.sql(
+            "SELECT * FROM passona.campaigns WHERE listed AND campaign_id NOT IN "
+            "(SELECT campaign_id FROM passona.report_ledger WHERE report = ?)",
+            params=[report.name],
+        )
+        campaigns = campaign_values(missing.to_arrow_table())
+        counts[report.name] = sum(report.before_start or not campaign.not_started(now) for campaign in campaigns)
+    return counts
+
+
+def _troubles(connection: duckdb.DuckDBPyConnection) -> list[Trouble]:
+    """What failed or is held, the newest look first."""
+    found = connection.execute(
+        f"""
+        SELECT campaign_id, name, report, state, error, verified_at, checked_at
+        FROM ({believed(connection)}) AS ledger LEFT JOIN passona.campaigns AS campaigns USING (campaign_id)
+        WHERE state IN ('failed', 'held') ORDER BY checked_at DESC, campaign_id, report
+        """  # noqa: S608  # constants
+    ).fetchall()
+    return [Trouble(*row) for row in found]
+
+
+def _overdue(
+    connection: duckdb.DuckDBPyConnection, reports: dict[str, ReportStatus], now: datetime, max_age: timedelta
+) -> Iterable[str]:
+    ((last,),) = connection.execute(
+        "SELECT max(finished_at) FROM passona.runs WHERE verb = 'load' AND outcome IN (SELECT unnest(?::VARCHAR[]))",
+        [list(_ENDED)],
+    ).fetchall()
+    allowed = told(max_age)
+    if last is None:
+        yield "no load has come to its end yet"
+    elif last < now - max_age:
+        yield f"the last load that came to its end was {told(now - last)} ago, allowed are {allowed}"
+    for name, report in reports.items():
+        if report.stale:
+            since = f"; the oldest is {told(now - report.oldest)} old" if report.oldest else ""
+            yield f"{name}: {_campaigns(report.stale)} not verified within {allowed}{since}"
+        if report.never_loaded:
+            yield f"{name}: {_campaigns(report.never_loaded)} never loaded"
+
+
+def told(span: timedelta) -> str:
+    """A span of time in its two largest units: 26 h, 3 d 4 h, 12 min."""
+    minutes = max(0, round(span.total_seconds() / 60))
+    days, hours = divmod(minutes // 60, 24)
+    if days > 1:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min"
+
+
+def _campaigns(count: int) -> str:
+    return f"{count:,} campaign{'' if count == 1 else 's'}"

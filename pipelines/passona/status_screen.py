@@ -1,0 +1,96 @@
+"""What `passona status` shows: three tables for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+
+from passona.screen import counted, json_text, new_table, plain, wide
+from passona.status import Run, Status, told
+
+# Reports in trouble that are listed one by one; a bad night has thousands, and --json has them all.
+MOST_TROUBLES = 20
+
+
+def print_status(found: Status) -> None:
+    """Runs, reports, troubles, and as the last line whether all is well."""
+    console = wide()
+    _print_runs(found)
+    console.print()
+    _print_reports(found)
+    if found.troubles:
+        console.print()
+        _print_troubles(found)
+    console.print()
+    for line in found.overdue:
+        console.print(plain(f"overdue: {line}"), soft_wrap=True)
+    console.print(plain(f"{_verdict(found)}: {found.path}"), soft_wrap=True)
+
+
+def _verdict(found: Status) -> str:
+    parts = [counted(len(found.troubles), "report") + " failed or held"] if found.troubles else []
+    parts += [counted(len(found.overdue), "line") + " overdue"] if found.overdue else []
+    return ", ".join(parts) or f"all is fresh, nothing is older than {told(found.max_age)}"
+
+
+def _print_runs(found: Status) -> None:
+    table = new_table("last runs (UTC)", "verb", "outcome", "took", "requests", "rows", numbers=False)
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for run in found.runs:
+        table.add_row(
+            f"{run.started_at:%Y-%m-%d %H:%M}", run.verb, run.outcome, _took(run), _number(run.requests),
+            _number(run.row_count),
+        )  # fmt: skip
+    wide().print(table)
+
+
+def _print_reports(found: Status) -> None:
+    table = new_table(
+        "report", "settled", "open", "failed", "held", "never loaded", "stale", "rows", "oldest not settled (UTC)"
+    )
+    for name, report in found.reports.items():
+        numbers = (
+            report.settled, report.open, report.failed, report.held, report.never_loaded, report.stale, report.rows,
+        )  # fmt: skip
+        table.add_row(name, *map(_number, numbers), _instant(report.oldest))
+    wide().print(table)
+
+
+def _print_troubles(found: Status) -> None:
+    table = new_table("campaign", "name", "report", "state", "checked (UTC)", "rows are of", numbers=False)
+    console = wide()
+    for trouble in found.troubles[:MOST_TROUBLES]:
+        table.add_row(
+            trouble.campaign_id, plain(trouble.name or ""), trouble.report, trouble.state,
+            _instant(trouble.checked_at), _instant(trouble.verified_at) or "-",
+        )  # fmt: skip
+    console.print(table)
+    for line in dict.fromkeys(trouble.error or "" for trouble in found.troubles[:MOST_TROUBLES]):
+        console.print(plain(f"  {line}"), soft_wrap=True)
+    more = len(found.troubles) - MOST_TROUBLES
+    if more > 0:
+        console.print(f"and {more:,} more; --json lists all")
+
+
+def _took(run: Run) -> str:
+    return f"{(run.finished_at - run.started_at).total_seconds():.1f} s" if run.finished_at else ""
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _instant(value: datetime | None) -> str:
+    return f"{value:%Y-%m-%d %H:%M}" if value else ""
+
+
+def status_json(found: Status) -> str:
+    return json_text(
+        dataclasses.asdict(found)
+        | {
+            "path": str(found.path),
+            "max_age": found.max_age.total_seconds(),
+            "fresh": not found.overdue,
+        }
+    )

@@ -1,0 +1,52 @@
+"""`passona status`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from passona import options
+from passona.errors import Exit
+
+if TYPE_CHECKING:
+    from passona.status import Status
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  passona status
+  passona status --max-age 26h      as a monitor's probe: 0 fresh, 4 not
+  passona status --json"""
+)
+@click.option(
+    "--max-age", metavar="AGE", help="End with 4 if anything is older than this (26h, 90m, 2d); shown by default: 26h."
+)
+@options.wait
+@options.as_json
+@options.talkative
+def status(*, max_age: str | None, wait: float, as_json: bool) -> None:
+    """Tell how fresh the warehouse is, and what is wrong with it.
+
+    From the warehouse alone: the last runs, the state of each report, what failed or is held and why, what
+    is overdue. Needs no token, asks nothing of the API and changes nothing.
+
+    Exit codes: 0, and with --max-age 4 where something is overdue; 2 no warehouse, 6 busy.
+    """
+    from passona.database import warehouse_path
+    from passona.status import USUAL_AGE, age
+    from passona.status import status as status_of
+    from passona.status_screen import print_status, status_json
+
+    found = status_of(warehouse_path(), age(max_age) if max_age else USUAL_AGE, wait, options.say)
+    if as_json:
+        click.echo(status_json(found))
+    else:
+        print_status(found)
+    sys.exit(_exit_code(found) if max_age else Exit.OK)
+
+
+def _exit_code(found: Status) -> Exit:
+    return Exit.FAILED if found.overdue else Exit.OK
