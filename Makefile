@@ -27,8 +27,8 @@ demo: $(STAMP) ## a local Passona, loaded into demo/warehouse.duckdb, and three 
 test: $(STAMP) ## all tests, on two cores under three minutes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-soak: $(STAMP) ## 200 loads killed with -9 at random moments, a quarter of an hour
-	@PASSONA_KILLS=200 $(BIN)/python -m pytest -n 2 tests/test_kills.py
+soak: $(STAMP) ## 200 loads killed with -9 at random moments, 200 published under 20 readers; twenty minutes
+	@PASSONA_KILLS=200 PASSONA_PUBLICATIONS=200 $(BIN)/python -m pytest -n 2 tests/test_kills.py tests/test_publish.py
 
 faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md
 	@$(BIN)/python benchmarks/faults.py

@@ -303,10 +303,10 @@ def test_a_selector_that_finds_nothing_is_refused(of_demo: Demo) -> None:
         built(of_demo.warehouse, select=("nonsense",))
 
 
-def test_load_with_transform_makes_empty_marts_of_an_empty_account(tmp_path: Path) -> None:
+def test_load_with_transform_makes_empty_marts_of_an_empty_account_and_publishes_them(tmp_path: Path) -> None:
     with Sandbox(Account.empty()) as box:
         ended = subprocess.run(
-            [sys.executable, "-m", "passona", "load", "--transform", "--json"],
+            [sys.executable, "-m", "passona", "load", "--transform", "--publish", "readers.duckdb", "--json"],
             cwd=tmp_path, env=environment_of(box), capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -316,9 +316,11 @@ def test_load_with_transform_makes_empty_marts_of_an_empty_account(tmp_path: Pat
         "ok",
         [],
     )
-    assert {name: len(rows) for name, rows in marts(Warehouse(tmp_path / "warehouse.duckdb")).items()} == dict.fromkeys(
-        MARTS, 0
-    )
+    for file in ("warehouse.duckdb", "readers.duckdb"):
+        found = {name: len(rows) for name, rows in marts(Warehouse(tmp_path / file)).items()}
+        assert found == dict.fromkeys(MARTS, 0)
+    outcomes = Warehouse(tmp_path / "readers.duckdb").rows("SELECT verb, outcome FROM passona.runs ORDER BY started_at")
+    assert outcomes == [("load", "ok"), ("transform", "ok")]
 
 
 def test_without_a_warehouse_the_error_says_to_load_first(passona: Run, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ One way, top to bottom of a load:
 - `transform` the dbt project on what is loaded
 - `doctor` the assumptions about the API, held against an account, a judge each
 - `report` one page of the marts' `figures`: `page`, its `page_sections` and `page_words`, report_page/
+- `publish` a copy for readers at a `target`, checked; `marts` which are nobody's; `replacement` puts files in place
 - `ledger` what is due, what was done; `campaigns` who exists
-- `reports` the six reports as values; `errors` what can go wrong; `settings`, `configuration`
+- `reports` the six reports as values; `errors` what can go wrong; `settings`, `configuration`; `quoting` for SQL
 """

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from passona.campaigns import Campaign, CampaignList, campaign_values
-from passona.database import Database, given, quoted
+from passona.database import Database, given
+from passona.quoting import quoted
 from passona.reports import CAMPAIGNS
 from passona.schema import TABLES
 from passona.source import Package

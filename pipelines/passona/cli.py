@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import logging
 import sys
@@ -13,19 +12,18 @@ from typing import Any
 import click
 
 from passona import options
-from passona.errors import Exit, Interrupted, PassonaError, causes, masked, printable
+from passona.errors import Exit, Interrupted, PassonaError, causes, masked, printable, told
 from passona.interruption import leave, listen
 from passona.verbs.campaigns import campaigns
 from passona.verbs.doctor import doctor
 from passona.verbs.load import load
+from passona.verbs.publish import publish
 from passona.verbs.report import report
 from passona.verbs.sandbox import sandbox
 from passona.verbs.status import status
 from passona.verbs.transform import transform
 
 log = logging.getLogger("passona")
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Verbs(click.Group):
@@ -54,20 +52,11 @@ def _fail(error: BaseException) -> Exit:
     for cause in causes(error):
         if isinstance(cause, Interrupted):
             leave(cause.number)
-    line, code = _said(error)
+    line, code = told(error)
     if log.isEnabledFor(logging.DEBUG):
         click.echo(_trace(error), err=True, nl=False)
     click.echo(f"passona: {printable(line)}", err=True)
     return code
-
-
-def _said(error: BaseException) -> tuple[str, Exit]:
-    if isinstance(error, PassonaError):
-        return str(error), error.exit_code
-    if isinstance(error, OSError) and error.strerror:
-        line = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-        return (f"{line}; make room and run again", Exit.FAULT) if error.errno in _FULL else (line, Exit.USAGE)
-    return f"a fault in this program ({type(error).__name__}); --debug shows where", Exit.FAULT
 
 
 def _trace(error: BaseException) -> str:
@@ -86,5 +75,5 @@ def main() -> None:
     """Passona's SMS campaign reports in a DuckDB warehouse."""
 
 
-for _verb in (load, campaigns, status, doctor, transform, report, sandbox):
+for _verb in (load, campaigns, status, doctor, transform, report, publish, sandbox):
     main.add_command(_verb)

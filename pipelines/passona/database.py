@@ -27,6 +27,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from passona.configuration import configure_dlt
 from passona.errors import Busy, ConfigurationError, NotWritten, causes
 from passona.interruption import held
+from passona.quoting import literal, quoted
 from passona.schema import TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
@@ -80,7 +81,8 @@ def warehouse_path() -> Path:
 class Database:
     """The open warehouse. `work`: folder of its owner alone, for spools and dlt; gone after the run.
 
-    `usual_memory`: what DuckDB would take if it were not told to take less.
+    `usual_memory`: what DuckDB would take if it were not told to take less. `file`: a descriptor to copy
+    from, closed behind the connection: a process that closes any descriptor of a file loses its locks on it.
     """
 
     path: Path
@@ -88,6 +90,7 @@ class Database:
     work: Path
     pipeline: dlt.Pipeline
     usual_memory: str
+    file: int
 
     def commit(self, package: Package, zone: str) -> None:
         """Writes one load package. What it replaces is marked as interrupted before, so that a kill
@@ -103,7 +106,7 @@ class Database:
                 if not _is(duckdb.OutOfMemoryException, error):
                     raise
                 # Values of megabytes need more than the flat memory that all else is loaded in.
-                self.connection.execute(f"SET memory_limit = {_text(self.usual_memory)}")
+                self.connection.execute(f"SET memory_limit = {literal(self.usual_memory)}")
                 self.pipeline.abort_packages()
                 self._run(package, zone)
             new_columns = package.campaigns is not None and set(package.campaigns.column_names) - set(
@@ -125,7 +128,7 @@ class Database:
             return not any(
                 self.connection.execute(
                     f"SELECT 1 FROM passona.{quoted(table)} WHERE campaign_id IN "  # noqa: S608  # a name of ours
-                    f"(SELECT campaign_id FROM given WHERE name = {_text(table)}) LIMIT 1"
+                    f"(SELECT campaign_id FROM given WHERE name = {literal(table)}) LIMIT 1"
                 ).fetchall()
                 for table in {table for _, table in keys}
             )
@@ -186,12 +189,12 @@ class Database:
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ?", [DATASET]
         ).fetchall()
         for table in TABLES.values():
-            self.connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {_text(table.comment)}")
+            self.connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {literal(table.comment)}")
         for table_name, column in columns:
             if table_name in TABLES:
                 comment = TABLES[table_name].comments.get(column, _comment_beyond(column))
                 self.connection.execute(
-                    f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {_text(comment)}"
+                    f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {literal(comment)}"
                 )
 
     @property
@@ -234,14 +237,32 @@ class Database:
                 [outcome, requests, row_count, run_id],
             )
 
+    def still(self) -> Still:
+        """The same warehouse, while nothing is written to it.
+
+        :raises NotWritten: the database could not take its checkpoint.
+        """
+        _checkpoint(self.connection)
+        return Still(self.path, self.connection, self.file)
+
     def close(self) -> None:
         """Ends the run's hold on the file. Of the work folder only spools of unfinished big walks stay."""
         self.connection.close()
+        os.close(self.file)
         for name in ("dlt", "duckdb"):
             shutil.rmtree(self.work / name, ignore_errors=True)
         for folder in (self.spools, self.work):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+@dataclass(frozen=True)
+class Still:
+    """A warehouse whose file holds all that was written, and that nobody writes to: it can be copied from `file`."""
+
+    path: Path
+    connection: duckdb.DuckDBPyConnection
+    file: int
 
 
 @contextlib.contextmanager
@@ -260,21 +281,13 @@ def _writing(what: str) -> Iterator[None]:
         try:
             yield
         except (PipelineStepFailed, duckdb.Error) as error:
-            raise NotWritten(f"{what} could not be written: {_reason(error)}") from error
+            raise NotWritten(f"{what} could not be written: {reason(error)}") from error
 
 
 def _comment_beyond(column: str) -> str:
     if column.startswith("_"):
         return "belongs to dlt, no part of the contract"
     return "key that the vendor's guide does not know, as it came"
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Database:
@@ -293,7 +306,7 @@ def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Databa
     for folder in (work, work / "spools", work / "dlt"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"SET temp_directory = {_text(str(work / 'duckdb'))}")
+    connection.execute(f"SET temp_directory = {literal(str(work / 'duckdb'))}")
     ((usual_memory,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
     connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
     connection.execute("SET preserve_insertion_order = false")
@@ -306,7 +319,7 @@ def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Databa
         destination=dlt.destinations.duckdb(connection, destination_name="warehouse"),
         dataset_name=DATASET,
     )
-    return Database(path, connection, work, pipeline, usual_memory)
+    return Database(path, connection, work, pipeline, usual_memory, os.open(path, os.O_RDONLY))
 
 
 def _keep_private(path: Path) -> None:
@@ -324,6 +337,40 @@ def open_reader(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.D
     :raises Busy: it is still held for writing after `wait` seconds.
     """
     return _connected(path, wait, say, read_only=True)
+
+
+@contextlib.contextmanager
+def open_still(path: Path, wait: float, say: Callable[[str], None]) -> Iterator[Still]:
+    """The warehouse while nobody writes to it, read by us and by whoever else likes to.
+
+    :raises Busy: it is still held for writing after `wait` seconds.
+    :raises ConfigurationError: there is none, or it is no DuckDB file.
+    """
+    if not path.is_file():
+        raise ConfigurationError(f"there is no warehouse at {path}: run passona load first")
+    connection = _connected(path, wait, say, read_only=True)
+    if killed := log_of(path).exists():  # whoever wrote it left something there that is not in the file
+        connection.close()
+        _keep_private(path)
+        connection = _connected(path, wait, say)
+    file = os.open(path, os.O_RDONLY)
+    try:
+        if killed:
+            _checkpoint(connection)
+        yield Still(path, connection, file)
+    finally:
+        connection.close()
+        os.close(file)
+
+
+def _checkpoint(connection: duckdb.DuckDBPyConnection) -> None:
+    with _writing("the checkpoint"):
+        connection.execute("CHECKPOINT")
+
+
+def log_of(path: Path) -> Path:
+    """Where DuckDB keeps what is not in its file yet."""
+    return path.with_name(f"{path.name}.wal")
 
 
 def _connected(
@@ -364,7 +411,7 @@ def _is(kind: type[BaseException], error: BaseException) -> bool:
     return any(isinstance(cause, kind) for cause in causes(error))
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """What the database said, by its kind: its words may quote a row."""
     last = list(causes(error))[-1]
     if "No space left" in str(last) or "File too large" in str(last):

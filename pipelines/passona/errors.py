@@ -10,9 +10,12 @@ Exit codes are those of the contract; the lowest of 3, 4 and 5 wins where severa
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from enum import IntEnum
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Exit(IntEnum):
@@ -125,6 +128,16 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 def is_interruption(error: BaseException) -> bool:
     """Whether a signal is behind an error, whatever dlt and DuckDB made of it on its way."""
     return any(isinstance(cause, Interrupted | KeyboardInterrupt) for cause in causes(error))
+
+
+def told(error: BaseException) -> tuple[str, Exit]:
+    """What is said of an error, in one line, and the code to exit with."""
+    if isinstance(error, PassonaError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError) and error.strerror:
+        line = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        return (f"{line}; make room and run again", Exit.FAULT) if error.errno in _FULL else (line, Exit.USAGE)
+    return f"a fault in this program ({type(error).__name__}); --debug shows where", Exit.FAULT
 
 
 def printable(text: str) -> str:

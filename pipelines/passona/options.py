@@ -19,6 +19,10 @@ log = logging.getLogger("passona")
 wait = click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 
+marts_only = click.option(
+    "--marts-only", is_flag=True, help="Publish the sums of schema analytics alone, no rows of persons."
+)
+
 
 def _reports(_context: click.Context, _parameter: click.Parameter, names: Sequence[str]) -> tuple[Report, ...]:
     return tuple(REPORTS[name] for name in dict.fromkeys(names)) or tuple(REPORTS.values())

@@ -19,6 +19,7 @@ from passona.ledger import Pull
 from passona.load import Outcome
 from passona.overview import NEVER_LOADED, Overview
 from passona.pages import Page
+from passona.publish import Published, Unpublished
 from passona.reports import REPORTS, Report
 from passona.transform import SCHEMA, Transformed
 
@@ -91,8 +92,13 @@ def print_outcome(outcome: Outcome, path: Path) -> None:
     console.print(plain(summary), soft_wrap=True)
 
 
-def outcome_json(outcome: Outcome, path: Path, transformed: Transformed | None = None) -> str:
-    return json_text(
+def outcome_document(
+    outcome: Outcome,
+    path: Path,
+    transformed: Transformed | None = None,
+    published: Published | Unpublished | None = None,
+) -> dict[str, Any]:
+    return (
         {
             "run_id": outcome.run_id,
             "outcome": outcome.word,
@@ -118,6 +124,7 @@ def outcome_json(outcome: Outcome, path: Path, transformed: Transformed | None =
             "errors": outcome.errors,
         }
         | ({"transform": transformed_document(transformed, path)} if transformed else {})
+        | ({"publish": published_document(published)} if published else {})
     )
 
 
@@ -147,6 +154,39 @@ def transformed_document(outcome: Transformed, path: Path) -> dict[str, Any]:
 
 def transformed_json(outcome: Transformed, path: Path) -> str:
     return json_text(transformed_document(outcome, path))
+
+
+def print_published(found: Published) -> None:
+    how = "cloned" if found.cloned else "copied" if found.left_out is None else "marts alone"
+    console = wide()
+    console.print(
+        plain(
+            f"{found.path}: published, {how}, {found.bytes / 1_000_000:.1f} MB, "
+            f"{counted(found.reports, 'report')} agree with the ledger, {found.seconds:.1f} s"
+        ),
+        soft_wrap=True,
+    )
+    if found.left_out:
+        console.print(plain(f"left out: {', '.join(found.left_out)}"), soft_wrap=True)
+
+
+def published_document(found: Published | Unpublished) -> dict[str, Any]:
+    if isinstance(found, Unpublished):
+        return {"outcome": found.word, "exit_code": int(found.exit_code), "error": found.reason}
+    return {
+        "outcome": "ok",
+        "exit_code": 0,
+        "path": str(found.path),
+        "bytes": found.bytes,
+        "cloned": found.cloned,
+        "reports": found.reports,
+        "seconds": round(found.seconds, 3),
+        "left_out": found.left_out,
+    }
+
+
+def published_json(found: Published) -> str:
+    return json_text(published_document(found))
 
 
 def print_overview(found: Overview) -> None:

@@ -18,7 +18,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +90,19 @@ def project_folder() -> Path:
     return next(folder for folder in _PROJECTS if (folder / "dbt_project.yml").is_file())
 
 
+def check_warehouse(path: Path) -> None:
+    """Nothing, where models can be built in a warehouse of this name.
+
+    :raises ConfigurationError: they cannot, or dbt is not installed.
+    """
+    check_installed()
+    if path.name.partition(".")[0].lower() == SCHEMA:
+        raise ConfigurationError(
+            f"{path.name} cannot be the warehouse: DuckDB cannot tell a file called {SCHEMA} from the schema "
+            f"{SCHEMA} in it; choose another name, such as warehouse.duckdb"
+        )
+
+
 def transform(path: Path, timezone: str, wait: float, say: Callable[[str], None], wanted: Wanted) -> Transformed:
     """Builds and tests the models on the warehouse at `path`; what failed is in the outcome.
 
@@ -99,31 +112,31 @@ def transform(path: Path, timezone: str, wait: float, say: Callable[[str], None]
     :raises ConfigurationError: there is no warehouse, or dbt is not installed.
     :raises NotBuilt: dbt could not begin, such as with a selector that it does not understand.
     """
-    check_installed()
+    check_warehouse(path)
     if not path.is_file():
         raise ConfigurationError(f"there is no warehouse at {path}: run passona load first")
-    if path.name.partition(".")[0].lower() == SCHEMA:
-        raise ConfigurationError(
-            f"{path.name} cannot be the warehouse: DuckDB cannot tell a file called {SCHEMA} from the schema "
-            f"{SCHEMA} in it; choose another name, such as warehouse.duckdb"
-        )
-    begun = time.monotonic()
-    database = open_database(path, wait, say)
-    run_id = str(uuid.uuid4())
-    try:
+    with closing(open_database(path, wait, say)) as database:
         database.prepare()
-        database.begin_run(run_id, "transform")
-        database.connection.execute(f"SET memory_limit = '{_memory_limit(database.usual_memory)}'")
-        outcome = Transformed()
-        try:
-            for result in _build(database, timezone, wanted):
-                _take(outcome, result)
-        except BaseException:
-            database.end_run(run_id, "error", 0, 0)
-            raise
-        database.end_run(run_id, outcome.word, 0, 0)
-    finally:
-        database.close()
+        return build(database, timezone, wanted)
+
+
+def build(database: Database, timezone: str, wanted: Wanted) -> Transformed:
+    """The same on a warehouse that is open.
+
+    :raises NotBuilt: as above.
+    """
+    begun = time.monotonic()
+    run_id = str(uuid.uuid4())
+    database.begin_run(run_id, "transform")
+    database.connection.execute(f"SET memory_limit = '{_memory_limit(database.usual_memory)}'")
+    outcome = Transformed()
+    try:
+        for result in _build(database, timezone, wanted):
+            _take(outcome, result)
+    except BaseException:
+        database.end_run(run_id, "error", 0, 0)
+        raise
+    database.end_run(run_id, outcome.word, 0, 0)
     outcome.seconds = time.monotonic() - begun
     return outcome
 

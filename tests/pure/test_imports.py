@@ -16,8 +16,8 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
-errors reports times lists row_ids
-pages pace settings interruption
+errors reports times lists row_ids quoting replacement
+pages pace settings interruption marts target
 rows client configuration
 page_pool
 spool paginator
@@ -31,7 +31,7 @@ campaign_table overview transform figures status
 page_words
 page_sections
 page
-load report doctor
+load report doctor publish
 options screen
 status_screen
 verbs
@@ -42,7 +42,7 @@ PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name 
 OWNERS = {
     "requests": {"client"},
     "urllib3": {"client"},
-    "duckdb": {"database", "figures", "ledger", "status"},
+    "duckdb": {"database", "figures", "ledger", "marts", "publish", "status"},
     "dlt": {"configuration", "source", "database"},
     "dbt": {"transform"},
 }

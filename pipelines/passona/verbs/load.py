@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +13,18 @@ from typing import TYPE_CHECKING
 import click
 
 from passona import options
-from passona.errors import ConfigurationError, Exit, masked
+from passona.errors import ConfigurationError, Exit, PassonaError, masked, told
 from passona.reports import Report
 from passona.settings import campaign_uuid
 from passona.verbs.transform import run_transform
 
 if TYPE_CHECKING:
-    from passona.load import Wish
+    from passona.database import Database
+    from passona.load import Outcome, Wish
+    from passona.publish import Published, Unpublished
+    from passona.replacement import Replacement
+    from passona.settings import Settings
+    from passona.transform import Transformed
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, date: datetime | None) -> datetime | None:
@@ -48,7 +55,8 @@ Examples:
   passona load dc8a7564-fb1e-11e9-abb5-0242ac120008
   passona load --report clicks --report delivery
   passona load --campaigns-file due.txt --json
-  passona load --transform                   and builds the models on it"""
+  passona load --transform                   and builds the models on it
+  passona load --publish readers.duckdb      and puts a copy there for readers"""
 )
 @click.argument("uuids", nargs=-1, metavar="[UUID ...]")
 @options.reports
@@ -66,6 +74,14 @@ Examples:
 @click.option(
     "--transform", "then_transform", is_flag=True, help="Build the models afterwards, as passona transform does."
 )
+@click.option(
+    "--publish",
+    "publish_to",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Put a copy for readers there afterwards, as passona publish does.",
+)
+@options.marts_only
 @options.wait
 @options.as_json
 @options.talkative
@@ -78,43 +94,97 @@ def load(
     refresh: bool,
     accept_shrink: bool,
     then_transform: bool,
+    publish_to: Path | None,
+    marts_only: bool,
     wait: float,
     as_json: bool,
 ) -> None:
     """Bring the warehouse up to date.
 
     Loads what is due of the campaigns given, or of all that the API lists. What is settled costs no
-    request. Exit codes: 0 all loaded, 1 a fault here, 2 usage or configuration, 3 token refused, 4 some
-    reports failed, 5 some held, 6 busy; 130 after Ctrl-C, 143 after SIGTERM.
+    request. A load that failed in part is published all the same (each report is whole or not there), one
+    whose models failed is not. Exit codes: 0 all loaded, 1 a fault here, 2 usage or configuration, 3 token
+    refused, 4 some reports failed, 5 some held, 6 busy; 130 after Ctrl-C, 143 after SIGTERM.
     """
     from passona.load import Wish
 
+    if marts_only and publish_to is None:
+        raise click.UsageError("--marts-only is for --publish PATH")
     wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
-    sys.exit(_loaded(wish, wait, then_transform=then_transform, as_json=as_json))
+    then = _Then(then_transform, publish_to, marts_only)
+    sys.exit(_loaded(wish, then, wait, as_json=as_json))
 
 
-def _loaded(wish: Wish, wait: float, *, then_transform: bool, as_json: bool) -> int:
+@dataclass(frozen=True)
+class _Then:
+    """What follows a load, while the warehouse is still held."""
+
+    transform: bool
+    publish_to: Path | None
+    marts_only: bool
+
+
+def _loaded(wish: Wish, then: _Then, wait: float, *, as_json: bool) -> int:
     from passona.configuration import load_settings
     from passona.database import open_database, warehouse_path
-    from passona.load import Load
-    from passona.screen import outcome_json, print_outcome, watched
-    from passona.transform import Wanted, check_installed
+    from passona.publish import Unpublished
+    from passona.screen import json_text, outcome_document, print_outcome
+    from passona.target import target
+    from passona.transform import Wanted, build, check_warehouse
 
-    settings = load_settings()
-    if then_transform:
-        check_installed()
+    settings, path = load_settings(), warehouse_path()
+    if then.transform:
+        check_warehouse(path)
+    place = target(then.publish_to, path, personal=not then.marts_only) if then.publish_to else None
+    transformed = published = None
+    with closing(open_database(path, wait, options.say)) as database:
+        outcome = _run(settings, database, wish)
+        if not as_json:
+            print_outcome(outcome, path)
+        if then.transform:
+            transformed = run_transform(lambda: build(database, settings.timezone, Wanted()), path, quiet=as_json)
+        if place:
+            published = _published(database, place, then, transformed, quiet=as_json)
+    if as_json:
+        click.echo(json_text(outcome_document(outcome, path, transformed, published)))
+    exits = outcome.exits | (transformed.exits if transformed else set())
+    if isinstance(published, Unpublished) and published.exit_code:
+        exits.add(published.exit_code)
+    return min(exits, default=Exit.OK)
+
+
+def _run(settings: Settings, database: Database, wish: Wish) -> Outcome:
+    from passona.load import Load
+    from passona.screen import watched
+
     with watched() as progress:
-        database = open_database(warehouse_path(), wait, progress.say)
         try:
-            outcome = Load(settings, database, wish, progress).run()
+            return Load(settings, database, wish, progress).run()
         except OSError as error:
             error.filename = error.filename or database.work  # writing tells no name
             raise
-        finally:
-            database.close()
-    if not as_json:
-        print_outcome(outcome, database.path)
-    transformed = run_transform(Wanted(), wait, quiet=as_json) if then_transform else None
-    if as_json:
-        click.echo(outcome_json(outcome, database.path, transformed))
-    return min(outcome.exits | (transformed.exits if transformed else set()), default=Exit.OK)
+
+
+def _published(
+    database: Database, place: Replacement, then: _Then, transformed: Transformed | None, *, quiet: bool
+) -> Published | Unpublished:
+    """The copy put in place, or why it was not: a load that is done stays done."""
+    from passona.publish import publish
+    from passona.screen import print_published
+
+    if transformed and transformed.exit_code:
+        return _unpublished(place, "the models failed, the old copy stays", Exit.OK)
+    try:
+        published = publish(database.still(), place, marts_only=then.marts_only)
+    except (PassonaError, OSError) as error:
+        return _unpublished(place, *told(error))
+    if not quiet:
+        print_published(published)
+    return published
+
+
+def _unpublished(place: Replacement, reason: str, code: Exit) -> Unpublished:
+    from passona.publish import Unpublished
+
+    options.say(f"{place.path} was not published: {reason}")
+    return Unpublished(reason, code)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ import click
 from passona import options
 
 if TYPE_CHECKING:
-    from passona.transform import Transformed, Wanted
+    from passona.transform import Transformed
 
 
 @click.command(
@@ -31,28 +32,28 @@ def transform(*, full_refresh: bool, select: Sequence[str], wait: float, as_json
 
     Exit codes: 0 built and all tests passed, 4 tests failed (what depends on them is not built), 6 busy.
     """
+    from passona.configuration import load_timezone
     from passona.database import warehouse_path
     from passona.screen import transformed_json
-    from passona.transform import Wanted
+    from passona.transform import Wanted, transform
 
-    outcome = run_transform(Wanted(full_refresh, tuple(select)), wait, quiet=as_json)
+    path = warehouse_path()
+    wanted = Wanted(full_refresh, tuple(select))
+    outcome = run_transform(lambda: transform(path, load_timezone(), wait, options.say, wanted), path, quiet=as_json)
     if as_json:
-        click.echo(transformed_json(outcome, warehouse_path()))
+        click.echo(transformed_json(outcome, path))
     sys.exit(outcome.exit_code)
 
 
-def run_transform(wanted: Wanted, wait: float, *, quiet: bool) -> Transformed:
+def run_transform(build: Callable[[], Transformed], path: Path, *, quiet: bool) -> Transformed:
     """A transformation; what failed and what is odd goes to stderr, the table to stdout unless `quiet`."""
-    from passona.configuration import load_timezone
-    from passona.database import warehouse_path
     from passona.screen import print_transformed
-    from passona.transform import transform
 
-    outcome = transform(warehouse_path(), load_timezone(), wait, options.say, wanted)
+    outcome = build()
     for line in outcome.failures:
         options.say(f"transform: failed: {line}")
     for line in outcome.warnings:
         options.say(f"transform: warning: {line}")
     if not quiet:
-        print_transformed(outcome, warehouse_path())
+        print_transformed(outcome, path)
     return outcome

@@ -1,0 +1,182 @@
+"""`passona publish`: a consistent copy of the warehouse for readers, put in place whole.
+
+    warehouse, held still -> clone or copy -> checked against the ledger -> renamed to PATH
+
+DuckDB lets nobody read while somebody writes; readers of the copy never wait, and a load never waits for
+them. Nobody writes to the warehouse from before the copy until it is in place, so that of two copies the
+later one is the newer one. Where the file system can clone (XFS, Btrfs), no bytes are copied.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from passona.database import STORAGE_VERSION, Still, open_still, reason
+from passona.errors import Exit, PassonaError
+from passona.ledger import Key, Ledger
+from passona.marts import copy_marts, left_out
+from passona.quoting import literal
+from passona.replacement import Replacement
+from passona.reports import REPORTS
+from passona.target import check_unwritten
+
+log = logging.getLogger("passona")
+
+# linux/fs.h: _IOW(0x94, 9, int), which fcntl knows from Python 3.12 on.
+FICLONE = getattr(fcntl, "FICLONE", 0x40049409)
+# Bytes copied in one call of the system: between two calls the program hears signals.
+PIECE_BYTES = 64 * 1024 * 1024
+
+
+class NotPublished(PassonaError):  # noqa: N818  # named for what happened, as all errors are
+    """The warehouse, or the copy made of it, does not agree with its ledger. The old copy stays."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A copy in its place. `reports`: reports of campaigns that were counted and agree with the ledger.
+    `left_out`: marts that `--marts-only` left out; None where all of the warehouse was copied.
+    """
+
+    path: Path
+    bytes: int
+    cloned: bool
+    reports: int
+    seconds: float
+    left_out: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Unpublished:
+    """Why a load put no copy in place: `exit_code` is 0 where it was not even tried."""
+
+    reason: str
+    exit_code: Exit = Exit.OK
+
+    @property
+    def word(self) -> str:
+        return "error" if self.exit_code else "skipped"
+
+
+def publish_warehouse(
+    warehouse: Path, place: Replacement, wait: float, say: Callable[[str], None], *, marts_only: bool
+) -> Published:
+    """Publishes the warehouse at this path. Readers of it are let in meanwhile, writers are not.
+
+    :raises Busy: it is still held for writing after `wait` seconds.
+    :raises ConfigurationError: there is no warehouse, or somebody writes to the copy.
+    :raises NotPublished, NoMarts: it does not agree with itself.
+    """
+    with open_still(warehouse, wait, say) as still:
+        return publish(still, place, marts_only=marts_only)
+
+
+def publish(still: Still, place: Replacement, *, marts_only: bool) -> Published:
+    """Publishes a warehouse that is held still: puts the copy in place, or leaves the old one there.
+
+    :raises ConfigurationError, NotPublished, NoMarts: as above.
+    :raises OSError: the copy could not be written.
+    """
+    begun = time.monotonic()
+    with place.part() as part:
+        if marts_only:
+            cloned, reports = False, _check(still.connection)
+            _write_marts(still, part)
+        else:
+            cloned = _copy(still.file, part)
+            reports = _check_file(part)
+        size = part.stat().st_size
+        check_unwritten(place.path)
+    omitted = left_out(still.connection) if marts_only else None
+    return Published(place.path, size, cloned, reports, time.monotonic() - begun, omitted)
+
+
+def _copy(source: int, part: Path) -> bool:
+    """Fills the part with what the descriptor `source` reads; whether no bytes had to be copied.
+
+    The file is not opened by its name: to close that would let go of DuckDB's lock on it.
+    """
+    with part.open("r+b") as file:
+        try:
+            fcntl.ioctl(file.fileno(), FICLONE, source)
+        except OSError as error:
+            log.debug("the file system cannot clone (%s): copying", error.strerror)
+        else:
+            return True
+        size, done = os.fstat(source).st_size, 0
+        while done < size:
+            done += _copy_piece(source, file.fileno(), done)
+    return False
+
+
+def _copy_piece(source: int, target: int, offset: int) -> int:
+    """Copies some bytes from and to `offset`, within the kernel where it can; how many."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            if copied := os.copy_file_range(source, target, PIECE_BYTES, offset, offset):
+                return copied
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+    return os.pwrite(target, os.pread(source, PIECE_BYTES, offset), offset)
+
+
+def _write_marts(still: Still, part: Path) -> None:
+    part.unlink()  # DuckDB makes its file itself
+    try:
+        copy_marts(still.connection, part, STORAGE_VERSION)
+    except duckdb.Error as error:
+        raise NotPublished(f"the marts could not be copied: {reason(error)}") from error
+
+
+def _check_file(part: Path) -> int:
+    with closing(duckdb.connect(config={"temp_directory": ""})) as connection:
+        try:
+            connection.execute(f"ATTACH {literal(str(part))} AS copied (READ_ONLY)")
+            connection.execute("USE copied")
+            return _check(connection)
+        except duckdb.Error as error:
+            raise NotPublished(f"the copy cannot be read, the old one stays: {reason(error)}") from error
+
+
+def _check(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many reports of campaigns the ledger vouches for; their rows are counted.
+
+    :raises NotPublished: there are more or fewer than it says, or no ledger.
+    """
+    _check_loaded(connection)
+    counted = _counted(connection)
+    vouched = [entry for entry in Ledger(connection).values() if entry.verified_at]
+    for entry in vouched:
+        found = counted.get(entry.key, 0)
+        if found != entry.row_count:
+            raise NotPublished(
+                f"campaign {entry.campaign_id}, {entry.report}: expected {entry.row_count} rows as the ledger says, "
+                f"got {found}; the old copy stays, passona load --refresh {entry.campaign_id} loads it anew"
+            )
+    return len(vouched)
+
+
+def _check_loaded(connection: duckdb.DuckDBPyConnection) -> None:
+    if not connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'passona' AND table_name = 'report_ledger'"
+    ).fetchall():
+        raise NotPublished("the warehouse holds no report_ledger: run passona load first")
+
+
+def _counted(connection: duckdb.DuckDBPyConnection) -> dict[Key, int]:
+    counts = " UNION ALL ".join(
+        f"SELECT campaign_id, '{name}', count(*) FROM passona.{name} GROUP BY campaign_id"  # noqa: S608  # constant names
+        for name in REPORTS
+    )
+    return {(campaign, report): count for campaign, report, count in connection.execute(counts).fetchall()}

@@ -1,0 +1,72 @@
+"""Where a copy of the warehouse is to be put: PATH, refused where it cannot be one, before anything is loaded.
+
+PATH -> checked -> Replacement
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from passona.errors import ConfigurationError
+from passona.replacement import OWNER_ALONE, Replacement, usual_mode
+
+# DuckDB calls a file by what stands before the first dot of its name, and takes the schema of that name for it.
+_SCHEMAS = ("passona", "analytics", "analytics_staging")
+_MAGIC = slice(8, 12)
+
+
+def target(path: Path, warehouse: Path, *, personal: bool) -> Replacement:
+    """The place of a copy of `warehouse`. `personal`: whether rows of persons are in it; then a new file is its
+    owner's alone.
+
+    :raises ConfigurationError: no copy can be there.
+    """
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"the folder of the copy does not exist: {path.parent}; make it first")
+    place = path.resolve()
+    _check_name(place)
+    if place == warehouse.resolve() or (place.exists() and warehouse.exists() and place.samefile(warehouse)):
+        raise ConfigurationError(f"{path} is the warehouse itself; give the copy another place")
+    _check_old(path, place)
+    check_unwritten(place)
+    return Replacement(place, OWNER_ALONE if personal else usual_mode())
+
+
+def check_unwritten(place: Path) -> None:
+    """Nothing, where no log stands beside a copy: DuckDB would read it as that of the new copy.
+
+    :raises ConfigurationError: there is one.
+    """
+    log = place.with_name(f"{place.name}.wal")
+    if log.exists():
+        raise ConfigurationError(
+            f"{log} exists: somebody has written to the copy, which is for reading alone; let it end, remove "
+            f"{log.name}, and publish again"
+        )
+
+
+def _check_name(place: Path) -> None:
+    name = place.name.lstrip(".").partition(".")[0].lower()
+    if name in _SCHEMAS:
+        raise ConfigurationError(
+            f"{place.name} cannot be the copy: DuckDB cannot tell a file called {name} from the schema {name} in it; "
+            "choose another name, such as readers.duckdb"
+        )
+    if place.suffix.lower() == ".wal" or not name:
+        raise ConfigurationError(f"{place.name} cannot be the copy: choose a name such as readers.duckdb")
+
+
+def _check_old(path: Path, place: Path) -> None:
+    """Refuses what stands there, unless it is a DuckDB file."""
+    if not place.exists():
+        return
+    if place.is_dir():
+        raise ConfigurationError(f"{path} is a folder; give the copy a name in it, such as {path / 'readers.duckdb'}")
+    if not stat.S_ISREG(place.stat().st_mode) or not _is_database(place):
+        raise ConfigurationError(f"{path} exists and is no DuckDB file; it is left alone, give the copy another place")
+
+
+def _is_database(place: Path) -> bool:
+    with place.open("rb") as file:
+        return file.read(_MAGIC.stop)[_MAGIC] == b"DUCK"

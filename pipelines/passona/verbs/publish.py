@@ -1,0 +1,42 @@
+"""`passona publish`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from passona import options
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  passona publish /srv/passona/readers.duckdb
+  passona publish --marts-only figures.duckdb       no phone, no message in it
+  passona load --publish /srv/passona/readers.duckdb"""
+)
+@click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
+@options.marts_only
+@options.wait
+@options.as_json
+@options.talkative
+def publish(*, path: Path, marts_only: bool, wait: float, as_json: bool) -> None:
+    """Put a consistent copy for readers at PATH.
+
+    Checked (as many rows as the ledger says) and put in place whole: who holds the old one goes on
+    undisturbed, and finds the new one when opening PATH again. A new copy is its owner's alone, one that is
+    there hands on its mode. With --marts-only the sums of schema analytics alone, without any person.
+    """
+    from passona.database import warehouse_path
+    from passona.publish import publish_warehouse
+    from passona.screen import print_published, published_json
+    from passona.target import target
+
+    warehouse = warehouse_path()
+    place = target(path, warehouse, personal=not marts_only)
+    published = publish_warehouse(warehouse, place, wait, options.say, marts_only=marts_only)
+    if as_json:
+        click.echo(published_json(published))
+    else:
+        print_published(published)
