@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from passona import options
+from passona import logs, options
 from passona.errors import Exit, Interrupted, PassonaError, causes, masked, printable, told
 from passona.interruption import leave, listen
 from passona.verbs.campaigns import campaigns
@@ -31,16 +31,13 @@ class _Verbs(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         listen()
-        logging.basicConfig(format="%(levelname).1s %(message)s", level=logging.ERROR)
-        log.setLevel(logging.WARNING)
+        logs.begin()
         try:
             super().main(*args, **{**kwargs, "standalone_mode": False})
         except SystemExit:
             raise
         except click.ClickException as error:
-            said = io.StringIO()
-            error.show(said)
-            click.echo(masked(said.getvalue()), err=True, nl=False)
+            _show(error)
             sys.exit(Exit.USAGE)
         except BaseException as error:  # noqa: BLE001  # the last line of defence: one line instead of a traceback
             sys.exit(_fail(error))
@@ -53,10 +50,19 @@ def _fail(error: BaseException) -> Exit:
         if isinstance(cause, Interrupted):
             leave(cause.number)
     line, code = told(error)
-    if log.isEnabledFor(logging.DEBUG):
-        click.echo(_trace(error), err=True, nl=False)
-    click.echo(f"passona: {printable(line)}", err=True)
+    trace = {"trace": _trace(error)} if log.isEnabledFor(logging.DEBUG) else {}
+    log.error("%s", line, extra={"event": "error", "exit_code": int(code), **trace})
     return code
+
+
+def _show(error: click.ClickException) -> None:
+    """What is wrong with the command line: to people with its usage."""
+    if logs.is_json():
+        log.error("%s", masked(error.format_message()), extra={"event": "error", "exit_code": int(Exit.USAGE)})
+        return
+    said = io.StringIO()
+    error.show(said)
+    click.echo(masked(said.getvalue()), err=True, nl=False)
 
 
 def _trace(error: BaseException) -> str:

@@ -161,16 +161,27 @@ class Client:
         :raises Stopped: the run ended while this waited.
         """
         target = f"{path}?page={page}" + ("" if per_page is None else f"&per_page={per_page}")
+        where = _where(path, page)
         pause = self._settings.retry_pause
         for attempt in range(1, self._attempts + 1):
             try:
-                return self._attempt(target)
+                return self._answered(target, attempt, where)
             except _Passing as fault:
                 if attempt == self._attempts or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
                     raise RequestFailed(f"{fault} ({_times(attempt)}){fault.advice}", fault.status) from None
-                self._wait(fault, attempt, random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
+                self._wait(fault, attempt, random.uniform(pause / 2, pause), where)  # noqa: S311  # jitter, no secret
             pause = min(pause * 2, LONGEST_PAUSE)
         raise AssertionError("unreachable")  # the last attempt returns or raises
+
+    def _answered(self, target: str, attempt: int, where: Mapping[str, object]) -> bytes:
+        if not log.isEnabledFor(logging.DEBUG):
+            return self._attempt(target)
+        begun = time.monotonic()
+        body = self._attempt(target)
+        seconds = round(time.monotonic() - begun, 3)
+        fields = {"event": "request_answered", "attempt": attempt, "status": 200, "seconds": seconds}
+        log.debug("%s: %d bytes in %.3f s", target, len(body), seconds, extra=fields | where)
+        return body
 
     def stop(self) -> None:
         """Lets no further request go, in any thread, and ends those under way."""
@@ -180,10 +191,15 @@ class Client:
     def close(self) -> None:
         self._connections.close()
 
-    def _wait(self, fault: _Passing, attempt: int, pause: float) -> None:
+    def _wait(self, fault: _Passing, attempt: int, pause: float, where: Mapping[str, object]) -> None:
         """Waits for `pause`, and what the server asked for (which holds for all requests) if that is longer."""
         asked = fault.retry_after or 0.0
-        log.info("request %s: %s; again in %.1f s", _times(attempt), fault, max(pause, asked))
+        seconds = max(pause, asked)
+        log.info(
+            "request %s: %s; again in %.1f s", _times(attempt), fault, seconds,
+            extra={"event": "request_retried", "attempt": attempt, "status": fault.status, "seconds": round(seconds, 3)}
+            | where,
+        )  # fmt: skip
         self.pace.pause(asked)
         self.pace.sleep(pause)
 
@@ -263,6 +279,12 @@ class Client:
         if not isinstance(message, str) or not message.strip():
             return ""
         return f", {masked(printable(message.replace(self._settings.api_token, '***')))[:160]!r}"
+
+
+def _where(path: str, page: int) -> dict[str, object]:
+    """The fields of the log that say what was asked for: `campaigns`, or `reporting/<campaign>/<report>`."""
+    *_, campaign, report = (None, *path.split("/"))
+    return {"campaign": campaign, "report": report, "page": page}
 
 
 def _cause(error: BaseException) -> str:

@@ -8,6 +8,7 @@ resumption of a killed load doubles rows. What was killed is due again by the le
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ import duckdb
 import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from passona import logs
 from passona.configuration import configure_dlt
 from passona.errors import Busy, ConfigurationError, NotWritten, causes
 from passona.interruption import held
@@ -32,6 +34,8 @@ from passona.schema import TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
 from passona.walk import Walk
+
+log = logging.getLogger("passona")
 
 DATASET = "passona"
 PIPELINE = "passona"
@@ -91,6 +95,8 @@ class Database:
     pipeline: dlt.Pipeline
     usual_memory: str
     file: int
+    run: logs.Run | None = None
+    _begun: float = 0.0
 
     def commit(self, package: Package, zone: str) -> None:
         """Writes one load package. What it replaces is marked as interrupted before, so that a kill
@@ -217,6 +223,11 @@ class Database:
 
         :raises NotWritten: the database could not take it.
         """
+        self._end_lines()
+        self.run = logs.Run(run_id, verb)
+        self.run.begin()
+        self._begun = time.monotonic()
+        log.info("%s begins: %s", verb, self.path, extra={"event": "run_begun"})
         with _writing("the begin of the run"):
             self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
             self.connection.execute(
@@ -236,6 +247,17 @@ class Database:
                 "WHERE run_id = ?",
                 [outcome, requests, row_count, run_id],
             )
+        seconds = round(time.monotonic() - self._begun, 3)
+        log.info(
+            "ended after %.1f s: %s", seconds, outcome,
+            extra={
+                "event": "run_ended", "outcome": outcome, "requests": requests, "rows": row_count, "seconds": seconds,
+            },
+        )  # fmt: skip
+
+    def _end_lines(self) -> None:
+        if self.run is not None:
+            self.run.end()
 
     def still(self) -> Still:
         """The same warehouse, while nothing is written to it.
@@ -247,6 +269,7 @@ class Database:
 
     def close(self) -> None:
         """Ends the run's hold on the file. Of the work folder only spools of unfinished big walks stay."""
+        self._end_lines()
         self.connection.close()
         os.close(self.file)
         for name in ("dlt", "duckdb"):

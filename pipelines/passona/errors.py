@@ -29,6 +29,11 @@ class Exit(IntEnum):
     HELD = 5
     BUSY = 6
 
+    @property
+    def word(self) -> str:
+        """What a run that ends so came to."""
+        return {self.FAULT: "error", self.TOKEN: "token refused"}.get(self, self.name.lower())
+
 
 class PassonaError(Exception):
     """Base of all errors that are meant for people. `exit_code` is what the command ends with."""

@@ -18,6 +18,7 @@ from typing import NoReturn
 
 import click
 
+from passona import logs
 from passona.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -69,5 +70,6 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 def leave(number: int) -> NoReturn:
     """Says that signal `number` ended the program, and ends it without waiting for any thread."""
     cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # progress bars hide it
-    click.echo(f"{cursor}passona: stopped; what was verified is kept, the rest is due again", err=True)
+    said = logs.line("stopped", "stopped; what was verified is kept, the rest is due again", exit_code=128 + number)
+    click.echo(f"{cursor}{said}", err=True)
     os._exit(128 + number)

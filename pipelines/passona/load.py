@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from passona.campaign_table import CampaignTable
 from passona.campaigns import Campaign, check_team, list_campaigns
 from passona.client import Client
 from passona.database import Database
-from passona.errors import Exit, Interrupted, PassonaError, Stopped, TokenRefused, WalkFailed, is_interruption
+from passona.errors import Exit, Held, Interrupted, PassonaError, Stopped, TokenRefused, WalkFailed, is_interruption
 from passona.ledger import Key, Ledger, Pull, odd_reports, plan, shrunk, since, unloaded, verified
 from passona.page_pool import PagePool
 from passona.pages import Page
@@ -44,7 +44,8 @@ TICK_SECONDS = 1.0
 # Verified walks that wait in memory for their package; beyond twice as much no new walk begins.
 PACKAGE_BYTES = 32 * 1024 * 1024
 
-_Done = queue.SimpleQueue[tuple[Pull, Walk | BaseException | None]]
+# A pull, what became of its walk, and the seconds that took.
+_Done = queue.SimpleQueue[tuple[Pull, Walk | BaseException | None, float]]
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,7 @@ class Outcome:
 
     @property
     def word(self) -> str:
-        words = {Exit.OK: "ok", Exit.TOKEN: "token refused", Exit.FAILED: "failed", Exit.HELD: "held"}
-        return words.get(self.exit_code, "error")
+        return self.exit_code.word
 
 
 class Progress(Protocol):
@@ -128,7 +128,7 @@ class Load:
                 finally:
                     self._client.stop()
         except (TokenRefused, WalkFailed) as error:
-            self._note(error)
+            self._note(error, "load_failed")
         except BaseException as error:
             with contextlib.suppress(Exception):  # the first error is the one to tell
                 self._end("interrupted" if is_interruption(error) else "error")
@@ -143,10 +143,11 @@ class Load:
         rows = sum(report.counts.rows for report in self._outcome.reports.values())
         self._database.end_run(self._outcome.run_id, word, self._client.requests, rows)
 
-    def _note(self, error: PassonaError) -> None:
+    def _note(self, error: PassonaError, event: str, **fields: object) -> None:
         self._outcome.errors.append(str(error))
         self._outcome.exits.add(error.exit_code)
-        self._progress.say(str(error))
+        level = logging.WARNING if isinstance(error, Held) else logging.ERROR
+        log.log(level, "%s", error, extra={"event": event, "exit_code": int(error.exit_code), **fields})
 
     def _load(self, pool: PagePool) -> None:
         campaigns = self._campaigns(pool)
@@ -200,7 +201,7 @@ class Load:
         if not package.empty or self._campaign_table.waiting:
             yield package
 
-    def _walks(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[tuple[Pull, Walk | PassonaError] | None]:
+    def _walks(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[tuple[Pull, Walk | PassonaError, float] | None]:
         """Walks all pulls side by side and gives them as they end; None where none ended for some seconds."""
         done: _Done = queue.SimpleQueue()
         begun = datetime.now(UTC)
@@ -211,7 +212,7 @@ class Load:
                 left = len(pulls)
                 while left:
                     try:
-                        pull, result = done.get(timeout=TICK_SECONDS)
+                        pull, result, seconds = done.get(timeout=TICK_SECONDS)
                     except queue.Empty:
                         yield None
                         continue
@@ -219,7 +220,7 @@ class Load:
                     if isinstance(result, BaseException) and not isinstance(result, WalkFailed | TokenRefused):
                         raise result
                     if result is not None:
-                        yield pull, result
+                        yield pull, result, seconds
                     self._progress.walked(pull)
             finally:
                 walks.shutdown(wait=False, cancel_futures=True)
@@ -231,42 +232,50 @@ class Load:
         # A walk that was killed is of no use if it began before what is wanted now, or before what is held.
         after = begun if self._wish.refresh else pull.known.verified_at if pull.known else None
         result: Walk | BaseException | None = None
+        start = time.monotonic()
         try:
             self._backlog.wait()
+            start = time.monotonic()
             result = walker.walk(pull.report, pull.campaign.campaign_id, pull.verified_digest, after)
             self._backlog.add(result.spool.memory)
         except Stopped:
             pass
         except BaseException as error:  # noqa: BLE001  # raised again in the thread that collects
             result = error
-        done.put((pull, result))
+        done.put((pull, result, round(time.monotonic() - start, 3)))
 
-    def _take(self, package: Package, pull: Pull, result: Walk | PassonaError) -> None:
+    def _take(self, package: Package, pull: Pull, result: Walk | PassonaError, seconds: float) -> None:
         """Decides what becomes of a finished walk, and puts that into the package."""
+        where = {"campaign": pull.campaign.campaign_id, "report": pull.report.name, "seconds": seconds}
         if isinstance(result, Walk):
             self._outcome.reports[pull.report.name].pages += result.pages
             self._tell_drift(pull.report.name, result.spool.new_keys, result.spool.missing_keys)
-            self._take_walk(package, pull, result)
+            where |= {"attempt": result.attempts, "pages": result.pages, "rows": result.row_count}
+            self._take_walk(package, pull, result, where)
             return
-        self._note(result)
         if isinstance(result, WalkFailed):
+            self._note(result, "report_failed", attempt=result.attempts, **where)
             self._outcome.reports[pull.report.name].failed += 1
             package.entries.append(unloaded(pull, "failed", result, result.attempts, self._outcome.run_id))
+        else:
+            self._note(result, "load_failed", **where)
 
-    def _take_walk(self, package: Package, pull: Pull, walk: Walk) -> None:
+    def _take_walk(self, package: Package, pull: Pull, walk: Walk, where: Mapping[str, object]) -> None:
         outcome = self._outcome.reports[pull.report.name]
         entry = verified(pull, walk, self._settings, self._outcome.run_id)
         shrink = None if self._wish.accept_shrink else shrunk(pull, walk.row_count, settled=entry.state == "settled")
         if shrink is not None:
-            self._note(shrink)
+            self._note(shrink, "report_held", **where)
             outcome.held += 1
             entry = unloaded(pull, "held", shrink, walk.attempts, self._outcome.run_id)
             self._forget(walk)
         elif walk.digest == pull.verified_digest and not self._wish.refresh and not self._is_odd(walk):
             outcome.unchanged += 1
+            _tell_verified(where, changed=False)
             self._forget(walk)
         else:
             outcome.loaded += 1
+            _tell_verified(where, changed=True)
             package.add(walk)
         package.entries.append(entry)
 
@@ -276,7 +285,15 @@ class Load:
 
     def _commit(self, package: Package) -> None:
         self._campaign_table.add_to(package)
+        begun = time.monotonic()
         self._database.commit(package, self._settings.timezone)
+        seconds = round(time.monotonic() - begun, 3)
+        log.info(
+            "%d reports written in %.1f s", len(package.walks), seconds,
+            extra={
+                "event": "package_written", "reports": len(package.walks), "rows": package.rows, "seconds": seconds,
+            },
+        )  # fmt: skip
         for walk in package.walks:
             self._forget(walk)
         for name, outcome in self._outcome.reports.items():
@@ -294,6 +311,13 @@ class Load:
                 if line not in self._outcome.drift:
                     self._outcome.drift.append(line)
                     self._progress.say(f"the API has changed: {line}")
+
+
+def _tell_verified(where: Mapping[str, object], *, changed: bool) -> None:
+    log.info(
+        "campaign %(campaign)s, %(report)s: %(rows)s rows verified in %(seconds).1f s", where,
+        extra={"event": "report_verified", "changed": changed, **where},
+    )  # fmt: skip
 
 
 class _Backlog:

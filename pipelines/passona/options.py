@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from passona.errors import printable
+from passona import logs
 from passona.reports import REPORTS, Report
 
 log = logging.getLogger("passona")
@@ -46,6 +46,11 @@ def _level(level: int) -> Callable[[click.Context, click.Parameter, bool], None]
     return lower
 
 
+def _log_format(_context: click.Context, _parameter: click.Parameter, name: str) -> None:
+    if name == "json":
+        logs.use_json()
+
+
 def talkative(verb: Any) -> Any:
     """The options that every verb has, and that may stand before it too."""
     for names, level, text in (
@@ -53,9 +58,15 @@ def talkative(verb: Any) -> Any:
         (("-v", "--verbose"), logging.INFO, "Say on stderr what is retried and walked again."),
     ):
         verb = click.option(*names, is_flag=True, expose_value=False, callback=_level(level), help=text)(verb)
-    return verb
+    return click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        expose_value=False,
+        is_eager=True,  # before any other option can be wrong
+        callback=_log_format,
+        help="What stderr is for: people, or a program that takes one JSON object a line.",
+    )(verb)
 
 
-def say(line: str) -> None:
-    """One line for people, on stderr."""
-    click.echo(f"passona: {printable(line)}", err=True)
+say = logs.say

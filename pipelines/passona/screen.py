@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from passona import logs
 from passona.errors import printable
 from passona.ledger import Pull
 from passona.load import Outcome
@@ -25,10 +26,9 @@ from passona.transform import SCHEMA, Transformed
 
 
 class Watch:
-    """Progress of a load on stderr: a bar for each report on a terminal, nothing but warnings elsewhere."""
+    """Progress of a load on stderr: a bar for each report on a terminal, nothing but what is logged elsewhere."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
         self._lock = threading.Lock()
         self._rows: dict[str, int] = dict.fromkeys(REPORTS, 0)
         self._tasks: dict[str, TaskID] = {}
@@ -39,7 +39,7 @@ class Watch:
             TextColumn("{task.fields[rows]:>11,} rows"),
             TimeElapsedColumn(),
             console=console,
-            disable=not console.is_terminal,
+            disable=not console.is_terminal or logs.is_json(),
             transient=True,
         )
 
@@ -58,14 +58,18 @@ class Watch:
         self.bars.advance(self._tasks[pull.report.name])
 
     def say(self, line: str) -> None:
-        self._console.print(plain(f"passona: {line}"), soft_wrap=True)
+        logs.say(line)
 
 
 @contextmanager
 def watched() -> Iterator[Watch]:
     """A watch whose bars live as long as the block."""
-    watch = Watch(Console(stderr=True))
-    with watch.bars:
+    console = Console(stderr=True)
+    watch = Watch(console)
+    if watch.bars.disable:
+        yield watch
+        return
+    with watch.bars, logs.written(lambda line: console.print(plain(line), soft_wrap=True)):
         yield watch
 
 

@@ -73,7 +73,7 @@ class Transformed:
 
     @property
     def word(self) -> str:
-        return {Exit.OK: "ok", Exit.FAILED: "failed"}.get(self.exit_code, "error")
+        return self.exit_code.word
 
 
 def check_installed() -> None:

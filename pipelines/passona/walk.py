@@ -119,7 +119,10 @@ class Walker:
                     paginator.ask_plain()
             except RequestFailed as error:
                 raise WalkFailed(_message(report, campaign_id, str(error)), attempt) from None
-            log.info("campaign %s, %s, walk %d: %s", campaign_id, report.name, attempt, reason)
+            log.info(
+                "campaign %s, %s, walk %d: %s", campaign_id, report.name, attempt, reason,
+                extra={"event": "walk_repeated", "campaign": campaign_id, "report": report.name, "attempt": attempt},
+            )  # fmt: skip
         raise WalkFailed(_message(report, campaign_id, f"{reason} (walked {attempt} times)"), attempt)
 
     def spool_path(self, report: Report, campaign_id: str) -> Path:

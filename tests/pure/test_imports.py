@@ -17,8 +17,8 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
 errors reports times lists row_ids quoting replacement
-pages pace settings interruption marts target
-rows client configuration
+pages pace settings logs marts target
+rows client configuration interruption
 page_pool
 spool paginator
 walk
