@@ -180,7 +180,7 @@ class Client:
         body = self._attempt(target)
         seconds = round(time.monotonic() - begun, 3)
         fields = {"event": "request_answered", "attempt": attempt, "status": 200, "seconds": seconds}
-        log.debug("%s: %d bytes in %.3f s", target, len(body), seconds, extra=fields | where)
+        log.debug("%s: %d bytes in %.3f s", target, len(body), seconds, extra={**fields, **where})
         return body
 
     def stop(self) -> None:
@@ -197,8 +197,10 @@ class Client:
         seconds = max(pause, asked)
         log.info(
             "request %s: %s; again in %.1f s", _times(attempt), fault, seconds,
-            extra={"event": "request_retried", "attempt": attempt, "status": fault.status, "seconds": round(seconds, 3)}
-            | where,
+            extra={
+                "event": "request_retried", "attempt": attempt, "status": fault.status, "seconds": round(seconds, 3),
+                **where,
+            },
         )  # fmt: skip
         self.pace.pause(asked)
         self.pace.sleep(pause)

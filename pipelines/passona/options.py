@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from passona import logs
+from passona.on_failure import check_target
+from passona.replacement import Replacement, usual_mode
 from passona.reports import REPORTS, Report
 
 log = logging.getLogger("passona")
@@ -21,6 +24,35 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON d
 
 marts_only = click.option(
     "--marts-only", is_flag=True, help="Publish the sums of schema analytics alone, no rows of persons."
+)
+
+
+def _metrics(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Replacement | None:
+    if path is None:
+        return None
+    if not path.parent.is_dir():
+        raise click.BadParameter(f"the folder does not exist: {path.parent}")
+    return Replacement(path.resolve(), usual_mode())
+
+
+def _on_failure(_context: click.Context, _parameter: click.Parameter, target: str | None) -> str | None:
+    if target is not None:
+        check_target(target)
+    return target
+
+
+metrics = click.option(
+    "--metrics",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_metrics,
+    help="Write how it ended there, as OpenMetrics text, put in place whole.",
+)
+on_failure = click.option(
+    "--on-failure",
+    metavar="COMMAND|URL",
+    callback=_on_failure,
+    help="If it fails (exit codes 1 to 6): run this in a shell, the JSON outcome on its input, or POST that there.",
 )
 
 

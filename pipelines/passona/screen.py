@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from passona import logs
-from passona.errors import printable
+from passona.errors import Exit, printable
 from passona.ledger import Pull
 from passona.load import Outcome
 from passona.overview import NEVER_LOADED, Overview
@@ -98,15 +98,17 @@ def print_outcome(outcome: Outcome, path: Path) -> None:
 
 def outcome_document(
     outcome: Outcome,
+    code: Exit,
     path: Path,
     transformed: Transformed | None = None,
     published: Published | Unpublished | None = None,
 ) -> dict[str, Any]:
+    """How a load ended, with what followed it. `code`: what the program ends with."""
     return (
         {
             "run_id": outcome.run_id,
-            "outcome": outcome.word,
-            "exit_code": int(outcome.exit_code),
+            "outcome": code.word,
+            "exit_code": int(code),
             "warehouse": str(path),
             "campaigns": outcome.campaigns,
             "requests": outcome.requests,
@@ -156,10 +158,6 @@ def transformed_document(outcome: Transformed, path: Path) -> dict[str, Any]:
     }
 
 
-def transformed_json(outcome: Transformed, path: Path) -> str:
-    return json_text(transformed_document(outcome, path))
-
-
 def print_published(found: Published) -> None:
     how = "cloned" if found.cloned else "copied" if found.left_out is None else "marts alone"
     console = wide()
@@ -187,10 +185,6 @@ def published_document(found: Published | Unpublished) -> dict[str, Any]:
         "seconds": round(found.seconds, 3),
         "left_out": found.left_out,
     }
-
-
-def published_json(found: Published) -> str:
-    return json_text(published_document(found))
 
 
 def print_overview(found: Overview) -> None:

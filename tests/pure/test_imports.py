@@ -18,6 +18,7 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 LAYERS = """
 errors reports times lists row_ids quoting replacement
 pages pace settings logs marts target
+on_failure
 rows client configuration interruption
 page_pool
 spool paginator
@@ -31,7 +32,8 @@ campaign_table overview transform figures status
 page_words
 page_sections
 page
-load report doctor publish
+load report doctor publish metrics
+ending
 options screen
 status_screen
 verbs
@@ -40,9 +42,9 @@ __main__
 """
 PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 OWNERS = {
-    "requests": {"client"},
+    "requests": {"client", "on_failure"},
     "urllib3": {"client"},
-    "duckdb": {"database", "figures", "ledger", "marts", "publish", "status"},
+    "duckdb": {"database", "figures", "ledger", "marts", "metrics", "publish", "status"},
     "dlt": {"configuration", "source", "database"},
     "dbt": {"transform"},
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from passona import options
+from passona.ending import Ending
 from passona.errors import ConfigurationError, Exit, PassonaError, masked, told
 from passona.reports import Report
 from passona.settings import campaign_uuid
@@ -82,6 +83,8 @@ Examples:
     help="Put a copy for readers there afterwards, as passona publish does.",
 )
 @options.marts_only
+@options.metrics
+@options.on_failure
 @options.wait
 @options.as_json
 @options.talkative
@@ -96,6 +99,8 @@ def load(
     then_transform: bool,
     publish_to: Path | None,
     marts_only: bool,
+    metrics: Replacement | None,
+    on_failure: str | None,
     wait: float,
     as_json: bool,
 ) -> None:
@@ -106,13 +111,15 @@ def load(
     whose models failed is not. Exit codes: 0 all loaded, 1 a fault here, 2 usage or configuration, 3 token
     refused, 4 some reports failed, 5 some held, 6 busy; 130 after Ctrl-C, 143 after SIGTERM.
     """
-    from passona.load import Wish
+    with Ending(metrics, on_failure) as ending:
+        from passona.load import Wish
 
-    if marts_only and publish_to is None:
-        raise click.UsageError("--marts-only is for --publish PATH")
-    wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
-    then = _Then(then_transform, publish_to, marts_only)
-    sys.exit(_loaded(wish, then, wait, as_json=as_json))
+        if marts_only and publish_to is None:
+            raise click.UsageError("--marts-only is for --publish PATH")
+        wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
+        then = _Then(then_transform, publish_to, marts_only)
+        code = _loaded(wish, then, wait, ending, as_json=as_json)
+    sys.exit(code)
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ class _Then:
     marts_only: bool
 
 
-def _loaded(wish: Wish, then: _Then, wait: float, *, as_json: bool) -> int:
+def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bool) -> Exit:
     from passona.configuration import load_settings
     from passona.database import open_database, warehouse_path
     from passona.publish import Unpublished
@@ -132,7 +139,8 @@ def _loaded(wish: Wish, then: _Then, wait: float, *, as_json: bool) -> int:
     from passona.target import target
     from passona.transform import Wanted, build, check_warehouse
 
-    settings, path = load_settings(), warehouse_path()
+    settings = load_settings()
+    ending.warehouse = path = warehouse_path()
     if then.transform:
         check_warehouse(path)
     place = target(then.publish_to, path, personal=not then.marts_only) if then.publish_to else None
@@ -145,12 +153,14 @@ def _loaded(wish: Wish, then: _Then, wait: float, *, as_json: bool) -> int:
             transformed = run_transform(lambda: build(database, settings.timezone, Wanted()), path, quiet=as_json)
         if place:
             published = _published(database, place, then, transformed, quiet=as_json)
-    if as_json:
-        click.echo(json_text(outcome_document(outcome, path, transformed, published)))
     exits = outcome.exits | (transformed.exits if transformed else set())
     if isinstance(published, Unpublished) and published.exit_code:
         exits.add(published.exit_code)
-    return min(exits, default=Exit.OK)
+    code = min(exits, default=Exit.OK)
+    ending.document = outcome_document(outcome, code, path, transformed, published)
+    if as_json:
+        click.echo(json_text(ending.document))
+    return code
 
 
 def _run(settings: Settings, database: Database, wish: Wish) -> Outcome:

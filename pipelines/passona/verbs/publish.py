@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from passona import options
+from passona.ending import Ending
 
 
 @click.command(
@@ -18,25 +19,27 @@ Examples:
 )
 @click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
 @options.marts_only
+@options.on_failure
 @options.wait
 @options.as_json
 @options.talkative
-def publish(*, path: Path, marts_only: bool, wait: float, as_json: bool) -> None:
+def publish(*, path: Path, marts_only: bool, on_failure: str | None, wait: float, as_json: bool) -> None:
     """Put a consistent copy for readers at PATH.
 
     Checked (as many rows as the ledger says) and put in place whole: who holds the old one goes on
     undisturbed, and finds the new one when opening PATH again. A new copy is its owner's alone, one that is
     there hands on its mode. With --marts-only the sums of schema analytics alone, without any person.
     """
-    from passona.database import warehouse_path
-    from passona.publish import publish_warehouse
-    from passona.screen import print_published, published_json
-    from passona.target import target
+    with Ending(None, on_failure):
+        from passona.database import warehouse_path
+        from passona.publish import publish_warehouse
+        from passona.screen import json_text, print_published, published_document
+        from passona.target import target
 
-    warehouse = warehouse_path()
-    place = target(path, warehouse, personal=not marts_only)
-    published = publish_warehouse(warehouse, place, wait, options.say, marts_only=marts_only)
-    if as_json:
-        click.echo(published_json(published))
-    else:
-        print_published(published)
+        warehouse = warehouse_path()
+        place = target(path, warehouse, personal=not marts_only)
+        published = publish_warehouse(warehouse, place, wait, options.say, marts_only=marts_only)
+        if as_json:
+            click.echo(json_text(published_document(published)))
+        else:
+            print_published(published)

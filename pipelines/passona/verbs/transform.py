@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from passona import options
+from passona.ending import Ending
 
 if TYPE_CHECKING:
     from passona.transform import Transformed
@@ -24,24 +25,28 @@ Examples:
 )
 @click.option("--full-refresh", is_flag=True, help="Build all campaigns anew, not only those that changed.")
 @click.option("--select", multiple=True, metavar="MODEL", help="Only this, in dbt's words; may be repeated.")
+@options.on_failure
 @options.wait
 @options.as_json
 @options.talkative
-def transform(*, full_refresh: bool, select: Sequence[str], wait: float, as_json: bool) -> None:
+def transform(*, full_refresh: bool, select: Sequence[str], on_failure: str | None, wait: float, as_json: bool) -> None:
     """Build and test the models of schema analytics on the warehouse.
 
     Exit codes: 0 built and all tests passed, 4 tests failed (what depends on them is not built), 6 busy.
     """
-    from passona.configuration import load_timezone
-    from passona.database import warehouse_path
-    from passona.screen import transformed_json
-    from passona.transform import Wanted, transform
+    with Ending(None, on_failure) as ending:
+        from passona.configuration import load_timezone
+        from passona.database import warehouse_path
+        from passona.screen import json_text, transformed_document
+        from passona.transform import Wanted, transform
 
-    path = warehouse_path()
-    wanted = Wanted(full_refresh, tuple(select))
-    outcome = run_transform(lambda: transform(path, load_timezone(), wait, options.say, wanted), path, quiet=as_json)
-    if as_json:
-        click.echo(transformed_json(outcome, path))
+        path, wanted = warehouse_path(), Wanted(full_refresh, tuple(select))
+        outcome = run_transform(
+            lambda: transform(path, load_timezone(), wait, options.say, wanted), path, quiet=as_json
+        )
+        ending.document = transformed_document(outcome, path)
+        if as_json:
+            click.echo(json_text(ending.document))
     sys.exit(outcome.exit_code)
 
 
