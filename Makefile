@@ -36,7 +36,8 @@ faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api;
 bench: $(STAMP) ## how fast it is, beside others; half an hour, writes benchmarks/RESULTS.md (one: ONLY=name)
 	@$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))
 
-docs: $(STAMP) ## the results in docs/sql.md made anew on the demo's data
+docs: $(STAMP) ## docs/errors.md from the code, and the results in docs/sql.md on the demo's data
+	@$(BIN)/python pipelines/error_docs.py
 	@$(BIN)/python pipelines/sql_docs.py
 
 picture: $(STAMP) ## docs/report.png, the report of the demo; needs Chromium
