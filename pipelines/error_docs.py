@@ -186,7 +186,7 @@ class _Module:
         return f"<{_named(call)}>"
 
     def _is_text(self, node: ast.expr) -> bool:
-        return isinstance(node, ast.Constant | ast.JoinedStr)
+        return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def _last_name(node: ast.expr) -> str:

@@ -55,18 +55,22 @@ def is_idle(process: subprocess.Popen[str]) -> bool:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("fault", [{"kind": "latency", "seconds": 60}, {"kind": "drip", "seconds": 0.05}])
 def test_a_signal_ends_a_load_that_waits_for_the_server(
-    begun: Begin, warehouse: Warehouse, account: Account, box: Sandbox,
+    begun: Begin, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path,
     fault: dict[str, object], number: signal.Signals, code: int,
 ) -> None:  # fmt: skip
     # A blocked read used to hold the process for 25 s; SIGTERM used to end it without a word.
     account.put(going(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
     box.faults = [fault | {"report": "clicks"}]
-    load = begun("load", box=box)
+    load = begun("load", "--metrics", "m.prom", "--on-failure", "touch told", box=box)
     wait_until(lambda: box.faults[0].struck == 1 and len(box.requests) == 7 and is_idle(load), load)
     stderr = end(load, number)
     assert (load.returncode, stderr) == (code, STOPPED)
     assert warehouse.rows("SELECT outcome, finished_at IS NOT NULL FROM passona.runs") == [("interrupted", True)]
     assert (warehouse.count("alt_delivery"), warehouse.count("clicks")) == (1, 0)
+    metrics = (tmp_path / "m.prom").read_text().splitlines()
+    assert f"passona_load_exit_code {code}" in metrics
+    assert 'passona_load_outcome{outcome="interrupted"} 1' in metrics
+    assert not (tmp_path / "told").exists()  # whoever stopped it knows
 
 
 def test_a_signal_ends_the_list_of_campaigns(begun: Begin, account: Account, box: Sandbox) -> None:
@@ -230,7 +234,8 @@ def test_the_flags_of_all_verbs_may_stand_before_and_behind_the_verb(
     account.put(going(ONE), {"clicks": [click(1)]})
     for arguments in (["-v", "load"], ["load", "--verbose"]):
         box.faults = [{"kind": "status", "code": 503, "report": "clicks", "times": 1}]
-        (line,) = passona(*arguments, "--refresh", box=box).stderr.splitlines()
+        lines = passona(*arguments, "--refresh", box=box).stderr.splitlines()
+        (line,) = (line for line in lines if "request" in line)
         assert line.startswith("I request tried once: status 503")
         assert line.endswith("again in 0.0 s")
 

@@ -20,7 +20,7 @@ import readers
 from passona.database import open_database
 from passona.errors import ConfigurationError, Exit
 from passona.load import Load, Wish
-from passona.marts import PERSONAL, PUBLIC, NoMarts
+from passona.marts import PERSONAL, PUBLIC, HalfBuilt
 from passona.publish import NotPublished, Published, publish, publish_warehouse
 from passona.reports import REPORTS
 from passona.settings import Settings
@@ -205,9 +205,11 @@ def test_a_load_that_failed_in_part_is_published_and_one_whose_models_failed_is_
     assert copy.stat().st_ino != before
 
 
-def test_publish_says_in_a_line_what_it_put_where(passona: Run, account: Account, box: Sandbox, copy: Path) -> None:
+def test_publish_says_in_a_line_what_it_put_where(
+    passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
+) -> None:
     fill(account, 1)
-    assert passona("load", box=box).returncode == 0
+    warehouse.load(box)
     ended = passona("publish", "readers.duckdb")
     assert (ended.returncode, ended.stderr, ended.stdout.count("\n")) == (0, "", 1)
     assert ended.stdout.startswith(f"{copy}: published, ")
@@ -277,16 +279,13 @@ def test_a_load_that_could_not_publish_is_refused_before_it_begins(passona: Run,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_warehouse_there_is_nothing_to_publish(passona: Run, tmp_path: Path) -> None:
-    ended = passona("publish", "readers.duckdb")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert "run passona load first" in ended.stderr
-    duckdb.connect(str(tmp_path / "warehouse.duckdb")).execute("CREATE TABLE t AS SELECT 1").close()
-    ended = passona("publish", "readers.duckdb")
-    assert (ended.returncode, ended.stderr) == (
-        1, "passona: the warehouse holds no report_ledger: run passona load first\n",
-    )  # fmt: skip
-    assert [path.name for path in tmp_path.iterdir()] == ["warehouse.duckdb"]
+def test_without_a_warehouse_there_is_nothing_to_publish(warehouse: Warehouse, copy: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"there is no warehouse at .*: run passona load first"):
+        put(warehouse, copy)
+    duckdb.connect(str(warehouse.path)).execute("CREATE TABLE t AS SELECT 1").close()
+    with pytest.raises(ConfigurationError, match="the warehouse holds no report_ledger: run passona load first"):
+        put(warehouse, copy)
+    assert list(copy.parent.iterdir()) == [warehouse.path]
 
 
 def test_a_full_disk_is_told_in_one_line_and_the_old_copy_stays(
@@ -380,11 +379,11 @@ def test_marts_that_are_missing_or_half_built_are_not_published(
     warehouse: Warehouse, box: Sandbox, demo_warehouse: Path, copy: Path
 ) -> None:
     warehouse.load(box)
-    with pytest.raises(NoMarts, match="run passona transform first"):
+    with pytest.raises(ConfigurationError, match="run passona transform first"):
         put(warehouse, copy, marts_only=True)
     warehouse.path.write_bytes(demo_warehouse.read_bytes())
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute("UPDATE analytics.links SET clicks = clicks + 1 WHERE link_name IS NOT NULL")
-    with pytest.raises(NoMarts, match=r"analytics\.links and analytics\.campaigns tell different clicks"):
+    with pytest.raises(HalfBuilt, match=r"analytics\.links and analytics\.campaigns tell different clicks"):
         put(warehouse, copy, marts_only=True)
     assert [path.name for path in copy.parent.iterdir()] == ["warehouse.duckdb"]

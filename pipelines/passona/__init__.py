@@ -6,6 +6,7 @@
 One way, top to bottom of a load:
 
 - `cli` exit codes, `interruption`; `verbs`, a file each; `options` that they share, `screen` what they show
+- `logs` what is said on stderr; `ending` what others are told of a run's end: `metrics`, `on_failure`
 - `load` one run: plan, walks, packages
 - `client` HTTP, `pace` when a request goes  - `paginator`, `page_pool`, `pages` follow links.next
 - `walk` one verified report, `spool` where it waits until then

@@ -193,6 +193,7 @@ class Client:
 
     def _wait(self, fault: _Passing, attempt: int, pause: float, where: Mapping[str, object]) -> None:
         """Waits for `pause`, and what the server asked for (which holds for all requests) if that is longer."""
+        self.pace.sleep(0)  # whose answer broke off because the run ends is not tried again
         asked = fault.retry_after or 0.0
         seconds = max(pause, asked)
         log.info(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from passona.errors import PassonaError
+from passona.errors import ConfigurationError, PassonaError
 from passona.quoting import literal, quoted
 
 SCHEMA = "analytics"
@@ -30,8 +30,8 @@ _PARTS = {
 }
 
 
-class NoMarts(PassonaError):  # noqa: N818  # named for what happened, as all errors are
-    """The marts are not there, or not all of one build. Build them (`passona transform`)."""
+class HalfBuilt(PassonaError):  # noqa: N818  # named for what happened, as all errors are
+    """The marts are not all of one build. Build them again (`passona transform`)."""
 
 
 def left_out(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
@@ -42,7 +42,8 @@ def left_out(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
 def copy_marts(connection: duckdb.DuckDBPyConnection, file: Path, storage_version: str) -> None:
     """Writes the public marts, with their comments, to a new DuckDB file.
 
-    :raises NoMarts: they are missing, or disagree with each other.
+    :raises ConfigurationError: they are missing.
+    :raises HalfBuilt: they disagree with each other.
     """
     _check(connection)
     connection.execute(f"ATTACH {literal(str(file))} AS marts (READ_WRITE, STORAGE_VERSION {literal(storage_version)})")
@@ -59,7 +60,7 @@ def copy_marts(connection: duckdb.DuckDBPyConnection, file: Path, storage_versio
 def _check(connection: duckdb.DuckDBPyConnection) -> None:
     missing = sorted(set(PUBLIC) - _made(connection))
     if missing:
-        raise NoMarts(f"the warehouse has no {SCHEMA}.{missing[0]}: run passona transform first")
+        raise ConfigurationError(f"the warehouse has no {SCHEMA}.{missing[0]}: run passona transform first")
     for name, (part, whole) in _PARTS.items():
         unequal = connection.execute(
             f"SELECT count(*) FROM {SCHEMA}.campaigns LEFT JOIN "  # noqa: S608  # constants of this module
@@ -67,7 +68,7 @@ def _check(connection: duckdb.DuckDBPyConnection) -> None:
             f"WHERE coalesce(campaigns.{whole}, 0) <> coalesce(parts, 0)"
         ).fetchall()[0][0]
         if unequal:
-            raise NoMarts(
+            raise HalfBuilt(
                 f"{SCHEMA}.{name} and {SCHEMA}.campaigns tell different {whole} of {unequal:,} campaigns: a build was "
                 "stopped; run passona transform"
             )

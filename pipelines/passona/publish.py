@@ -22,7 +22,7 @@ from pathlib import Path
 import duckdb
 
 from passona.database import STORAGE_VERSION, Still, open_still, reason
-from passona.errors import Exit, PassonaError
+from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.ledger import Key, Ledger
 from passona.marts import copy_marts, left_out
 from passona.quoting import literal
@@ -74,8 +74,8 @@ def publish_warehouse(
     """Publishes the warehouse at this path. Readers of it are let in meanwhile, writers are not.
 
     :raises Busy: it is still held for writing after `wait` seconds.
-    :raises ConfigurationError: there is no warehouse, or somebody writes to the copy.
-    :raises NotPublished, NoMarts: it does not agree with itself.
+    :raises ConfigurationError: there is no warehouse, nothing in it, or somebody writes to the copy.
+    :raises NotPublished, HalfBuilt: it does not agree with itself.
     """
     with open_still(warehouse, wait, say) as still:
         return publish(still, place, marts_only=marts_only)
@@ -84,7 +84,7 @@ def publish_warehouse(
 def publish(still: Still, place: Replacement, *, marts_only: bool) -> Published:
     """Publishes a warehouse that is held still: puts the copy in place, or leaves the old one there.
 
-    :raises ConfigurationError, NotPublished, NoMarts: as above.
+    :raises ConfigurationError, NotPublished, HalfBuilt: as above.
     :raises OSError: the copy could not be written.
     """
     begun = time.monotonic()
@@ -152,7 +152,8 @@ def _check_file(part: Path) -> int:
 def _check(connection: duckdb.DuckDBPyConnection) -> int:
     """How many reports of campaigns the ledger vouches for; their rows are counted.
 
-    :raises NotPublished: there are more or fewer than it says, or no ledger.
+    :raises NotPublished: there are more or fewer than it says.
+    :raises ConfigurationError: there is no ledger.
     """
     _check_loaded(connection)
     counted = _counted(connection)
@@ -171,7 +172,7 @@ def _check_loaded(connection: duckdb.DuckDBPyConnection) -> None:
     if not connection.execute(
         "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'passona' AND table_name = 'report_ledger'"
     ).fetchall():
-        raise NotPublished("the warehouse holds no report_ledger: run passona load first")
+        raise ConfigurationError("the warehouse holds no report_ledger: run passona load first")
 
 
 def _counted(connection: duckdb.DuckDBPyConnection) -> dict[Key, int]:
