@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak faults bench docs picture check format lint types clean
+.PHONY: help install demo test soak faults bench docs schema picture check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,8 +36,12 @@ faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api;
 bench: $(STAMP) ## how fast it is, beside others; half an hour, writes benchmarks/RESULTS.md (one: ONLY=name)
 	@$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))
 
-docs: $(STAMP) ## the results in docs/sql.md made anew on the demo's data
+docs: $(STAMP) ## the results in docs/sql.md and docs/dlt.md made anew on the demo's data
 	@$(BIN)/python pipelines/sql_docs.py
+	@$(BIN)/python pipelines/dlt_docs.py
+
+schema: $(STAMP) ## schemas/export/passona.schema.yaml, dlt's schema as a load leaves it
+	@$(BIN)/python pipelines/schema_export.py
 
 picture: $(STAMP) ## docs/report.png, the report of the demo; needs Chromium
 	@$(BIN)/python pipelines/picture.py
