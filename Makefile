@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DAGSTER_BIN := .venv-dagster/bin
+DAGSTER_STAMP := .venv-dagster/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak faults bench docs picture check format lint types clean
+.PHONY: help install demo test soak faults bench docs schema picture dagster dagster-check check format lint types clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## the environment in .venv, with the versions of constraints.txt
 
@@ -36,12 +38,33 @@ faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api;
 bench: $(STAMP) ## how fast it is, beside others; half an hour, writes benchmarks/RESULTS.md (one: ONLY=name)
 	@$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))
 
-docs: $(STAMP) ## docs/errors.md from the code, and the results in docs/sql.md on the demo's data
+docs: $(STAMP) ## docs/errors.md from the code, and the results in docs/sql.md and docs/dlt.md on the demo's data
 	@$(BIN)/python pipelines/error_docs.py
 	@$(BIN)/python pipelines/sql_docs.py
+	@$(BIN)/python pipelines/dlt_docs.py
+
+schema: $(STAMP) ## schemas/export/passona.schema.yaml, dlt's schema as a load leaves it
+	@$(BIN)/python pipelines/schema_export.py
 
 picture: $(STAMP) ## docs/report.png, the report of the demo; needs Chromium
 	@$(BIN)/python pipelines/picture.py
+
+# dagster-dbt looks for dbt on the path; Dagster keeps its runs in DAGSTER_HOME.
+dagster dagster-check: export PATH := $(CURDIR)/$(DAGSTER_BIN):$(PATH)
+dagster: export DAGSTER_HOME ?= $(CURDIR)/.dagster
+dagster: $(DAGSTER_STAMP) ## Dagster at http://127.0.0.1:3000, with this environment's token and warehouse
+	@mkdir -p $(DAGSTER_HOME) && cp pipelines/dagster_project/dagster.yaml $(DAGSTER_HOME)
+	@$(DAGSTER_BIN)/dagster dev --host 127.0.0.1 --port 3000 --python-file pipelines/dagster_project/definitions.py
+
+dagster-check: $(DAGSTER_STAMP) ## do its definitions load and materialise all from a sandbox
+	@$(DAGSTER_BIN)/python pipelines/dagster_project/check.py
+
+$(DAGSTER_STAMP): pyproject.toml constraints.txt pipelines/dagster_project/constraints.txt
+	@echo "installing into .venv-dagster (some minutes, once; 670 MB)"
+	@$(PYTHON) -m venv --clear .venv-dagster
+	@$(DAGSTER_BIN)/python -m pip install --quiet --constraint constraints.txt \
+	  --constraint pipelines/dagster_project/constraints.txt --editable '.[dagster]'
+	@touch $@
 
 check: format lint types test ## what CI runs: format, lint, types, tests
 
@@ -55,4 +78,4 @@ types: $(STAMP) ## do the types hold, strictly
 	@$(BIN)/mypy
 
 clean: ## the environments, the demo and all caches away
-	@rm -rf $(VENV) .venv-peer .venv-airbyte demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-peer .venv-airbyte .venv-dagster .dagster demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

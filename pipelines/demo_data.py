@@ -21,14 +21,7 @@ NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
 
 def build_demo(path: Path, now: datetime = NOW) -> None:
     """Loads the account, as it is at `now`, into a new DuckDB file at `path` and builds the models on it."""
-    account = Account(rows=ROWS, now=now.timestamp())
-    with Sandbox(account) as box:
-        _run(
-            path.parent, "passona", "load",
-            SOURCES__PASSONA__API_TOKEN=box.token,
-            SOURCES__PASSONA__BASE_URL=box.base_url,
-            DESTINATION__WAREHOUSE__CREDENTIALS=str(path),
-        )  # fmt: skip
+    load_account(Account(rows=ROWS, now=now.timestamp()), path)
     _run(
         path.parent, "dbt.cli.main", "build", "--quiet",
         "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test",
@@ -36,6 +29,18 @@ def build_demo(path: Path, now: datetime = NOW) -> None:
         "--target-path", str(path.parent / "dbt"), "--log-path", str(path.parent / "dbt"),
         PASSONA_WAREHOUSE=str(path), DBT_SEND_ANONYMOUS_USAGE_STATS="false",
     )  # fmt: skip
+
+
+def load_account(account: Account, path: Path) -> None:
+    """Loads an account of the sandbox, by the console command, into the DuckDB file at `path`."""
+    with Sandbox(account) as box:
+        _run(
+            path.parent, "passona", "load",
+            SOURCES__PASSONA__API_TOKEN=box.token,
+            SOURCES__PASSONA__BASE_URL=box.base_url,
+            DESTINATION__WAREHOUSE__CREDENTIALS=str(path),
+            PYTHONHASHSEED="0",  # dlt keeps the order of a set in its state, and pages show it
+        )  # fmt: skip
 
 
 def _run(folder: Path, module: str, *arguments: str, **environment: str) -> None:

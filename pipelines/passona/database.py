@@ -30,6 +30,7 @@ from passona.configuration import configure_dlt
 from passona.errors import Busy, ConfigurationError, NotWritten, causes
 from passona.interruption import held
 from passona.quoting import literal, quoted
+from passona.reports import REPORTS
 from passona.schema import TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
@@ -123,6 +124,9 @@ class Database:
 
     def _run(self, package: Package, zone: str) -> None:
         package.reset_counts()
+        if not self.pipeline.default_schema_name:
+            # dlt would do it only after it has asked for the resources, which depend on what it knows.
+            self.pipeline.sync_destination()
         known: set[str] = set(self.pipeline.default_schema.tables if self.pipeline.default_schema_name else ())
         source = passona_source(package, zone, TABLES.keys() - known, fresh=self._is_fresh(package.walks))
         self.pipeline.run(source, loader_file_format="parquet")
@@ -163,15 +167,33 @@ class Database:
     def _make_tables(self) -> None:
         self.connection.begin()
         self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
+        missing = self._missing_tables()
         for table in TABLES.values():
             columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table.sql_columns.items())
             self.connection.execute(f"CREATE TABLE IF NOT EXISTS {DATASET}.{quoted(table.name)} ({columns})")
         for table_name, column in self._missing_columns():
             kind = TABLES[table_name].sql_columns[column]
             self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(table_name)} ADD COLUMN {quoted(column)} {kind}")
+        if missing:
+            self._mark_lost(missing)
         if self._undescribed():
             self.describe()
         self.connection.commit()
+
+    def _missing_tables(self) -> set[str]:
+        found = self.connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [DATASET]
+        ).fetchall()
+        return TABLES.keys() - {name for (name,) in found}
+
+    def _mark_lost(self, missing: set[str]) -> None:
+        """What the ledger says of tables that somebody dropped (dlt's `drop` does) is true no more: due again."""
+        lost = [report.name for report in REPORTS.values() if not missing.isdisjoint((*report.tables, "row_issues"))]
+        self.connection.execute(
+            "UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = 'its table was dropped' "
+            "WHERE report IN (SELECT unnest(?::VARCHAR[]))",
+            [lost],
+        )
 
     def _missing_columns(self) -> list[tuple[str, str]]:
         """Columns that a warehouse made by an earlier version does not have."""

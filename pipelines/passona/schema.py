@@ -68,7 +68,12 @@ class Table:
     def hints(self) -> dict[str, dict[str, Any]]:
         """dlt's column hints: every type pinned, everything nullable (marker rows hold nothing else)."""
         hints: dict[str, dict[str, Any]] = {
-            field.name: {"name": field.name, "data_type": _DLT_TYPES[field.type], "nullable": True}
+            field.name: {
+                "name": field.name,
+                "data_type": _DLT_TYPES[field.type],
+                "nullable": True,
+                "description": self.comments[field.name],
+            }
             for field in self.schema
         }
         if self.marked:

@@ -13,8 +13,9 @@ minutes and gigabytes.)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal
 
 import dlt
@@ -29,6 +30,7 @@ from passona.walk import Walk
 
 # Rows a piece of Arrow: dlt's cost per piece (10 ms) is lost in it, and a piece with its fields is some 10 MB.
 PIECE_ROWS = 10_000
+_CAMPAIGN_TABLES = (CAMPAIGNS.name, "campaigns__contact_groups")
 
 
 @dataclass
@@ -90,29 +92,64 @@ def passona_source(
     have yet; it learns them by a piece without rows, so that its own tools see them, loaded or not. `fresh`:
     the tables hold no row of its walks' campaigns, so there is nothing to replace.
     """
-    for name in unknown:
-        yield _resource(f"{name}_columns", iter([(name, TABLES[name].arrow.empty_table())]))
-    for report in REPORTS.values():
-        appended = report.tables if fresh else ()
-        yield _resource(report.name, _report_pieces(report, package, zone, appended), appended)
-    yield _resource(CAMPAIGNS.name, _campaign_pieces(package))
-    yield _resource("report_ledger", _ledger_pieces(package))
+    unknown = set(unknown)
+    tables_of = {report.name: report.tables for report in REPORTS.values()} | {CAMPAIGNS.name: _CAMPAIGN_TABLES}
+    of_itself = unknown.difference(*tables_of.values(), {"row_issues"})
+    tables_of |= {name: (name,) for name in sorted({"report_ledger"} | of_itself)}
+    running = set(tables_of)
+    for name, table_names in tables_of.items():
+        empty = ((table, TABLES[table].arrow.empty_table()) for table in table_names if table in unknown)
+        appended = table_names if fresh and name in REPORTS else ()
+        pieces = chain(empty, _pieces(name, package, zone, appended))
+        yield _resource(name, _until_its_end(name, pieces, running), appended)
+    if package.walks or package.campaigns is not None or unknown:
+        yield _resource("row_issues", _last("row_issues", running))
 
 
-def _resource(name: str, pieces: Iterator[Piece], appended: Collection[str] = ()) -> DltResource:
+def _pieces(name: str, package: Package, zone: str, appended: Collection[str]) -> Iterator[Piece]:
+    """What a package has for the resource of this name."""
+    if name in REPORTS:
+        return _report_pieces(REPORTS[name], package, zone, appended)
+    if name == CAMPAIGNS.name:
+        return _campaign_pieces(package)
+    return _ledger_pieces(package) if name == "report_ledger" else iter(())
+
+
+def _until_its_end(name: str, pieces: Iterator[Piece], running: set[str]) -> Iterator[Piece]:
+    yield from pieces
+    running.discard(name)
+
+
+def _last(name: str, running: Set[str]) -> Iterator[Piece | None]:
+    """A piece without rows, when nobody else is running.
+
+    dlt notes in its schema which resource wrote a table, and several write this one: without a last word
+    that is always the same, most loads would leave another schema than they found.
+    """
+    while running:
+        yield None  # dlt goes on with the others
+    yield name, TABLES[name].arrow.empty_table()
+
+
+def _resource(name: str, pieces: Iterator[Piece | None], appended: Collection[str] = ()) -> DltResource:
     """A dlt resource that yields Arrow pieces for its tables, the first of each with the table's hints.
 
     `appended`: tables in which nothing is replaced, so that their rows need not go through dlt's staging.
     """
 
     def items() -> Iterator[Any]:
-        seen = set()
-        for table_name, piece in pieces:
-            if table_name in seen:
+        hinted = set()
+        for found in pieces:
+            if found is None:
+                yield None
+                continue
+            table_name, piece = found
+            # A piece without rows tells of a table; how it is written is told by those with rows.
+            disposition: Disposition = "append" if table_name in appended and len(piece) else "merge"
+            if (table_name, disposition) in hinted:
                 yield dlt.mark.with_table_name(piece, table_name)
             else:
-                seen.add(table_name)
-                disposition: Disposition = "append" if table_name in appended else "merge"
+                hinted.add((table_name, disposition))
                 yield dlt.mark.with_hints(piece, _hints(TABLES[table_name], disposition), create_table_variant=True)
 
     return dlt.resource(items, name=name, write_disposition="merge")
@@ -122,7 +159,11 @@ def _hints(table: Table, disposition: Disposition) -> Any:
     # Fresh dicts for each table: dlt writes into them.
     columns: Any = {name: dict(hint) for name, hint in table.hints.items()}
     return dlt.mark.make_hints(
-        table_name=table.name, write_disposition=disposition, merge_key=list(table.merge_key), columns=columns
+        table_name=table.name,
+        write_disposition=disposition,
+        merge_key=list(table.merge_key),
+        columns=columns,
+        additional_table_hints={"description": table.comment},
     )
 
 
@@ -190,11 +231,10 @@ def _typed(walk: Walk, zone: str) -> Iterator[Tables]:
 def _campaign_pieces(package: Package) -> Iterator[Piece]:
     if package.campaigns is None:
         return
-    groups = "campaigns__contact_groups"
     uuids = [str(uuid) for uuid in package.campaigns.column("campaign_id").to_pylist()]
-    yield from _markers(uuids, CAMPAIGNS.name, (CAMPAIGNS.name, groups))
-    pieces = {CAMPAIGNS.name: package.campaigns, groups: package.groups, "row_issues": package.campaign_issues}
-    for name, table in pieces.items():
+    yield from _markers(uuids, CAMPAIGNS.name, _CAMPAIGN_TABLES)
+    names = (*_CAMPAIGN_TABLES, "row_issues")
+    for name, table in zip(names, (package.campaigns, package.groups, package.campaign_issues), strict=True):
         if table is not None and len(table):
             yield name, table
 

@@ -1,0 +1,56 @@
+"""`make schema`: dlt's schema of the dataset, as a load leaves it, in schemas/export/passona.schema.yaml.
+
+It is there to be reviewed: a change of table, column, type, key or comment shows as a change of this file.
+What is no fact of the dataset is left out: version and hashes, which change with each change, and dlt's own
+tables, defaults and notes, which change with dlt. A test compares.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+from dlt import Schema
+
+from demo_data import load_account
+from sandbox import Account
+
+EXPORT = Path(__file__).parents[1] / "schemas/export/passona.schema.yaml"
+_HEAD = "# dlt's schema of the dataset, without what changes by itself. Made by: make schema\n"
+_LEFT_OUT = ("version", "version_hash", "previous_hashes", "engine_version", "settings", "normalizers")
+
+
+def exported(warehouse: Path) -> str:
+    """The schema that dlt keeps in this DuckDB file, newest version."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        ((stored,),) = connection.execute(
+            "SELECT schema FROM passona._dlt_version WHERE schema_name = 'passona' ORDER BY version DESC LIMIT 1"
+        ).fetchall()
+    found: dict[str, Any] = dict(
+        Schema.from_dict(json.loads(stored)).to_dict(remove_defaults=True, remove_processing_hints=True)
+    )
+    for name in _LEFT_OUT:
+        found.pop(name, None)
+    found["tables"] = {name: table for name, table in sorted(found["tables"].items()) if not name.startswith("_dlt_")}
+    for table in found["tables"].values():
+        del table["write_disposition"]  # how the last load wrote it: append where there was nothing to replace
+    return _HEAD + yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=120)
+
+
+def main() -> int:
+    """Writes the file anew, from the load of a small account."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "warehouse.duckdb"
+        load_account(Account(rows=100), path)
+        EXPORT.parent.mkdir(exist_ok=True)
+        EXPORT.write_text(exported(path), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
