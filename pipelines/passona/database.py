@@ -31,14 +31,14 @@ from passona.errors import Busy, ConfigurationError, NotWritten, causes
 from passona.interruption import held
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
-from passona.schema import TABLES
+from passona.schema import DATASET, TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
+from passona.upgrades import bring_forward, check_readable, missing_columns
 from passona.walk import Walk
 
 log = logging.getLogger("passona")
 
-DATASET = "passona"
 PIPELINE = "passona"
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"
@@ -155,10 +155,12 @@ class Database:
             )
 
     def prepare(self) -> None:
-        """All tables of the contract, typed and described, even if nothing is ever loaded.
+        """All tables of the contract, typed and described, even if nothing is ever loaded; those of an earlier
+        version in the form of this one.
 
         dlt alone would make them at the end of its first load, which takes half a second.
 
+        :raises ConfigurationError: a later version made them.
         :raises NotWritten: the database could not take them.
         """
         with _writing("the tables of the warehouse"):
@@ -168,10 +170,11 @@ class Database:
         self.connection.begin()
         self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
         missing = self._missing_tables()
+        bring_forward(self.connection)
         for table in TABLES.values():
             columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table.sql_columns.items())
             self.connection.execute(f"CREATE TABLE IF NOT EXISTS {DATASET}.{quoted(table.name)} ({columns})")
-        for table_name, column in self._missing_columns():
+        for table_name, column in missing_columns(self.connection):
             kind = TABLES[table_name].sql_columns[column]
             self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(table_name)} ADD COLUMN {quoted(column)} {kind}")
         if missing:
@@ -195,21 +198,18 @@ class Database:
             [lost],
         )
 
-    def _missing_columns(self) -> list[tuple[str, str]]:
-        """Columns that a warehouse made by an earlier version does not have."""
-        found = self.connection.execute(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ?", [DATASET]
-        ).fetchall()
-        return [(t.name, name) for t in TABLES.values() for name in t.sql_columns if (t.name, name) not in found]
-
     def _undescribed(self) -> bool:
-        """Whether a run was killed before all was described."""
-        ((found,),) = self.connection.execute(
-            "SELECT count(*) FROM duckdb_columns() WHERE schema_name = ? AND comment IS NULL AND table_name IN "
-            "(SELECT unnest(?::VARCHAR[]))",
-            [DATASET, list(TABLES)],
+        """Whether a run was killed before all was described, or another version said other words."""
+        tables = self.connection.execute(
+            "SELECT table_name, comment FROM duckdb_tables() WHERE schema_name = ?", [DATASET]
         ).fetchall()
-        return bool(found)
+        columns = self.connection.execute(
+            "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = ?", [DATASET]
+        ).fetchall()
+        said = {name: comment for name, comment in tables if name in TABLES}
+        return said != {table.name: table.comment for table in TABLES.values()} or any(
+            comment != _comment(table_name, column) for table_name, column, comment in columns if table_name in TABLES
+        )
 
     def describe(self) -> None:
         """Comments on tables and columns: dlt's descriptions do not get there."""
@@ -220,10 +220,8 @@ class Database:
             self.connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {literal(table.comment)}")
         for table_name, column in columns:
             if table_name in TABLES:
-                comment = TABLES[table_name].comments.get(column, _comment_beyond(column))
-                self.connection.execute(
-                    f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {literal(comment)}"
-                )
+                comment = literal(_comment(table_name, column))
+                self.connection.execute(f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {comment}")
 
     @property
     def spools(self) -> Path:
@@ -329,7 +327,10 @@ def _writing(what: str) -> Iterator[None]:
             raise NotWritten(f"{what} could not be written: {reason(error)}") from error
 
 
-def _comment_beyond(column: str) -> str:
+def _comment(table: str, column: str) -> str:
+    known = TABLES[table].comments.get(column)
+    if known is not None:
+        return known
     if column.startswith("_"):
         return "belongs to dlt, no part of the contract"
     return "key that the vendor's guide does not know, as it came"
@@ -380,8 +381,15 @@ def open_reader(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.D
     """The warehouse for reading; many may do so at once, but not while it is written.
 
     :raises Busy: it is still held for writing after `wait` seconds.
+    :raises ConfigurationError: it was made by another version, and cannot be read as it is.
     """
-    return _connected(path, wait, say, read_only=True)
+    connection = _connected(path, wait, say, read_only=True)
+    try:
+        check_readable(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @contextlib.contextmanager
