@@ -238,8 +238,8 @@ class Database:
             if file.name in useless or file.suffix != ".arrow" or file.stat().st_mtime < oldest:
                 file.unlink()
 
-    def begin_run(self, run_id: str, verb: str) -> None:
-        """Notes that a run began. Any that is still `running` was killed: this process is alone.
+    def begin_run(self, run_id: str, verb: str, at: datetime | None = None) -> None:
+        """Notes that a run began, `at` (UTC) or now. Any that is still `running` was killed: this process is alone.
 
         :raises NotWritten: the database could not take it.
         """
@@ -252,20 +252,20 @@ class Database:
             self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
             self.connection.execute(
                 "INSERT INTO passona.runs (run_id, started_at, verb, outcome, version, _dlt_load_id) "
-                "VALUES (?, now(), ?, 'running', ?, '')",
-                [run_id, verb, version("passona-warehouse")],
+                "VALUES (?, coalesce(?, now()), ?, 'running', ?, '')",
+                [run_id, at, verb, version("passona-warehouse")],
             )
 
-    def end_run(self, run_id: str, outcome: str, requests: int, row_count: int) -> None:
-        """Notes how a run ended.
+    def end_run(self, run_id: str, outcome: str, requests: int, row_count: int, at: datetime | None = None) -> None:
+        """Notes how a run ended, `at` (UTC) or now.
 
         :raises NotWritten: the database could not take it.
         """
         with _writing("the end of the run"):
             self.connection.execute(
-                "UPDATE passona.runs SET finished_at = now(), outcome = ?, requests = ?, row_count = ? "
+                "UPDATE passona.runs SET finished_at = coalesce(?, now()), outcome = ?, requests = ?, row_count = ? "
                 "WHERE run_id = ?",
-                [outcome, requests, row_count, run_id],
+                [at, outcome, requests, row_count, run_id],
             )
         seconds = round(time.monotonic() - self._begun, 3)
         log.info(
