@@ -42,6 +42,8 @@ log = logging.getLogger("passona")
 PIPELINE = "passona"
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"
+# Folders of the work folder that are of no use to a later run: of dlt, of DuckDB, of dbt.
+TEMPORARY = ("dlt", "duckdb", "dbt")
 # Twice a second: short beside any load, and no load on the machine.
 POLL_SECONDS = 0.5
 # DuckDB's buffers; beyond it spills to the work folder, so memory stays flat however large a package
@@ -292,7 +294,7 @@ class Database:
         self._end_lines()
         self.connection.close()
         os.close(self.file)
-        for name in ("dlt", "duckdb"):
+        for name in TEMPORARY:
             shutil.rmtree(self.work / name, ignore_errors=True)
         for folder in (self.spools, self.work):
             with contextlib.suppress(OSError):
@@ -346,9 +348,14 @@ def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Databa
     configure_dlt()
     _keep_private(path)
     connection = _connected(path, wait, say)
+    with held():
+        return _opened(path, connection)
+
+
+def _opened(path: Path, connection: duckdb.DuckDBPyConnection) -> Database:
     work = path.with_name(f"{path.name}.work")
-    shutil.rmtree(work / "dlt", ignore_errors=True)
-    shutil.rmtree(work / "duckdb", ignore_errors=True)
+    for name in TEMPORARY:
+        shutil.rmtree(work / name, ignore_errors=True)
     for folder in (work, work / "spools", work / "dlt"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     connection.execute("SET TimeZone = 'UTC'")

@@ -25,6 +25,7 @@ from passona.campaigns import Campaign, check_team, list_campaigns
 from passona.client import Client
 from passona.database import Database
 from passona.errors import Exit, Held, Interrupted, PassonaError, Stopped, TokenRefused, WalkFailed, is_interruption
+from passona.interruption import held
 from passona.ledger import Key, Ledger, Pull, odd_reports, plan, shrunk, since, unloaded, verified
 from passona.pace import Clock
 from passona.page_pool import PagePool
@@ -159,12 +160,13 @@ class Load:
     def _load(self, pool: PagePool) -> None:
         campaigns = self._campaigns(pool)
         self._outcome.campaigns = len(campaigns)
-        ledger = Ledger(self._database.connection)
         now, refresh = self._clock.utc(), self._wish.refresh
-        pulls = plan(
-            campaigns, ledger, self._wish.reports, self._settings, now, refresh=refresh, settled=ledger.settled
-        )
-        self._odd = odd_reports(self._database.connection)
+        with held():
+            ledger = Ledger(self._database.connection)
+            pulls = plan(
+                campaigns, ledger, self._wish.reports, self._settings, now, refresh=refresh, settled=ledger.settled
+            )
+            self._odd = odd_reports(self._database.connection)
         due = {pull.key for pull in pulls}
         self._database.clear_spools(
             key for c in campaigns for r in self._wish.reports if (key := (c.campaign_id, r.name)) not in due
@@ -184,7 +186,8 @@ class Load:
             if not self._wish.campaign_ids or self._settings.team_uuid:
                 raise
             self._progress.say(f"{error}; going on without the campaigns' dates")
-        self._campaign_table.read(listed)
+        with held():
+            self._campaign_table.read(listed)
         found = self._campaign_table.campaigns(self._wish.campaign_ids)
         check_team([campaign for campaign in found if campaign.team_id], self._settings.team_uuid)
         return since(found, self._wish.since) if self._wish.since else found
