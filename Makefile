@@ -8,7 +8,7 @@ DAGSTER_STAMP := .venv-dagster/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak faults bench docs schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test soak faults nights bench docs schema picture dagster dagster-check check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ soak: $(STAMP) ## 200 loads killed with -9 at random moments, 200 published unde
 
 faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md
 	@$(BIN)/python benchmarks/faults.py
+
+nights: $(STAMP) ## thirty nights of a live account, five of them bad, and then the truth; writes docs/nights.md
+	@$(BIN)/python benchmarks/nights.py
 
 bench: $(STAMP) ## how fast it is, beside others; half an hour, writes benchmarks/RESULTS.md (one: ONLY=name)
 	@$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))

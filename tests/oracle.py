@@ -49,7 +49,7 @@ def _row(row: dict[str, Any], zone: ZoneInfo) -> Expected:
             else:
                 fields = [(position, *pair) for position, pair in enumerate(pairs, 1)]
         elif key in TIMES and value:
-            values[name], issue = _time(value, zone)
+            values[name], issue = time_of(value, zone)
             if issue:
                 issues.append((issue, name, value))
         elif key not in LISTS.values():
@@ -57,7 +57,7 @@ def _row(row: dict[str, Any], zone: ZoneInfo) -> Expected:
     return tuple(sorted(values.items())), tuple(fields), tuple(sorted(issues, key=repr))
 
 
-def _time(text: str, zone: ZoneInfo) -> tuple[datetime | None, str | None]:
+def time_of(text: str, zone: ZoneInfo) -> tuple[datetime | None, str | None]:
     form = re.fullmatch(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)?", text, re.ASCII)
     if not form:
         return None, "invalid_time"

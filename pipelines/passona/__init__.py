@@ -12,6 +12,7 @@ One way, top to bottom of a load:
 - `walk` one verified report, `spool` where it waits until then
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
 - `source` dlt's resources, `schema` the tables, `database` the file and dlt's pipeline
+- `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
 - `status` how fresh it is and what is wrong, shown by `status_screen`
 - `transform` the dbt project on what is loaded
 - `doctor` the assumptions about the API, held against an account, a judge each

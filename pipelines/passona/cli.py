@@ -13,7 +13,7 @@ import click
 
 from passona import logs, options
 from passona.errors import Exit, Interrupted, PassonaError, causes, masked, printable, told
-from passona.interruption import leave, listen
+from passona.interruption import heed, leave, listen
 from passona.verbs.campaigns import campaigns
 from passona.verbs.doctor import doctor
 from passona.verbs.load import load
@@ -49,6 +49,7 @@ def _fail(error: BaseException) -> Exit:
     for cause in causes(error):
         if isinstance(cause, Interrupted):
             leave(cause.number)
+    heed()  # DuckDB makes an error of its own of a signal that comes while it works
     line, code = told(error)
     trace = {"trace": _trace(error)} if log.isEnabledFor(logging.DEBUG) else {}
     log.error("%s", line, extra={"event": "error", "exit_code": int(code), **trace})

@@ -146,7 +146,8 @@ class Client:
 
     def __init__(self, settings: Settings, clock: Clock | None = None, attempts: int = ATTEMPTS) -> None:
         self._settings, self._attempts = settings, attempts
-        self.pace = Pace(settings.requests_per_minute, clock)
+        self.clock = clock or Clock()
+        self.pace = Pace(settings.requests_per_minute, self.clock)
         self._in_flight = threading.BoundedSemaphore(settings.concurrency)
         self._connections = _Connections(settings)
         self._lock = threading.Lock()

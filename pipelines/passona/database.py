@@ -31,17 +31,19 @@ from passona.errors import Busy, ConfigurationError, NotWritten, causes
 from passona.interruption import held
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
-from passona.schema import TABLES
+from passona.schema import DATASET, TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
+from passona.upgrades import bring_forward, check_readable, missing_columns
 from passona.walk import Walk
 
 log = logging.getLogger("passona")
 
-DATASET = "passona"
 PIPELINE = "passona"
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"
+# Folders of the work folder that are of no use to a later run: of dlt, of DuckDB, of dbt.
+TEMPORARY = ("dlt", "duckdb", "dbt")
 # Twice a second: short beside any load, and no load on the machine.
 POLL_SECONDS = 0.5
 # DuckDB's buffers; beyond it spills to the work folder, so memory stays flat however large a package
@@ -155,10 +157,12 @@ class Database:
             )
 
     def prepare(self) -> None:
-        """All tables of the contract, typed and described, even if nothing is ever loaded.
+        """All tables of the contract, typed and described, even if nothing is ever loaded; those of an earlier
+        version in the form of this one.
 
         dlt alone would make them at the end of its first load, which takes half a second.
 
+        :raises ConfigurationError: a later version made them.
         :raises NotWritten: the database could not take them.
         """
         with _writing("the tables of the warehouse"):
@@ -168,10 +172,11 @@ class Database:
         self.connection.begin()
         self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
         missing = self._missing_tables()
+        bring_forward(self.connection)
         for table in TABLES.values():
             columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table.sql_columns.items())
             self.connection.execute(f"CREATE TABLE IF NOT EXISTS {DATASET}.{quoted(table.name)} ({columns})")
-        for table_name, column in self._missing_columns():
+        for table_name, column in missing_columns(self.connection):
             kind = TABLES[table_name].sql_columns[column]
             self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(table_name)} ADD COLUMN {quoted(column)} {kind}")
         if missing:
@@ -195,21 +200,18 @@ class Database:
             [lost],
         )
 
-    def _missing_columns(self) -> list[tuple[str, str]]:
-        """Columns that a warehouse made by an earlier version does not have."""
-        found = self.connection.execute(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ?", [DATASET]
-        ).fetchall()
-        return [(t.name, name) for t in TABLES.values() for name in t.sql_columns if (t.name, name) not in found]
-
     def _undescribed(self) -> bool:
-        """Whether a run was killed before all was described."""
-        ((found,),) = self.connection.execute(
-            "SELECT count(*) FROM duckdb_columns() WHERE schema_name = ? AND comment IS NULL AND table_name IN "
-            "(SELECT unnest(?::VARCHAR[]))",
-            [DATASET, list(TABLES)],
+        """Whether a run was killed before all was described, or another version said other words."""
+        tables = self.connection.execute(
+            "SELECT table_name, comment FROM duckdb_tables() WHERE schema_name = ?", [DATASET]
         ).fetchall()
-        return bool(found)
+        columns = self.connection.execute(
+            "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = ?", [DATASET]
+        ).fetchall()
+        said = {name: comment for name, comment in tables if name in TABLES}
+        return said != {table.name: table.comment for table in TABLES.values()} or any(
+            comment != _comment(table_name, column) for table_name, column, comment in columns if table_name in TABLES
+        )
 
     def describe(self) -> None:
         """Comments on tables and columns: dlt's descriptions do not get there."""
@@ -220,10 +222,8 @@ class Database:
             self.connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {literal(table.comment)}")
         for table_name, column in columns:
             if table_name in TABLES:
-                comment = TABLES[table_name].comments.get(column, _comment_beyond(column))
-                self.connection.execute(
-                    f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {literal(comment)}"
-                )
+                comment = literal(_comment(table_name, column))
+                self.connection.execute(f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {comment}")
 
     @property
     def spools(self) -> Path:
@@ -240,8 +240,8 @@ class Database:
             if file.name in useless or file.suffix != ".arrow" or file.stat().st_mtime < oldest:
                 file.unlink()
 
-    def begin_run(self, run_id: str, verb: str) -> None:
-        """Notes that a run began. Any that is still `running` was killed: this process is alone.
+    def begin_run(self, run_id: str, verb: str, at: datetime | None = None) -> None:
+        """Notes that a run began, `at` (UTC) or now. Any that is still `running` was killed: this process is alone.
 
         :raises NotWritten: the database could not take it.
         """
@@ -254,20 +254,20 @@ class Database:
             self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
             self.connection.execute(
                 "INSERT INTO passona.runs (run_id, started_at, verb, outcome, version, _dlt_load_id) "
-                "VALUES (?, now(), ?, 'running', ?, '')",
-                [run_id, verb, version("passona-warehouse")],
+                "VALUES (?, coalesce(?, now()), ?, 'running', ?, '')",
+                [run_id, at, verb, version("passona-warehouse")],
             )
 
-    def end_run(self, run_id: str, outcome: str, requests: int, row_count: int) -> None:
-        """Notes how a run ended.
+    def end_run(self, run_id: str, outcome: str, requests: int, row_count: int, at: datetime | None = None) -> None:
+        """Notes how a run ended, `at` (UTC) or now.
 
         :raises NotWritten: the database could not take it.
         """
         with _writing("the end of the run"):
             self.connection.execute(
-                "UPDATE passona.runs SET finished_at = now(), outcome = ?, requests = ?, row_count = ? "
+                "UPDATE passona.runs SET finished_at = coalesce(?, now()), outcome = ?, requests = ?, row_count = ? "
                 "WHERE run_id = ?",
-                [outcome, requests, row_count, run_id],
+                [at, outcome, requests, row_count, run_id],
             )
         seconds = round(time.monotonic() - self._begun, 3)
         log.info(
@@ -294,7 +294,7 @@ class Database:
         self._end_lines()
         self.connection.close()
         os.close(self.file)
-        for name in ("dlt", "duckdb"):
+        for name in TEMPORARY:
             shutil.rmtree(self.work / name, ignore_errors=True)
         for folder in (self.spools, self.work):
             with contextlib.suppress(OSError):
@@ -329,7 +329,10 @@ def _writing(what: str) -> Iterator[None]:
             raise NotWritten(f"{what} could not be written: {reason(error)}") from error
 
 
-def _comment_beyond(column: str) -> str:
+def _comment(table: str, column: str) -> str:
+    known = TABLES[table].comments.get(column)
+    if known is not None:
+        return known
     if column.startswith("_"):
         return "belongs to dlt, no part of the contract"
     return "key that the vendor's guide does not know, as it came"
@@ -345,9 +348,14 @@ def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Databa
     configure_dlt()
     _keep_private(path)
     connection = _connected(path, wait, say)
+    with held():
+        return _opened(path, connection)
+
+
+def _opened(path: Path, connection: duckdb.DuckDBPyConnection) -> Database:
     work = path.with_name(f"{path.name}.work")
-    shutil.rmtree(work / "dlt", ignore_errors=True)
-    shutil.rmtree(work / "duckdb", ignore_errors=True)
+    for name in TEMPORARY:
+        shutil.rmtree(work / name, ignore_errors=True)
     for folder in (work, work / "spools", work / "dlt"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     connection.execute("SET TimeZone = 'UTC'")
@@ -380,8 +388,15 @@ def open_reader(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.D
     """The warehouse for reading; many may do so at once, but not while it is written.
 
     :raises Busy: it is still held for writing after `wait` seconds.
+    :raises ConfigurationError: it was made by another version, and cannot be read as it is.
     """
-    return _connected(path, wait, say, read_only=True)
+    connection = _connected(path, wait, say, read_only=True)
+    try:
+        check_readable(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @contextlib.contextmanager

@@ -1,8 +1,11 @@
 """Ctrl-C and SIGTERM end the program in good order, and soon.
 
 The first signal is an `Interrupted` in the main thread: the run notes that it was interrupted and lets
-the warehouse go. Where that takes too long (a thread that connects cannot be woken), and at the second
-signal, the program ends as a kill would end it, which costs nothing that is in the warehouse.
+the warehouse go. It waits for the end of an import, for modules written in C may crash or swallow what is
+raised in their midst. Where all this takes too long (a thread that connects cannot be woken), and at the
+second signal, the program ends as a kill would end it, which costs nothing that is in the warehouse.
+
+Imported before anything else, so that the time without a handler is short: it imports nothing slow itself.
 """
 
 from __future__ import annotations
@@ -10,29 +13,31 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-import click
-
-from passona import logs
 from passona.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # To write what is verified takes a second, to note the end of the run a tenth of one; whoever pressed
 # Ctrl-C waits no longer than this.
 END_SECONDS = 5.0
+# How often it is looked whether an import has ended; the slowest takes a second.
+LOOK_SECONDS = 0.05
+_IMPORTING = "<frozen importlib._bootstrap>"
 
 
-@dataclass
 class _Signals:
-    """The signal that came, if one did, and whether it is held back."""
+    """The signal that came, if one did, whether it is to be raised yet, when patience ends, and what holds it back."""
 
-    came: int | None = None
-    held: bool = False
+    def __init__(self) -> None:
+        self.came: int | None = None
+        self.pending = False
+        self.until = 0.0
+        self.held = False
 
 
 _signals = _Signals()
@@ -45,31 +50,69 @@ def listen() -> None:
             signal.signal(number, _interrupt)
 
 
+def heed() -> None:
+    """At the end of the program: a signal that came and was swallowed on its way ends it now."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    if _signals.came is not None:
+        leave(_signals.came)
+
+
 @contextmanager
 def held() -> Iterator[None]:
     """A signal in this block is raised at its end: DuckDB and dlt take it for a query that failed, and try again."""
-    before, _signals.held = _signals.came, True
+    _signals.held = True
     try:
         yield
     finally:
         _signals.held = False
-        if _signals.came is not None and before is None:
-            raise Interrupted(_signals.came)
+        if _signals.pending:
+            _raise()
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     for each in SIGNALS:
         signal.signal(each, signal.SIG_DFL)
-    signal.signal(signal.SIGALRM, lambda *_: leave(number))
-    signal.setitimer(signal.ITIMER_REAL, END_SECONDS)
-    _signals.came = number
-    if not _signals.held:
-        raise Interrupted(number)
+    _signals.came, _signals.pending, _signals.until = number, True, time.monotonic() + END_SECONDS
+    signal.signal(signal.SIGALRM, _look)
+    _look(number, frame)
+
+
+def _look(_number: int, frame: FrameType | None) -> None:
+    """Raises the signal that came, if it may be raised here and now; ends the program where it took too long."""
+    left = _signals.until - time.monotonic()
+    if left <= 0 and _signals.came is not None:
+        leave(_signals.came)
+    importing = _signals.pending and _is_importing(frame)
+    signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS if importing else left)
+    if _signals.pending and not _signals.held and not importing:
+        _raise()
+
+
+def _raise() -> NoReturn:
+    _signals.pending = False
+    raise Interrupted(_signals.came or 0)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether the main thread is in the middle of an import."""
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORTING:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def leave(number: int) -> NoReturn:
     """Says that signal `number` ended the program, and ends it without waiting for any thread."""
     cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # progress bars hide it
-    said = logs.line("stopped", "stopped; what was verified is kept, the rest is due again", exit_code=128 + number)
-    click.echo(f"{cursor}{said}", err=True)
+    # It knows how lines are to be written; before it is there, they are plain.
+    line = getattr(sys.modules.get("passona.logs"), "line", None)
+    text = "stopped; what was verified is kept, the rest is due again"
+    said = line("stopped", text, exit_code=128 + number) if line else f"passona: {text}"
+    with suppress(OSError, ValueError):  # nobody may be there to read it
+        sys.stderr.write(f"{cursor}{said}\n")
+        sys.stderr.flush()
     os._exit(128 + number)

@@ -273,10 +273,13 @@ def _is_settled(pull: Pull, walk: Walk, settings: Settings, changed_at: datetime
     return walk.at - window >= end
 
 
-def unloaded(pull: Pull, state: State, error: PassonaError, attempts: int, run_id: str) -> Entry:
-    """The entry of a report whose walk failed or is held: what is said of the rows in the tables stays."""
+def unloaded(pull: Pull, state: State, error: PassonaError, attempts: int, run_id: str, *, at: datetime) -> Entry:
+    """The entry of a report whose walk failed or is held: what is said of the rows in the tables stays.
+
+    `at`: when that was seen (UTC).
+    """
     known = pull.known or Entry(*pull.key, state=state)
-    return replace(known, state=state, error=str(error), checked_at=datetime.now(UTC), attempts=attempts, run_id=run_id)
+    return replace(known, state=state, error=str(error), checked_at=at, attempts=attempts, run_id=run_id)
 
 
 def shrunk(pull: Pull, row_count: int, *, settled: bool) -> Held | None:

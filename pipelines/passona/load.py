@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from passona.campaign_table import CampaignTable
@@ -25,7 +25,9 @@ from passona.campaigns import Campaign, check_team, list_campaigns
 from passona.client import Client
 from passona.database import Database
 from passona.errors import Exit, Held, Interrupted, PassonaError, Stopped, TokenRefused, WalkFailed, is_interruption
+from passona.interruption import held
 from passona.ledger import Key, Ledger, Pull, odd_reports, plan, shrunk, since, unloaded, verified
+from passona.pace import Clock
 from passona.page_pool import PagePool
 from passona.pages import Page
 from passona.reports import REPORTS, Report
@@ -106,11 +108,17 @@ class Progress(Protocol):
 
 
 class Load:
-    """One run of `load`. Ends with an Outcome; what could be verified is in the warehouse."""
+    """One run of `load`. Ends with an Outcome; what could be verified is in the warehouse.
 
-    def __init__(self, settings: Settings, database: Database, wish: Wish, progress: Progress) -> None:
+    `clock`: decides what is due and what is settled.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, wish: Wish, progress: Progress, clock: Clock | None = None
+    ) -> None:
         self._settings, self._database, self._wish, self._progress = settings, database, wish, progress
-        self._client = Client(settings)
+        self._clock = clock or Clock()
+        self._client = Client(settings, self._clock)
         self._backlog = _Backlog()
         self._campaign_table = CampaignTable(database)
         self._odd: set[Key] = set()
@@ -120,7 +128,7 @@ class Load:
     def run(self) -> Outcome:
         begun = time.monotonic()
         self._database.prepare()
-        self._database.begin_run(self._outcome.run_id, "load")
+        self._database.begin_run(self._outcome.run_id, "load", self._clock.utc())
         try:
             with PagePool(self._settings.concurrency) as pool:
                 try:
@@ -141,7 +149,7 @@ class Load:
         self._client.close()
         self._outcome.requests = self._client.requests
         rows = sum(report.counts.rows for report in self._outcome.reports.values())
-        self._database.end_run(self._outcome.run_id, word, self._client.requests, rows)
+        self._database.end_run(self._outcome.run_id, word, self._client.requests, rows, self._clock.utc())
 
     def _note(self, error: PassonaError, event: str, **fields: object) -> None:
         self._outcome.errors.append(str(error))
@@ -152,12 +160,13 @@ class Load:
     def _load(self, pool: PagePool) -> None:
         campaigns = self._campaigns(pool)
         self._outcome.campaigns = len(campaigns)
-        ledger = Ledger(self._database.connection)
-        now, refresh = datetime.now(UTC), self._wish.refresh
-        pulls = plan(
-            campaigns, ledger, self._wish.reports, self._settings, now, refresh=refresh, settled=ledger.settled
-        )
-        self._odd = odd_reports(self._database.connection)
+        now, refresh = self._clock.utc(), self._wish.refresh
+        with held():
+            ledger = Ledger(self._database.connection)
+            pulls = plan(
+                campaigns, ledger, self._wish.reports, self._settings, now, refresh=refresh, settled=ledger.settled
+            )
+            self._odd = odd_reports(self._database.connection)
         due = {pull.key for pull in pulls}
         self._database.clear_spools(
             key for c in campaigns for r in self._wish.reports if (key := (c.campaign_id, r.name)) not in due
@@ -177,7 +186,8 @@ class Load:
             if not self._wish.campaign_ids or self._settings.team_uuid:
                 raise
             self._progress.say(f"{error}; going on without the campaigns' dates")
-        self._campaign_table.read(listed)
+        with held():
+            self._campaign_table.read(listed)
         found = self._campaign_table.campaigns(self._wish.campaign_ids)
         check_team([campaign for campaign in found if campaign.team_id], self._settings.team_uuid)
         return since(found, self._wish.since) if self._wish.since else found
@@ -204,7 +214,7 @@ class Load:
     def _walks(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[tuple[Pull, Walk | PassonaError, float] | None]:
         """Walks all pulls side by side and gives them as they end; None where none ended for some seconds."""
         done: _Done = queue.SimpleQueue()
-        begun = datetime.now(UTC)
+        begun = self._clock.utc()
         with ThreadPoolExecutor(self._settings.concurrency, "walk") as walks:
             try:
                 for pull in pulls:
@@ -256,7 +266,8 @@ class Load:
         if isinstance(result, WalkFailed):
             self._note(result, "report_failed", attempt=result.attempts, **where)
             self._outcome.reports[pull.report.name].failed += 1
-            package.entries.append(unloaded(pull, "failed", result, result.attempts, self._outcome.run_id))
+            run_id = self._outcome.run_id
+            package.entries.append(unloaded(pull, "failed", result, result.attempts, run_id, at=self._clock.utc()))
         else:
             self._note(result, "load_failed", **where)
 
@@ -267,7 +278,7 @@ class Load:
         if shrink is not None:
             self._note(shrink, "report_held", **where)
             outcome.held += 1
-            entry = unloaded(pull, "held", shrink, walk.attempts, self._outcome.run_id)
+            entry = unloaded(pull, "held", shrink, walk.attempts, self._outcome.run_id, at=self._clock.utc())
             self._forget(walk)
         elif walk.digest == pull.verified_digest and not self._wish.refresh and not self._is_odd(walk):
             outcome.unchanged += 1

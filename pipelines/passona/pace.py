@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from passona.errors import Stopped
 
@@ -19,10 +20,14 @@ WINDOW_SECONDS = 60.0
 
 
 class Clock:
-    """Time as the program sees it, in seconds; another one can be given to simulate."""
+    """Time as the program sees it, durations in seconds; another one can be given to simulate."""
 
     def now(self) -> float:
         return time.monotonic()
+
+    def utc(self) -> datetime:
+        """The instant by which is decided what is due, and by which all that is done is dated."""
+        return datetime.now(UTC)
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> None:
         """Waits on a held condition until it is notified or `seconds` have passed."""

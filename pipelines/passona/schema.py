@@ -18,6 +18,7 @@ from passona.reports import CAMPAIGNS, REPORTS, Report
 from passona.rows import ISSUES
 from passona.times import UTC_TIME
 
+DATASET = "passona"
 # One row per (campaign, table) of a load carries it, tells dlt to delete the old rows, and is not stored.
 MARKER = "_marker"
 

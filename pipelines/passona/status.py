@@ -19,10 +19,11 @@ from typing import Any
 import duckdb
 
 from passona.campaigns import campaign_values
-from passona.database import DATASET, open_reader
+from passona.database import open_reader
 from passona.errors import ConfigurationError
 from passona.ledger import believed
 from passona.reports import REPORTS
+from passona.schema import DATASET
 
 # Runs that are shown: a week of nights.
 LAST_RUNS = 7

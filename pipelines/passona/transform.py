@@ -9,6 +9,7 @@ so of a failure no more is told than its name, its kind and its number of rows.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import logging
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from passona.database import Database, open_database
-from passona.errors import ConfigurationError, Exit, PassonaError
+from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.results import NodeResult
@@ -41,6 +42,8 @@ _HERE = Path(__file__).parent
 _PROJECTS = (_HERE / "warehouse", _HERE.parent / "warehouse")
 _BUILT = ("model", "seed")
 _TESTS = ("test", "unit_test")
+# dbt's semaphores have a process that tidies up after them, and complains where a signal ended the program first.
+_TRACKER_KEEPS_QUIET = "ignore:resource_tracker:UserWarning"
 
 
 class NotBuilt(PassonaError):  # noqa: N818  # named for what happened, as all errors are
@@ -133,8 +136,8 @@ def build(database: Database, timezone: str, wanted: Wanted) -> Transformed:
     try:
         for result in _build(database, timezone, wanted):
             _take(outcome, result)
-    except BaseException:
-        database.end_run(run_id, "error", 0, 0)
+    except BaseException as error:
+        database.end_run(run_id, "interrupted" if is_interruption(error) else "error", 0, 0)
         raise
     database.end_run(run_id, outcome.word, 0, 0)
     outcome.seconds = time.monotonic() - begun
@@ -155,7 +158,14 @@ def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeRe
     from dbt.cli.main import dbtRunner
 
     project = project_folder()
-    with _temporary(database.work / "dbt") as folder, _environment("PASSONA_WAREHOUSE", str(database.path)):
+    with (
+        _temporary(database.work / "dbt") as folder,
+        _environment("PASSONA_WAREHOUSE", str(database.path)),
+        _environment("PYTHONWARNINGS", _TRACKER_KEEPS_QUIET),
+        Path(os.devnull).open("w") as nowhere,
+        # What it says before it has read that it is to be quiet.
+        contextlib.redirect_stdout(nowhere),
+    ):
         variables = {"timezone": timezone, "project_version": _version(project, timezone)}
         # What another project built may have other columns, or the same rows with other figures.
         anew = wanted.full_refresh or _built_version(database) != variables["project_version"]

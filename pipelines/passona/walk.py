@@ -105,7 +105,8 @@ class Walker:
             self._client.pace.sleep(0 if confirming else self._settings.retry_pause * pause)
             confirming = False
             try:
-                spool = self._once(paginator, Spool(report, campaign_id, self.spool_path(report, campaign_id)), after)
+                spool = Spool(report, campaign_id, self.spool_path(report, campaign_id), self._client.clock.utc())
+                spool = self._once(paginator, spool, after)
                 walk = Walk(report, campaign_id, spool, attempt)
                 if walk.digest in seen or not _on_two_pages(walk):
                     return walk

@@ -3,6 +3,7 @@
     switches, faults        how the server behaves, and misbehaves on request
     makeup -> blueprint     which campaigns there are
       -> story -> campaign  what happened in them, and the rows that tell of it
+      -> moment -> live     the same at an instant, of an account that goes on
       -> account -> view    all rows as they are now
       -> pages -> desk      one page, one answer
       -> wire -> server     bytes
@@ -13,8 +14,9 @@ the API they know from the guide.
 
 from sandbox.account import Account
 from sandbox.journal import Record
+from sandbox.live import LiveAccount
 from sandbox.process import run
 from sandbox.server import Sandbox
 from sandbox.switches import Switches
 
-__all__ = ["Account", "Record", "Sandbox", "Switches", "run"]
+__all__ = ["Account", "LiveAccount", "Record", "Sandbox", "Switches", "run"]

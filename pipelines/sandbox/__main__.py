@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hostile", action="store_true", help="frequent and worse oddities in the values")
     parser.add_argument("--refused", action="store_true", help="one campaign more, answered with 403")
     parser.add_argument("--zone", choices=get_args(Zone), default=LONDON, help="of times without an offset")
+    parser.add_argument("--live", action="store_true", help="campaigns start, send, settle and leave as time goes by")
     parser.add_argument("--faults", type=Path, help="JSON file with fault rules, see the README")
     for switch in dataclasses.fields(Switches):
         parser.add_argument("--" + switch.name.replace("_", "-"), **_option(switch))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Protocol
 
@@ -122,16 +122,18 @@ class Account:
     def listed(self, teams: Sequence[str] = ()) -> View:
         """Look at the campaign list as it is now."""
         with self._lock:
-            entries = [campaign.entry for campaign in self._campaigns.values()]
-            edits, revision = self._edits.get(("", CAMPAIGNS), ()), self._revision
+            campaigns, revision = self._stand()
+            edits = self._edits.get(("", CAMPAIGNS), ())
+        entries = [campaign.entry for campaign in campaigns.values()]
         shown = [entry for entry in entries if not teams or entry["team_uuid"] in teams]
         return View(len(shown), lambda index: dict(shown[index]), edits, None, revision)
 
     def view(self, uuid: str, report: str, teams: Sequence[str] = ()) -> View:
         """Look at a report as it is now; a campaign unknown, or of no team of these, is a KeyError."""
         with self._lock:
-            campaign = self._campaigns[uuid]
-            edits, revision = self._edits.get((uuid, report), ()), self._revision
+            campaigns, revision = self._stand()
+            edits = self._edits.get((uuid, report), ())
+        campaign = campaigns[uuid]
         if teams and campaign.entry["team_uuid"] not in teams:
             raise KeyError(uuid)
         size = campaign.page_sizes.get(report)
@@ -147,11 +149,11 @@ class Account:
 
     def row_truth(self, uuid: str, report: str, index: int) -> Row:
         """Tell what is true of a made-up row (before edits): `person`, `instant`, `delivered`, `robot`."""
-        return self._campaigns[uuid].truth(report, index)
+        return self._stand()[0][uuid].truth(report, index)
 
     def truth(self, uuid: str) -> dict[str, int]:
         """Count what is true of a made-up campaign; reads every message and click, so it takes a while."""
-        campaign, counts = self._campaigns[uuid], Counter[str]()
+        campaign, counts = self._stand()[0][uuid], Counter[str]()
         clickers = set()
         for index in range(campaign.count("delivery")):
             counts["delivered"] += bool(campaign.truth("delivery", index).get("delivered"))
@@ -169,6 +171,10 @@ class Account:
             "human_clicks": clicks - counts["robot_clicks"],
             "clickers": len(clickers),
         }
+
+    def _stand(self) -> tuple[Mapping[str, Campaign], Hashable]:
+        """Give the campaigns as they are now, and what tells this state from others."""
+        return self._campaigns, self._revision
 
     def _forget_edits(self, uuid: str) -> None:
         self._revision += 1

@@ -24,11 +24,13 @@ SPRING_ONE_IN = 8  # times of the first summer hour, written by a clock that nob
 class MadeUp:
     """A campaign whose rows are computed when they are asked for."""
 
-    def __init__(self, plan: Blueprint, people: People, *, hostile: bool) -> None:
-        """Take the facts; no row is computed yet."""
+    def __init__(
+        self, plan: Blueprint, people: People, *, hostile: bool, story: Callable[[Blueprint, People], Story] = Story
+    ) -> None:
+        """Take the facts; no row is computed yet. `story` makes of them what happened."""
         self.plan, self._hostile, self._words = plan, hostile, words()
         self._malformed_one_in = HOSTILE_MALFORMED_ONE_IN if hostile else MALFORMED_ONE_IN
-        self.story, self._expiry = Story(plan, people), clock.with_offset(plan.expiry)
+        self.story, self._expiry = story(plan, people), clock.with_offset(plan.expiry)
         roll = plan.dice.roll(2)
         self._orders = {report: Order(self.count(report), roll[i]) for i, report in enumerate(REPORTS)}
         self._makers: dict[str, Callable[[int], Row]] = {
@@ -56,11 +58,19 @@ class MadeUp:
 
     def row(self, report: str, index: int) -> Row:
         """Make the row at this place of this report: a new dict each time."""
-        return self._makers[report](self._orders[report].at(index))
+        return self.tell(report, self._orders[report].at(index))
 
     def truth(self, report: str, index: int) -> Row:
         """Tell what is true of this row: `person` (a number), `instant`, `delivered`, `robot`."""
-        number, story = self._orders[report].at(index), self.story
+        return self.true_of(report, self._orders[report].at(index))
+
+    def tell(self, report: str, number: int) -> Row:
+        """Make the row of the message, click, member or batch of this number, wherever it stands."""
+        return self._makers[report](number)
+
+    def true_of(self, report: str, number: int) -> Row:
+        """Tell what is true of the message, click, member or batch of this number."""
+        story = self.story
         if report == "clicks":
             click = story.click(number)
             return {"person": click.message, "instant": click.instant, "robot": click.is_robot}
@@ -101,14 +111,13 @@ class MadeUp:
         status, die, sent = story.status(message), story.die(message), story.sent_at(message)
         person = story.person(message)
         names, values = person.fields
-        updated = sent + 1 + die % 9 if status == "Success" else self.plan.expiry
         return {
             "MessageId": story.message_id(message, sent),
             "Mobile": person.phone,
             "FieldNames": names,
             "FieldValues": values,
             "MessageSent": self._time(sent, die >> 2),
-            "MessageUpdate": None if status == "Pending" else self._time(updated, die >> 7),
+            "MessageUpdate": None if status == "Pending" else self._time(story.updated_at(message), die >> 7),
             "Status": status,
         }
 

@@ -30,7 +30,7 @@ def made_up(seed: int, number: int, rows: int, *, hostile: bool, teams: int, zon
     made = []
     for ordinal, share in enumerate(counts.shares(rows, number)):
         dice = Dice("campaign", seed, ordinal)
-        plan = _plan(dice, counts.finished(share, dice.roll(0)[5]), _start(ordinal, dice), "finished")
+        plan = blueprint(dice, counts.finished(share, dice.roll(0)[5]), _start(ordinal, dice), "finished")
         span = _CHANGING if ordinal % 5 in {_AUTUMN, _SPRING} else plan.span
         name = f"{plan.name} {ordinal + 1}{words().hostile[ordinal % 40] if hostile else ''}"
         plan = replace(plan, name=name, team=team(ordinal % teams), span=span, zone=zone)
@@ -49,7 +49,7 @@ def specials(seed: int, now: int, *, hostile: bool, zone: clock.Zone) -> list[Ma
     ]
     made = []
     for ordinal, (name, count, started, stage) in enumerate(kinds):
-        plan = _plan(Dice("special", seed, ordinal), count, started, stage)
+        plan = blueprint(Dice("special", seed, ordinal), count, started, stage)
         horizon = hour if stage == "sending" else plan.horizon
         made.append(MadeUp(replace(plan, name=name, horizon=horizon, zone=zone), people, hostile=hostile))
     return made
@@ -71,7 +71,8 @@ def _start(ordinal: int, dice: Dice) -> int:
     return _FIRST_DAY + roll[0] % _DAYS * clock.DAY + (9 + roll[1] % 9) * clock.HOUR + roll[2] % clock.HOUR
 
 
-def _plan(dice: Dice, count: counts.Counts, started: int, stage: Stage) -> Blueprint:
+def blueprint(dice: Dice, count: counts.Counts, started: int, stage: Stage) -> Blueprint:
+    """Make the facts of a campaign of the account's first team."""
     roll, lists = dice.roll(0), words()
     return Blueprint(
         name=lists.templates[roll[8] % len(lists.templates)][0],

@@ -10,6 +10,7 @@ from threading import Event
 
 from sandbox.account import Account
 from sandbox.clock import LONDON, Zone
+from sandbox.live import LiveAccount
 from sandbox.server import Sandbox
 from sandbox.switches import Switches
 
@@ -24,17 +25,23 @@ def run(
     refused: bool = False,
     teams: int = 1,
     zone: Zone = LONDON,
+    live: bool = False,
     faults: Path | None = None,
     switches: Switches | None = None,
 ) -> None:
     """Serve a made-up account until SIGTERM or SIGINT; the address is one line on standard output.
 
+    `live` is an account that changes as time goes by; it has one team, and no campaign that is refused.
     `faults` is a JSON file with a list of rules; one that cannot be understood is a ValueError.
     To be called from the main thread, where signals arrive.
     """
     rules = json.loads(faults.read_text(encoding="utf-8")) if faults else []
-    account = Account(
-        seed=seed, campaigns=campaigns, rows=rows, hostile=hostile, refused=refused, teams=teams, zone=zone
+    account = (
+        LiveAccount(seed=seed, campaigns=campaigns, rows=rows, hostile=hostile, zone=zone)
+        if live
+        else Account(
+            seed=seed, campaigns=campaigns, rows=rows, hostile=hostile, refused=refused, teams=teams, zone=zone
+        )
     )
     told_to_stop = Event()
     kept = {name: signal.signal(name, lambda *_: told_to_stop.set()) for name in (signal.SIGTERM, signal.SIGINT)}

@@ -68,6 +68,10 @@ class Story:
         """Tell when the message was sent: one after the other over the campaign's span."""
         return self._started + message * self._span // self._messages
 
+    def updated_at(self, message: int) -> int:
+        """Tell when the message came to its last status: on the phone within seconds, or given up."""
+        return self.sent_at(message) + 1 + self.die(message) % 9 if self.is_delivered(message) else self.plan.expiry
+
     def batch(self, number: int) -> int:
         """Tell with which message this batch began."""
         return self._messages * number // self.plan.counts.batches
@@ -107,11 +111,15 @@ class Story:
             message = (message + 1) % self._messages
         is_robot = roll[2] % 100 < ROBOT_PERCENT
         agents = self._words.robots if is_robot else self._words.browsers
-        delay = roll[3] % 25 if is_robot else 20 + roll[3] % (1 << 7 + roll[4] % 14)
-        sent = self.sent_at(message)
-        instant = min(sent + 1 + delay, max(self.plan.horizon, sent))
+        instant = self.clicked_at(message, roll, is_robot=is_robot)
         link, agent = self.links[roll[5] % len(self.links)], agents[roll[6] % len(agents)]
         return Click(message, instant, link, agent, is_robot, roll[7])
+
+    def clicked_at(self, message: int, roll: tuple[int, ...], *, is_robot: bool) -> int:
+        """Tell when a click with these dice happens, not after the horizon."""
+        delay = roll[3] % 25 if is_robot else 20 + roll[3] % (1 << 7 + roll[4] % 14)
+        sent = self.sent_at(message)
+        return min(sent + 1 + delay, max(self.plan.horizon, sent))
 
     def die(self, number: int) -> int:
         """Give a number below 2**32 that belongs to this one; successive ones fall evenly apart."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +18,7 @@ class View:
     make: Callable[[int], Row]
     edits: tuple[Edit, ...] = ()
     page_size: int | None = None  # fixed, whatever the client asks for
-    revision: int = 0  # of the account: equal revisions, equal rows
+    revision: Hashable = 0  # of the account: equal revisions, equal rows
 
     @cached_property
     def counts(self) -> tuple[int, ...]:

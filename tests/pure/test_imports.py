@@ -26,7 +26,7 @@ walk
 campaigns
 ledger
 schema
-source
+source upgrades
 database
 campaign_table overview transform figures status
 page_words
@@ -44,7 +44,7 @@ PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name 
 OWNERS = {
     "requests": {"client", "on_failure"},
     "urllib3": {"client"},
-    "duckdb": {"database", "figures", "ledger", "marts", "metrics", "publish", "status"},
+    "duckdb": {"database", "figures", "ledger", "marts", "metrics", "publish", "status", "upgrades"},
     "dlt": {"configuration", "source", "database"},
     "dbt": {"transform"},
 }

@@ -237,7 +237,7 @@ def test_content_that_did_not_change_keeps_the_time_of_its_last_change(tmp_path:
 
 def test_a_walk_that_failed_changes_nothing_that_the_entry_says_of_the_rows() -> None:
     known = entry("settled", digest="d", pages=2, api_total=7, changed_at=NOW - DAY, origin="csv")
-    got = unloaded(pull(known=known), "failed", WalkFailed("why"), 3, "run")
+    got = unloaded(pull(known=known), "failed", WalkFailed("why"), 3, "run", at=NOW)
     kept = ("verified_at", "row_count", "digest", "pages", "api_total", "changed_at", "origin")
     assert [getattr(got, name) for name in kept] == [getattr(known, name) for name in kept]
     assert (got.state, got.error, got.attempts, got.run_id) == ("failed", "why", 3, "run")
@@ -245,7 +245,7 @@ def test_a_walk_that_failed_changes_nothing_that_the_entry_says_of_the_rows() ->
 
 
 def test_a_walk_that_failed_the_first_time_is_an_entry_without_rows() -> None:
-    got = unloaded(pull(), "failed", WalkFailed("why"), 1, "run")
+    got = unloaded(pull(), "failed", WalkFailed("why"), 1, "run", at=NOW)
     assert (got.key, got.state, got.row_count, got.verified_at) == (("c", "delivery"), "failed", None, None)
 
 

@@ -15,6 +15,7 @@ from passona.errors import ConfigurationError
     epilog="""\b
 Examples:
   passona sandbox --port 8080
+  passona sandbox --live                     another account at each hour
   passona sandbox --rows 1000000 --per-page-limit 50
   passona sandbox --faults faults.json"""
 )
@@ -23,6 +24,7 @@ Examples:
 @click.option("--rows", default=10_000, show_default=True, help="Rows in all reports together.")
 @click.option("--seed", default=1, show_default=True, help="Another seed, other campaigns.")
 @click.option("--hostile", is_flag=True, help="Make oddities frequent, and worse.")
+@click.option("--live", is_flag=True, help="Campaigns start, send, settle and leave as time goes by.")
 @click.option("--per-page-limit", default=500, show_default=True, help="Largest page the server grants.")
 @click.option("--ignore-per-page", is_flag=True, help="Serve 50 rows a page whatever is asked.")
 @click.option(
@@ -54,6 +56,7 @@ def sandbox(
     rows: int,
     seed: int,
     hostile: bool,
+    live: bool,
     per_page_limit: int,
     ignore_per_page: bool,
     links: Any,
@@ -82,6 +85,7 @@ def sandbox(
             rows=rows,
             seed=seed,
             hostile=hostile,
+            live=live,
             zone=zone,
             faults=faults,
             switches=switches,
