@@ -111,12 +111,16 @@ class Pull:
 def believed(connection: duckdb.DuckDBPyConnection) -> str:
     """SQL of the ledger as far as it can be believed: an entry whose load package is not complete is `failed`.
 
-    `settled` tells those that nothing is asked of any more. Nothing is loaded yet where dlt has not made its tables.
+    `settled` tells those that nothing is asked of any more. Nothing is loaded yet where dlt has not made its
+    tables. "" where there is no ledger at all.
     """
-    begun = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'passona' AND table_name = '_dlt_loads'"
+    found = connection.execute(
+        "SELECT table_name FROM duckdb_tables() "
+        "WHERE schema_name = 'passona' AND table_name IN ('_dlt_loads', 'report_ledger')"
     ).fetchall()
-    return _BELIEVED if begun else "SELECT *, false AS settled FROM passona.report_ledger WHERE false"
+    if ("report_ledger",) not in found:
+        return ""
+    return _BELIEVED if len(found) == 2 else "SELECT *, false AS settled FROM passona.report_ledger WHERE false"
 
 
 class Ledger(Mapping[Key, Entry]):
@@ -162,6 +166,8 @@ class Ledger(Mapping[Key, Entry]):
 
     def _columns(self, names: str, condition: str) -> list[list[Any]]:
         """Column by column: a warehouse of 10,000 campaigns has 60,000 entries, looked at before each load."""
+        if not self._believed:
+            return [[] for _ in names.split(",")]
         rows = self._connection.sql(f"SELECT {names} FROM ({self._believed}) WHERE {condition}").to_arrow_table()  # noqa: S608  # constants
         return [python_values(column) for column in rows.columns]
 
