@@ -6,6 +6,7 @@
       -> moment -> live     the same at an instant, of an account that goes on
       -> account -> view    all rows as they are now
       -> pages -> desk      one page, one answer
+      -> mailroom -> desk   one .csv, one link, one mail
       -> wire -> server     bytes
 
 It needs the standard library alone, and imports nothing of the product that it is for: what both know of

@@ -1,7 +1,7 @@
 """Request -> response: who may ask, what is asked for, which fault strikes, which page it is.
 
 Addresses and statuses are those of the guide: GET `campaigns`, GET and POST `reporting/{uuid}/{report}`
-below `/api/2.0/`. A fault may strike any authorised request to such an address.
+below `/api/2.0/`, and the links of mails. A fault may strike any authorised request to an address of the API.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from sandbox.drift import drift
 from sandbox.faults import Fault, Faults, Visit
 from sandbox.journal import Journal, Record
 from sandbox.limits import Meter
+from sandbox.mailroom import ROOT as EXPORTS
+from sandbox.mailroom import Mailroom
 from sandbox.pages import Book, number, render
 from sandbox.refusals import refusal
 from sandbox.reports import CAMPAIGNS, CAMPAIGNS_PAGE_SIZE, REPORT_PAGE_SIZE, REPORTS
@@ -37,7 +39,7 @@ class Desk:
         """Open the desk; `origin` has to be told before links can be written."""
         self.account, self.switches = account, switches
         self.faults, self.journal, self.origin = Faults(()), Journal(), ""
-        self._meter, self._shelf = Meter(), Shelf()
+        self._meter, self._shelf, self._mailroom = Meter(), Shelf(), Mailroom()
 
     @contextmanager
     def answering(self, request: Request) -> Generator[Response, None, None]:
@@ -46,7 +48,7 @@ class Desk:
         visit = _visit(request, query)
         record = _record(request, query, visit, self.journal.begin())
         try:
-            response = self._admitted(request, query, visit) if visit else self._no(404)
+            response = self._admitted(request, query, visit) if visit else self._unlisted(request)
             response.pause += self.switches.latency
             if request.method == "HEAD":
                 response.body = b""
@@ -80,7 +82,10 @@ class Desk:
             view = View(0, lambda _: {})
         if self.account.is_refused(visit.campaign):
             return self._no(403, message="This action is unauthorized.")
-        return Response(202) if method == "POST" else self._served(view, query, visit, faults)
+        if method != "POST":
+            return self._served(view, query, visit, faults)
+        self._mailroom.make(visit.campaign, visit.report, view, self.origin, switches)
+        return Response(202)
 
     def _served(self, view: View, query: dict[str, str], visit: Visit, faults: Sequence[Fault]) -> Response:
         switches = self.switches
@@ -94,6 +99,12 @@ class Desk:
             return Response(200, render(spoil_page(book.page(visit.page), book, visit, faults)))
         key = (view.revision, book.path, book.size, visit.page, switches.teams)
         return Response(200, self._shelf.page(key, lambda: render(book.page(visit.page))))
+
+    def _unlisted(self, request: Request) -> Response:
+        """Answer what is no address of the API: a link out of a mail, or nothing."""
+        path = request.path.strip("/")
+        found = self._mailroom.fetch(path, self.switches) if path.startswith(EXPORTS) else None
+        return found or self._no(404)
 
     def _view(self, visit: Visit) -> View:
         if visit.report == CAMPAIGNS:

@@ -12,6 +12,7 @@ Links = Literal["bare", "rooted", "absolute", "foreign"]
 ErrorShape = Literal["error", "message", "html"]
 RetryAfter = Literal["seconds", "date", "none"]
 Unknown = Literal["refused", "empty"]
+Encoding = Literal["utf-8", "utf-8-sig", "utf-16", "cp1252"]
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,9 @@ class Switches:
     teams: tuple[str, ...] = field(
         default=(), metadata={"help": "uuids of the teams whose campaigns are shown (none: all)"}
     )
+    mail_folder: str = field(
+        default="", metadata={"help": "folder for mails with the links of reports (none: no mail)"}
+    )
+    csv_encoding: Encoding = field(default="utf-8", metadata={"help": "encoding of reports by mail"})
+    csv_delimiter: str = field(default=",", metadata={"help": "what parts the values of reports by mail"})
+    csv_line_end: str = field(default="\r\n", metadata={"help": "what ends the lines of reports by mail"})

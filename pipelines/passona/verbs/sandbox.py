@@ -17,6 +17,7 @@ Examples:
   passona sandbox --port 8080
   passona sandbox --live                     another account at each hour
   passona sandbox --rows 1000000 --per-page-limit 50
+  passona sandbox --mail-folder mails
   passona sandbox --faults faults.json"""
 )
 @click.option("--port", default=0, show_default="a free one", help="Port on 127.0.0.1.")
@@ -44,6 +45,11 @@ Examples:
 @click.option("--latency", default=0.0, show_default=True, help="Seconds before each answer.")
 @click.option("--rate-limit", type=int, help="Requests a minute; more are answered with 429.")
 @click.option(
+    "--mail-folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the mails with the links of reports asked for by POST.",
+)
+@click.option(
     "--faults",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON file of rules: what to do wrong, where, how often.",
@@ -63,6 +69,7 @@ def sandbox(
     zone: Any,
     latency: float,
     rate_limit: int | None,
+    mail_folder: Path | None,
     faults: Path | None,
 ) -> None:
     """Run a local Passona with made-up campaigns.
@@ -77,6 +84,7 @@ def sandbox(
         links=links,
         latency=latency,
         rate_limit=rate_limit,
+        mail_folder=str(mail_folder or ""),
     )
     try:
         run(
