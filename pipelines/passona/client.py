@@ -1,9 +1,11 @@
-"""HTTP and nothing else: GET on the configured origin, under one bound, one pace and one retry policy.
+"""HTTP and nothing else: GET and POST on the configured origin, under one bound, one pace and one retry policy.
 
     path, page, per_page -> Client.get -> body of a 200
+    path -> Client.post -> nothing, after a 202
 
 Everything but a 200 is an error sorted by what to do: 401 ends the run, what may pass is tried
-again with growing pauses, all else fails the report that asked. Codes: the vendor's error pages
+again with growing pauses, all else fails the report that asked. A POST is another mail, so it is tried
+again only where the server says that it did nothing (429). Codes: the vendor's error pages
 (401, 403, 404, 409, 422, 423, 5xx); 429 is undocumented, an earlier version of the API sent it.
 """
 
@@ -14,19 +16,21 @@ import email.utils
 import logging
 import random
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 import orjson
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, Timeout
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.exceptions import HTTPError as WireError
 
-from passona.errors import RequestFailed, TokenRefused, masked, printable
+from passona.errors import FateUnknown, RequestFailed, TokenRefused, masked, printable
 from passona.pace import Clock, Pace
 from passona.settings import Settings
 
@@ -44,6 +48,8 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 # A page of 500 rows is about half a megabyte; a hundred times that is no page.
 LARGEST_BODY = 64 * 1024 * 1024
+_ADVICE = "; check the network and sources.passona.base_url"
+T = TypeVar("T")
 
 
 class _Passing(Exception):  # noqa: N818  # named for what happened, as in errors
@@ -83,15 +89,16 @@ class _Connections(HTTPAdapter):
         self._headers = dict(request.headers) | {"Authorization": f"Bearer {settings.api_token}"}
         self._timeout = Timeout(connect=CONNECT_SECONDS, read=min(READ_SECONDS, settings.request_timeout))
 
-    def get(self, target: str) -> BaseHTTPResponse:
-        """The answer, its body not read yet, to a GET of `target` below the base address.
+    def ask(self, method: str, target: str) -> BaseHTTPResponse:
+        """The answer, its body not read yet, to a request of `target` below the base address.
 
-        Redirects are never followed: they could carry the token elsewhere.
+        Redirects are never followed: they could carry the token elsewhere. A POST has a connection of its
+        own: one that was kept may be closed by the server just then, and leave its fate unknown.
         """
         answer: BaseHTTPResponse = self._pool.urlopen(
-            "GET",
+            method,
             self._root + target,
-            headers=self._headers,
+            headers=self._headers | ({"Connection": "close"} if method == "POST" else {}),
             redirect=False,
             retries=False,
             assert_same_host=False,  # with a proxy the pool's host is the proxy's
@@ -139,7 +146,7 @@ class _Sockets:
 
 
 class Client:
-    """GETs of one account. Safe to use from many threads.
+    """GETs and POSTs of one account. Safe to use from many threads.
 
     `attempts`: how often a request is tried. `headers`: those of the latest answer.
     """
@@ -163,10 +170,24 @@ class Client:
         """
         target = f"{path}?page={page}" + ("" if per_page is None else f"&per_page={per_page}")
         where = _where(path, page)
+        return self._repeated(lambda attempt: self._answered(target, attempt, where), where)
+
+    def post(self, path: str) -> None:
+        """Asks for what is made at `path` below the base address, once.
+
+        :raises TokenRefused: 401; no request follows.
+        :raises RequestFailed: it did not reach the server, or the server refused it: nothing is made.
+        :raises FateUnknown: nobody knows whether it is made.
+        :raises Stopped: the run ended while this waited.
+        """
+        self._repeated(lambda _: self._attempt_post(path), _where(path))
+
+    def _repeated(self, attempt_once: Callable[[int], T], where: Mapping[str, object]) -> T:
+        """What an attempt gives, after the tries it deserves."""
         pause = self._settings.retry_pause
         for attempt in range(1, self._attempts + 1):
             try:
-                return self._answered(target, attempt, where)
+                return attempt_once(attempt)
             except _Passing as fault:
                 if attempt == self._attempts or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
                     raise RequestFailed(f"{fault} ({_times(attempt)}){fault.advice}", fault.status) from None
@@ -221,12 +242,46 @@ class Client:
             finally:
                 self.pace.leave(headers)
 
+    def _attempt_post(self, path: str) -> None:
+        headers: Mapping[str, str] | None = None
+        with self._in_flight:
+            self.pace.enter()
+            until = time.monotonic() + self._settings.request_timeout
+            try:
+                with self._lock:
+                    self.requests += 1
+                answer = self._connections.ask("POST", path)
+                headers = self.headers = answer.headers
+                if answer.status == 202:
+                    answer.close()
+                    return
+                self._refuse_post(answer, until)
+            except (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationError) as error:
+                raise RequestFailed(f"not sent ({_cause(error)}){_ADVICE}") from None
+            except (WireError, OSError) as error:
+                if isinstance(error.args[0] if error.args else None, ssl.SSLCertVerificationError):
+                    raise RequestFailed(f"not sent ({_cause(error)}){_ADVICE}") from None
+                raise FateUnknown(f"no answer ({_cause(error)})") from None
+            finally:
+                self.pace.leave(headers)
+
+    def _refuse_post(self, answer: BaseHTTPResponse, until: float) -> None:
+        """Raises what an answer other than 202 means for a POST."""
+        try:
+            body = self._body(answer, until)
+        except (WireError, OSError, RequestFailed, _Passing):
+            body = b""  # its status says enough
+        if answer.status >= 500 or answer.status < 400:
+            raise FateUnknown(f"expected status 202, got {answer.status}{self._said(body)}")
+        if answer.status in PASSING - {429}:
+            raise RequestFailed(f"status {answer.status}{self._said(body)}", answer.status)
+        self._refuse(answer, body)
+
     def _send(self, target: str) -> BaseHTTPResponse:
         try:
-            return self._connections.get(target)
+            return self._connections.ask("GET", target)
         except (WireError, OSError) as error:
-            advice = "; check the network and sources.passona.base_url"
-            raise _Passing(f"no answer ({_cause(error)})", advice=advice) from None
+            raise _Passing(f"no answer ({_cause(error)})", advice=_ADVICE) from None
 
     def _read(self, answer: BaseHTTPResponse, until: float) -> bytes:
         try:
@@ -285,10 +340,10 @@ class Client:
         return f", {masked(printable(message.replace(self._settings.api_token, '***')))[:160]!r}"
 
 
-def _where(path: str, page: int) -> dict[str, object]:
+def _where(path: str, page: int | None = None) -> dict[str, object]:
     """The fields of the log that say what was asked for: `campaigns`, or `reporting/<campaign>/<report>`."""
     *_, campaign, report = (None, *path.split("/"))
-    return {"campaign": campaign, "report": report, "page": page}
+    return {"campaign": campaign, "report": report} | ({} if page is None else {"page": page})
 
 
 def _cause(error: BaseException) -> str:

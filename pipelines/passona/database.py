@@ -240,8 +240,18 @@ class Database:
             if file.name in useless or file.suffix != ".arrow" or file.stat().st_mtime < oldest:
                 file.unlink()
 
-    def begin_run(self, run_id: str, verb: str, at: datetime | None = None) -> None:
+    def begin_run(
+        self,
+        run_id: str,
+        verb: str,
+        at: datetime | None = None,
+        outcome: str = "running",
+        campaign_id: str | None = None,
+        report: str | None = None,
+    ) -> None:
         """Notes that a run began, `at` (UTC) or now. Any that is still `running` was killed: this process is alone.
+
+        `outcome`: what is to be said of it if it is killed before its end is noted, if not `interrupted`.
 
         :raises NotWritten: the database could not take it.
         """
@@ -253,9 +263,10 @@ class Database:
         with _writing("the begin of the run"):
             self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
             self.connection.execute(
-                "INSERT INTO passona.runs (run_id, started_at, verb, outcome, version, _dlt_load_id) "
-                "VALUES (?, coalesce(?, now()), ?, 'running', ?, '')",
-                [run_id, at, verb, version("passona-warehouse")],
+                "INSERT INTO passona.runs "
+                "(run_id, started_at, verb, outcome, version, campaign_id, report, _dlt_load_id) "
+                "VALUES (?, coalesce(?, now()), ?, ?, ?, ?, ?, '')",
+                [run_id, at, verb, outcome, version("passona-warehouse"), campaign_id, report],
             )
 
     def end_run(self, run_id: str, outcome: str, requests: int, row_count: int, at: datetime | None = None) -> None:

@@ -81,6 +81,12 @@ class RequestFailed(PassonaError):
         self.status = status
 
 
+class FateUnknown(PassonaError):
+    """A request that makes something was sent, and nobody knows what became of it. Never repeated unasked."""
+
+    exit_code = Exit.FAILED
+
+
 class PageRefused(PassonaError):
     """A page came, but it cannot be a page of a complete, steady walk. The walk is tried again.
 

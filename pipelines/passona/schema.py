@@ -32,6 +32,8 @@ RUNS = pa.schema(
         ("requests", pa.int64()),
         ("row_count", pa.int64()),
         ("version", pa.string()),
+        ("campaign_id", pa.string()),
+        ("report", pa.string()),
     ]
 )
 
@@ -184,17 +186,20 @@ _LEDGER_TABLE = Table(
 )
 _RUNS_TABLE = Table(
     "runs",
-    "One row per run of a verb that writes.",
+    "One row per run of a verb that writes; of generate, one per report asked for.",
     RUNS,
     {
         "run_id": "run",
         "started_at": "when it began",
         "finished_at": "when it ended; null while it runs or if it was killed",
         "verb": "verb of the command line",
-        "outcome": "ok, failed, held, token refused, error, running or interrupted",
+        "outcome": "ok, failed, held, token refused, error, running or interrupted; of generate accepted, refused "
+        "or unknown (sent, and no answer known)",
         "requests": "requests sent to the API",
         "row_count": "rows written to the report tables",
         "version": "version of passona-warehouse",
+        "campaign_id": "campaign that generate asked for; null for other verbs",
+        "report": "report that generate asked for; null for other verbs",
     },
     merge_key=("run_id",),
     marked=False,

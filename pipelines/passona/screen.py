@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -18,6 +19,7 @@ from passona import logs
 from passona.errors import Exit, printable
 from passona.ledger import Pull
 from passona.load import Outcome
+from passona.mailings import Mailing
 from passona.overview import NEVER_LOADED, Overview
 from passona.pages import Page
 from passona.publish import Published, Unpublished
@@ -211,6 +213,19 @@ def overview_json(found: Overview) -> str:
             for campaign in found.campaigns
         ]
     )
+
+
+def print_mailings(found: Sequence[Mailing], *, as_json: bool) -> None:
+    """What became of each report asked for by mail."""
+    if as_json:
+        names = ("campaign_id", "report", "fate", "asked_at", "said")
+        click.echo(json_text([{name: getattr(mailing, name) for name in names} for mailing in found]))
+        return
+    table = new_table("campaign", "report", "fate", "asked at", numbers=False)
+    for mailing in found:
+        asked_at = f"{mailing.asked_at:%Y-%m-%d %H:%M:%S} UTC" if mailing.asked_at else ""
+        table.add_row(mailing.campaign_id, mailing.report, mailing.fate, asked_at)
+    wide().print(table)
 
 
 def plain(text: str) -> Text:

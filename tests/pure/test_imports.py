@@ -28,7 +28,7 @@ ledger
 schema
 source upgrades
 database
-campaign_table overview transform figures status
+campaign_table overview transform figures status mailings
 page_words
 page_sections
 page
@@ -44,7 +44,7 @@ PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name 
 OWNERS = {
     "requests": {"client", "on_failure"},
     "urllib3": {"client"},
-    "duckdb": {"database", "figures", "ledger", "marts", "metrics", "publish", "status", "upgrades"},
+    "duckdb": {"database", "figures", "ledger", "mailings", "marts", "metrics", "publish", "status", "upgrades"},
     "dlt": {"configuration", "source", "database"},
     "dbt": {"transform"},
 }

@@ -1,0 +1,114 @@
+"""`passona generate`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from passona import options
+from passona.reports import Report
+from passona.settings import campaign_uuid
+
+if TYPE_CHECKING:
+    from passona.client import Client
+    from passona.ledger import Key
+    from passona.mailings import Mailing
+    from passona.settings import Settings
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  passona generate dc8a7564-fb1e-11e9-abb5-0242ac120008
+  passona generate dc8a7564-fb1e-11e9-abb5-0242ac120008 --report clicks --dry-run
+  passona generate dc8a7564-fb1e-11e9-abb5-0242ac120008 --report clicks --again"""
+)
+@click.argument("uuids", nargs=-1, required=True, metavar="UUID ...")
+@options.reports
+@click.option("--dry-run", is_flag=True, help="Only list what would be asked.")
+@click.option("--again", is_flag=True, help="Ask also for what was asked a short time ago.")
+@click.option(
+    "--again-after",
+    type=click.FloatRange(0, 3650),
+    default=1.0,
+    show_default=True,
+    metavar="DAYS",
+    help="Without --again, what was asked within so many days is not asked anew.",
+)
+@options.wait
+@options.as_json
+@options.talkative
+def generate(
+    *,
+    uuids: Sequence[str],
+    reports: tuple[Report, ...],
+    dry_run: bool,
+    again: bool,
+    again_after: float,
+    wait: float,
+    as_json: bool,
+) -> None:
+    """Ask the server for reports as .csv files by mail.
+
+    One POST for each campaign and report; the mail with the link goes to the user of the token, and
+    passona import-csv loads what is behind it. Each POST is another mail: one whose fate is unknown is not
+    repeated unless you say --again. Exit codes: 0 all accepted, or asked before; 3 token refused; 4 some
+    refused or unknown.
+    """
+    from passona.screen import print_mailings
+
+    keys = [(campaign_uuid(uuid), report.name) for uuid in uuids for report in reports]
+    period = timedelta(0 if again else again_after)
+    found: list[Mailing] = []
+    try:
+        for mailing in _planned(keys, period, wait) if dry_run else _asked(keys, period, wait):
+            found.append(mailing)  # noqa: PERF402  # what was asked is told, whatever ends the asking
+    finally:
+        if found:
+            print_mailings(found, as_json=as_json)
+    sys.exit(max((mailing.exit_code for mailing in found), default=0))
+
+
+def _planned(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Mailing]:
+    from passona.configuration import load_settings
+    from passona.database import open_reader, warehouse_path
+    from passona.mailings import asked_before, to_be_asked
+
+    load_settings()
+    if not warehouse_path().exists():
+        return to_be_asked(keys, {})
+    with open_reader(warehouse_path(), wait, options.say) as connection:
+        return to_be_asked(keys, asked_before(connection, period))
+
+
+def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mailing]:
+    from passona.client import Client
+    from passona.configuration import load_settings
+    from passona.database import open_database, warehouse_path
+    from passona.mailings import ask, asked_before, to_be_asked
+
+    settings = load_settings()
+    database = open_database(warehouse_path(), wait, options.say)
+    client = Client(settings)
+    try:
+        database.prepare()
+        _check_team(client, settings)
+        mailings = to_be_asked(keys, asked_before(database.connection, period))
+        yield from ask(database, client, mailings, options.say)
+    finally:
+        client.close()
+        database.close()
+
+
+def _check_team(client: Client, settings: Settings) -> None:
+    """Where a team is configured, nothing is asked in the name of another."""
+    from passona.campaigns import list_campaigns
+    from passona.page_pool import PagePool
+
+    if settings.team_uuid:
+        with PagePool(settings.concurrency) as pool:
+            list_campaigns(client, pool, settings)
