@@ -3,6 +3,7 @@
 Two steps, so that a walk can be kept, compared and dropped before anything is made of it:
 
     vendor rows --vendor_texts--> columns of text + row_id --tables--> parent, fields, issues
+    columns of a .csv --column_texts--> the same
 
 The first keeps every value as text, the second gives types (contract, rules 5 to 8). What does not
 fit the report (new keys, values of another type) travels as JSON in the column `_rest`.
@@ -11,12 +12,13 @@ fit the report (new keys, values of another type) travels as JSON in the column 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from passona.lists import field_rows
 from passona.pages import Number, Row
@@ -72,7 +74,36 @@ def vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row]) -> Vendo
     return _odd_vendor_texts(report, campaign_id, rows)
 
 
-def _batch(report: Report, columns: list[list[Any]], rest: list[str | None], ids: list[str]) -> pa.RecordBatch:
+def column_texts(report: Report, campaign_id: str, columns: Mapping[str, pa.Array[Any]]) -> VendorTexts:
+    """The same for rows that come as columns of text, by their keys; an equal row has an equal `row_id`."""
+    length = len(next(iter(columns.values())))
+    texts = {key: _empty_as_null(cells) for key, cells in columns.items()}
+    new_keys = frozenset(texts).difference(report.sorted_keys)
+    known = [texts.get(key, pa.nulls(length, pa.string())) for key in report.sorted_keys]
+    rows: Iterable[tuple[Any, ...]] = zip(*(cells.to_pylist() for cells in known), strict=True)
+    rest: list[str | None] = [None] * length
+    if new_keys:
+        extras = _extras({key: texts[key].to_pylist() for key in new_keys})
+        rest = [_json(extra) for extra in extras]
+        rows = ((*row, extra) if extra else row for row, extra in zip(rows, extras, strict=True))
+    ids = row_ids(report.name, campaign_id, rows)
+    return VendorTexts(_batch(report, known, rest, ids), new_keys, frozenset(report.sorted_keys).difference(texts))
+
+
+def _empty_as_null(cells: pa.Array[Any]) -> pa.Array[Any]:
+    nulled: pa.Array[Any] = pc.if_else(pc.equal(cells, pa.scalar("")), pa.scalar(None, pa.string()), cells)
+    return nulled
+
+
+def _extras(columns: Mapping[str, list[str | None]]) -> list[dict[str, str]]:
+    """What each row has under keys that the guide does not know."""
+    return [
+        {key: text for key, text in zip(columns, row, strict=True) if text is not None}
+        for row in zip(*columns.values(), strict=True)
+    ]
+
+
+def _batch(report: Report, columns: Iterable[Any], rest: list[str | None], ids: list[str]) -> pa.RecordBatch:
     arrays = [pa.array(cells, pa.string()) for cells in (*columns, rest, ids)]
     return pa.RecordBatch.from_arrays(arrays, schema=vendor_schema(report))
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 from passona.pages import Page, Row
 from passona.reports import Report
 from passona.row_ids import Fingerprint, digest_of, listed
-from passona.rows import REST, ROW_ID, vendor_schema, vendor_texts
+from passona.rows import REST, ROW_ID, VendorTexts, vendor_schema, vendor_texts
 
 # A few megabytes: most reports stay below and never touch the disk; a dozen walks at once are 50 MB.
 MEMORY_BYTES = 4 * 1024 * 1024
@@ -84,6 +84,12 @@ class Spool:
             self._flush(page.number)
         self.last_page = page.number
 
+    def take(self, texts: VendorTexts, last_page: int = 0) -> None:
+        """Takes the next rows, ready as they are; of a .csv, which has no pages, `last_page` stays 0."""
+        self.new_keys |= texts.new_keys
+        self.missing_keys |= texts.missing_keys
+        self._keep(texts.batch, last_page)
+
     def finish(self) -> None:
         """All pages are in: what is left becomes a batch."""
         self._flush(self.last_page)
@@ -115,9 +121,7 @@ class Spool:
             return
         texts = vendor_texts(self.report, self.campaign_id, self._rows)
         self._rows, self._pages = [], 0
-        self.new_keys |= texts.new_keys
-        self.missing_keys |= texts.missing_keys
-        self._keep(texts.batch, last_page)
+        self.take(texts, last_page)
 
     def _keep(self, batch: pa.RecordBatch, last_page: int) -> None:
         self._absorb(batch)
