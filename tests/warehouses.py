@@ -34,6 +34,8 @@ class Lines:
 
     def walked(self, pull: Any) -> None: ...
 
+    def rows(self, report: Report, count: int) -> None: ...
+
     def say(self, line: str) -> None:
         self.said.append(line)
 

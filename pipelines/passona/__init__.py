@@ -10,6 +10,8 @@ One way, top to bottom of a load:
 - `load` one run: plan, walks, packages
 - `client` HTTP, `pace` when a request goes  - `paginator`, `page_pool`, `pages` follow links.next
 - `walk` one verified report, `spool` where it waits until then
+- `mailings` what is asked for by mail; `csv_import` what comes of it: `csv_places` and `downloads` find the files,
+  `csv_reader` spools them (`csv_form` what they are, `csv_text` their bytes, `csv_lines` which line is bad)
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
 - `source` dlt's resources, `schema` the tables, `database` the file and dlt's pipeline
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused

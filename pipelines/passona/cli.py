@@ -17,6 +17,7 @@ from passona.interruption import heed, leave, listen
 from passona.verbs.campaigns import campaigns
 from passona.verbs.doctor import doctor
 from passona.verbs.generate import generate
+from passona.verbs.import_csv import import_csv
 from passona.verbs.load import load
 from passona.verbs.publish import publish
 from passona.verbs.report import report
@@ -83,5 +84,5 @@ def main() -> None:
     """Passona's SMS campaign reports in a DuckDB warehouse."""
 
 
-for _verb in (load, campaigns, status, doctor, generate, transform, report, publish, sandbox):
+for _verb in (load, campaigns, status, doctor, generate, import_csv, transform, report, publish, sandbox):
     main.add_command(_verb)

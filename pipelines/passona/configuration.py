@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import Any
 
 import dlt
 from dlt.common.configuration import configspec, resolve_configuration
@@ -13,6 +14,9 @@ from dlt.common.configuration.exceptions import (
     ConfigValueCannotBeCoercedException,
 )
 from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.exceptions import MissingDependencyException
+from dlt.common.storages.configuration import FilesystemConfiguration
+from dlt.common.storages.fsspec_filesystem import fsspec_from_config
 from dlt.common.typing import TSecretStrValue
 
 from passona.errors import ConfigurationError
@@ -66,14 +70,14 @@ class PassonaConfiguration(BaseConfiguration):
         return Settings(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Settings)})
 
 
-def load_settings() -> Settings:
-    """The settings as dlt finds them, checked.
+def load_settings(**known: str) -> Settings:
+    """The settings as dlt finds them, checked. `known`: keys that need not be looked for.
 
     :raises ConfigurationError: no token, a value of the wrong type, or one that cannot work.
     """
     configure_dlt()
     try:
-        found = resolve_configuration(PassonaConfiguration(), sections=("sources", "passona"))
+        found = resolve_configuration(PassonaConfiguration(), sections=("sources", "passona"), explicit_value=known)
     except ConfigFieldMissingException as error:
         raise ConfigurationError(
             "no API token: set SOURCES__PASSONA__API_TOKEN, or api_token under [sources.passona] "
@@ -87,6 +91,37 @@ def load_settings() -> Settings:
     except ConfigurationException as error:
         raise ConfigurationError(f"configuration of sources.passona cannot be read: {type(error).__name__}") from error
     return found.settings()
+
+
+def load_settings_without_token() -> Settings:
+    """The settings for what asks nothing of the API: the token is not even looked for.
+
+    :raises ConfigurationError: a value of the wrong type, or one that cannot work.
+    """
+    return load_settings(api_token="none")  # noqa: S106  # stands for none
+
+
+def object_store(address: str) -> tuple[Any, str]:
+    """The file system (fsspec) of an address such as s3://bucket/folder, and the path in it.
+
+    Its credentials are those of dlt's filesystem source: section `sources.filesystem.credentials`, or what
+    the store's own tools have left on this machine.
+
+    :raises ConfigurationError: a package is not installed, or there are no credentials.
+    """
+    scheme = address.partition("://")[0]
+    try:
+        found = resolve_configuration(FilesystemConfiguration(bucket_url=address), sections=("sources", "filesystem"))
+        return fsspec_from_config(found)
+    except MissingDependencyException as error:
+        packages = " ".join(f'"{name}"' for name in error.dependencies)
+        raise ConfigurationError(f"{scheme}:// needs what is not installed: pip install {packages}") from error
+    except ConfigurationException as error:
+        raise ConfigurationError(
+            f"{scheme}:// needs credentials: set them under [sources.filesystem.credentials] in .dlt/secrets.toml"
+        ) from error
+    except (ValueError, ImportError) as error:
+        raise ConfigurationError(f"{scheme}:// is no object store that is known here") from error
 
 
 def load_timezone() -> str:

@@ -42,8 +42,8 @@ log = logging.getLogger("passona")
 PIPELINE = "passona"
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"
-# Folders of the work folder that are of no use to a later run: of dlt, of DuckDB, of dbt.
-TEMPORARY = ("dlt", "duckdb", "dbt")
+# Folders of the work folder that are of no use to a later run: of dlt, of DuckDB, of dbt, of files that are imported.
+TEMPORARY = ("dlt", "duckdb", "dbt", "files")
 # Twice a second: short beside any load, and no load on the machine.
 POLL_SECONDS = 0.5
 # DuckDB's buffers; beyond it spills to the work folder, so memory stays flat however large a package
@@ -225,9 +225,18 @@ class Database:
                 comment = literal(_comment(table_name, column))
                 self.connection.execute(f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {comment}")
 
+    def use_all_cores(self) -> None:
+        """DuckDB may take all cores from now on: nothing is walked meanwhile."""
+        self.connection.execute("RESET threads")
+
     @property
     def spools(self) -> Path:
         return self.work / "spools"
+
+    @property
+    def files(self) -> Path:
+        """The folder for copies of files that are imported, and what is made of them."""
+        return self.work / "files"
 
     def clear_spools(self, keys: Iterable[tuple[str, str]]) -> None:
         """Removes what killed walks left behind and nobody will take up: that of these reports, which are
@@ -367,7 +376,7 @@ def _opened(path: Path, connection: duckdb.DuckDBPyConnection) -> Database:
     work = path.with_name(f"{path.name}.work")
     for name in TEMPORARY:
         shutil.rmtree(work / name, ignore_errors=True)
-    for folder in (work, work / "spools", work / "dlt"):
+    for folder in (work, work / "spools", work / "dlt", work / "files"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET temp_directory = {literal(str(work / 'duckdb'))}")

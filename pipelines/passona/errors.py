@@ -106,6 +106,12 @@ class PageRefused(PassonaError):
         return f"{where}expected {self.expected}, got {self.came}"
 
 
+class FileRefused(PassonaError):
+    """A .csv cannot be read as one whole report. Nothing of it is loaded; the old rows stay."""
+
+    exit_code = Exit.FAILED
+
+
 class WalkFailed(PassonaError):
     """A report could not be had whole. Its old rows stay; the run goes on with the others.
 

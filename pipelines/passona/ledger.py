@@ -261,6 +261,37 @@ def verified(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
     )
 
 
+def imported(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
+    """The entry of a report that came as a .csv, as of when that was made."""
+    return replace(verified(pull, walk, settings, run_id), pages=None, api_total=None, attempts=None, origin="csv")
+
+
+def unsettled(pull: Pull, entry: Entry) -> Entry:
+    """The entry where nobody vouches for the time of its .csv: settled only if the same content was so before."""
+    same = pull.known is not None and pull.known.state == "settled" and pull.verified_digest == entry.digest
+    return entry if same else replace(entry, state="open")
+
+
+def outdated(pull: Pull, made_at: datetime) -> bool:
+    """Whether the tables hold a later state of a report than a .csv that was made then. Servers tell whole seconds."""
+    known = pull.known.verified_at if pull.known else None
+    return known is not None and made_at < known.replace(microsecond=0)
+
+
+def fewer_than_listed(pull: Pull, row_count: int, *, settled: bool) -> Held | None:
+    """Why the shrink guard holds a .csv, None if it does not.
+
+    A file tells no total, so one that was cut off between two lines looks whole: where the API once told one,
+    a single row less is too few.
+    """
+    known = pull.known.api_total if pull.known else None
+    if known is None or row_count >= known:
+        return shrunk(pull, row_count, settled=settled)
+    if pull.report.may_shrink and not (settled and pull.known and pull.known.state == "settled"):
+        return None
+    return _held(pull, f"{known} rows or more, as the API had", row_count)
+
+
 def _is_settled(pull: Pull, walk: Walk, settings: Settings, changed_at: datetime) -> bool:
     """Whether a walk began after the campaign's end and the report's window.
 
@@ -296,8 +327,12 @@ def shrunk(pull: Pull, row_count: int, *, settled: bool) -> Held | None:
     # What was open when it was loaded may have come to its end since.
     if pull.report.may_shrink and not (settled and pull.known and pull.known.state == "settled"):
         return None
+    return _held(pull, f"about {before} rows as before", row_count)
+
+
+def _held(pull: Pull, expected: str, row_count: int) -> Held:
     return Held(
-        f"campaign {pull.campaign.campaign_id}, {pull.report.name}: expected about {before} rows as before, "
+        f"campaign {pull.campaign.campaign_id}, {pull.report.name}: expected {expected}, "
         f"got {row_count}; the old rows stay, --accept-shrink takes the new ones"
     )
 

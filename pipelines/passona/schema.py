@@ -169,7 +169,7 @@ _LEDGER_TABLE = Table(
         "campaign_id": "campaign",
         "report": "report",
         "state": "open (may change), settled (final), failed (old rows stay), held (by the shrink guard)",
-        "verified_at": "when the walk began whose rows are in the tables; null: do not trust them",
+        "verified_at": "when the walk began (or the .csv was made) whose rows are in the tables; null: do not trust",
         "checked_at": "when the API was last asked, whatever came of it",
         "changed_at": "when the content was last seen to differ from before",
         "pages": "pages of the walk in the tables",

@@ -51,6 +51,12 @@ class Watch:
             if count:
                 self._tasks[name] = self.bars.add_task(name, total=count, rows=0)
 
+    def rows(self, report: Report, count: int) -> None:
+        """So many rows of a report's file are read."""
+        if report.name not in self._tasks:
+            self._tasks[report.name] = self.bars.add_task(report.name, total=1, rows=0)
+        self.bars.update(self._tasks[report.name], rows=count)
+
     def page(self, report: Report, page: Page) -> None:
         with self._lock:
             self._rows[report.name] += len(page.rows)

@@ -17,13 +17,13 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
 errors reports times lists row_ids quoting replacement
-pages pace settings logs marts target
+pages pace settings logs marts target csv_form
 on_failure
-rows client configuration interruption
-page_pool
+rows client configuration interruption downloads csv_text
+page_pool csv_lines
 spool paginator
-walk
-campaigns
+walk csv_reader
+campaigns csv_places
 ledger
 schema
 source upgrades
@@ -33,6 +33,7 @@ page_words
 page_sections
 page
 load report doctor publish metrics
+csv_import
 ending
 options screen
 status_screen
@@ -42,14 +43,14 @@ __main__
 """
 PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 OWNERS = {
-    "requests": {"client", "on_failure"},
+    "requests": {"client", "downloads", "on_failure"},
     "urllib3": {"client"},
     "duckdb": {"database", "figures", "ledger", "mailings", "marts", "metrics", "publish", "status", "upgrades"},
     "dlt": {"configuration", "source", "database"},
     "dbt": {"transform"},
 }
 # What a row means knows no HTTP, no clock, no files, no dlt.
-PURE = ("reports", "times", "lists", "row_ids", "pages", "rows")
+PURE = ("reports", "times", "lists", "row_ids", "pages", "rows", "csv_form")
 OUTSIDE = {
     "dlt",
     "duckdb",

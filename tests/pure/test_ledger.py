@@ -13,7 +13,20 @@ from hypothesis import strategies as st
 
 from passona.campaigns import Campaign
 from passona.errors import Exit, WalkFailed
-from passona.ledger import LEDGER, Entry, Pull, State, entry_table, is_due, plan, shrunk, since, unloaded, verified
+from passona.ledger import (
+    LEDGER,
+    Entry,
+    Pull,
+    State,
+    entry_table,
+    fewer_than_listed,
+    is_due,
+    plan,
+    shrunk,
+    since,
+    unloaded,
+    verified,
+)
 from passona.pages import Page
 from passona.reports import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT, UNSENT, Report
 from passona.settings import Settings
@@ -281,6 +294,17 @@ def test_unsent_may_shrink_freely_until_it_is_settled() -> None:
         assert shrunk(pull(UNSENT, known), 0, settled=False) is None
         assert shrunk(pull(UNSENT, known), 0, settled=True) is None  # it came to its end since
     assert shrunk(pull(UNSENT, entry("settled", UNSENT, row_count=100)), 0, settled=True) is not None
+
+
+def test_a_csv_with_a_row_less_than_the_api_had_is_held_and_with_less_than_half_of_the_last_csv() -> None:
+    listed = pull(known=entry(row_count=10, api_total=10))
+    assert fewer_than_listed(listed, 10, settled=True) is None
+    assert "10 rows or more, as the API had, got 9" in str(fewer_than_listed(listed, 9, settled=True))
+    mailed = pull(known=entry(row_count=10))
+    assert fewer_than_listed(mailed, 5, settled=True) is None
+    assert fewer_than_listed(mailed, 4, settled=True) is not None
+    pending = pull(UNSENT, entry("open", UNSENT, row_count=10, api_total=10))
+    assert fewer_than_listed(pending, 0, settled=False) is None
 
 
 def test_the_guard_says_what_it_expected_what_came_and_what_to_do() -> None:

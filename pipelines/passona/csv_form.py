@@ -1,0 +1,163 @@
+"""What a .csv is: its encoding, delimiter, header and report, told by its bytes. Pure.
+
+    first bytes -> Form        all bytes -> evidence for an encoding
+
+The guide says of these files only that their headers are the keys of the JSON. So nothing is taken for
+granted: a byte order mark or zero bytes tell UTF-16, all else is UTF-8 until its bytes are none; the
+delimiter is the one that makes a report's keys of the first line; the six reports are told apart by them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from passona.errors import FileRefused
+from passona.reports import REPORTS, Report
+
+# Bytes by which a file is known: a header is some hundred; a first line longer than this is none.
+HEAD_BYTES = 64 * 1024
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp1252")
+
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_OTHER_KINDS = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"%PDF": "a PDF",
+    b"PAR1": "a Parquet file",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"\x1f\x8b": "gzip within gzip",
+}
+_MEANINGLESS = frozenset(b"\x81\x8d\x8f\x90\x9d")  # bytes that Windows-1252 does not know
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is to be read. `mark`: length of its byte order mark; `told`: whether a mark tells the encoding."""
+
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    report: Report
+    mark: int = 0
+
+    @property
+    def told(self) -> bool:
+        return self.mark > 0
+
+
+def form_of(head: bytes, wanted: Report | None = None, encoding: str | None = None) -> Form:
+    """The form of a file that begins with `head`.
+
+    `wanted`: the report it has to be, None for whichever its header fits. `encoding`: the user's word for it.
+
+    :raises FileRefused: it is no .csv of a report, or of another one.
+    """
+    if not head:
+        raise FileRefused("expected a header and rows, got an empty file")
+    for start, kind in _OTHER_KINDS.items():
+        if head.startswith(start):
+            raise FileRefused(f"expected a .csv, got {kind}")
+    mark, told = next(((len(m), name) for m, name in _MARKS.items() if head.startswith(m)), (0, None))
+    if encoding == "utf-16":
+        encoding = _by_zeros(head) or "utf-16-le"  # which of the two, a mark or the bytes tell
+    found = encoding or told or _by_zeros(head) or "utf-8"
+    text = head[mark:].decode(found, errors="replace").lstrip("\r\n")
+    if text.lstrip()[:1] in ("<", "{", "["):
+        raise FileRefused(f"expected a .csv, got {'an HTML page' if text.lstrip()[0] == '<' else 'JSON'}")
+    delimiter, header = _header(text)
+    _check_header(header)
+    return Form(found, delimiter, header, _report(header, wanted), mark)
+
+
+def _by_zeros(head: bytes) -> str | None:
+    """UTF-16 without a mark: nearly every other byte of a header in it is zero."""
+    for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+        if zeros[:64].count(0) * 2 > len(zeros[:64]):
+            return encoding
+    return None
+
+
+def _header(text: str) -> tuple[str, tuple[str, ...]]:
+    """The delimiter that makes the most of a report's keys of the first line, and the header it makes."""
+    found = []
+    for delimiter in DELIMITERS:
+        try:
+            row = tuple(next(csv.reader(_LINE.findall(text), delimiter=delimiter, strict=True), ()))
+        except csv.Error:
+            continue
+        found.append((max(fit(row, report) for report in REPORTS.values()), delimiter, row))
+    if not found:
+        raise FileRefused("expected a header, got a first line whose quotes do not fit")
+    _, delimiter, row = max(found, key=lambda each: each[0])
+    return delimiter, row
+
+
+def _check_header(header: tuple[str, ...]) -> None:
+    known = {key for report in REPORTS.values() for key in report.sorted_keys}
+    twice = sorted(name for name in known if header.count(name) > 1)
+    if twice:
+        raise FileRefused(f"expected each column once, got {twice[0]} {header.count(twice[0])} times in the header")
+    if len(set(header)) < len(header) or not all(header):
+        # Their names are not told: without a header the first line is a row.
+        raise FileRefused(f"expected a header of different names, got {len(header)} columns, some equal or without one")
+
+
+def fit(header: Iterable[str], report: Report) -> float:
+    """How well a header fits a report: keys in both, of all that are in either."""
+    names, keys = set(header), set(report.sorted_keys)
+    return len(names & keys) / len(names | keys)
+
+
+def _report(header: tuple[str, ...], wanted: Report | None) -> Report:
+    best = max(REPORTS.values(), key=lambda report: fit(header, report))
+    score = fit(header, best)
+    equal = [report for report in REPORTS.values() if fit(header, report) == score]
+    # Half of the keys: columns may be new or missing, as keys of the JSON may; less is another table.
+    if score < 0.5:
+        names = f"the keys of {wanted.name}" if wanted else "the keys of one of the six reports"
+        raise FileRefused(f"expected a header with {names}, got {len(header)} columns of which that cannot be said")
+    if wanted is not None and wanted not in equal:
+        raise FileRefused(f"expected a header of {wanted.name}, got that of {best.name}")
+    if wanted is None and len(equal) > 1:
+        raise FileRefused(f"the header fits {' and '.join(r.name for r in equal)}; say which with --report")
+    return wanted or best
+
+
+def encoding_of(pieces: Iterable[bytes]) -> str | None:
+    """UTF-8 or Windows-1252, by the evidence of all bytes of a file; None if it is neither.
+
+    Letters beyond ASCII are whole sequences in UTF-8, and hardly ever look so in Windows-1252. A file with both
+    is damaged, or of two makes.
+    """
+    whole = broken = 0
+    for run in _runs(pieces):
+        try:
+            run.decode("utf-8")
+            whole += 1
+        except UnicodeDecodeError:
+            broken += 1
+            if not _MEANINGLESS.isdisjoint(run):
+                return None
+    if not broken:
+        return "utf-8"
+    return None if whole else "cp1252"
+
+
+def _runs(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """All runs of bytes beyond ASCII, whole, whichever pieces they lie in."""
+    tail = b""
+    for piece in pieces:
+        data = tail + piece
+        end = len(data)
+        while end and data[end - 1] >= 0x80:
+            end -= 1
+        yield from _BEYOND_ASCII.findall(data[:end])
+        tail = data[end:]
+    if tail:
+        yield tail

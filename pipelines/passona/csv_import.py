@@ -1,0 +1,253 @@
+"""`passona import-csv`: reports by mail, from their files into the warehouse.
+
+    CsvFile -> Form -> Spool -> Walk -> package -> ledger, by the rules of a load
+
+A file is a walk that somebody else made: it counts whole or not at all, replaces the rows of its campaign and
+report, and is held by the shrink guard. It has no total to be checked against, and may be older than it looks: so
+it is refused where the tables hold a later state, and settles a report only where its time is vouched for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from passona.campaign_table import CampaignTable
+from passona.campaigns import check_team
+from passona.csv_form import DELIMITERS, Form
+from passona.csv_places import bring
+from passona.csv_reader import CsvFile
+from passona.database import Database
+from passona.errors import ConfigurationError, FileRefused, PassonaError, RequestFailed, is_interruption
+from passona.ledger import (
+    Entry,
+    Ledger,
+    Pull,
+    fewer_than_listed,
+    imported,
+    odd_reports,
+    outdated,
+    unloaded,
+    unsettled,
+)
+from passona.load import PACKAGE_ROWS, Outcome, ReportOutcome
+from passona.reports import REPORTS, Report
+from passona.settings import Settings
+from passona.source import Package
+from passona.spool import Spool
+from passona.walk import Walk
+
+VERB = "import-csv"
+
+
+@dataclass(frozen=True)
+class CsvWish:
+    """What the user asked of an import. `report`: what the files have to be, None for what their headers say.
+
+    `made_at`: the user's word for when they were made, in UTC. `rejects`: where lines go that cannot be read.
+    """
+
+    places: tuple[str, ...]
+    campaign_id: str
+    report: Report | None = None
+    made_at: datetime | None = None
+    encoding: str | None = None
+    rejects: Path | None = None
+    accept_shrink: bool = False
+
+
+class CsvProgress(Protocol):
+    """Who watches an import."""
+
+    def rows(self, report: Report, count: int) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+
+class CsvImport:
+    """One run of `import-csv`."""
+
+    def __init__(self, settings: Settings, database: Database, wish: CsvWish, progress: CsvProgress) -> None:
+        self._settings, self._database, self._wish, self._progress = settings, database, wish, progress
+        self._say = progress.say
+        self._campaign_table = CampaignTable(database)
+        self._package = Package()
+        self._told: set[str] = set()
+        self._outcome = Outcome(run_id=str(uuid.uuid4()), campaigns=1)
+
+    def run(self) -> Outcome:
+        begun = time.monotonic()
+        self._database.prepare()
+        self._database.use_all_cores()
+        self._database.begin_run(self._outcome.run_id, VERB)
+        try:
+            self._import()
+        except RequestFailed as error:
+            self._note(error)
+        except BaseException as error:
+            with contextlib.suppress(Exception):  # the first error is the one to tell
+                self._end("interrupted" if is_interruption(error) else "error")
+            raise
+        self._outcome.seconds = time.monotonic() - begun
+        self._end(self._outcome.word)
+        return self._outcome
+
+    def _end(self, word: str) -> None:
+        rows = sum(report.counts.rows for report in self._outcome.reports.values())
+        self._database.end_run(self._outcome.run_id, word, 0, rows)
+
+    def _note(self, error: PassonaError) -> None:
+        self._outcome.errors.append(str(error))
+        self._outcome.exits.add(error.exit_code)
+        self._say(str(error))
+
+    def _import(self) -> None:
+        files = bring(self._wish.places, self._database.files, self._wish.made_at)
+        if self._wish.rejects and len(files) > 1:
+            raise ConfigurationError(f"--reject-to goes with a single file, got {len(files)}; import them one by one")
+        known = self._forms(files)
+        self._campaign_table.read(None)
+        ledger = Ledger(self._database.connection)
+        (campaign,) = self._campaign_table.campaigns([self._wish.campaign_id])
+        check_team([campaign] if campaign.team_id else [], self._settings.team_uuid)
+        for file, form in known:
+            pull = Pull(form.report, campaign, ledger.get((campaign.campaign_id, form.report.name)))
+            try:
+                self._take(pull, file, form)
+            except FileRefused as refusal:
+                self._outcome.reports[form.report.name].failed += 1
+                self._note(refusal)
+            if self._package.rows >= PACKAGE_ROWS:
+                self._commit()
+        self._commit()
+
+    def _forms(self, files: Sequence[CsvFile]) -> list[tuple[CsvFile, Form]]:
+        """What each file is; those that are nothing are told.
+
+        :raises ConfigurationError: two files are the same report.
+        """
+        found: dict[str, tuple[CsvFile, Form]] = {}
+        for file in files:
+            try:
+                form = file.form(self._wish.report, self._wish.encoding)
+            except FileRefused as refusal:
+                self._note(refusal)
+                continue
+            other = found.setdefault(form.report.name, (file, form))[0]
+            if other is not file:
+                raise ConfigurationError(
+                    f"{other.name} and {file.name} are both {form.report.name}: expected one file for a report of a "
+                    "campaign; give the one that counts, nothing was loaded"
+                )
+        ordered = [found[name] for name in REPORTS if name in found]
+        self._outcome.reports = {form.report.name: ReportOutcome() for _, form in ordered}
+        return ordered
+
+    def _take(self, pull: Pull, file: CsvFile, form: Form) -> None:
+        """Reads a file, decides what becomes of it, and puts that into the package.
+
+        :raises FileRefused: it cannot be read whole, or is older than what the tables hold.
+        """
+        rejected = 0
+        if self._wish.rejects:
+            file, form, rejected = self._sifted(file, form, self._wish.rejects)
+        walk = self._read(pull, file, form)
+        self._tell_drift(walk)
+        if walk.digest == pull.verified_digest and not self._is_odd(walk):
+            self._outcome.reports[pull.report.name].unchanged += 1
+            if not outdated(pull, file.made_at):
+                self._package.entries.append(self._entry(pull, walk, file, rejected))
+            walk.spool.drop()
+            return
+        if outdated(pull, file.made_at):
+            walk.spool.drop()
+            raise file.refused(
+                f"it was made {file.made_at:%Y-%m-%d %H:%M:%S} UTC, and the tables hold {pull.report.name} as of "
+                "a later time (if it was made later, say when with --made-at)"
+            )
+        self._add(pull, walk, file, rejected)
+
+    def _sifted(self, file: CsvFile, form: Form, rejects: Path) -> tuple[CsvFile, Form, int]:
+        """The file without the lines that cannot be read; without any there is no file of them."""
+        form = file.sure(form, self._wish.encoding)
+        self._tell_form(file, form)
+        sifted = file.sifted(form, self._database.files / "sifted", rejects)
+        if not sifted[-1]:
+            rejects.unlink()
+        return sifted
+
+    def _read(self, pull: Pull, file: CsvFile, form: Form) -> Walk:
+        def spool() -> Spool:
+            path = self._database.files / f"{form.report.name}.arrow"
+            return Spool(form.report, pull.campaign.campaign_id, path, file.made_at)
+
+        def heard(count: int) -> None:
+            self._progress.rows(form.report, count)
+
+        taken, read_as = file.read(form, spool, self._wish.encoding, heard)
+        self._tell_form(file, read_as)
+        return Walk(form.report, pull.campaign.campaign_id, taken, 1)
+
+    def _tell_form(self, file: CsvFile, form: Form) -> None:
+        said = f"{file.name}: read as {form.encoding}, values parted by {DELIMITERS[form.delimiter]}"
+        if (form.encoding, form.delimiter) != ("utf-8", ",") and said not in self._told:
+            self._told.add(said)
+            self._say(said)
+
+    def _add(self, pull: Pull, walk: Walk, file: CsvFile, rejected: int) -> None:
+        outcome = self._outcome.reports[pull.report.name]
+        entry = self._entry(pull, walk, file, rejected)
+        settled = entry.state == "settled"
+        shrink = None if self._wish.accept_shrink else fewer_than_listed(pull, walk.row_count, settled=settled)
+        if shrink is not None:
+            self._note(shrink)
+            outcome.held += 1
+            entry = unloaded(pull, "held", shrink, 1, self._outcome.run_id)
+            walk.spool.drop()
+        else:
+            outcome.loaded += 1
+            self._package.add(walk)
+        self._package.entries.append(entry)
+
+    def _entry(self, pull: Pull, walk: Walk, file: CsvFile, rejected: int) -> Entry:
+        """Its row of the ledger. A file whose age nobody vouches for, or that lost lines, settles nothing."""
+        entry = imported(pull, walk, self._settings, self._outcome.run_id)
+        if rejected:
+            self._say(f"{file.name}: {rejected} lines cannot be read and are in {self._wish.rejects}; the others count")
+            return unsettled(pull, entry)
+        if file.vouched or entry.state == "open":
+            return entry
+        entry = unsettled(pull, entry)
+        if entry.state == "open":
+            self._say(
+                f"{file.name}: {pull.report.name} stays open, because only this copy's time tells when it was made; "
+                "--made-at settles it"
+            )
+        return entry
+
+    def _is_odd(self, walk: Walk) -> bool:
+        """Whether the tables hold values of another type than the guide's: the digest does not tell 83 from "83"."""
+        return (walk.campaign_id, walk.report.name) in odd_reports(self._database.connection)
+
+    def _tell_drift(self, walk: Walk) -> None:
+        for what, keys in (("new", walk.spool.new_keys), ("missing", walk.spool.missing_keys)):
+            for key in sorted(keys):
+                self._outcome.drift.append(f"{walk.report.name}: {what} key {key[:60]!r}")
+                self._say(f"the header has changed: {self._outcome.drift[-1]}")
+
+    def _commit(self) -> None:
+        if self._package.empty:
+            return
+        package, self._package = self._package, Package()
+        self._campaign_table.add_to(package)
+        self._database.commit(package, self._settings.timezone)
+        for walk in package.walks:
+            walk.spool.drop()
+        for name, outcome in self._outcome.reports.items():
+            outcome.counts.add(package.counts[name])

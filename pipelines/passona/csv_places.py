@@ -1,0 +1,109 @@
+"""Where the files of an import are: on this machine, behind a link, in an object store; brought to this machine.
+
+    paths, folders, globs, addresses -> CsvFile
+
+Files of this machine are read where they are. Others are copied into a folder of their owner alone, which
+ends with the run.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from passona.configuration import object_store
+from passona.csv_reader import CsvFile
+from passona.downloads import download
+from passona.errors import ConfigurationError, RequestFailed, masked, printable
+
+ENDINGS = (".csv", ".csv.gz")
+
+
+def bring(places: Sequence[str], folder: Path, made_at: datetime | None) -> list[CsvFile]:
+    """All files at these places, each once. `folder`: for copies. `made_at`: the user's word for when they were made.
+
+    :raises ConfigurationError: there is none at a place, or it cannot be reached.
+    :raises RequestFailed: a download failed.
+    """
+    files: dict[str, CsvFile] = {}
+    for place in places:
+        for key, file in _at(place, folder, made_at):
+            files.setdefault(key, file)
+    return list(files.values())
+
+
+def _at(place: str, folder: Path, made_at: datetime | None) -> Iterator[tuple[str, CsvFile]]:
+    scheme, remote, _ = place.partition("://")
+    if not remote:
+        for path in _local(place):
+            yield str(path.resolve()), _file(path, path.name, made_at, _changed(path), vouched=False)
+    elif scheme in ("http", "https"):
+        to = folder / f"{len(list(folder.iterdir()))}.csv"
+        made = download(place, to)
+        name = unquote(PurePosixPath(urlsplit(place).path).name) or "download"
+        yield place, _file(to, name, made_at, made or datetime.now(UTC), vouched=made is not None)
+    else:
+        yield from _stored(place, folder, made_at)
+
+
+def _file(path: Path, name: str, wished: datetime | None, made: datetime, *, vouched: bool) -> CsvFile:
+    now = datetime.now(UTC)
+    return CsvFile(path, masked(printable(name))[:80], min(wished or made, now), vouched=wished is not None or vouched)
+
+
+def _changed(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+def _local(place: str) -> list[Path]:
+    path = Path(place).expanduser()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = sorted(each for each in path.iterdir() if _is_csv(each.name) and each.is_file())
+        what = f"no {' or '.join(ENDINGS)} in the folder"
+    else:
+        names = glob.glob(str(path))  # noqa: PTH207  # Path.glob takes no absolute pattern
+        found = sorted(each for name in names if (each := Path(name)).is_file())
+        what = "no such file"
+    if not found:
+        raise ConfigurationError(f"{masked(place)}: {what}")
+    return found
+
+
+def _is_csv(name: str) -> bool:
+    return name.lower().endswith(ENDINGS)
+
+
+def _stored(address: str, folder: Path, made_at: datetime | None) -> Iterator[tuple[str, CsvFile]]:
+    """The files of an object store: one, all that fit a pattern, or the .csv of a folder."""
+    store, path = object_store(address)
+    scheme = address.partition("://")[0]
+    try:
+        found = [name for name in _names(store, path) if store.isfile(name)]
+        for name in found:
+            to = folder / f"{len(list(folder.iterdir()))}.csv"
+            to.touch(0o600)
+            store.get_file(name, str(to))
+            made = _stored_at(store.info(name))
+            yield f"{scheme}://{name}", _file(to, PurePosixPath(name).name, made_at, made, vouched=False)
+    except Exception as error:  # each store has errors of its own
+        raise RequestFailed(f"{scheme}://: the files cannot be had ({type(error).__name__}); run again") from error
+    if not found:
+        raise ConfigurationError(f"{masked(address)}: no such file")
+
+
+def _names(store: Any, path: str) -> list[str]:
+    if store.isdir(path):
+        return [name for name in sorted(store.ls(path, detail=False)) if _is_csv(name)]
+    return sorted(store.glob(path))
+
+
+def _stored_at(info: dict[str, Any]) -> datetime:
+    """When a file was put into its store; now, if the store does not say."""
+    times = (info.get(key) for key in ("LastModified", "last_modified", "mtime", "updated", "created"))
+    return next((time.astimezone(UTC) for time in times if isinstance(time, datetime)), datetime.now(UTC))

@@ -1,0 +1,103 @@
+"""A file behind a link of a mail: fetched whole to a file of its owner alone.
+
+    https address -> file, time it was made
+
+Nothing of the account's goes along: no token, no cookie, no .netrc. Redirects are followed, as a mail's link
+may need, but to http only on loopback. The link itself is a secret: no message shows more of it than its host.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import os
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.auth import AuthBase
+
+from passona.errors import ConfigurationError, RequestFailed
+from passona.settings import LOOPBACK
+
+CONNECT_SECONDS = 10.0
+# Between two pieces.
+READ_SECONDS = 60.0
+# A report of 5,000,000 rows is a gigabyte, and takes a quarter of an hour on a slow line.
+LONGEST_SECONDS = 4 * 3600.0
+MOST_REDIRECTS = 10
+PIECE_BYTES = 1024 * 1024
+
+
+class _Nobody(AuthBase):
+    """No credentials: without it requests would look for some in .netrc."""
+
+    def __call__(self, request: Any) -> Any:
+        request.headers.pop("Authorization", None)
+        return request
+
+
+def download(address: str, to: Path) -> datetime | None:
+    """Fetches a file to `to`; gives when the server says it was made, None if it does not.
+
+    :raises ConfigurationError: no https address.
+    :raises RequestFailed: it cannot be had whole.
+    """
+    host = urlsplit(address).hostname
+    try:
+        with _answer(address) as answer, _private(to) as file:
+            _room(answer, to, host)
+            until = time.monotonic() + LONGEST_SECONDS
+            for piece in answer.iter_content(PIECE_BYTES):
+                file.write(piece)
+                if time.monotonic() > until:
+                    raise RequestFailed(f"{host}: the download did not end within {LONGEST_SECONDS / 3600:g} hours")
+            return _made(answer.headers.get("Last-Modified"))
+    except requests.RequestException as error:
+        raise RequestFailed(
+            f"{host}: the file cannot be had ({type(error).__name__}); nothing of it is loaded, run again"
+        ) from None
+
+
+def _answer(address: str) -> requests.Response:
+    """The 200 at the end of all redirects, its body not read yet."""
+    with requests.Session() as session:
+        for _ in range(MOST_REDIRECTS):
+            parts = urlsplit(address)
+            if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+                raise ConfigurationError(f"{parts.hostname}: expected an https address, got {parts.scheme}")
+            answer = session.get(
+                address,
+                auth=_Nobody(),
+                stream=True,
+                allow_redirects=False,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+            )
+            if answer.status_code == 200:
+                return answer
+            answer.close()
+            session.cookies.clear()
+            if not answer.is_redirect:
+                raise RequestFailed(f"{parts.hostname}: status {answer.status_code}; links of mails end after a while")
+            address = urljoin(address, answer.headers["Location"])
+    raise RequestFailed(f"{urlsplit(address).hostname}: more than {MOST_REDIRECTS} redirects")
+
+
+def _room(answer: requests.Response, to: Path, host: str | None) -> None:
+    size, free = int(answer.headers.get("Content-Length") or 0), shutil.disk_usage(to.parent).free
+    if size > free:
+        raise RequestFailed(f"{host}: the file has {size:,} bytes, and {free:,} are free; make room and run again")
+
+
+def _private(to: Path) -> Any:
+    return os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _made(last_modified: str | None) -> datetime | None:
+    try:
+        return email.utils.parsedate_to_datetime(last_modified).astimezone(UTC) if last_modified else None
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,105 @@
+"""`passona import-csv`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from passona import options
+from passona.errors import ConfigurationError
+from passona.reports import REPORTS
+from passona.settings import campaign_uuid
+
+if TYPE_CHECKING:
+    from passona.csv_import import CsvWish
+
+
+def _utc(_context: click.Context, _parameter: click.Parameter, date: datetime | None) -> datetime | None:
+    return date.replace(tzinfo=UTC) if date else None
+
+
+@click.command(
+    "import-csv",
+    epilog="""\b
+Examples:
+  passona import-csv clicks.csv --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008
+  passona import-csv downloads/ --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008
+  passona import-csv 's3://reports/dc8a7564/*.csv.gz' --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008
+  passona import-csv clicks.csv --campaign dc8a7564-... --report clicks --made-at 2026-01-31""",
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE ...")
+@click.option(
+    "--campaign", required=True, metavar="UUID", help="The campaign the files are of: nothing in them says it."
+)
+@click.option("--report", "name", type=click.Choice(list(REPORTS)), help="Refuse files of another report.")
+@click.option(
+    "--made-at",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
+    callback=_utc,
+    help="When the files were made (UTC), if their own times do not say it.",
+)
+@click.option(
+    "--encoding", type=click.Choice(["utf-8", "utf-16", "cp1252"]), help="Read them so, whatever they look like."
+)
+@click.option(
+    "--reject-to",
+    type=click.Path(exists=False, dir_okay=False, path_type=Path),
+    metavar="NEW_FILE",
+    help="Take lines that cannot be read aside, and load the others.",
+)
+@click.option("--accept-shrink", is_flag=True, help="Take files that have far fewer rows than before.")
+@options.wait
+@options.as_json
+@options.talkative
+def import_csv(
+    *,
+    files: tuple[str, ...],
+    campaign: str,
+    name: str | None,
+    made_at: datetime | None,
+    encoding: str | None,
+    reject_to: Path | None,
+    accept_shrink: bool,
+    wait: float,
+    as_json: bool,
+) -> None:
+    """Load reports that came by mail as .csv files.
+
+    FILE is a file (plain or gzip), a folder with .csv files, a pattern, the https address of a mail, or an
+    address in an object store (s3://, gs://, az://). One campaign, and one file for each of its reports: which
+    report a file is, its header says. A file counts whole or not at all; the same rules hold as for passona load,
+    and it needs no token. A file older than what the tables hold is refused. One whose age only its copy on
+    this machine tells does not settle a report: --made-at does. Exit codes: 0 all loaded, 2 usage, 4 some files
+    refused, 5 some held by the shrink guard, 6 busy.
+    """
+    from passona.csv_import import CsvWish
+
+    if reject_to is not None and reject_to.exists():
+        raise ConfigurationError(f"--reject-to: {reject_to} exists already; name a new file")
+    report = REPORTS[name] if name else None
+    wish = CsvWish(files, campaign_uuid(campaign), report, made_at, encoding, reject_to, accept_shrink)
+    sys.exit(_imported(wish, wait, as_json=as_json))
+
+
+def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
+    from passona.configuration import load_settings_without_token
+    from passona.csv_import import CsvImport
+    from passona.database import open_database, warehouse_path
+    from passona.screen import outcome_json, print_outcome, watched
+
+    settings = load_settings_without_token()
+    with watched() as progress:
+        database = open_database(warehouse_path(), wait, progress.say)
+        try:
+            outcome = CsvImport(settings, database, wish, progress).run()
+        finally:
+            database.close()
+    if as_json:
+        click.echo(outcome_json(outcome, database.path))
+    else:
+        print_outcome(outcome, database.path)
+    return outcome.exit_code
