@@ -89,7 +89,7 @@ def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
     from passona.configuration import load_settings_without_token
     from passona.csv_import import CsvImport
     from passona.database import open_database, warehouse_path
-    from passona.screen import outcome_json, print_outcome, watched
+    from passona.screen import json_text, outcome_document, print_outcome, watched
 
     settings = load_settings_without_token()
     with watched() as progress:
@@ -99,7 +99,7 @@ def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
         finally:
             database.close()
     if as_json:
-        click.echo(outcome_json(outcome, database.path))
+        click.echo(json_text(outcome_document(outcome, outcome.exit_code, database.path)))
     else:
         print_outcome(outcome, database.path)
     return outcome.exit_code
