@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -208,7 +208,7 @@ class CsvImport:
         if shrink is not None:
             self._note(shrink)
             outcome.held += 1
-            entry = unloaded(pull, "held", shrink, 1, self._outcome.run_id)
+            entry = unloaded(pull, "held", shrink, 1, self._outcome.run_id, at=datetime.now(UTC))
             walk.spool.drop()
         else:
             outcome.loaded += 1

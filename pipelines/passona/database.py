@@ -254,6 +254,7 @@ class Database:
         run_id: str,
         verb: str,
         at: datetime | None = None,
+        *,
         outcome: str = "running",
         campaign_id: str | None = None,
         report: str | None = None,

@@ -89,7 +89,7 @@ def _asked(database: Database, client: Client, mailing: Mailing) -> Mailing:
     campaign_id, report = mailing.campaign_id, mailing.report
     run_id, at = str(uuid.uuid4()), datetime.now(UTC)
     before = client.requests
-    database.begin_run(run_id, VERB, at, "unknown", campaign_id, report)
+    database.begin_run(run_id, VERB, at, outcome="unknown", campaign_id=campaign_id, report=report)
 
     def ended(fate: Fate, said: str = "") -> Mailing:
         database.end_run(run_id, fate, client.requests - before, 0)
