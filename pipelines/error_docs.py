@@ -155,7 +155,7 @@ class _Module:
     def stops(self) -> Iterator[str]:
         """What is said when a signal ends the program."""
         for node in ast.walk(self._tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "logs.line":
+            if isinstance(node, ast.Call) and ast.unparse(node).startswith("line('stopped', "):
                 yield self._text(node.args[1])
 
     def _text(self, node: ast.expr) -> str:  # noqa: PLR0911  # a case for each kind of expression

@@ -110,8 +110,8 @@ def leave(number: int) -> NoReturn:
     cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # progress bars hide it
     # It knows how lines are to be written; before it is there, they are plain.
     line = getattr(sys.modules.get("passona.logs"), "line", None)
-    text = "stopped; what was verified is kept, the rest is due again"
-    said = line("stopped", text, exit_code=128 + number) if line else f"passona: {text}"
+    line = line or (lambda _event, text, **_: f"passona: {text}")
+    said = line("stopped", "stopped; what was verified is kept, the rest is due again", exit_code=128 + number)
     with suppress(OSError, ValueError):  # nobody may be there to read it
         sys.stderr.write(f"{cursor}{said}\n")
         sys.stderr.flush()
