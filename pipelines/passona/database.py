@@ -188,6 +188,9 @@ class Database:
         self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
         missing = self._missing_tables()
         bring_forward(self.connection)
+        # DuckDB adds no column in the transaction that changed rows. Killed here, the next load adds them.
+        self.connection.commit()
+        self.connection.begin()
         for table in TABLES.values():
             columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table.sql_columns.items())
             self.connection.execute(f"CREATE TABLE IF NOT EXISTS {DATASET}.{quoted(table.name)} ({columns})")
