@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from passona.database import open_database
@@ -15,12 +16,14 @@ from passona.errors import ConfigurationError
 from passona.forgetting import Forgotten, forget, rewrite_all
 from passona.keeping import Keeping
 from passona.pages import Page
+from passona.privacy import Privacy
 from passona.rekeying import re_key
-from passona.reports import CLICKS
+from passona.reports import CLICKS, RECIPIENT
 from passona.rewriting import StillThere, rewrite
 from passona.settings import Settings
 from passona.source import Package
 from passona.spool import Spool
+from passona.tokens import Tokens
 from passona.walk import Walk
 from sandbox import Account, Sandbox, Switches
 from test_lifecycle import asked, ended
@@ -343,3 +346,38 @@ def test_what_is_still_asked_for_cannot_be_given_up() -> None:
     with pytest.raises(ConfigurationError, match=r"retain_days: 30 is not more than 30"):
         Settings("token", retain_days=30)
     assert Settings("token", retain_days=31).retain_days == 31
+
+
+def test_a_csv_is_reduced_and_its_forgotten_left_out_as_the_api_s_rows_are(tmp_path: Path) -> None:
+    tokens = Tokens((KEY.encode(),))
+    row = {key: str(value) for key, value in recipient(NUMBER).items() if value} | {
+        "Group_Description": "",
+        "Note": "x",
+    }
+    columns = {key: pa.array([text, text.replace("00003", "00004")]) for key, text in row.items()}
+    privacy = Privacy("pseudonymous", tokens, frozenset({"Town"}), frozenset({tokens.of_phone(GONE)}))
+    csv, api = (Spool(RECIPIENT, ONE, tmp_path / name, privacy=privacy) for name in ("csv", "api"))
+    csv.take_columns(columns)
+    api.add(
+        Page(
+            1,
+            [
+                dict(zip(row, cells, strict=True))
+                for cells in zip(*(c.to_pylist() for c in columns.values()), strict=True)
+            ],
+            2,
+            1,
+            50,
+            None,
+        )
+    )
+    for spool in (csv, api):
+        spool.finish()
+    assert (csv.suppressed, api.suppressed) == (1, 1)
+    assert [batch.to_pylist() for batch in csv.batches()] == [batch.to_pylist() for batch in api.batches()]
+    (kept,) = next(csv.batches()).to_pylist()
+    assert (kept["Phone_Number"], kept["Field_Values"], kept["_rest"]) == (
+        tokens.of_phone("447123400004"),
+        ",Leith",
+        None,
+    )
