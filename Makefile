@@ -8,7 +8,7 @@ DAGSTER_STAMP := .venv-dagster/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak faults nights bench docs schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test soak privacy faults nights bench docs schema picture dagster dagster-check check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test: $(STAMP) ## all tests, on two cores under three minutes
 
 soak: $(STAMP) ## 200 loads killed with -9 at random moments, 200 published under 20 readers; twenty minutes
 	@PASSONA_KILLS=200 PASSONA_PUBLICATIONS=200 $(BIN)/python -m pytest -n 2 tests/test_kills.py tests/test_publish.py
+
+privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, every byte searched; ten minutes
+	@PYTHONPATH=pipelines $(BIN)/python benchmarks/privacy.py
 
 faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md
 	@$(BIN)/python benchmarks/faults.py

@@ -15,6 +15,8 @@ import duckdb
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
+from passona.agents import ROBOTS, read_agents
+
 TESTS = Path(__file__).parent
 PROJECT = TESTS.parent / "pipelines/warehouse"
 RULES = PROJECT / "seeds/click_rules.csv"
@@ -88,3 +90,17 @@ def test_rules_have_an_order_and_names_of_their_own() -> None:
     orders = [int(rule["rule_order"]) for rule in rules()]
     assert orders == sorted(set(orders))
     assert len({rule["rule"] for rule in rules()}) == len(orders)
+
+
+def test_a_string_that_stands_for_another_has_the_same_classes_by_the_projects_sql() -> None:
+    said = [agent["user_agent"] for agent in expected()]
+    stand_ins = [read_agents().stand_in(agent) for agent in said]
+    assert classified(stand_ins) == classified(list(said))
+    assert len(set(stand_ins)) < 80
+
+
+def test_every_rule_and_every_device_system_and_browser_is_stood_for() -> None:
+    agents = read_agents()
+    robots = [rule["rule"] for rule in rules() if rule["click_class"] != "human" and rule["rule"] != "no_user_agent"]
+    assert {rule: agents.classes(ROBOTS[rule] or "")[0] for rule in robots} == {rule: rule for rule in robots}
+    assert agents.stand_in(" \t") is None

@@ -15,8 +15,11 @@ One way, top to bottom of a load:
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
 - `source` dlt's resources, `schema` the tables, `database` the file and dlt's pipeline
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
+- `keeping` what is kept of people; `privacy` what becomes of their texts: `tokens`, `shapes`, `agents`
+- `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure`; `rekeying`,
+  `retention`, `rewriting` of the file
 - `status` how fresh it is and what is wrong, shown by `status_screen`
-- `transform` the dbt project on what is loaded
+- `transform` the dbt project (`project`) on what is loaded
 - `doctor` the assumptions about the API, held against an account, a judge each
 - `report` one page of the marts' `figures`: `page`, its `page_sections` and `page_words`, report_page/
 - `publish` a copy for readers at a `target`, checked; `marts` which are nobody's; `replacement` puts files in place

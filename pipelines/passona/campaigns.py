@@ -20,6 +20,7 @@ from passona.errors import ConfigurationError, PageRefused, RequestFailed, WalkF
 from passona.page_pool import PagePool
 from passona.pages import Row
 from passona.paginator import Paginator
+from passona.privacy import CLEAR, Privacy
 from passona.reports import CAMPAIGNS
 from passona.rows import ISSUES, tables, text_of, vendor_texts
 from passona.settings import Settings
@@ -74,15 +75,15 @@ class CampaignList:
     missing_keys: frozenset[str]
 
 
-def list_campaigns(client: Client, pool: PagePool, settings: Settings) -> CampaignList:
-    """All campaigns of the token's team.
+def list_campaigns(client: Client, pool: PagePool, settings: Settings, privacy: Privacy = CLEAR) -> CampaignList:
+    """All campaigns of the token's team. `privacy`: what is kept of keys that the guide does not know.
 
     :raises WalkFailed: the list cannot be had whole.
     :raises ConfigurationError: a campaign belongs to another team than `team_uuid`.
     :raises TokenRefused: 401.
     """
     rows = _walk(client, pool, settings)
-    found = campaign_list(rows, settings.timezone)
+    found = campaign_list(rows, settings.timezone, privacy)
     check_team(found.campaigns, settings.team_uuid)
     return found
 
@@ -132,11 +133,11 @@ def _check(rows: Sequence[Row]) -> None:
         seen.add(uuid)
 
 
-def campaign_list(rows: Sequence[Row], zone: str) -> CampaignList:
+def campaign_list(rows: Sequence[Row], zone: str, privacy: Privacy = CLEAR) -> CampaignList:
     """Rows of the list as values and tables. Pure."""
     plain = [{key: value for key, value in row.items() if key not in _GROUP_KEYS} for row in rows]
     # The id a row is given here holds for this moment only: campaigns have a key of their own.
-    texts = vendor_texts(CAMPAIGNS, "", plain)
+    texts = vendor_texts(CAMPAIGNS, "", plain, privacy)
     typed = tables(CAMPAIGNS, "", [texts.batch], zone, texts.new_keys)
     uuids = dict(zip(typed.parent.column("row_id").to_pylist(), (row["uuid"] for row in rows), strict=True))
     issues = [(uuids[i["row_id"]], i["column_name"], i["raw_value"], i["issue"]) for i in typed.issues.to_pylist()]

@@ -16,10 +16,12 @@ from passona.errors import Exit, Interrupted, PassonaError, causes, masked, prin
 from passona.interruption import heed, leave, listen
 from passona.verbs.campaigns import campaigns
 from passona.verbs.doctor import doctor
+from passona.verbs.forget import forget
 from passona.verbs.generate import generate
 from passona.verbs.import_csv import import_csv
 from passona.verbs.load import load
 from passona.verbs.publish import publish
+from passona.verbs.re_key import re_key
 from passona.verbs.report import report
 from passona.verbs.sandbox import sandbox
 from passona.verbs.status import status
@@ -84,5 +86,6 @@ def main() -> None:
     """Passona's SMS campaign reports in a DuckDB warehouse."""
 
 
-for _verb in (load, campaigns, status, doctor, generate, import_csv, transform, report, publish, sandbox):
+_VERBS = (load, campaigns, status, doctor, generate, import_csv, transform, report, publish, forget, re_key, sandbox)
+for _verb in _VERBS:
     main.add_command(_verb)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, TypeVar
 
 import dlt
 from dlt.common.configuration import configspec, resolve_configuration
@@ -20,6 +20,7 @@ from dlt.common.storages.fsspec_filesystem import fsspec_from_config
 from dlt.common.typing import TSecretStrValue
 
 from passona.errors import ConfigurationError
+from passona.keeping import Keeping
 from passona.settings import Settings, check_zone
 
 # What this program depends on in dlt, for its own process. Nothing is told to dlt's makers (only the
@@ -40,6 +41,8 @@ _FIXED = {
 # in the environment and in config.toml say nothing.
 _USUAL = {"LOAD__RAISE_ON_MAX_RETRIES": "1", "LOAD__WORKERS": "1"}
 
+_Found = TypeVar("_Found", bound=BaseConfiguration)
+
 
 def configure_dlt() -> None:
     """Sets, for this process, the settings of dlt that loads rest on. Before anything else of dlt is used."""
@@ -50,7 +53,23 @@ def configure_dlt() -> None:
 
 
 @configspec
-class PassonaConfiguration(BaseConfiguration):
+class KeepingConfiguration(BaseConfiguration):
+    """The keys of section `sources.passona` on what is kept of people. Meanings and checks: `Keeping`."""
+
+    privacy: str = Keeping.privacy
+    privacy_key: TSecretStrValue | None = None
+    privacy_former_keys: list[TSecretStrValue] | None = None
+    privacy_fields: list[str] | None = None
+    retain_days: int | None = None
+    retain_mode: str = Keeping.retain_mode
+    published: list[str] | None = None
+
+    def keeping(self) -> Keeping:
+        return Keeping(**_given(self, Keeping))
+
+
+@configspec
+class PassonaConfiguration(KeepingConfiguration):
     """The keys of section `sources.passona`, for dlt to resolve. Meanings and checks: `Settings`."""
 
     api_token: TSecretStrValue = None  # type: ignore[assignment]  # dlt: None means it must be found
@@ -62,12 +81,18 @@ class PassonaConfiguration(BaseConfiguration):
     requests_per_minute: int | None = None
     settle_days: int = Settings.settle_days
     clicks_settle_days: int = Settings.clicks_settle_days
-    privacy: str = Settings.privacy
     retry_pause: float = Settings.retry_pause
     request_timeout: float = Settings.request_timeout
 
     def settings(self) -> Settings:
-        return Settings(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Settings)})
+        return Settings(**_given(self, Settings))
+
+
+def _given(found: BaseConfiguration, kind: type[Keeping]) -> dict[str, Any]:
+    """The values of a dataclass's fields; lists as what cannot be changed."""
+    values = {f.name: getattr(found, f.name) for f in dataclasses.fields(kind)}
+    lists = ("privacy_former_keys", "privacy_fields", "published")
+    return values | {name: tuple(values[name] or ()) for name in lists}
 
 
 def load_settings(**known: str) -> Settings:
@@ -75,9 +100,21 @@ def load_settings(**known: str) -> Settings:
 
     :raises ConfigurationError: no token, a value of the wrong type, or one that cannot work.
     """
+    return _resolved(PassonaConfiguration(), **known).settings()
+
+
+def load_keeping() -> Keeping:
+    """What is kept of people alone, for verbs that need no token.
+
+    :raises ConfigurationError: a value of the wrong type, or one that cannot work.
+    """
+    return _resolved(KeepingConfiguration()).keeping()
+
+
+def _resolved(empty: _Found, **known: str) -> _Found:
     configure_dlt()
     try:
-        found = resolve_configuration(PassonaConfiguration(), sections=("sources", "passona"), explicit_value=known)
+        return resolve_configuration(empty, sections=("sources", "passona"), explicit_value=known)
     except ConfigFieldMissingException as error:
         raise ConfigurationError(
             "no API token: set SOURCES__PASSONA__API_TOKEN, or api_token under [sources.passona] "
@@ -90,7 +127,6 @@ def load_settings(**known: str) -> Settings:
         ) from error
     except ConfigurationException as error:
         raise ConfigurationError(f"configuration of sources.passona cannot be read: {type(error).__name__}") from error
-    return found.settings()
 
 
 def load_settings_without_token() -> Settings:

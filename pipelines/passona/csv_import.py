@@ -37,6 +37,8 @@ from passona.ledger import (
     unsettled,
 )
 from passona.load import PACKAGE_ROWS, Outcome, ReportOutcome
+from passona.privacy import CLEAR
+from passona.register import privacy_of
 from passona.reports import REPORTS, Report
 from passona.settings import Settings
 from passona.source import Package
@@ -78,12 +80,14 @@ class CsvImport:
         self._say = progress.say
         self._campaign_table = CampaignTable(database)
         self._package = Package()
+        self._privacy = CLEAR
         self._told: set[str] = set()
         self._outcome = Outcome(run_id=str(uuid.uuid4()), campaigns=1)
 
     def run(self) -> Outcome:
         begun = time.monotonic()
         self._database.prepare()
+        self._privacy = privacy_of(self._database, self._settings)
         self._database.use_all_cores()
         self._database.begin_run(self._outcome.run_id, VERB)
         try:
@@ -185,7 +189,7 @@ class CsvImport:
     def _read(self, pull: Pull, file: CsvFile, form: Form) -> Walk:
         def spool() -> Spool:
             path = self._database.files / f"{form.report.name}.arrow"
-            return Spool(form.report, pull.campaign.campaign_id, path, file.made_at)
+            return Spool(form.report, pull.campaign.campaign_id, path, file.made_at, self._privacy)
 
         def heard(count: int) -> None:
             self._progress.rows(form.report, count)
@@ -204,7 +208,8 @@ class CsvImport:
         outcome = self._outcome.reports[pull.report.name]
         entry = self._entry(pull, walk, file, rejected)
         settled = entry.state == "settled"
-        shrink = None if self._wish.accept_shrink else fewer_than_listed(pull, walk.row_count, settled=settled)
+        told = walk.row_count + walk.spool.suppressed
+        shrink = None if self._wish.accept_shrink else fewer_than_listed(pull, told, settled=settled)
         if shrink is not None:
             self._note(shrink)
             outcome.held += 1

@@ -24,7 +24,6 @@ from passona.csv_lines import LARGEST_ROW, Line, lines_of
 from passona.csv_text import DAMAGES, Text, head_of, pieces_of, unpacked
 from passona.errors import FileRefused
 from passona.reports import Report
-from passona.rows import column_texts
 from passona.spool import Spool
 
 # A row may lie across two blocks and no more, so this is what a row may take; and some 20,000 rows are
@@ -104,7 +103,7 @@ class CsvFile:
             text = Text(file, form)
             try:
                 for texts in _columns(text, form):
-                    spool.take(column_texts(form.report, spool.campaign_id, texts))
+                    spool.take_columns(texts)
                     heard(len(spool))
                 spool.finish()
                 whole = text.quotes.fit and text.ended

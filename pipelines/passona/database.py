@@ -40,6 +40,8 @@ from passona.walk import Walk
 
 log = logging.getLogger("passona")
 
+Connection = duckdb.DuckDBPyConnection
+
 PIPELINE = "passona"
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"
@@ -126,6 +128,7 @@ class Database:
         :raises NotWritten: the database could not take it; what it replaces is due again.
         """
         with _writing("the load package"):
+            self._check_privacy(package.walks)
             self._mark_interrupted(package.walks)
             try:
                 self._run(package, zone)
@@ -141,6 +144,18 @@ class Database:
             )
             if new_columns or any(walk.spool.new_keys for walk in package.walks):
                 self.describe()
+
+    def _check_privacy(self, walks: Sequence[Walk]) -> None:
+        """Whoever brings rows has to reduce them as this warehouse does: a way in that forgot to is stopped here."""
+        known = ("clear", None)
+        if self.connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_privacy'").fetchall():
+            known = self.connection.execute("SELECT mode, key_id FROM passona._privacy").fetchone() or known
+        for privacy in (walk.spool.privacy for walk in walks):
+            if (privacy.mode, None if privacy.is_clear else privacy.tokens.key_id) != known:
+                raise ConfigurationError(
+                    f"rows in {privacy.mode} mode cannot go into a warehouse that is {known[0]}, or by another key: "
+                    "nothing was written"
+                )
 
     def _run(self, package: Package, zone: str) -> None:
         package.reset_counts()
@@ -191,6 +206,9 @@ class Database:
         self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
         missing = self._missing_tables()
         bring_forward(self.connection)
+        # DuckDB adds no column in the transaction that changed rows. Killed here, the next load adds them.
+        self.connection.commit()
+        self.connection.begin()
         for table in TABLES.values():
             columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table.sql_columns.items())
             self.connection.execute(f"CREATE TABLE IF NOT EXISTS {DATASET}.{quoted(table.name)} ({columns})")
@@ -297,16 +315,25 @@ class Database:
                 [run_id, at, verb, outcome, version("passona-warehouse"), campaign_id, report],
             )
 
-    def end_run(self, run_id: str, outcome: str, requests: int, row_count: int, at: datetime | None = None) -> None:
+    def end_run(
+        self,
+        run_id: str,
+        outcome: str,
+        requests: int,
+        row_count: int,
+        at: datetime | None = None,
+        *,
+        erased: int = 0,
+    ) -> None:
         """Notes how a run ended, `at` (UTC) or now.
 
         :raises NotWritten: the database could not take it.
         """
         with _writing("the end of the run"):
             self.connection.execute(
-                "UPDATE passona.runs SET finished_at = coalesce(?, now()), outcome = ?, requests = ?, row_count = ? "
-                "WHERE run_id = ?",
-                [at, outcome, requests, row_count, run_id],
+                "UPDATE passona.runs SET finished_at = coalesce(?, now()), outcome = ?, requests = ?, row_count = ?, "
+                "erased = ? WHERE run_id = ?",
+                [at, outcome, requests, row_count, erased, run_id],
             )
         seconds = round(time.monotonic() - self._begun, 3)
         log.info(
@@ -369,12 +396,12 @@ def _writing(what: str) -> Iterator[None]:
 
 
 def _comment(table: str, column: str) -> str:
-    known = TABLES[table].comments.get(column)
+    known = TABLES[table].comment_on(column)
     if known is not None:
         return known
     if column.startswith("_"):
         return "belongs to dlt, no part of the contract"
-    return "key that the vendor's guide does not know, as it came"
+    return "key that the vendor's guide does not know, as it came; may be personal data"
 
 
 def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Database:

@@ -45,6 +45,8 @@ LEDGER = pa.schema(
         ("error", pa.string()),
         ("run_id", pa.string()),
         ("origin", pa.string()),
+        ("suppressed", pa.int64()),
+        ("expired_at", UTC_TIME),
     ]
 )
 _COLUMNS = tuple(LEDGER.names)
@@ -84,6 +86,8 @@ class Entry:
     error: str | None = None
     run_id: str | None = None
     origin: str | None = None
+    suppressed: int | None = None
+    expired_at: datetime | None = None
 
     @property
     def key(self) -> Key:
@@ -207,7 +211,8 @@ def plan(
         or (checked := settled.get((campaign.campaign_id, report.name))) is None
         or _ends_later(campaign, report, checked, settings)
     )
-    return sorted((pull for pull in pulls if refresh or is_due(pull, settings, now)), key=_need)
+    due = (pull for pull in pulls if refresh or is_due(pull, settings, now))
+    return sorted((pull for pull in due if not _is_past_retention(pull, settings, now)), key=_need)
 
 
 def is_due(pull: Pull, settings: Settings, now: datetime) -> bool:
@@ -227,6 +232,15 @@ def _ends_later(campaign: Campaign, report: Report, checked: datetime, settings:
     """Whether a campaign's end, with the report's window, is behind the last look at it."""
     expiry = campaign.expiry_date
     return expiry is not None and checked < expiry + _window(report, settings)
+
+
+def _is_past_retention(pull: Pull, settings: Settings, now: datetime) -> bool:
+    """Whether the personal data of its campaign are given up: it is never asked for again, nor for the first time."""
+    if settings.retain_days is None:
+        return False
+    campaign = pull.campaign
+    end = campaign.expiry_date or campaign.finished_sending_at or (pull.known.changed_at if pull.known else None)
+    return end is not None and end <= now - timedelta(days=settings.retain_days)
 
 
 def _need(pull: Pull) -> tuple[Any, ...]:
@@ -258,6 +272,7 @@ def verified(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
         attempts=walk.attempts,
         run_id=run_id,
         origin="api",
+        suppressed=walk.spool.suppressed,
     )
 
 

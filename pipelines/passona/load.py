@@ -30,7 +30,10 @@ from passona.ledger import Key, Ledger, Pull, odd_reports, plan, shrunk, since, 
 from passona.pace import Clock
 from passona.page_pool import PagePool
 from passona.pages import Page
+from passona.privacy import CLEAR
+from passona.register import privacy_of
 from passona.reports import REPORTS, Report
+from passona.retention import expire
 from passona.settings import Settings
 from passona.source import Counts, Package
 from passona.walk import Walk, Walker
@@ -75,7 +78,10 @@ class ReportOutcome:
 
 @dataclass
 class Outcome:
-    """What a load did. `errors`: one line for each report that failed or is held, and for the run."""
+    """What a load did. `errors`: one line for each report that failed or is held, and for the run.
+
+    `erased`: rows whose personal data were given up by their age.
+    """
 
     run_id: str
     campaigns: int = 0
@@ -84,6 +90,7 @@ class Outcome:
     reports: dict[str, ReportOutcome] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     drift: list[str] = field(default_factory=list)
+    erased: int = 0
     exits: set[Exit] = field(default_factory=set)
 
     @property
@@ -122,12 +129,14 @@ class Load:
         self._backlog = _Backlog()
         self._campaign_table = CampaignTable(database)
         self._odd: set[Key] = set()
+        self._privacy = CLEAR
         self._outcome = Outcome(run_id=str(uuid.uuid4()))
         self._outcome.reports = {report.name: ReportOutcome() for report in wish.reports}
 
     def run(self) -> Outcome:
         begun = time.monotonic()
         self._database.prepare()
+        self._privacy = privacy_of(self._database, self._settings)
         self._database.begin_run(self._outcome.run_id, "load", self._clock.utc())
         try:
             with PagePool(self._settings.concurrency) as pool:
@@ -149,7 +158,8 @@ class Load:
         self._client.close()
         self._outcome.requests = self._client.requests
         rows = sum(report.counts.rows for report in self._outcome.reports.values())
-        self._database.end_run(self._outcome.run_id, word, self._client.requests, rows, self._clock.utc())
+        now, erased = self._clock.utc(), self._outcome.erased
+        self._database.end_run(self._outcome.run_id, word, self._client.requests, rows, now, erased=erased)
 
     def _note(self, error: PassonaError, event: str, **fields: object) -> None:
         self._outcome.errors.append(str(error))
@@ -172,15 +182,27 @@ class Load:
             key for c in campaigns for r in self._wish.reports if (key := (c.campaign_id, r.name)) not in due
         )
         self._progress.planned(pulls)
-        walker = Walker(self._client, pool, self._settings, self._database.spools, self._progress.page)
+        spools, on_page = self._database.spools, self._progress.page
+        walker = Walker(self._client, pool, self._settings, spools, on_page, privacy=self._privacy)
         for package in self._packages(pulls, walker):
             self._commit(package)
+        self._expire()
+
+    def _expire(self) -> None:
+        """Gives up what is older than it is to be kept."""
+        erased = expire(self._database, self._settings, self._clock.utc())
+        self._outcome.erased = erased.total()
+        if erased:
+            self._progress.say(
+                f"retention: personal data of {erased.total():,} rows in {len(erased)} tables are given up "
+                f"(retain_days {self._settings.retain_days})"
+            )
 
     def _campaigns(self, pool: PagePool) -> Sequence[Campaign]:
         """The campaigns asked for, with their dates; the list is kept in the warehouse."""
         listed = None
         try:
-            listed = list_campaigns(self._client, pool, self._settings)
+            listed = list_campaigns(self._client, pool, self._settings, self._privacy)
             self._tell_drift("campaigns", listed.new_keys, listed.missing_keys)
         except WalkFailed as error:
             if not self._wish.campaign_ids or self._settings.team_uuid:

@@ -15,6 +15,11 @@ from functools import cached_property
 from typing import Literal
 
 Kind = Literal["text", "time", "integer"]
+# What a column tells of a person; what becomes of each kind in each mode: `privacy`, docs/privacy.md.
+# no: nothing but by the row it stands in. phone, text (as one person received it), link (may be one
+# person's own), agent (browser string), device (guesses made from it), value (of a contact's field), raw
+# (text of any column), id (of one person's message: the vendor can tell whose), digest (of such a row).
+Personal = Literal["no", "phone", "text", "link", "agent", "device", "value", "raw", "id", "digest"]
 
 
 def snake_case(key: str) -> str:
@@ -27,11 +32,13 @@ def snake_case(key: str) -> str:
 class Column:
     """One key of a report. `comment` says what it holds, as DuckDB will show it.
 
-    `rename`: the column's name where it is not the key in snake_case.
+    `personal`: what it tells of a person; every column says so. `rename`: the column's name where it is
+    not the key in snake_case.
     """
 
     key: str
     comment: str
+    personal: Personal
     kind: Kind = "text"
     rename: str | None = None
 
@@ -71,6 +78,11 @@ class Report:
         """Every key of a row in the order in which `row_id` is computed."""
         return tuple(sorted(column.key for column in self.all_columns))
 
+    @cached_property
+    def phone_key(self) -> str | None:
+        """The key of the person's phone, None for a report that tells of no single person."""
+        return next((column.key for column in self.columns if column.personal == "phone"), None)
+
     @property
     def fields_table(self) -> str:
         return f"{self.name}__fields"
@@ -81,27 +93,27 @@ class Report:
 
 
 _CAMEL_LISTS = (
-    Column("FieldNames", "names of the contact's fields, joined by commas"),
-    Column("FieldValues", "values of the contact's fields, joined by commas"),
+    Column("FieldNames", "names of the contact's fields, joined by commas", "no"),
+    Column("FieldValues", "values of the contact's fields, joined by commas", "value"),
 )
 _SNAKE_LISTS = (
-    Column("Field_Names", "names of the contact's fields, joined by commas"),
-    Column("Field_Values", "values of the contact's fields, joined by commas"),
+    Column("Field_Names", "names of the contact's fields, joined by commas", "no"),
+    Column("Field_Values", "values of the contact's fields, joined by commas", "value"),
 )
-_PHONE = "digits with country code and no plus (447123456789); personal data"
+_PHONE = "digits with country code and no plus"
 
 CLICKS = Report(
     "clicks",
     "click; no key, two equal rows are two clicks",
     (
-        Column("Phone_Number", f"phone of who clicked: {_PHONE}"),
-        Column("Link_Name", "name of the link in the campaign"),
-        Column("Link_Destination", "address the link leads to"),
-        Column("Clicked_At", "instant of the click", "time"),
-        Column("User_Agent", "browser string as sent; link-preview robots click too"),
-        Column("Device_Type", "vendor's guess at the device, unreliable: use user_agent"),
-        Column("OS_Version", "version of the operating system, vendor's guess"),
-        Column("Browser_Version", "version of the browser, vendor's guess"),
+        Column("Phone_Number", f"phone of who clicked: {_PHONE}", "phone"),
+        Column("Link_Name", "name of the link in the campaign", "no"),
+        Column("Link_Destination", "address the link leads to", "link"),
+        Column("Clicked_At", "instant of the click", "no", "time"),
+        Column("User_Agent", "browser string as sent; link-preview robots click too", "agent"),
+        Column("Device_Type", "vendor's guess at the device, unreliable: use user_agent", "device"),
+        Column("OS_Version", "version of the operating system, vendor's guess", "device"),
+        Column("Browser_Version", "version of the browser, vendor's guess", "device"),
     ),
     clicks_window=True,
 )
@@ -109,23 +121,23 @@ DELIVERY = Report(
     "delivery",
     "message",
     (
-        Column("SMS_ID", "message; joins alt_delivery.message_id"),
-        Column("Sender", "sender shown on the phone"),
-        Column("Recipient", f"phone of the recipient: {_PHONE}"),
-        Column("Message_Copy", "text as this person received it; personal data"),
-        Column("Status", "delivery status in the vendor's words (known: Success)"),
-        Column("Expiry_Date", "instant at which an undelivered message is given up", "time"),
+        Column("SMS_ID", "message; joins alt_delivery.message_id", "id"),
+        Column("Sender", "sender shown on the phone", "no"),
+        Column("Recipient", f"phone of the recipient: {_PHONE}", "phone"),
+        Column("Message_Copy", "text as this person received it", "text"),
+        Column("Status", "delivery status in the vendor's words (known: Success)", "no"),
+        Column("Expiry_Date", "instant at which an undelivered message is given up", "no", "time"),
     ),
 )
 ALT_DELIVERY = Report(
     "alt_delivery",
     "message",
     (
-        Column("MessageId", "message; joins delivery.sms_id"),
-        Column("Mobile", f"phone of the recipient: {_PHONE}"),
-        Column("MessageSent", "instant of sending", "time"),
-        Column("MessageUpdate", "instant of the last change of status", "time"),
-        Column("Status", "delivery status in the vendor's words (known: Success)"),
+        Column("MessageId", "message; joins delivery.sms_id", "id"),
+        Column("Mobile", f"phone of the recipient: {_PHONE}", "phone"),
+        Column("MessageSent", "instant of sending", "no", "time"),
+        Column("MessageUpdate", "instant of the last change of status", "no", "time"),
+        Column("Status", "delivery status in the vendor's words (known: Success)", "no"),
     ),
     _CAMEL_LISTS,
 )
@@ -133,9 +145,9 @@ RECIPIENT = Report(
     "recipient",
     "recipient in one group; a phone in two groups has two rows",
     (
-        Column("Phone_Number", f"phone of the recipient: {_PHONE}"),
-        Column("Group_Name", "contact group"),
-        Column("Group_Description", "description of the contact group"),
+        Column("Phone_Number", f"phone of the recipient: {_PHONE}", "phone"),
+        Column("Group_Name", "contact group", "no"),
+        Column("Group_Description", "description of the contact group", "no"),
     ),
     _SNAKE_LISTS,
     before_start=True,
@@ -144,22 +156,22 @@ SENT = Report(
     "sent",
     "batch sent",
     (
-        Column("MessageId", "the campaign's uuid in the vendor's sample: no key of a message"),
-        Column("Brand", "sender shown on the phones"),
-        Column("SentOn", "instant of sending", "time"),
-        Column("RecipientCount", "recipients of the batch", "integer"),
-        Column("TemplateApiId", "template's uuid"),
-        Column("TemplateName", "template's name"),
-        Column("Message", "template's text, links as ::LinkName::"),
+        Column("MessageId", "the campaign's uuid in the vendor's sample: no key of a message", "no"),
+        Column("Brand", "sender shown on the phones", "no"),
+        Column("SentOn", "instant of sending", "no", "time"),
+        Column("RecipientCount", "recipients of the batch", "no", "integer"),
+        Column("TemplateApiId", "template's uuid", "no"),
+        Column("TemplateName", "template's name", "no"),
+        Column("Message", "template's text, links as ::LinkName::", "no"),
     ),
 )
 UNSENT = Report(
     "unsent",
     "message not sent before the campaign expired, or not yet sent",
     (
-        Column("MessageId", "the campaign's uuid in the vendor's sample: no key of a message"),
-        Column("Mobile", f"phone of the recipient: {_PHONE}"),
-        Column("Reason", "why it was not sent, in the vendor's words (known: pending)"),
+        Column("MessageId", "the campaign's uuid in the vendor's sample: no key of a message", "no"),
+        Column("Mobile", f"phone of the recipient: {_PHONE}", "phone"),
+        Column("Reason", "why it was not sent, in the vendor's words (known: pending)", "no"),
     ),
     _CAMEL_LISTS,
     may_shrink=True,
@@ -174,18 +186,18 @@ CAMPAIGNS = Report(
     "campaigns",
     "campaign",
     (
-        Column("uuid", "campaign", rename="campaign_id"),
-        Column("team_uuid", "team that owns the campaign", rename="team_id"),
-        Column("name", "campaign's name"),
-        Column("sender", "sender shown on the phones"),
-        Column("scheduled_send_date", "instant at which sending is planned", "time"),
-        Column("expiry_date", "instant at which undelivered messages are marked as failed", "time"),
-        Column("status", "vendor's number (0 not started, 2 finished seen); decide by the dates", "integer"),
-        Column("started_sending_at", "instant at which sending began", "time"),
-        Column("template_uuid", "template", rename="template_id"),
-        Column("finished_sending_at", "instant at which sending ended", "time"),
-        Column("created_at", "instant of creation", "time"),
-        Column("updated_at", "instant of the last change", "time"),
+        Column("uuid", "campaign", "no", rename="campaign_id"),
+        Column("team_uuid", "team that owns the campaign", "no", rename="team_id"),
+        Column("name", "campaign's name", "no"),
+        Column("sender", "sender shown on the phones", "no"),
+        Column("scheduled_send_date", "instant at which sending is planned", "no", "time"),
+        Column("expiry_date", "instant at which undelivered messages are marked as failed", "no", "time"),
+        Column("status", "vendor's number (0 not started, 2 finished seen); decide by the dates", "no", "integer"),
+        Column("started_sending_at", "instant at which sending began", "no", "time"),
+        Column("template_uuid", "template", "no", rename="template_id"),
+        Column("finished_sending_at", "instant at which sending ended", "no", "time"),
+        Column("created_at", "instant of creation", "no", "time"),
+        Column("updated_at", "instant of the last change", "no", "time"),
     ),
 )
 

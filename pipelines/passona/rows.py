@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from passona.lists import field_rows
 from passona.pages import Number, Row
+from passona.privacy import CLEAR, Privacy
 from passona.reports import Column, Report, column_names
 from passona.row_ids import row_ids
 from passona.times import instants
@@ -60,8 +61,11 @@ def vendor_schema(report: Report) -> pa.Schema:
     return pa.schema([(name, pa.string()) for name in (*report.sorted_keys, REST, ROW_ID)])
 
 
-def vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row]) -> VendorTexts:
-    """Vendor rows as columns of text, "" as null, each with the `row_id` it has if no other row equals it."""
+def vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], privacy: Privacy = CLEAR) -> VendorTexts:
+    """Vendor rows as columns of text, "" as null, each with the `row_id` it has if no other row equals it.
+
+    `privacy`: what is kept of their texts; nothing else is hashed or goes on from here.
+    """
     keys = frozenset(report.sorted_keys)
     columns = [[None if (value := row.get(key)) == "" else value for row in rows] for key in report.sorted_keys]
     for column in report.columns:
@@ -69,25 +73,33 @@ def vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row]) -> Vendo
             place = report.sorted_keys.index(column.key)
             columns[place] = [str(value) if type(value) is int else value for value in columns[place]]
     if all(row.keys() == keys for row in rows) and all(_TEXT.issuperset(map(type, cells)) for cells in columns):
-        ids = row_ids(report.name, campaign_id, zip(*columns, strict=True))
+        columns = privacy.reduced(report, columns)
+        ids = row_ids(report.name, campaign_id, zip(*columns, strict=True), privacy.row_key)
         return VendorTexts(_batch(report, columns, [None] * len(rows), ids))
-    return _odd_vendor_texts(report, campaign_id, rows)
+    return _odd_vendor_texts(report, campaign_id, rows, privacy)
 
 
-def column_texts(report: Report, campaign_id: str, columns: Mapping[str, pa.Array[Any]]) -> VendorTexts:
+def column_texts(
+    report: Report, campaign_id: str, columns: Mapping[str, pa.Array[Any]], privacy: Privacy = CLEAR
+) -> VendorTexts:
     """The same for rows that come as columns of text, by their keys; an equal row has an equal `row_id`."""
     length = len(next(iter(columns.values())))
     texts = {key: _empty_as_null(cells) for key, cells in columns.items()}
     new_keys = frozenset(texts).difference(report.sorted_keys)
     known = [texts.get(key, pa.nulls(length, pa.string())) for key in report.sorted_keys]
-    rows: Iterable[tuple[Any, ...]] = zip(*(cells.to_pylist() for cells in known), strict=True)
+    cells = privacy.reduced(report, [column.to_pylist() for column in known])
+    rows: Iterable[tuple[Any, ...]] = zip(*cells, strict=True)
     rest: list[str | None] = [None] * length
     if new_keys:
-        extras = _extras({key: texts[key].to_pylist() for key in new_keys})
+        extras = _extras({key: [privacy.new_value(key, text) for text in texts[key].to_pylist()] for key in new_keys})
         rest = [_json(extra) for extra in extras]
         rows = ((*row, extra) if extra else row for row, extra in zip(rows, extras, strict=True))
-    ids = row_ids(report.name, campaign_id, rows)
-    return VendorTexts(_batch(report, known, rest, ids), new_keys, frozenset(report.sorted_keys).difference(texts))
+    ids = row_ids(report.name, campaign_id, rows, privacy.row_key)
+    return VendorTexts(
+        _batch(report, known if privacy.is_clear else cells, rest, ids),
+        new_keys,
+        frozenset(report.sorted_keys).difference(texts),
+    )
 
 
 def _empty_as_null(cells: pa.Array[Any]) -> pa.Array[Any]:
@@ -108,22 +120,26 @@ def _batch(report: Report, columns: Iterable[Any], rest: list[str | None], ids: 
     return pa.RecordBatch.from_arrays(arrays, schema=vendor_schema(report))
 
 
-def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row]) -> VendorTexts:
+def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], privacy: Privacy) -> VendorTexts:
     """The same, row by row, for rows that have other keys or other types than the guide's."""
     known = report.sorted_keys
     integers = {column.key for column in report.columns if column.kind == "integer"}
-    kept, rest, hashed = [], [], []
+    kept, odds, extras = [], [], []
     for row in rows:
         texts = {key: text_of(value) for key, value in row.items()}
         odd = {key for key in known if type(row.get(key)) not in _TEXT and not _is_integer(key, row, integers)}
-        extra = {key: text for key, text in texts.items() if key not in known and text is not None}
-        cells = tuple(texts.get(key) for key in known)
-        kept.append([None if key in odd else text for key, text in zip(known, cells, strict=True)])
-        rest.append(_json(extra | {key: text for key in odd if (text := texts[key]) is not None}))
-        hashed.append((*cells, extra) if extra else cells)
-    columns = [list(cells) for cells in zip(*kept, strict=True)]
+        new = {key: privacy.new_value(key, text) for key, text in texts.items() if key not in known}
+        kept.append([None if key in odd else texts.get(key) for key in known])
+        odds.append({key: privacy.odd_value(text) for key in odd if (text := texts[key]) is not None})
+        extras.append({key: text for key, text in new.items() if text is not None})
+    columns = privacy.reduced(report, [list(cells) for cells in zip(*kept, strict=True)])
+    hashed: list[tuple[object, ...]] = []
+    for cells, other, extra in zip(zip(*columns, strict=True), odds, extras, strict=True):
+        whole = tuple(other.get(key, text) for key, text in zip(known, cells, strict=True))
+        hashed.append((*whole, extra) if extra else whole)
+    rest = [_json(extra | other) for other, extra in zip(odds, extras, strict=True)]
     return VendorTexts(
-        _batch(report, columns, rest, row_ids(report.name, campaign_id, hashed)),
+        _batch(report, columns, rest, row_ids(report.name, campaign_id, hashed, privacy.row_key)),
         new_keys=frozenset().union(*rows).difference(known),
         missing_keys=frozenset(key for row in rows for key in known if key not in row),
     )

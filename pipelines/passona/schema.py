@@ -1,6 +1,8 @@
 """The tables of the dataset: columns, types, merge keys, comments. One place; all else is made from it.
 
 The contract's table, in Arrow's types, dlt's hints and DuckDB's comments. Times are instants in UTC.
+What is personal is marked in the hints (`x-personal`) and in the comments; the reports' columns say it
+themselves, the other tables' columns say it here.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import pyarrow as pa
 
 from passona.campaigns import GROUPS
 from passona.ledger import LEDGER
-from passona.reports import CAMPAIGNS, REPORTS, Report
+from passona.reports import CAMPAIGNS, REPORTS, Personal, Report
 from passona.rows import ISSUES
 from passona.times import UTC_TIME
 
@@ -34,6 +36,7 @@ RUNS = pa.schema(
         ("version", pa.string()),
         ("campaign_id", pa.string()),
         ("report", pa.string()),
+        ("erased", pa.int64()),
     ]
 )
 
@@ -49,16 +52,23 @@ _ROW_COMMENTS = {
     "campaign_id": "campaign the row belongs to; from the address asked, no row carries it",
     "row_id": "digest of campaign, report, row and its ordinal among equal rows; unique in its table",
 }
+_ROW_PERSONAL: dict[str, Personal] = {"campaign_id": "no", "row_id": "digest"}
+
+
+def _plain(names: str) -> dict[str, Personal]:
+    """Columns that tell nothing of a person, by name: a new one has to be added here or told to be personal."""
+    return dict.fromkeys(names.split(), "no")
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table. `marked`: replaced by campaign by means of marker rows."""
+    """One table. `personal`: what each column tells of a person. `marked`: replaced by campaign by marker rows."""
 
     name: str
     comment: str
     schema: pa.Schema
     comments: dict[str, str]
+    personal: dict[str, Personal]
     merge_key: tuple[str, ...] = ("campaign_id",)
     marked: bool = True
 
@@ -75,10 +85,12 @@ class Table:
                 "name": field.name,
                 "data_type": _DLT_TYPES[field.type],
                 "nullable": True,
-                "description": self.comments[field.name],
+                "description": self.comment_on(field.name),
             }
             for field in self.schema
         }
+        for name in self.personal_columns:
+            hints[name]["x-personal"] = self.personal[name]
         if self.marked:
             hints[MARKER] = {"name": MARKER, "data_type": "bool", "nullable": True, "hard_delete": True}
         return hints
@@ -87,6 +99,18 @@ class Table:
     def sql_columns(self) -> dict[str, str]:
         """The columns and their SQL types, as dlt would make them in DuckDB."""
         return {field.name: _SQL_TYPES[field.type] for field in self.arrow} | {"_dlt_load_id": "VARCHAR NOT NULL"}
+
+    @cached_property
+    def personal_columns(self) -> tuple[str, ...]:
+        """The columns that tell something of a person."""
+        return tuple(name for name in self.schema.names if self.personal[name] != "no")
+
+    def comment_on(self, column: str) -> str | None:
+        """What DuckDB shows of a column, None for one that is not the contract's."""
+        comment = self.comments.get(column)
+        if comment is None or self.personal[column] == "no":
+            return comment
+        return f"{comment}; personal data ({self.personal[column]})"
 
     def markers(self, keys: Sequence[dict[str, str]]) -> pa.Table:
         """One row for each of these keys, which deletes what the table holds under it."""
@@ -103,6 +127,7 @@ def _report_table(report: Report) -> Table:
         f"One row per {report.grain}. Source: GET reporting/<campaign_id>/{report.name}. Times in UTC.",
         pa.schema(columns),
         {**_ROW_COMMENTS, **comments},
+        {**_ROW_PERSONAL, **{column.name: column.personal for column in report.columns}},
     )
 
 
@@ -119,8 +144,9 @@ def _fields_table(report: Report) -> Table:
             "row_id": f"row of {report.name} it belongs to",
             "position": "place in the list, from 1; names belong to values by position only",
             "name": "field's name as the account wrote it; an empty one is an empty string",
-            "value": "field's value, nothing trimmed; an empty one is an empty string; personal data",
+            "value": "field's value, nothing trimmed; an empty one is an empty string",
         },
+        {**_ROW_PERSONAL, "position": "no", "name": "no", "value": "value"},
     )
 
 
@@ -132,6 +158,7 @@ def _campaigns_table() -> Table:
         pa.schema([(column.name, types[column.kind]) for column in CAMPAIGNS.columns] + [("listed", pa.bool_())]),
         {column.name: column.comment for column in CAMPAIGNS.columns}
         | {"listed": "whether it was in the list at the last look"},
+        {column.name: column.personal for column in CAMPAIGNS.columns} | {"listed": "no"},
     )
 
 
@@ -145,6 +172,7 @@ _GROUPS_TABLE = Table(
         "contact_group_id": "contact group's uuid",
         "included": "true: addressed; false: left out",
     },
+    _plain("campaign_id position contact_group_id included"),
 )
 _ISSUES_TABLE = Table(
     "row_issues",
@@ -155,9 +183,10 @@ _ISSUES_TABLE = Table(
         "report": "report, or campaigns for the list",
         "row_id": "row it stood in; null for the list of campaigns",
         "column_name": "column it belongs to",
-        "raw_value": "text as it came; may be personal data",
+        "raw_value": "text as it came",
         "issue": "ambiguous_time, nonexistent_time, invalid_time, unaligned_fields or unexpected_type",
     },
+    _plain("campaign_id report column_name issue") | {"row_id": "digest", "raw_value": "raw"},
     merge_key=("campaign_id", "report"),
 )
 _LEDGER_TABLE = Table(
@@ -180,7 +209,13 @@ _LEDGER_TABLE = Table(
         "error": "why it failed or is held",
         "run_id": "run that wrote this row",
         "origin": "api or csv",
+        "suppressed": "rows of people who are kept out (passona forget): row_count and these are api_total",
+        "expired_at": "when its personal data were given up (retain_days)",
     },
+    _plain(
+        "campaign_id report state verified_at checked_at changed_at pages row_count api_total digest attempts error "
+        "run_id origin suppressed expired_at"
+    ),
     merge_key=("campaign_id", "report"),
     marked=False,
 )
@@ -200,7 +235,9 @@ _RUNS_TABLE = Table(
         "version": "version of passona-warehouse",
         "campaign_id": "campaign that generate asked for; null for other verbs",
         "report": "report that generate asked for; null for other verbs",
+        "erased": "rows that it erased, or whose personal data it erased (retain_days, passona forget)",
     },
+    _plain("run_id started_at finished_at verb outcome requests row_count version campaign_id report erased"),
     merge_key=("run_id",),
     marked=False,
 )

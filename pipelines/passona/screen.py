@@ -134,6 +134,7 @@ def outcome_document(
                 }
                 for name, report in outcome.reports.items()
             },
+            "erased": outcome.erased,
             "drift": outcome.drift,
             "errors": outcome.errors,
         }

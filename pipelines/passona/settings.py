@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from passona.errors import ConfigurationError, masked
+from passona.keeping import Keeping
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-PRIVACY_MODES = ("clear",)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What one run needs to know of the account and of the user's wishes.
+class Settings(Keeping):
+    """What one run needs to know of the account and of the user's wishes; what is kept of people: `Keeping`.
 
     `timezone`: IANA name of the zone of times without an offset. `page_size`: rows a page asked
     for. `concurrency`: requests in flight, all together. `requests_per_minute`: an upper bound of
@@ -37,11 +37,11 @@ class Settings:
     requests_per_minute: int | None = None
     settle_days: int = 3
     clicks_settle_days: int = 30
-    privacy: str = "clear"
     retry_pause: float = 0.5
     request_timeout: float = 120.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "base_url", _checked_address(self.base_url))
         if not self.api_token or any(c.isspace() or not c.isprintable() for c in self.api_token):
             raise ConfigurationError("sources.passona.api_token is empty or has blanks in it; paste the token alone")
@@ -58,9 +58,15 @@ class Settings:
         _check_range("clicks_settle_days", self.clicks_settle_days, 0, 3650)
         _check_range("retry_pause", self.retry_pause, 0, 60)
         _check_range("request_timeout", self.request_timeout, 0.1, 3600)
-        if self.privacy not in PRIVACY_MODES:
+        self._check_retention()
+
+    def _check_retention(self) -> None:
+        """What is still asked for cannot be given up yet: the next load would bring it back."""
+        longest = max(self.settle_days, self.clicks_settle_days)
+        if self.retain_days is not None and self.retain_days <= longest:
             raise ConfigurationError(
-                f"sources.passona.privacy: {self.privacy!r} is not one of {', '.join(PRIVACY_MODES)}"
+                f"sources.passona.retain_days: {self.retain_days} is not more than {longest}, the days that reports "
+                "are asked for after a campaign's end (settle_days, clicks_settle_days)"
             )
 
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 
 from passona.pages import Page, Row
+from passona.privacy import CLEAR, Privacy
 from passona.reports import Report
 from passona.row_ids import Fingerprint, digest_of, listed
-from passona.rows import REST, ROW_ID, VendorTexts, vendor_schema, vendor_texts
+from passona.rows import REST, ROW_ID, VendorTexts, column_texts, vendor_schema, vendor_texts
 
 # A few megabytes: most reports stay below and never touch the disk; a dozen walks at once are 50 MB.
 MEMORY_BYTES = 4 * 1024 * 1024
@@ -41,11 +42,15 @@ class Spool:
     `at`: when its first page was asked for (UTC). `last_page`: the last page in it. `first`: a digest of
     page 1, by which a later walk tells whether the report is still the same. `new_keys`,
     `missing_keys`: how its rows drifted from the guide. `odd`: whether a value is of another type.
+    `privacy`: what it keeps of people. `suppressed`: rows that it does not take, of people who are kept out.
     """
 
-    def __init__(self, report: Report, campaign_id: str, path: Path, at: datetime | None = None) -> None:
-        self.report, self.campaign_id, self.path = report, campaign_id, path
+    def __init__(
+        self, report: Report, campaign_id: str, path: Path, at: datetime | None = None, privacy: Privacy = CLEAR
+    ) -> None:
+        self.report, self.campaign_id, self.path, self.privacy = report, campaign_id, path, privacy
         self.at = at or datetime.now(UTC)
+        self.suppressed = 0
         self.fingerprint = Fingerprint()
         self.last_page = 0
         self.first = ""
@@ -57,7 +62,7 @@ class Spool:
         self._tail: list[str] = []
         self._rows: list[Row] = []
         self._pages = 0
-        self._batches: list[tuple[pa.RecordBatch, int]] = []
+        self._batches: list[tuple[pa.RecordBatch, int, int]] = []
         self._file: IO[bytes] | None = None
         self._writer: pa.RecordBatchStreamWriter | None = None
 
@@ -72,17 +77,25 @@ class Spool:
     @property
     def memory(self) -> int:
         """Bytes of its batches in memory."""
-        return sum(batch.nbytes for batch, _ in self._batches)
+        return sum(batch.nbytes for batch, *_ in self._batches)
 
     def add(self, page: Page) -> None:
         """Takes the next page."""
         if page.number == 1:
             self._begin(page)
-        self._rows += page.rows
+        kept = self.privacy.without_forgotten(self.report, page.rows)
+        self.suppressed += len(page.rows) - len(kept)
+        self._rows += kept
         self._pages += 1
         if len(self._rows) >= BATCH_ROWS or self._pages >= BATCH_PAGES:
             self._flush(page.number)
         self.last_page = page.number
+
+    def take_columns(self, columns: Mapping[str, pa.Array[Any]]) -> None:
+        """Takes the next rows of a .csv, as columns of text."""
+        kept = self.privacy.columns_without_forgotten(self.report, columns)
+        self.suppressed += len(next(iter(columns.values()))) - len(next(iter(kept.values())))
+        self.take(column_texts(self.report, self.campaign_id, kept, self.privacy))
 
     def take(self, texts: VendorTexts, last_page: int = 0) -> None:
         """Takes the next rows, ready as they are; of a .csv, which has no pages, `last_page` stays 0."""
@@ -100,7 +113,7 @@ class Spool:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All batches in order; may be read again and again."""
         if self._file is None:
-            yield from (batch for batch, _ in self._batches)
+            yield from (batch for batch, *_ in self._batches)
             return
         with self.path.open("rb") as file, pa.ipc.open_stream(file) as reader:
             yield from reader
@@ -119,16 +132,19 @@ class Spool:
     def _flush(self, last_page: int) -> None:
         if not self._pages:
             return
-        texts = vendor_texts(self.report, self.campaign_id, self._rows)
+        texts = self._texts(self._rows)
         self._rows, self._pages = [], 0
         self.take(texts, last_page)
+
+    def _texts(self, rows: Sequence[Row]) -> VendorTexts:
+        return vendor_texts(self.report, self.campaign_id, rows, self.privacy)
 
     def _keep(self, batch: pa.RecordBatch, last_page: int) -> None:
         self._absorb(batch)
         if self._writer is not None:
-            _write(self._writer, batch, last_page)
+            _write(self._writer, batch, last_page, self.suppressed)
             return
-        self._batches.append((batch, last_page))
+        self._batches.append((batch, last_page, self.suppressed))
         if self.memory > MEMORY_BYTES:
             self._spill()
 
@@ -149,8 +165,8 @@ class Spool:
         self._file = os.fdopen(descriptor, "wb", buffering=0)
         self._writer = pa.ipc.new_stream(self._file, self._schema())
         batches, self._batches = self._batches, []
-        for batch, last_page in batches:
-            _write(self._writer, batch, last_page)
+        for batch in batches:
+            _write(self._writer, *batch)
 
     def _schema(self) -> pa.Schema:
         """The columns of its file, and as their metadata what a later walk must agree in, and its age."""
@@ -163,6 +179,7 @@ class Spool:
             b"total": str(self.total),
             b"per_page": str(self.per_page),
             b"first": self.first,
+            b"privacy": self.privacy.identity,
         }
         return {name: value.encode() for name, value in names.items()}
 
@@ -182,8 +199,8 @@ class Spool:
             began = _began(old, vendor_schema(self.report), self._identity())
             if began is None or self.at - began > LONGEST_AGE or (after is not None and began <= after):
                 return False
-            for batch, last_page in _whole_batches(old):
-                self.at = began
+            for batch, last_page, suppressed in _whole_batches(old):
+                self.at, self.suppressed = began, suppressed
                 self._keep(batch, last_page)
                 self.last_page = last_page
                 self._tail = listed(batch.column(ROW_ID))[-self.per_page :]
@@ -204,11 +221,14 @@ class Spool:
         self.first = digest_of(self._ids(page))
 
     def _ids(self, page: Page) -> list[str]:
-        return listed(vendor_texts(self.report, self.campaign_id, page.rows).batch.column(ROW_ID))
+        kept = self.privacy.without_forgotten(self.report, page.rows)
+        return listed(self._texts(kept).batch.column(ROW_ID))
 
 
-def _write(writer: pa.RecordBatchStreamWriter, batch: pa.RecordBatch, last_page: int) -> None:
-    writer.write_batch(batch, custom_metadata={b"last_page": str(last_page).encode()})
+def _write(writer: pa.RecordBatchStreamWriter, batch: pa.RecordBatch, last_page: int, suppressed: int) -> None:
+    """A batch with the last page in it, and the rows suppressed up to there."""
+    numbers = {b"last_page": last_page, b"suppressed": suppressed}
+    writer.write_batch(batch, custom_metadata={name: str(number).encode() for name, number in numbers.items()})
 
 
 def _began(path: Path, columns: pa.Schema, identity: dict[bytes, bytes]) -> datetime | None:
@@ -223,12 +243,12 @@ def _began(path: Path, columns: pa.Schema, identity: dict[bytes, bytes]) -> date
     return began if same_columns and found == identity else None
 
 
-def _whole_batches(path: Path) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """The batches of a spool's file with their last pages, as far as they are whole."""
+def _whole_batches(path: Path) -> Iterator[tuple[pa.RecordBatch, int, int]]:
+    """The batches of a spool's file as `_write` was given them, as far as they are whole."""
     try:
         with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
             while True:
                 batch, metadata = reader.read_next_batch_with_custom_metadata()
-                yield batch, int(metadata["last_page"])
+                yield batch, int(metadata["last_page"]), int(metadata["suppressed"])
     except (StopIteration, pa.ArrowException, OSError, KeyError, ValueError):
         return  # the end, whole or torn

@@ -54,6 +54,11 @@ def instant(text: str, zone: str) -> tuple[dt.datetime | None, str | None]:
         return None, "invalid_time"
 
 
+def has_form_of_time(text: str) -> bool:
+    """Whether a text looks like a time, though there may be none such."""
+    return _FORM.fullmatch(text) is not None
+
+
 def python_values(column: pa.ChunkedArray[Any]) -> list[Any]:
     """A column as Python values, its instants in UTC: as `to_pylist`, which takes five times as long for instants."""
     if column.type != UTC_TIME:

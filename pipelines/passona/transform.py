@@ -28,6 +28,7 @@ import orjson
 
 from passona.database import Database, open_database
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
+from passona.project import project_folder
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.results import NodeResult
@@ -37,9 +38,6 @@ log = logging.getLogger("passona")
 SCHEMA = "analytics"
 # DuckDB's buffers; beyond it spills to the work folder. Ten million messages take little longer with it than without.
 MEMORY_GIGABYTES = 4
-_HERE = Path(__file__).parent
-# In a wheel the project stands inside the package, in the source tree beside it.
-_PROJECTS = (_HERE / "warehouse", _HERE.parent / "warehouse")
 _BUILT = ("model", "seed")
 _TESTS = ("test", "unit_test")
 # dbt's semaphores have a process that tidies up after them, and complains where a signal ended the program first.
@@ -86,11 +84,6 @@ def check_installed() -> None:
     """
     if importlib.util.find_spec("dbt") is None or importlib.util.find_spec("dbt.adapters.duckdb") is None:
         raise ConfigurationError("dbt is not installed: pip install 'passona-warehouse[warehouse]'")
-
-
-def project_folder() -> Path:
-    """The dbt project that belongs to this package."""
-    return next(folder for folder in _PROJECTS if (folder / "dbt_project.yml").is_file())
 
 
 def check_warehouse(path: Path) -> None:

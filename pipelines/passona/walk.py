@@ -23,6 +23,7 @@ from passona.errors import PageRefused, RequestFailed, WalkFailed
 from passona.page_pool import PagePool
 from passona.pages import Page
 from passona.paginator import Paginator
+from passona.privacy import CLEAR, Privacy
 from passona.reports import Report
 from passona.row_ids import Ordinals, listed
 from passona.rows import ROW_ID
@@ -79,11 +80,23 @@ class Walk:
 
 
 class Walker:
-    """Walks reports. `pool` fetches the pages of all walks; `on_page` hears of each accepted page."""
+    """Walks reports. `pool` fetches the pages of all walks; `on_page` hears of each accepted page.
 
-    def __init__(self, client: Client, pool: PagePool, settings: Settings, spools: Path, on_page: OnPage) -> None:
+    `privacy`: what is kept of the people in them.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        pool: PagePool,
+        settings: Settings,
+        spools: Path,
+        on_page: OnPage,
+        *,
+        privacy: Privacy = CLEAR,
+    ) -> None:
         self._client, self._pool, self._settings = client, pool, settings
-        self._spools, self._on_page = spools, on_page
+        self._spools, self._on_page, self._privacy = spools, on_page, privacy
 
     def walk(
         self, report: Report, campaign_id: str, known_digest: str | None = None, after: datetime | None = None
@@ -105,8 +118,8 @@ class Walker:
             self._client.pace.sleep(0 if confirming else self._settings.retry_pause * pause)
             confirming = False
             try:
-                spool = Spool(report, campaign_id, self.spool_path(report, campaign_id), self._client.clock.utc())
-                spool = self._once(paginator, spool, after)
+                file, now = self.spool_path(report, campaign_id), self._client.clock.utc()
+                spool = self._once(paginator, Spool(report, campaign_id, file, now, self._privacy), after)
                 walk = Walk(report, campaign_id, spool, attempt)
                 if walk.digest in seen or not _on_two_pages(walk):
                     return walk
@@ -157,8 +170,8 @@ class Walker:
             spool.add(page)
             self._on_page(spool.report, page)
         spool.finish()
-        if len(spool) != first.total:
-            raise PageRefused(f"{first.total} rows in all (meta.total)", f"{len(spool)} rows")
+        if len(spool) + spool.suppressed != first.total:
+            raise PageRefused(f"{first.total} rows in all (meta.total)", f"{len(spool) + spool.suppressed} rows")
 
 
 def _taken_up(spool: Spool, paginator: Paginator, first: Page, after: datetime | None) -> Spool:
@@ -168,7 +181,7 @@ def _taken_up(spool: Spool, paginator: Paginator, first: Page, after: datetime |
         if spool.goes_on(paginator.again(first, spool.last_page)):
             return spool
         spool.drop()
-        spool = Spool(spool.report, spool.campaign_id, spool.path, at)
+        spool = Spool(spool.report, spool.campaign_id, spool.path, at, spool.privacy)
     spool.add(first)
     return spool
 
@@ -178,6 +191,8 @@ def _on_two_pages(walk: Walk) -> bool:
     repeated = walk.spool.fingerprint.repeated()
     if not repeated:
         return False
+    if walk.spool.suppressed:
+        return True  # nobody can tell the page of a row by its place
     ordinals = Ordinals(repeated)
     pages: dict[str, int] = {}
     position = 0

@@ -16,9 +16,10 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
-errors reports times lists row_ids quoting replacement
-pages pace settings logs marts target csv_form
-on_failure
+errors reports times lists row_ids quoting replacement tokens shapes
+pages pace keeping project logs marts target csv_form
+privacy settings agents
+people on_failure
 rows client configuration interruption downloads csv_text
 page_pool csv_lines
 spool paginator
@@ -28,6 +29,9 @@ ledger
 schema
 source upgrades
 database
+register rewriting retention erasure
+forgetting
+rekeying
 campaign_table overview transform figures status mailings
 page_words
 page_sections
@@ -50,7 +54,7 @@ OWNERS = {
     "dbt": {"transform"},
 }
 # What a row means knows no HTTP, no clock, no files, no dlt.
-PURE = ("reports", "times", "lists", "row_ids", "pages", "rows", "csv_form")
+PURE = ("reports", "times", "lists", "row_ids", "pages", "tokens", "shapes", "privacy", "rows", "csv_form")
 OUTSIDE = {
     "dlt",
     "duckdb",

@@ -234,7 +234,7 @@ def test_the_entry_of_a_walk_tells_what_the_tables_hold(tmp_path: Path) -> None:
     got = verified(pull(CLICKS, expiry_date=NOW), found, SETTINGS, "run")
     assert got == Entry(
         "c", "clicks", "open", verified_at=NOW, checked_at=NOW, changed_at=NOW, pages=1, row_count=2, api_total=2,
-        digest=found.digest, attempts=1, error=None, run_id="run", origin="api",
+        digest=found.digest, attempts=1, error=None, run_id="run", origin="api", suppressed=0,
     )  # fmt: skip
 
 

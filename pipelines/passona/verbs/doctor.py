@@ -37,8 +37,8 @@ def doctor(*, as_json: bool) -> None:
     from passona.doctor.assumptions import diagnose, known_statuses
     from passona.doctor.examination import examine
     from passona.doctor.table import document, print_diagnosis, waiting
+    from passona.project import project_folder
     from passona.screen import json_text
-    from passona.transform import project_folder
 
     settings = load_settings()
     statuses = known_statuses(project_folder())

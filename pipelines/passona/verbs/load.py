@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,6 +134,7 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     from passona.configuration import load_settings
     from passona.database import open_database, warehouse_path
     from passona.publish import Unpublished
+    from passona.rewriting import rewritten
     from passona.screen import json_text, outcome_document, print_outcome
     from passona.target import target
     from passona.transform import Wanted, build, check_warehouse
@@ -145,14 +145,19 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
         check_warehouse(path)
     place = target(then.publish_to, path, personal=not then.marts_only) if then.publish_to else None
     transformed = published = None
-    with closing(open_database(path, wait, options.say)) as database:
+    database = open_database(path, wait, options.say)
+    try:
         outcome = _run(settings, database, wish)
+        if outcome.erased:
+            database = rewritten(database, wait, options.say)
         if not as_json:
             print_outcome(outcome, path)
         if then.transform:
             transformed = run_transform(lambda: build(database, settings.timezone, Wanted()), path, quiet=as_json)
         if place:
             published = _published(database, place, then, transformed, quiet=as_json)
+    finally:
+        database.close()
     exits = outcome.exits | (transformed.exits if transformed else set())
     if isinstance(published, Unpublished) and published.exit_code:
         exits.add(published.exit_code)

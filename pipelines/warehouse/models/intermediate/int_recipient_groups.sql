@@ -3,7 +3,8 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='fail',
-        pre_hook='{{ remove_changed() }}'
+        pre_hook='{{ remove_changed() }}',
+        post_hook='{{ keep_expired() }}'
     )
 }}
 

@@ -23,7 +23,9 @@ renamed as (
         attempts,
         case when complete_loads.load_id is null then 'interrupted' else error end as error,
         run_id,
-        origin
+        origin,
+        suppressed,
+        expired_at
     from source
     left join complete_loads on complete_loads.load_id = source._dlt_load_id
 )

@@ -13,7 +13,8 @@ renamed as (
         finished_at,
         requests,
         row_count,
-        version
+        version,
+        erased
     from source
 )
 

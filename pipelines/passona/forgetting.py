@@ -1,0 +1,126 @@
+"""`passona forget`: a person goes out of the warehouse and its copies, and is kept out.
+
+phones -> People -> erasure, spools -> kept out -> (models built anew) -> file rewritten, bytes searched
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from passona.database import Database, open_database
+from passona.erasure import erase
+from passona.keeping import Keeping
+from passona.people import People, people
+from passona.register import keep_out, privacy_of
+from passona.rewriting import rewrite
+
+Texts = Sequence[tuple[str, str]]
+
+
+@dataclass
+class Forgotten:
+    """What was erased. `tables`: rows by table, of all files. `built`: whether there are marts to build anew."""
+
+    people: int = 0
+    tables: Counter[str] = field(default_factory=Counter)
+    spools: int = 0
+    files: list[Path] = field(default_factory=list)
+    searched: int = 0
+    built: bool = False
+
+
+def forget(
+    path: Path, texts: Texts, keeping: Keeping, wait: float, say: Callable[[str], None], *, dry_run: bool = False
+) -> Forgotten:
+    """Erases people from the tables of the warehouse and keeps them out. The bytes go with `rewrite_all`.
+
+    :raises Busy: the warehouse is held for longer than `wait` seconds.
+    :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
+    """
+    with _opened(path, wait, say) as database:
+        who = people(texts, privacy_of(database, keeping))
+        forgotten = Forgotten(len({*who.phones}) or len(who.values), built=_is_built(database))
+        if dry_run:
+            forgotten.tables = _erased(database, who, keep=False)
+            return forgotten
+        run_id = str(uuid.uuid4())
+        database.begin_run(run_id, "forget")
+        forgotten.tables = _erased(database, who, keep=True)
+        forgotten.spools = drop_spools(database)
+        database.end_run(run_id, "ok", 0, 0, erased=forgotten.tables.total())
+    return forgotten
+
+
+def rewrite_all(
+    path: Path, texts: Texts, keeping: Keeping, wait: float, say: Callable[[str], None], *, into: Forgotten
+) -> None:
+    """Rewrites the warehouse, and erases the same people from its copies, which are rewritten too.
+
+    `into`: takes what was done.
+
+    :raises StillThere: a number is in the bytes of one of them.
+    """
+    with _opened(path, wait, say) as database:
+        who = people(texts, privacy_of(database, keeping))
+        into.searched += rewrite(database, who.phones)
+        into.files.append(path)
+    for copy in map(Path, keeping.published):
+        if not copy.is_file():
+            say(f"{copy} is not there, or is no file: nothing was erased in it; publish it anew")
+            continue
+        with _opened(copy, wait, say, whole=False) as database:
+            into.tables += _erased(database, who, keep=True)
+            into.searched += rewrite(database, who.phones)
+            into.files.append(copy)
+
+
+@contextmanager
+def _opened(path: Path, wait: float, say: Callable[[str], None], *, whole: bool = True) -> Iterator[Database]:
+    """`whole`: has all tables of the contract, or gets them; a copy is left as it is."""
+    database = open_database(path, wait, say)
+    try:
+        if whole:
+            database.prepare()
+        yield database
+    finally:
+        database.close()
+
+
+def _erased(database: Database, who: People, *, keep: bool) -> Counter[str]:
+    """One transaction, taken back if nothing is to be kept of it."""
+    connection = database.connection
+    connection.begin()
+    try:
+        tables = erase(connection, who)
+        keep_out(database, who.entries)
+    except BaseException:
+        connection.rollback()
+        raise
+    if keep:
+        connection.commit()
+    else:
+        connection.rollback()
+    return tables
+
+
+def drop_spools(database: Database) -> int:
+    """Unfinished walks hold whole pages: they begin anew."""
+    spools = list(database.spools.iterdir())
+    shutil.rmtree(database.spools)
+    database.spools.mkdir(mode=0o700)
+    return len(spools)
+
+
+def _is_built(database: Database) -> bool:
+    return bool(
+        database.connection.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'analytics_staging' "
+            "AND table_name = 'int_built_campaigns'"
+        ).fetchall()
+    )

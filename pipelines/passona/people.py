@@ -1,0 +1,84 @@
+"""Who is to be forgotten: phones as people write them, or tokens, in; what the warehouse holds of them out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from passona.errors import ConfigurationError
+from passona.privacy import Privacy
+from passona.tokens import phone_digits
+
+_TOKEN = re.compile(r"p_[0-9a-f]{8}_[0-9a-f]{32}")
+# E.164 has at most 15 digits; fewer than 7 with a country code are no subscriber's.
+_PHONE = re.compile(r"[1-9][0-9]{6,14}")
+
+
+@dataclass(frozen=True)
+class People:
+    """`phones` as digits with country code. `values`: what stands for them in columns of phones. `entries`:
+    what keeps them out.
+    """
+
+    phones: tuple[str, ...]
+    values: tuple[str, ...]
+    entries: tuple[str, ...]
+
+
+def people(texts: Iterable[tuple[str, str]], privacy: Privacy) -> People:
+    """People as a warehouse of this privacy knows them. `texts`: each with where it stood.
+
+    :raises ConfigurationError: a text is no phone with country code, and no token of this warehouse.
+    """
+    phones, tokens = [], []
+    for where, text in texts:
+        if _TOKEN.fullmatch(text):
+            tokens.append(_checked_token(text, where, privacy))
+        else:
+            phones.append(_checked_phone(text, where))
+    if not privacy.is_clear:
+        # The vendor writes digits alone; what it may write once in a while has tokens of its own.
+        tokens += [privacy.tokens.of_phone(mark + phone) for phone in phones for mark in ("", "+", "00")]
+    entries = [privacy.entry(phone) for phone in phones] + [token for token in tokens if not privacy.is_clear]
+    return People(
+        tuple(dict.fromkeys(phones)),
+        tuple(dict.fromkeys(phones if privacy.is_clear else tokens)),
+        tuple(dict.fromkeys(entries)),
+    )
+
+
+def lines_of(file: Path) -> list[tuple[str, str]]:
+    """The lines of a file, each with where it stood; `-` is standard input. # begins a comment.
+
+    :raises ConfigurationError: it is no text.
+    """
+    import click
+
+    try:
+        with click.open_file(str(file), encoding="utf-8-sig") as opened:
+            lines = opened.read().splitlines()
+    except UnicodeDecodeError:
+        raise ConfigurationError("the file of people is not UTF-8 text; save it as UTF-8") from None
+    stripped = [(f"line {number}", line.partition("#")[0].strip()) for number, line in enumerate(lines, 1)]
+    return [(where, text) for where, text in stripped if text]
+
+
+def _checked_phone(text: str, where: str) -> str:
+    digits = phone_digits(text)
+    if not _PHONE.fullmatch(digits) or re.search(r"[^0-9+(). /-]", text):
+        raise ConfigurationError(
+            f"{where}: expected a phone with its country code (+44 7123 456789 or 447123456789), or a token of this "
+            f"warehouse; got {len(text)} characters that are neither"
+        )
+    return digits
+
+
+def _checked_token(text: str, where: str, privacy: Privacy) -> str:
+    if privacy.is_clear or text.split("_")[1] != privacy.tokens.key_id:
+        raise ConfigurationError(
+            f"{where}: this token is of key {text.split('_')[1]}, and the tokens of this warehouse are "
+            + ("none: it is clear, give the phone" if privacy.is_clear else f"of key {privacy.tokens.key_id}")
+        )
+    return text

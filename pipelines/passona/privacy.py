@@ -1,0 +1,190 @@
+"""What is kept of people: texts of rows in, texts that may be written out. Pure.
+
+    vendor rows -> without the forgotten -> columns of text -> reduced by mode -> row_id, spool, tables
+
+Applied before a row is hashed or written anywhere, so that spools, packages and digests never hold more.
+By kind of column (`reports.Personal`), in the modes `pseudonymous` and `minimal`:
+
+- phone: a token, HMAC-SHA-256 of the text, the same in every report
+- text: as long, of the same alphabets, so that it takes as many SMS: nothing else of it
+- link: its scheme and host, and a token for the rest
+- value: none in minimal; in pseudonymous those of allowed names; the others are empty in their places
+- agent, device: as they are in pseudonymous; in minimal a browser string that stands for its classes
+- all other texts of a row about a person, names of fields too: phones in them as tokens
+- times and numbers that cannot be read: their shape; values of another type: their type
+
+What is `clear` is as it came; only the forgotten are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from passona.lists import pairs
+from passona.reports import Column, Report
+from passona.shapes import alphabets, joined_lists, list_shape, shape
+from passona.times import has_form_of_time
+from passona.tokens import Tokens, phone_digits
+
+Cells = list[str | None]
+
+# A count of recipients has fewer digits than a phone.
+_COUNT = re.compile(r"-?[0-9]{1,9}")
+# A phone with its country code in a text of other words; none has fewer digits, and dates and prices have fewer.
+_WRITTEN_PHONE = re.compile(r"\+?[0-9]{9,}")
+# Ends in twelve digits of hexadecimal, which may all be decimal.
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# The account's own number, where the sender is a number.
+_OWN = frozenset({"Sender"})
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """What one warehouse keeps.
+
+    `tokens`: for phones and links, and for the entries of the forgotten; in clear mode for these alone.
+    `fields`: names whose values are kept. `forgotten`: entries of people that are kept out.
+    `agent_class`: a browser string that stands for the classes of another.
+    """
+
+    mode: str = "clear"
+    tokens: Tokens = field(default_factory=lambda: Tokens(()))
+    fields: frozenset[str] = frozenset()
+    forgotten: frozenset[str] = frozenset()
+    agent_class: Callable[[str], str | None] = field(default=lambda agent: agent, repr=False)
+    _known: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def is_clear(self) -> bool:
+        return self.mode == "clear"
+
+    @property
+    def row_key(self) -> bytes:
+        """The key of digests of rows; empty in clear mode."""
+        return b"" if self.is_clear else self.tokens.row_key
+
+    @cached_property
+    def identity(self) -> str:
+        """Stands for all of it: what was spooled under another is of no use."""
+        parts = (self.mode, self.tokens.key_id, sorted(self.fields), sorted(self.forgotten))
+        return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+
+    def entry(self, phone: str) -> str:
+        """What the list of the forgotten holds of a phone."""
+        return self.tokens.of_phone(phone_digits(phone))
+
+    def without_forgotten(self, report: Report, rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+        """The rows of people who are not kept out."""
+        key = report.phone_key
+        if key is None or not self.forgotten:
+            return rows
+        return [row for row in rows if not self._is_forgotten(row.get(key))]
+
+    def columns_without_forgotten(self, report: Report, columns: Mapping[str, pa.Array[Any]]) -> dict[str, Any]:
+        """The same of rows that come as columns of text, by their keys."""
+        phones = columns.get(report.phone_key or "")
+        if phones is None or not self.forgotten:
+            return {**columns}
+        kept = pa.array([not self._is_forgotten(phone) for phone in phones.to_pylist()])
+        return {key: cells.filter(kept) for key, cells in columns.items()}
+
+    def _is_forgotten(self, phone: object) -> bool:
+        # A phone that came as another type is a value nobody can join, but it is that phone all the same.
+        # Who was forgotten by a token is known by the text that it stands for.
+        text = str(phone)
+        known = {self._phone(phone_digits(text)), self._phone(text)}
+        return phone is not None and not known.isdisjoint(self.forgotten)
+
+    def reduced(self, report: Report, columns: list[Cells]) -> list[Cells]:
+        """Columns of text, in the order of the report's sorted keys, as they may be written."""
+        if self.is_clear:
+            return columns
+        by_key = dict(zip(report.sorted_keys, columns, strict=True))
+        for column in report.columns:
+            by_key[column.key] = self._column(report, column, by_key[column.key])
+        if report.lists:
+            names, values = (column.key for column in report.lists)
+            lists = [self._lists(*pair) for pair in zip(by_key[names], by_key[values], strict=True)]
+            by_key[names], by_key[values] = [names for names, _ in lists], [values for _, values in lists]
+        return [by_key[key] for key in report.sorted_keys]
+
+    def new_value(self, key: str, text: str | None) -> str | None:
+        """The value of a key that the guide does not know."""
+        return text if self.is_clear or (key in self.fields and self.mode == "pseudonymous") else None
+
+    def odd_value(self, text: str) -> str:
+        """A value of another type than the guide's, as JSON."""
+        return text if self.is_clear else f"({_type_of(text)})"
+
+    def _column(self, report: Report, column: Column, cells: Cells) -> Cells:
+        if column.personal == "device" and self.mode == "minimal":
+            return [None] * len(cells)
+        if column.personal == "id" or (column.kind == "text" and (report.phone_key is None or column.key in _OWN)):
+            return cells
+        reduce = self._by_kind.get(column.personal) or {"time": _time, "integer": _count}.get(column.kind, self._words)
+        return [None if cell is None else reduce(cell) for cell in cells]
+
+    @cached_property
+    def _by_kind(self) -> dict[str, Callable[[str], str | None]]:
+        found: dict[str, Callable[[str], str | None]] = {
+            "phone": self._phone,
+            "text": alphabets,
+            "link": self._link,
+        }
+        return found | ({"agent": self.agent_class} if self.mode == "minimal" else {})
+
+    def _phone(self, text: str) -> str:
+        if (known := self._known.get(text)) is None:
+            # As a dictionary of the last phones: each stands in several reports, most in several rows.
+            if len(self._known) > 100_000:
+                self._known.clear()
+            known = self._known[text] = self.tokens.of_phone(text)
+        return known
+
+    def _link(self, text: str) -> str:
+        try:
+            parts = urlsplit(text)
+            host = parts.hostname
+        except ValueError:
+            host = None
+        if not host or parts.scheme not in ("http", "https"):
+            return self.tokens.of_link(text)
+        origin = f"{parts.scheme}://{host}/"
+        return text if text in (origin, origin[:-1]) else origin + self.tokens.of_link(text)
+
+    def _words(self, text: str) -> str:
+        if _WRITTEN_PHONE.search(text) is None or _UUID.fullmatch(text):
+            return text
+        return _WRITTEN_PHONE.sub(lambda found: self._phone(phone_digits(found[0])), text)
+
+    def _lists(self, names: str | None, values: str | None) -> tuple[str | None, str | None]:
+        """Names and values of a row's fields: the same field rows, with empty values where a name is not allowed."""
+        found = pairs(names, values)
+        if found is None:
+            return names and self._words(names), None if values is None else list_shape(values)
+        kept = [value if name in self.fields and self.mode == "pseudonymous" else "" for name, value in found]
+        return joined_lists([self._words(name) for name, _ in found], kept)
+
+
+CLEAR = Privacy()
+
+
+def _time(text: str) -> str:
+    return text if has_form_of_time(text) else shape(text)
+
+
+def _count(text: str) -> str:
+    return text if _COUNT.fullmatch(text) else shape(text)
+
+
+def _type_of(text: str) -> str:
+    kinds = {"{": "object", "[": "list", "t": "boolean", "f": "boolean"}
+    return kinds.get(text[:1], "number")

@@ -1,0 +1,106 @@
+"""What a warehouse knows of its own privacy: its mode, the id of its key, who is kept out of it.
+
+    tables passona._privacy, passona._forgotten + Keeping -> Privacy, or why there is none
+
+A load in another mode, or with another key, would put clear numbers beside tokens, or tokens beside
+others of the same people: it is refused before the first request.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from passona.agents import read_agents
+from passona.errors import ConfigurationError
+from passona.keeping import Keeping
+from passona.privacy import Privacy
+from passona.tokens import Tokens
+
+if TYPE_CHECKING:
+    from passona.database import Connection, Database
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS passona._privacy (mode VARCHAR NOT NULL, key_id VARCHAR, forgetting_key VARCHAR);
+CREATE TABLE IF NOT EXISTS passona._forgotten
+    (entry VARCHAR NOT NULL, forgotten_at TIMESTAMP WITH TIME ZONE NOT NULL);
+COMMENT ON TABLE passona._privacy IS
+    'One row: what this warehouse keeps of people. forgetting_key makes the entries of _forgotten in clear mode';
+COMMENT ON TABLE passona._forgotten IS 'One row per person who is kept out: a keyed digest of the phone';
+"""
+
+
+def privacy_of(database: Database, keeping: Keeping) -> Privacy:
+    """What this warehouse keeps of people. One without data takes the mode that is configured.
+
+    :raises ConfigurationError: it has data in another mode, or by another key.
+    """
+    connection = database.connection
+    _make_tables(connection)
+    tokens = Tokens(tuple(key.encode() for key in keeping.keys))
+    known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
+    if known is None:
+        known = _first_entry(database, keeping, tokens)
+    mode, key_id, forgetting_key = known
+    _check(keeping, tokens, mode, key_id)
+    if mode == "clear":
+        tokens = Tokens((str(forgetting_key).encode(),))
+    forgotten = connection.execute("SELECT entry FROM passona._forgotten").fetchall()
+    return Privacy(
+        mode,
+        tokens,
+        frozenset(keeping.privacy_fields),
+        frozenset(entry for (entry,) in forgotten),
+        read_agents().stand_in if mode == "minimal" else lambda agent: agent,
+    )
+
+
+def known_mode(connection: Connection) -> tuple[str, str | None]:
+    """The mode of a warehouse and the id of its key; clear where nothing is noted."""
+    _make_tables(connection)
+    known = connection.execute("SELECT mode, key_id FROM passona._privacy").fetchone()
+    return (known[0], known[1]) if known else ("clear", None)
+
+
+def _make_tables(connection: Connection) -> None:
+    if not _has_tables(connection):
+        connection.execute(_TABLES)
+
+
+def _has_tables(connection: Connection) -> bool:
+    return bool(connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_forgotten'").fetchall())
+
+
+def _first_entry(database: Database, keeping: Keeping, tokens: Tokens) -> tuple[str, str | None, str]:
+    """Notes the mode of a warehouse that has none: what was loaded before there were modes is clear."""
+    ((loaded,),) = database.connection.execute("SELECT count(*) FROM passona.report_ledger").fetchall()
+    mode = "clear" if loaded else keeping.privacy
+    entry = (mode, None if mode == "clear" else tokens.key_id, secrets.token_hex(32))
+    database.connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(entry))
+    return entry
+
+
+def _check(keeping: Keeping, tokens: Tokens, mode: str, key_id: str | None) -> None:
+    if keeping.privacy != mode:
+        raise ConfigurationError(
+            f"sources.passona.privacy: this warehouse is {mode}, the configuration says {keeping.privacy}: set it "
+            f"back to {mode}, or load into a new file (DESTINATION__WAREHOUSE__CREDENTIALS)"
+        )
+    if mode != "clear" and tokens.key_id != key_id:
+        raise ConfigurationError(
+            f"sources.passona.privacy_key: this warehouse's tokens are of key {key_id}, the key configured is "
+            f"{tokens.key_id}: set the old one again; or, for a new key, add the old one to privacy_former_keys and "
+            "run passona re-key"
+        )
+
+
+def keep_out(database: Database, entries: Iterable[str]) -> None:
+    """Adds people to those who are kept out; a copy without that table keeps nobody out."""
+    if not _has_tables(database.connection):
+        return
+    for entry in entries:
+        database.connection.execute(
+            "INSERT INTO passona._forgotten SELECT ?, now() WHERE ? NOT IN (SELECT entry FROM passona._forgotten)",
+            [entry, entry],
+        )

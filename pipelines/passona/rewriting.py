@@ -1,0 +1,97 @@
+"""The warehouse file made anew: what was deleted is in no freed page of it, nor in a log beside it.
+
+DuckDB marks pages as free and leaves what is in them. So all that the file holds goes into a new one,
+which takes its place at once. Packed texts cannot be found in bytes, so what proves that a number is gone
+is a second copy, not packed, which is searched and removed.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from passona.database import STORAGE_VERSION, Database, open_database
+from passona.errors import PassonaError
+
+
+class StillThere(PassonaError):  # noqa: N818  # named for what happened, as all errors are
+    """A number that was erased is in the bytes of the file."""
+
+
+def rewrite(database: Database, gone: Sequence[str] = ()) -> int:
+    """Puts a new file in the place of the open one, and gives the bytes searched. The connection is of no use then.
+
+    `gone`: what may stand in no byte of it.
+
+    :raises StillThere: it does.
+    """
+    database.connection.execute(f"SET memory_limit = '{database.usual_memory}'")
+    # Rows of a campaign stand together, and are found by that.
+    database.connection.execute("SET preserve_insertion_order = true")
+    database.connection.execute("CHECKPOINT")
+    searched = _search_unpacked(database, gone) if gone else 0
+    fresh = database.work / "fresh.duckdb"
+    _copy(database, fresh)
+    fresh.chmod(database.path.stat().st_mode & 0o777)
+    _sync(fresh)
+    if gone:
+        _search(fresh, gone)
+    # The old file stays locked by this process until the new one has its place.
+    fresh.replace(database.path)
+    _sync(database.path.parent)
+    return searched
+
+
+def rewritten(database: Database, wait: float, say: Callable[[str], None]) -> Database:
+    """The same, and the warehouse opened again; who waited for it may come between.
+
+    :raises Busy: somebody came, and held it for longer than `wait` seconds.
+    """
+    rewrite(database)
+    database.close()
+    return open_database(database.path, wait, say)
+
+
+def _search_unpacked(database: Database, gone: Sequence[str]) -> int:
+    plain = database.work / "plain.duckdb"
+    database.connection.execute("PRAGMA force_compression = 'uncompressed'")
+    try:
+        _copy(database, plain)
+        _search(plain, gone)
+        return plain.stat().st_size
+    finally:
+        database.connection.execute("PRAGMA force_compression = 'auto'")
+        plain.unlink(missing_ok=True)
+
+
+def _copy(database: Database, target: Path) -> None:
+    """All schemas, tables, views and comments."""
+    target.unlink(missing_ok=True)
+    connection = database.connection
+    ((name,),) = connection.execute("SELECT current_database()").fetchall()
+    path = str(target).replace("'", "''")
+    connection.execute(f"ATTACH '{path}' AS fresh (STORAGE_VERSION '{STORAGE_VERSION}')")
+    try:
+        connection.execute(f'COPY FROM DATABASE "{name}" TO fresh')
+    finally:
+        connection.execute("DETACH fresh")
+
+
+def _search(file: Path, gone: Sequence[str]) -> None:
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = sum(data.find(text.encode()) >= 0 for text in gone)
+    if found:
+        raise StillThere(
+            f"{found} of {len(gone)} numbers are still in the bytes of the warehouse, in a place that is not searched "
+            "(a key, a name, a comment): look for it in the tables you made, erase it, and run passona forget again"
+        )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

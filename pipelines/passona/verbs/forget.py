@@ -1,0 +1,104 @@
+"""`passona forget`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from passona import options
+from passona.errors import Exit
+
+if TYPE_CHECKING:
+    from passona.forgetting import Forgotten
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  passona forget "+44 7123 456789"           a phone with its country code
+  passona forget --file requests.txt         one a line, # begins a comment
+  passona forget --file - < requests.txt     so that no number is in the shell's history
+  passona forget p_3f9a2c41_0123456789abcdef0123456789abcdef
+  passona forget --dry-run --file requests.txt"""
+)
+@click.argument("phones", nargs=-1, metavar="[PHONE ...]")
+@click.option(
+    "--file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), help="Phones, one a line."
+)
+@click.option("--dry-run", is_flag=True, help="Count what would be erased, and change nothing.")
+@options.wait
+@options.talkative
+def forget(*, phones: Sequence[str], file: Path | None, dry_run: bool, wait: float) -> None:
+    """Erase people everywhere in the warehouse and its published copies, and keep them out.
+
+    PHONE is a phone with its country code, or a token of a warehouse that holds tokens. Rows of the person go
+    from every table, the marts are built anew, and the file is rewritten and searched. The next loads leave
+    the person out; the ledger counts these rows as suppressed.
+    """
+    from passona.people import lines_of
+
+    texts = [(f"argument {number}", phone) for number, phone in enumerate(phones, 1)]
+    texts += lines_of(file) if file else []
+    if not texts:
+        raise click.UsageError("give a phone, or --file with one a line")
+    sys.exit(_forgotten(texts, wait, dry_run=dry_run))
+
+
+def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
+    from passona.configuration import load_keeping
+    from passona.database import warehouse_path
+    from passona.forgetting import forget as erase
+    from passona.forgetting import rewrite_all
+
+    keeping = load_keeping()
+    path = warehouse_path()
+    if not path.is_file():
+        raise click.UsageError(f"there is no warehouse at {path}")
+    found = erase(path, texts, keeping, wait, options.say, dry_run=dry_run)
+    code = Exit.OK
+    if not dry_run:
+        code = _build(wait) if found.built else Exit.OK
+        rewrite_all(path, texts, keeping, wait, options.say, into=found)
+    _print(found, dry_run=dry_run)
+    return code
+
+
+def _build(wait: float) -> Exit:
+    """The marts without these people; where dbt is not installed, who has it has to do it."""
+    from passona.configuration import load_timezone
+    from passona.database import warehouse_path
+    from passona.errors import ConfigurationError
+    from passona.transform import Wanted, check_installed, transform
+    from passona.verbs.transform import run_transform
+
+    try:
+        check_installed()
+    except ConfigurationError:
+        options.say("dbt is not installed here: run passona transform where it is; until then totals count them still")
+        return Exit.OK
+    path = warehouse_path()
+    return run_transform(
+        lambda: transform(path, load_timezone(), wait, options.say, Wanted()), path, quiet=True
+    ).exit_code
+
+
+def _print(found: Forgotten, *, dry_run: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("table", "rows", title="would be erased" if dry_run else "erased", title_justify="left")
+    table.columns[1].justify = "right"
+    for name, rows in sorted(found.tables.items()):
+        table.add_row(name, f"{rows:,}")
+    Console().print(table)
+    people = "1 person" if found.people == 1 else f"{found.people} people"
+    if dry_run:
+        click.echo(f"{people}; nothing was changed")
+        return
+    files = "1 file" if len(found.files) == 1 else f"{len(found.files)} files"
+    searched = f", {found.searched:,} bytes searched" if found.searched else ""
+    click.echo(f"{people} forgotten; {files} rewritten{searched}")

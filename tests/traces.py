@@ -1,0 +1,109 @@
+"""What is left of people in the files that a run made: every byte of every file, and what it stands for unpacked.
+
+DuckDB and Parquet pack texts, so that their bytes alone prove little: their values are read as well.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sandbox import Account
+from sandbox.words import words
+
+PHONES = {"Phone_Number", "Recipient", "Mobile"}
+VALUES = {"FieldValues", "Field_Values"}
+PERSONAL = PHONES | VALUES | {"Message_Copy", "User_Agent", "Link_Destination"}
+_DIGITS = re.compile(rb"[0-9]{8,}")
+
+
+@dataclass(frozen=True)
+class People:
+    """What must not be found. `marks`: pieces of messages and names that stand nowhere else in the account."""
+
+    phones: frozenset[bytes]
+    marks: frozenset[bytes]
+
+    def traces(self, data: bytes) -> set[str]:
+        """What of them is in these bytes."""
+        found = {mark for mark in self.marks if mark in data}
+        lengths = {len(phone) for phone in self.phones}
+        for run in set(_DIGITS.findall(data)):
+            windows = {run[at : at + length] for length in lengths for at in range(len(run) - length + 1)}
+            found |= windows & self.phones
+        return {trace.decode("utf-8", "replace")[:40] for trace in found}
+
+
+def people_of(account: Account) -> People:
+    """Everybody in the account's reports, their messages and names."""
+    phones: set[bytes] = set()
+    plain: set[str] = set()
+    for uuid in (str(row["uuid"]) for row in account.campaigns()):
+        for report in ("clicks", "delivery", "alt_delivery", "recipient", "sent", "unsent"):
+            for row in account.rows(uuid, report):
+                phones |= {str(row[key]).encode() for key in PHONES & row.keys() if row[key]}
+                plain |= {str(value) for key, value in row.items() if key not in PERSONAL and value}
+    text = "\n".join(plain) + "\n".join(str(row) for row in account.campaigns())
+    names = {name for pair in words().names for some in pair for name in some} | {"long long", "ééééé"}
+    told = {name for name in names if len(name.encode()) >= 5 and name not in text}
+    return People(frozenset(phones), frozenset(mark.encode() for mark in {*told, "psms.io/"}))
+
+
+def traces(folder: Path, people: People) -> dict[str, set[str]]:
+    """By file, what is found of people below a folder; a warehouse is read in a copy."""
+    found = {}
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        data = file.read_bytes()
+        seen = people.traces(data)
+        for text in _unpacked(file, folder):
+            seen |= people.traces(text)
+        if seen:
+            found[str(file.relative_to(folder))] = seen
+    return found
+
+
+def _unpacked(file: Path, folder: Path) -> Iterator[bytes]:
+    try:
+        if file.suffix == ".duckdb":
+            yield from _values(file, folder.with_name(f"{folder.name}.copy"))
+        elif file.suffix == ".parquet":
+            yield from _cells(pq.read_table(file).to_batches())
+        elif file.suffix == ".arrow":
+            with file.open("rb") as opened, pa.ipc.open_stream(opened) as reader:
+                yield from _cells(reader)
+    except (pa.ArrowException, OSError):
+        return  # torn by a kill: its bytes were looked at
+
+
+def _cells(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    for batch in batches:
+        for column in batch.columns:
+            yield "\n".join(map(str, column.to_pylist())).encode("utf-8", "replace")
+
+
+def _values(file: Path, scratch: Path) -> Iterator[bytes]:
+    scratch.mkdir(exist_ok=True)
+    copy = scratch / file.name
+    shutil.copy(file, copy)
+    log = file.with_name(f"{file.name}.wal")
+    if log.exists():
+        shutil.copy(log, scratch / log.name)
+    try:
+        with duckdb.connect(str(copy)) as connection:
+            for schema, table in connection.execute(
+                "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal"
+            ).fetchall():
+                for column, *_ in connection.execute(f'DESCRIBE "{schema}"."{table}"').fetchall():
+                    rows = connection.execute(
+                        f'SELECT DISTINCT "{column}"::VARCHAR FROM "{schema}"."{table}"'
+                    ).fetchall()
+                    yield "\n".join(str(value) for (value,) in rows).encode()
+    finally:
+        shutil.rmtree(scratch)
