@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment, FileSystemLoader
-from passona.people import people
 
 from passona.agents import read_agents
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
 from passona.lists import pairs
+from passona.people import people
 from passona.privacy import CLEAR, Privacy
 from passona.reports import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS
 from passona.rows import tables, vendor_texts
