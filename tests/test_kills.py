@@ -21,7 +21,7 @@ from sandbox import Account, Sandbox, Switches
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import Warehouse, environment_of
 
-KILLS = int(os.environ.get("PASSONA_KILLS", "10"))
+KILLS = int(os.environ.get("PASSONA_KILLS", "6"))
 THREE = "33333333-3333-4333-8333-333333333333"
 
 

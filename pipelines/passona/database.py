@@ -167,8 +167,8 @@ class Database:
         self.pipeline.run(source, loader_file_format="parquet")
 
     def _is_fresh(self, walks: Sequence[Walk]) -> bool:
-        """Whether the tables hold no row of what these walks bring; a killed load may have left some."""
-        keys = [(walk.campaign_id, table) for walk in walks for table in walk.report.tables]
+        """Whether the tables hold no row of these walks' campaigns, and no issue; a killed load may have left some."""
+        keys = [(walk.campaign_id, table) for walk in walks for table in (*walk.report.tables, "row_issues")]
         with given(self.connection, campaign_id=[uuid for uuid, _ in keys], name=[table for _, table in keys]):
             return not any(
                 self.connection.execute(

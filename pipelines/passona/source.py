@@ -90,7 +90,7 @@ def passona_source(
 
     `zone`: IANA name of the zone of times without an offset. `unknown`: tables that dlt's schema does not
     have yet; it learns them by a piece without rows, so that its own tools see them, loaded or not. `fresh`:
-    the tables hold no row of its walks' campaigns, so there is nothing to replace.
+    the tables hold no row and no issue of its walks' campaigns, so there is nothing to replace.
     """
     unknown = set(unknown)
     tables_of = {report.name: report.tables for report in REPORTS.values()} | {CAMPAIGNS.name: _CAMPAIGN_TABLES}
@@ -170,8 +170,8 @@ def _hints(table: Table, disposition: Disposition) -> Any:
 def _report_pieces(report: Report, package: Package, zone: str, appended: Collection[str]) -> Iterator[Piece]:
     walks = [walk for walk in package.walks if walk.report is report]
     if walks:
-        replaced = [name for name in report.tables if name not in appended]
-        yield from _markers([walk.campaign_id for walk in walks], report.name, replaced)
+        if not appended:
+            yield from _markers([walk.campaign_id for walk in walks], report.name, report.tables)
         yield from _gathered(_counted(_named(report, walks, zone), report, package.counts[report.name]))
 
 
