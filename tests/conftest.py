@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from demo_data import build_demo
+from forked import run_passona
 from sandbox import Account, Sandbox
 from warehouses import Warehouse, environment_of
 
@@ -38,15 +39,7 @@ def passona(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the console command in a process of its own, in an empty folder, and gives its end."""
 
     def run(*arguments: str, box: Sandbox | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "passona", *arguments],
-            cwd=tmp_path,
-            env=environment_of(box) | environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_passona(arguments, tmp_path, environment_of(box) | environment)
 
     return run
 
