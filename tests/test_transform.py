@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
