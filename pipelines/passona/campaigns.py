@@ -141,7 +141,7 @@ def campaign_list(rows: Sequence[Row], zone: str, privacy: Privacy = CLEAR) -> C
     typed = tables(CAMPAIGNS, "", [texts.batch], zone, texts.new_keys)
     uuids = dict(zip(typed.parent.column("row_id").to_pylist(), (row["uuid"] for row in rows), strict=True))
     issues = [(uuids[i["row_id"]], i["column_name"], i["raw_value"], i["issue"]) for i in typed.issues.to_pylist()]
-    groups, group_issues = _groups(rows)
+    groups, group_issues = _groups(rows, privacy)
     # The column campaign_id is the row's own uuid here.
     parent = typed.parent.drop_columns("row_id").append_column("listed", pa.repeat(pa.scalar(True), len(rows)))
     missing = texts.missing_keys.union(*(_GROUP_KEYS.keys() - row.keys() for row in rows))
@@ -156,14 +156,15 @@ def campaign_values(parent: pa.Table) -> tuple[Campaign, ...]:
     return tuple(Campaign(*cells) for cells in zip(*map(python_values, columns), strict=True))
 
 
-def _groups(rows: Sequence[Row]) -> tuple[pa.Table, list[tuple[str, str, str | None, str]]]:
+def _groups(rows: Sequence[Row], privacy: Privacy) -> tuple[pa.Table, list[tuple[str, str, str | None, str]]]:
     found: list[tuple[str, int, str, bool]] = []
     issues: list[tuple[str, str, str | None, str]] = []
     for row in rows:
         for key, included in _GROUP_KEYS.items():
             groups = row.get(key) or []
             if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
-                issues.append((row["uuid"], key, text_of(groups), "unexpected_type"))
+                raw = text_of(groups)
+                issues.append((row["uuid"], key, raw and privacy.odd_value(raw), "unexpected_type"))
                 continue
             found += [(row["uuid"], position, group, included) for position, group in enumerate(groups, 1)]
     columns = list(zip(*found, strict=True)) or [()] * len(GROUPS)

@@ -120,6 +120,7 @@ class Database:
     file: int
     run: logs.Run | None = None
     _begun: float = 0.0
+    _closed: bool = False
 
     def commit(self, package: Package, zone: str) -> None:
         """Writes one load package. What it replaces is marked as interrupted before, so that a kill
@@ -185,7 +186,8 @@ class Database:
             report=[walk.report.name for walk in walks],
         ):
             self.connection.execute(
-                "UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = 'interrupted' "
+                "UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = 'interrupted', "
+                "expired_at = NULL "  # what a killed package leaves is to be given up again
                 "WHERE (campaign_id, report) IN (SELECT campaign_id, report FROM given)"
             )
 
@@ -356,7 +358,13 @@ class Database:
         return Still(self.path, self.connection, self.file)
 
     def close(self) -> None:
-        """Ends the run's hold on the file. Of the work folder only spools of unfinished big walks stay."""
+        """Ends the run's hold on the file. Of the work folder only spools of unfinished big walks stay.
+
+        Once: a descriptor that is closed twice may be another file's by then.
+        """
+        if self._closed:
+            return
+        self._closed = True
         self._end_lines()
         self.connection.close()
         os.close(self.file)

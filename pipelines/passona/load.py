@@ -139,13 +139,8 @@ class Load:
         self._privacy = privacy_of(self._database, self._settings)
         self._database.begin_run(self._outcome.run_id, "load", self._clock.utc())
         try:
-            with PagePool(self._settings.concurrency) as pool:
-                try:
-                    self._load(pool)
-                finally:
-                    self._client.stop()
-        except (TokenRefused, WalkFailed) as error:
-            self._note(error, "load_failed")
+            self._load_noted()
+            self._expire()
         except BaseException as error:
             with contextlib.suppress(Exception):  # the first error is the one to tell
                 self._end("interrupted" if is_interruption(error) else "error")
@@ -153,6 +148,17 @@ class Load:
         self._outcome.seconds = time.monotonic() - begun
         self._end(self._outcome.word)
         return self._outcome
+
+    def _load_noted(self) -> None:
+        """The load; an error that ends it is noted. What is old is given up even where nobody answers any more."""
+        try:
+            with PagePool(self._settings.concurrency) as pool:
+                try:
+                    self._load(pool)
+                finally:
+                    self._client.stop()
+        except (TokenRefused, WalkFailed) as error:
+            self._note(error, "load_failed")
 
     def _end(self, word: str) -> None:
         self._client.close()
@@ -186,7 +192,6 @@ class Load:
         walker = Walker(self._client, pool, self._settings, spools, on_page, privacy=self._privacy)
         for package in self._packages(pulls, walker):
             self._commit(package)
-        self._expire()
 
     def _expire(self) -> None:
         """Gives up what is older than it is to be kept."""

@@ -26,7 +26,7 @@ from passona.settings import LOOPBACK
 POST_SECONDS = 10.0
 # Enough to send a mail.
 COMMAND_SECONDS = 60.0
-_SECRETS = ("API_TOKEN", "PRIVACY_KEY")
+_SECRETS = ("API_TOKEN", "PRIVACY_KEY", "PRIVACY_FORMER_KEYS")
 _STDERR = 2
 
 

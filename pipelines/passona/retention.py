@@ -13,6 +13,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from passona.database import MEMORY_LIMIT
 from passona.reports import REPORTS
 from passona.schema import TABLES
 
@@ -38,6 +39,8 @@ def expire(database: Database, keeping: Keeping, now: datetime) -> Counter[str]:
     if keeping.retain_days is None:
         return Counter()
     connection = database.connection
+    # Whole tables are changed: with the flat memory of a load that would fail.
+    connection.execute(f"SET memory_limit = '{database.usual_memory}'")
     connection.begin()
     try:
         erased = _expire(connection, now - timedelta(days=keeping.retain_days), now, rows=keeping.retain_mode == "rows")
@@ -45,7 +48,18 @@ def expire(database: Database, keeping: Keeping, now: datetime) -> Counter[str]:
         connection.rollback()
         raise
     connection.commit()
+    connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
     return erased
+
+
+def leftovers(connection: Connection) -> bool:
+    """Whether freed pages of the file may hold what was given up: the file is to be made anew."""
+    return bool(connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_given_up'").fetchall())
+
+
+def swept(connection: Connection) -> None:
+    """Notes that the file was made anew."""
+    connection.execute("DROP TABLE IF EXISTS passona._given_up")
 
 
 def _expire(connection: Connection, before: datetime, now: datetime, *, rows: bool) -> Counter[str]:
@@ -68,6 +82,8 @@ def _expire(connection: Connection, before: datetime, now: datetime, *, rows: bo
             if table in present:
                 goes = rows and table in _MARTS
                 erased[table] += _delete(connection, table) if goes else _empty_mart(connection, table, columns, salt)
+        # In the same transaction: whoever is killed before the file is made anew leaves it to the next load.
+        connection.execute("CREATE TABLE IF NOT EXISTS passona._given_up AS SELECT 1 AS something")
         connection.execute(
             "UPDATE passona.report_ledger SET expired_at = ?, digest = NULL, state = 'settled', "
             "row_count = CASE WHEN ? THEN 0 ELSE row_count END WHERE campaign_id IN (FROM _expired)",

@@ -3,7 +3,8 @@
     ledger, runs, campaigns -> Status -> a table, JSON, or a probe's exit code
 
 Nothing is asked of the API, nothing is written. A report is *stale* if it is not settled and was not
-verified, or its walk began longer ago than is allowed; what is settled never is.
+verified, or its walk began longer ago than is allowed; what is settled never is, nor what has left the
+API's list: nobody can ask for it any more.
 """
 
 from __future__ import annotations
@@ -151,7 +152,9 @@ def _reports(connection: duckdb.DuckDBPyConnection, oldest: datetime) -> dict[st
     found = connection.execute(
         f"""
         SELECT report, {counts},
-               count(*) FILTER (NOT settled AND coalesce(verified_at < ?, true)), sum(row_count)::BIGINT,
+               count(*) FILTER (NOT settled AND coalesce(verified_at < ?, true) AND campaign_id IN
+                   (SELECT campaign_id FROM passona.campaigns WHERE listed)),
+               sum(row_count)::BIGINT,
                min(verified_at) FILTER (NOT settled), max(verified_at) FILTER (NOT settled)
         FROM ({believed(connection)}) GROUP BY report
         """,  # noqa: S608  # constants

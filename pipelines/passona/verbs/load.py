@@ -134,6 +134,7 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     from passona.configuration import load_settings
     from passona.database import open_database, warehouse_path
     from passona.publish import Unpublished
+    from passona.retention import leftovers, swept
     from passona.rewriting import rewritten
     from passona.screen import json_text, outcome_document, print_outcome
     from passona.target import target
@@ -148,10 +149,11 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     database = open_database(path, wait, options.say)
     try:
         outcome = _run(settings, database, wish)
-        if outcome.erased:
-            database = rewritten(database, wait, options.say)
         if not as_json:
             print_outcome(outcome, path)
+        if leftovers(database.connection):
+            database = rewritten(database, wait, options.say)
+            swept(database.connection)
         if then.transform:
             transformed = run_transform(lambda: build(database, settings.timezone, Wanted()), path, quiet=as_json)
         if place:
