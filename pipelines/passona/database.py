@@ -45,8 +45,11 @@ Connection = duckdb.DuckDBPyConnection
 PIPELINE = "passona"
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"
-# Folders of the work folder that are of no use to a later run: of dlt, of DuckDB, of dbt, of files that are imported.
-TEMPORARY = ("dlt", "duckdb", "dbt", "files")
+# The folder of the work folder for copies that are to take the file's place.
+REWRITING = "rewriting"
+# Folders of the work folder that are of no use to a later run: of dlt, of DuckDB, of dbt, of files that are imported,
+# of copies that hold what is to be erased.
+TEMPORARY = ("dlt", "duckdb", "dbt", "files", REWRITING)
 # Twice a second: short beside any load, and no load on the machine.
 POLL_SECONDS = 0.5
 # DuckDB's buffers; beyond it spills to the work folder, so memory stays flat however large a package

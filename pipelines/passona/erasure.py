@@ -9,18 +9,57 @@ The bytes are gone when the file has been rewritten (`rewriting`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from passona.database import Connection
 from passona.people import People
+from passona.quoting import literal, quoted
 from passona.reports import REPORTS, Report
+from passona.schema import DATASET, TABLES
 
 # Columns that hold a phone, in the tables of the reports, of the marts, and of whoever made others of them.
 _PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")
-# Columns that cannot hold a person's number: no text of a person's is ever written there.
-_KEYS = ("campaign_id", "row_id", "_dlt_load_id")
+# Columns of ids and digests, of the reports and of the marts: digits in them are no phone, and they join rows.
+_KEYS = {
+    *(name for table in TABLES.values() for name in table.schema.names if name.endswith("_id")),
+    *(name for table in TABLES.values() for name, kind in table.personal.items() if kind in ("id", "digest")),
+    *("digest", "click_id", "message_key", "_dlt_load_id", "_dlt_id"),
+}
+# Its last twelve digits of hexadecimal may all be decimal.
+_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 ERASED = "[erased]"
+
+
+class TextColumn(NamedTuple):
+    """A column of text, by its names as they are."""
+
+    schema: str
+    table_name: str
+    name: str
+
+    @property
+    def table(self) -> str:
+        """The table as SQL names it."""
+        return f"{quoted(self.schema)}.{quoted(self.table_name)}"
+
+    @property
+    def quoted(self) -> str:
+        return quoted(self.name)
+
+    @property
+    def shown(self) -> str:
+        """The table as people read it."""
+        return f"{self.schema}.{self.table_name}"
+
+    @property
+    def is_of_phones(self) -> bool:
+        return self.name.lower() in _PHONES
+
+    @property
+    def is_of_keys(self) -> bool:
+        """Whether it holds ids or digests, or belongs to dlt or to the register: nothing in it is a text."""
+        return self.name.lower() in _KEYS or (self.schema.startswith(DATASET) and self.table_name.startswith("_"))
 
 
 def erase(connection: Connection, people: People) -> Counter[str]:
@@ -30,24 +69,78 @@ def erase(connection: Connection, people: People) -> Counter[str]:
     )
     connection.execute("CREATE OR REPLACE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
     erased: Counter[str] = Counter()
-    there = {table for table, _ in text_columns(connection)}
+    there = {column.shown for column in text_columns(connection)}
+    whole = _phones_of_texts(connection, people.phones)
     for report in REPORTS.values():
         if report.phone_key is not None and f"passona.{report.name}" in there:
             erased += _erase_report(connection, report)
     if "passona.report_ledger" in there:
         _note_in_ledger(connection)
     erased += _erase_marts(connection)
-    for phone in people.phones:
+    for phone in whole:
         erased += _erase_texts(connection, phone)
     connection.execute("DROP TABLE _people")
     connection.execute("DROP TABLE _erased")
     return erased
 
 
+def found_of(connection: Connection, values: Sequence[str]) -> set[str]:
+    """Those of these phones or tokens that stand in a column of phones."""
+    found: set[str] = set()
+    for column in text_columns(connection):
+        if column.is_of_phones:
+            found |= {
+                value
+                for (value,) in connection.execute(
+                    f"SELECT value FROM (SELECT unnest(?::VARCHAR[]) AS value) WHERE value IN (SELECT {column.quoted} "  # noqa: S608  # quoted names
+                    f"FROM {column.table}) OR value IN (SELECT {_digits(column.quoted)} FROM {column.table})",
+                    [[*values]],
+                ).fetchall()
+            }
+    return found
+
+
+def telling(connection: Connection, phones: Sequence[str]) -> list[str]:
+    """Phones that nothing which stays holds as a part: in ids, in longer numbers. Bytes tell of these alone."""
+    columns = list(text_columns(connection))
+    return [phone for phone in phones if not any(_stays_within(connection, column, phone) for column in columns)]
+
+
+def _stays_within(connection: Connection, column: TextColumn, phone: str) -> bool:
+    if column.is_of_phones:
+        digits = _digits(column.quoted)
+        condition = f"contains({digits}, '{phone}') AND {digits} <> '{phone}'"
+    else:
+        condition = f"contains({column.quoted}, '{phone}')"
+        if not column.is_of_keys:
+            condition += f" AND NOT ({_holds(column, phone)})"
+    return bool(connection.execute(f"SELECT 1 FROM {column.table} WHERE {condition} LIMIT 1").fetchall())  # noqa: S608  # quoted names, digits
+
+
+def _phones_of_texts(connection: Connection, phones: Sequence[str]) -> list[str]:
+    """Phones to look for in other texts: not the ends of other people's, which were given without country code."""
+    found = found_of(connection, phones)
+    return [phone for phone in phones if phone in found or not _ends_another(connection, phone)]
+
+
+def _ends_another(connection: Connection, phone: str) -> bool:
+    return any(
+        connection.execute(
+            f"SELECT 1 FROM {column.table} WHERE suffix({_digits(column.quoted)}, '{phone}') LIMIT 1"  # noqa: S608  # quoted names, digits
+        ).fetchall()
+        for column in text_columns(connection)
+        if column.is_of_phones
+    )
+
+
+def _digits(column: str) -> str:
+    """A phone's digits with country code, however it is written."""
+    return f"regexp_replace(regexp_replace({column}, '[^0-9]', '', 'g'), '^00', '')"
+
+
 def _is_one_of_them(column: str) -> str:
     """A condition on a column of phones, however they are written there."""
-    digits = f"regexp_replace(regexp_replace({column}, '[^0-9]', '', 'g'), '^00', '')"
-    return f"({column} IN (FROM _people) OR {digits} IN (FROM _people))"
+    return f"({column} IN (FROM _people) OR {_digits(column)} IN (FROM _people))"
 
 
 def _erase_report(connection: Connection, report: Report) -> Counter[str]:
@@ -76,11 +169,11 @@ def _erase_marts(connection: Connection) -> Counter[str]:
     """Rows of theirs in all other tables, and what the marts keep of a click beside its row."""
     erased: Counter[str] = Counter()
     own = {f"passona.{report.name}" for report in REPORTS.values()}
-    columns = [(table, column) for table, column in text_columns(connection) if table not in own]
-    for table, column in columns:
-        if column.strip('"') in _PHONES:
-            erased[_shown(table)] += _deleted(connection, table, _is_one_of_them(column))
-    tables = {table for table, _ in text_columns(connection)}
+    columns = list(text_columns(connection))
+    for column in columns:
+        if column.is_of_phones and column.shown not in own:
+            erased[column.shown] += _deleted(connection, column.table, _is_one_of_them(column.quoted))
+    tables = {column.shown for column in columns}
     if {"analytics.links", "passona.clicks"} <= tables:
         # Without any click left, the address may have been this person's own.
         erased["analytics.links"] += _deleted(
@@ -96,38 +189,47 @@ def _erase_marts(connection: Connection) -> Counter[str]:
 
 
 def _erase_texts(connection: Connection, phone: str) -> Counter[str]:
-    """The number within other texts: another's message, an address, a table that somebody made."""
+    """The number within other texts: another's message, an address, a table that somebody made.
+
+    Columns of phones have lost the rows that are theirs; whatever is left there is another's number.
+    """
     changed: Counter[str] = Counter()
-    for table, column in text_columns(connection):
-        if column.strip('"') not in _KEYS:
+    for column in text_columns(connection):
+        if not column.is_of_phones and not column.is_of_keys:
+            text = column.quoted
+            for _ in range(2):  # of two that one space parts, a pass takes the first
+                text = f"regexp_replace({text}, {_whole(phone)}, '\\1{ERASED}\\2', 'g')"
             ((rows,),) = connection.execute(
-                f"UPDATE {table} SET {column} = replace({column}, ?, '{ERASED}') WHERE contains({column}, ?)",  # noqa: S608  # quoted names
-                [phone, phone],
+                f"UPDATE {column.table} SET {column.quoted} = {text} WHERE {_holds(column, phone)}"  # noqa: S608  # quoted names, digits
             ).fetchall()
-            changed[_shown(table)] += rows
+            changed[column.shown] += rows
     return changed
 
 
-def text_columns(connection: Connection) -> Iterator[tuple[str, str]]:
-    """Every column of text of every table, quoted where its name needs it."""
+def _whole(phone: str) -> str:
+    """An expression for the phone as a whole run of digits: within a longer one it is somebody else's number."""
+    return literal(rf"(^|[^0-9])(?:\+|00)?{phone}($|[^0-9])")
+
+
+def _holds(column: TextColumn, phone: str) -> str:
+    """A condition: the text names this phone."""
+    return (
+        f"contains({column.quoted}, '{phone}') AND regexp_matches({column.quoted}, {_whole(phone)}) "
+        f"AND NOT regexp_full_match({column.quoted}, '{_UUID}')"
+    )
+
+
+def text_columns(connection: Connection) -> Iterator[TextColumn]:
+    """Every column of text of every table."""
     found: list[tuple[Any, ...]] = connection.execute(
         "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
         "JOIN duckdb_tables() USING (database_name, schema_name, table_name) "
         "WHERE database_name = current_database() AND NOT duckdb_tables.internal AND data_type = 'VARCHAR' "
         "ORDER BY ALL"
     ).fetchall()
-    for schema, table, column in found:
-        yield f"{_quoted(schema)}.{_quoted(table)}", _quoted(column)
+    yield from map(TextColumn._make, found)
 
 
 def _deleted(connection: Connection, table: str, condition: str) -> int:
     ((rows,),) = connection.execute(f"DELETE FROM {table} WHERE {condition}").fetchall()  # noqa: S608  # our own words
     return int(rows)
-
-
-def _quoted(name: str) -> str:
-    return name if name.isidentifier() and name.islower() else '"' + name.replace('"', '""') + '"'
-
-
-def _shown(table: str) -> str:
-    return table.replace('"', "")

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from passona.database import Database, open_database
-from passona.erasure import erase
+from passona.erasure import erase, found_of, telling
 from passona.keeping import Keeping
 from passona.people import People, people
-from passona.register import keep_out, privacy_of
+from passona.register import keep_out, known_mode, mode_of_copy, privacy_of
 from passona.rewriting import rewrite
 
 Texts = Sequence[tuple[str, str]]
@@ -25,7 +25,10 @@ Texts = Sequence[tuple[str, str]]
 
 @dataclass
 class Forgotten:
-    """What was erased. `tables`: rows by table, of all files. `built`: whether there are marts to build anew."""
+    """What was erased. `tables`: rows by table, of all files. `built`: whether there are marts to build anew.
+    `unfound`: where people were given of whom the warehouse has no row. `unmatched`: copies of another mode or
+    key, in which nobody could be known.
+    """
 
     people: int = 0
     tables: Counter[str] = field(default_factory=Counter)
@@ -33,6 +36,8 @@ class Forgotten:
     files: list[Path] = field(default_factory=list)
     searched: int = 0
     built: bool = False
+    unfound: list[str] = field(default_factory=list)
+    unmatched: list[Path] = field(default_factory=list)
 
 
 def forget(
@@ -46,6 +51,7 @@ def forget(
     with _opened(path, wait, say) as database:
         who = people(texts, privacy_of(database, keeping))
         forgotten = Forgotten(len({*who.phones}) or len(who.values), built=_is_built(database))
+        forgotten.unfound = who.unfound(found_of(database.connection, who.values))
         if dry_run:
             forgotten.tables = _erased(database, who, keep=False)
             return forgotten
@@ -68,15 +74,19 @@ def rewrite_all(
     """
     with _opened(path, wait, say) as database:
         who = people(texts, privacy_of(database, keeping))
-        into.searched += rewrite(database, who.phones)
+        mode = known_mode(database.connection)
+        into.searched += rewrite(database, telling(database.connection, who.phones))
         into.files.append(path)
     for copy in map(Path, keeping.published):
         if not copy.is_file():
             say(f"{copy} is not there, or is no file: nothing was erased in it; publish it anew")
             continue
         with _opened(copy, wait, say, whole=False) as database:
+            if mode_of_copy(database.connection) not in (mode, None):
+                into.unmatched.append(copy)
+                continue
             into.tables += _erased(database, who, keep=True)
-            into.searched += rewrite(database, who.phones)
+            into.searched += rewrite(database, telling(database.connection, who.phones))
             into.files.append(copy)
 
 

@@ -19,12 +19,17 @@ _PHONE = re.compile(r"[1-9][0-9]{6,14}")
 @dataclass(frozen=True)
 class People:
     """`phones` as digits with country code. `values`: what stands for them in columns of phones. `entries`:
-    what keeps them out.
+    what keeps them out. `places`: where each was given, and the values that stand for that one.
     """
 
     phones: tuple[str, ...]
     values: tuple[str, ...]
     entries: tuple[str, ...]
+    places: tuple[tuple[str, frozenset[str]], ...]
+
+    def unfound(self, found: set[str]) -> list[str]:
+        """Where those were given who have none of these values."""
+        return [where for where, values in self.places if values.isdisjoint(found)]
 
 
 def people(texts: Iterable[tuple[str, str]], privacy: Privacy) -> People:
@@ -32,21 +37,30 @@ def people(texts: Iterable[tuple[str, str]], privacy: Privacy) -> People:
 
     :raises ConfigurationError: a text is no phone with country code, and no token of this warehouse.
     """
-    phones, tokens = [], []
+    phones, tokens, places = [], [], []
     for where, text in texts:
         if _TOKEN.fullmatch(text):
-            tokens.append(_checked_token(text, where, privacy))
+            values = [_checked_token(text, where, privacy)]
         else:
             phones.append(_checked_phone(text, where))
-    if not privacy.is_clear:
-        # The vendor writes digits alone; what it may write once in a while has tokens of its own.
-        tokens += [privacy.tokens.of_phone(mark + phone) for phone in phones for mark in ("", "+", "00")]
+            values = _values_of(phones[-1], privacy)
+        tokens += values
+        places.append((where, frozenset(values)))
     entries = [privacy.entry(phone) for phone in phones] + [token for token in tokens if not privacy.is_clear]
     return People(
         tuple(dict.fromkeys(phones)),
-        tuple(dict.fromkeys(phones if privacy.is_clear else tokens)),
+        tuple(dict.fromkeys(tokens)),
         tuple(dict.fromkeys(entries)),
+        tuple(places),
     )
+
+
+def _values_of(phone: str, privacy: Privacy) -> list[str]:
+    """What stands for a phone in this warehouse's columns of phones."""
+    if privacy.is_clear:
+        return [phone]
+    # The vendor writes digits alone; what it may write once in a while has tokens of its own.
+    return [privacy.tokens.of_phone(mark + phone) for mark in ("", "+", "00")]
 
 
 def lines_of(file: Path) -> list[tuple[str, str]]:

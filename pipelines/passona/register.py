@@ -63,6 +63,18 @@ def known_mode(connection: Connection) -> tuple[str, str | None]:
     return (known[0], known[1]) if known else ("clear", None)
 
 
+def mode_of_copy(connection: Connection) -> tuple[str, str | None] | None:
+    """The same of a copy, which is left as it is; None of one of the marts without persons, which has no reports."""
+    tables = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'passona'"
+    there = {name for (name,) in connection.execute(tables).fetchall()}
+    if "report_ledger" not in there:
+        return None
+    known = None
+    if "_privacy" in there:
+        known = connection.execute("SELECT mode, key_id FROM passona._privacy").fetchone()
+    return (known[0], known[1]) if known else ("clear", None)
+
+
 def _make_tables(connection: Connection) -> None:
     if not _has_tables(connection):
         connection.execute(_TABLES)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from passona.database import Connection, open_database
-from passona.erasure import text_columns
+from passona.erasure import TextColumn, text_columns
 from passona.errors import ConfigurationError
 from passona.forgetting import drop_spools
 from passona.keeping import Keeping
@@ -36,14 +36,12 @@ def re_key(path: Path, keeping: Keeping, wait: float, say: Callable[[str], None]
     database = open_database(path, wait, say)
     try:
         database.prepare()
-        changed: Counter[str] = Counter()
         known = known_mode(database.connection)
-        old, new = _keys(keeping, *known)
-        if new.key_id != known[1]:  # else it was killed before the file was rewritten
-            run_id = str(uuid.uuid4())
-            database.begin_run(run_id, "re-key")
-            changed = _changed_all(database.connection, keeping.keys[-1].encode(), old, new)
-            database.end_run(run_id, "ok", 0, 0)
+        keys = _keys(keeping, *known)
+        run_id = str(uuid.uuid4())
+        database.begin_run(run_id, "re-key")
+        changed = _changed_all(database.connection, keys, known[1])
+        database.end_run(run_id, "ok", 0, 0)
         drop_spools(database)
         rewrite(database)
     finally:
@@ -51,51 +49,64 @@ def re_key(path: Path, keeping: Keeping, wait: float, say: Callable[[str], None]
     return +changed
 
 
-def _changed_all(connection: Connection, key: bytes, old: Tokens, new: Tokens) -> Counter[str]:
-    """Every token and every id in every table, in one transaction."""
+def _changed_all(connection: Connection, keys: tuple[bytes, ...], key_id: str | None) -> Counter[str]:
+    """Every token and every id in every table, in one transaction. Tokens that an earlier run left are found too."""
     connection.begin()
     changed: Counter[str] = Counter()
-    for table, column in text_columns(connection):
-        for letter, purpose in _PURPOSES.items():
-            before, after = f"{letter}_{old.key_id}_", f"{letter}_{new.key_id}_"
-            values: dict[str, object] = {"before": before, "after": after, **_pads(purpose_key(key, purpose))}
-            changed[table] += _changed(connection, _tokens_anew(table, column, before), values)
-        if column in _DIGESTS:
-            anew = f"UPDATE {table} SET {column} = left(sha256($key || {column}), {TOKEN_DIGITS})"  # noqa: S608  # quoted names
-            changed[table] += _changed(connection, anew, {"key": new.row_key.hex()})
-    # Ids are others now, so the next walk of an open report finds another content, and writes it.
-    connection.execute("UPDATE passona.report_ledger SET digest = NULL")
+    new = Tokens(keys)
+    for column in text_columns(connection):
+        # One key after the other: what still has an older key's token gets there by the same steps.
+        for count in range(1, len(keys)):
+            changed[column.shown] += _tokens_changed(connection, column, keys[: count + 1])
+        if new.key_id != key_id and column.name in _DIGESTS:
+            anew = f"UPDATE {column.table} SET {column.quoted} = left(sha256($key || {column.quoted}), {TOKEN_DIGITS})"  # noqa: S608  # quoted names
+            changed[column.shown] += _changed(connection, anew, {"key": new.row_key.hex()})
+    if changed.total():
+        # Rows are others now, so the next walk of an open report finds another content, and writes it.
+        connection.execute("UPDATE passona.report_ledger SET digest = NULL")
     connection.execute("UPDATE passona._privacy SET key_id = ?", [new.key_id])
     connection.commit()
     return changed
 
 
-def _keys(keeping: Keeping, mode: str, key_id: str | None) -> tuple[Tokens, Tokens]:
-    keys = [key.encode() for key in keeping.keys]
+def _tokens_changed(connection: Connection, column: TextColumn, keys: tuple[bytes, ...]) -> int:
+    """Gives tokens of the keys before the last the last one, until none is left in any text."""
+    changed = 0
+    old, new = Tokens(keys[:-1]), Tokens(keys)
+    for letter, purpose in _PURPOSES.items():
+        before, after = f"{letter}_{old.key_id}_", f"{letter}_{new.key_id}_"
+        values: dict[str, object] = {"before": before, "after": after, **_pads(purpose_key(keys[-1], purpose))}
+        anew = _tokens_anew(column, before)
+        while rows := _changed(connection, anew, values):  # each pass takes one token of a text
+            changed += rows
+    return changed
+
+
+def _keys(keeping: Keeping, mode: str, key_id: str | None) -> tuple[bytes, ...]:
+    keys = tuple(key.encode() for key in keeping.keys)
     if mode == "clear" or keeping.privacy != mode:
         raise ConfigurationError(
             f"sources.passona.privacy: this warehouse is {mode}, the configuration says {keeping.privacy}; a new key "
             "is for a warehouse of tokens, in its own mode"
         )
-    old, new = Tokens(tuple(keys[:-1])), Tokens(tuple(keys))
-    if len(keys) < 2 or key_id not in (old.key_id, new.key_id):
+    if len(keys) < 2 or key_id not in (Tokens(keys[:-1]).key_id, Tokens(keys).key_id):
         raise ConfigurationError(
             f"sources.passona.privacy_former_keys: expected the keys of this warehouse's tokens ({key_id}), oldest "
             "first, and the new one as privacy_key; the former keys configured are not these"
         )
-    return old, new
+    return keys
 
 
-def _tokens_anew(table: str, column: str, before: str) -> str:
-    """An UPDATE that gives a token the new key's in its place, wherever in a text it stands."""
-    place = f"strpos({column}, $before)"
-    old = f"substr({column}, {place} + {len(before)}, {TOKEN_DIGITS})"
+def _tokens_anew(column: TextColumn, before: str) -> str:
+    """An UPDATE that gives the first token of a text the new key's, wherever it stands, and however often."""
+    form = f"'{before}[0-9a-f]{{{TOKEN_DIGITS}}}'"
+    token = f"regexp_extract({column.quoted}, {form})"
+    old = f"right({token}, {TOKEN_DIGITS})"
     # HMAC-SHA-256 as RFC 2104 defines it.
     new = f"left(sha256($outer::BLOB || unhex(sha256($inner::BLOB || encode({old})))), {TOKEN_DIGITS})"
-    rest = f"substr({column}, {place} + {len(before) + TOKEN_DIGITS})"
     return (
-        f"UPDATE {table} SET {column} = left({column}, {place} - 1) || $after || {new} || {rest} "  # noqa: S608  # quoted names
-        f"WHERE contains({column}, $before)"
+        f"UPDATE {column.table} SET {column.quoted} = replace({column.quoted}, {token}, $after || {new}) "  # noqa: S608  # quoted names
+        f"WHERE contains({column.quoted}, $before) AND regexp_matches({column.quoted}, {form})"
     )
 
 

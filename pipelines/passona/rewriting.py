@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from passona.database import STORAGE_VERSION, Database, open_database
+from passona.database import REWRITING, STORAGE_VERSION, Database, open_database
 from passona.errors import PassonaError
 
 
@@ -32,7 +32,7 @@ def rewrite(database: Database, gone: Sequence[str] = ()) -> int:
     database.connection.execute("SET preserve_insertion_order = true")
     database.connection.execute("CHECKPOINT")
     searched = _search_unpacked(database, gone) if gone else 0
-    fresh = database.work / "fresh.duckdb"
+    fresh = _folder(database) / "fresh.duckdb"
     _copy(database, fresh)
     fresh.chmod(database.path.stat().st_mode & 0o777)
     _sync(fresh)
@@ -55,7 +55,7 @@ def rewritten(database: Database, wait: float, say: Callable[[str], None]) -> Da
 
 
 def _search_unpacked(database: Database, gone: Sequence[str]) -> int:
-    plain = database.work / "plain.duckdb"
+    plain = _folder(database) / "plain.duckdb"
     database.connection.execute("PRAGMA force_compression = 'uncompressed'")
     try:
         _copy(database, plain)
@@ -64,6 +64,13 @@ def _search_unpacked(database: Database, gone: Sequence[str]) -> int:
     finally:
         database.connection.execute("PRAGMA force_compression = 'auto'")
         plain.unlink(missing_ok=True)
+
+
+def _folder(database: Database) -> Path:
+    """Where the copies are made, with DuckDB's logs of them: emptied whenever the warehouse is opened or closed."""
+    folder = database.work / REWRITING
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def _copy(database: Database, target: Path) -> None:

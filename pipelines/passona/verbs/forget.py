@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from passona import options
-from passona.errors import Exit
+from passona.errors import ConfigurationError, Exit
 
 if TYPE_CHECKING:
     from passona.forgetting import Forgotten
@@ -63,7 +63,14 @@ def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) 
     if not dry_run:
         code = _build(wait) if found.built else Exit.OK
         rewrite_all(path, texts, keeping, wait, options.say, into=found)
+    for where in found.unfound:
+        options.say(f"{where}: nobody of this number was found here; numbers need their country code")
     _print(found, dry_run=dry_run)
+    if found.unmatched:
+        raise ConfigurationError(
+            f"{', '.join(map(str, found.unmatched))}: nobody was forgotten there, because the copy is of another mode "
+            "or key than the warehouse; publish it anew (passona publish)"
+        )
     return code
 
 
@@ -71,7 +78,6 @@ def _build(wait: float) -> Exit:
     """The marts without these people; where dbt is not installed, who has it has to do it."""
     from passona.configuration import load_timezone
     from passona.database import warehouse_path
-    from passona.errors import ConfigurationError
     from passona.transform import Wanted, check_installed, transform
     from passona.verbs.transform import run_transform
 
