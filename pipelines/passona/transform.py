@@ -146,19 +146,18 @@ def _memory_limit(usual: str) -> str:
 
 def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeResult]:
     """Everything that dbt built or tested, in its order."""
-    # Importing dbt takes two seconds.
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
     project = project_folder()
     with (
         _temporary(database.work / "dbt") as folder,
         _environment("PASSONA_WAREHOUSE", str(database.path)),
         _environment("PYTHONWARNINGS", _TRACKER_KEEPS_QUIET),
-        Path(os.devnull).open("w") as nowhere,
-        # What it says before it has read that it is to be quiet.
-        contextlib.redirect_stdout(nowhere),
+        # What it says before it has read that it is to be quiet. Not closed: dbt keeps it from its import on.
+        contextlib.redirect_stdout(Path(os.devnull).open("w")),
     ):
+        # Importing dbt takes two seconds.
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
         variables = {"timezone": timezone, "project_version": _version(project, timezone)}
         # What another project built may have other columns, or the same rows with other figures.
         anew = wanted.full_refresh or _built_version(database) != variables["project_version"]
