@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from passona.database import MEMORY_LIMIT
+from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.schema import TABLES
 
@@ -40,7 +41,7 @@ def expire(database: Database, keeping: Keeping, now: datetime) -> Counter[str]:
         return Counter()
     connection = database.connection
     # Whole tables are changed: with the flat memory of a load that would fail.
-    connection.execute(f"SET memory_limit = '{database.usual_memory}'")
+    connection.execute(f"SET memory_limit = {literal(database.usual_memory)}")
     connection.begin()
     try:
         erased = _expire(connection, now - timedelta(days=keeping.retain_days), now, rows=keeping.retain_mode == "rows")
@@ -126,7 +127,7 @@ def _new_columns(connection: Connection, name: str) -> list[str]:
     """Columns of keys that the guide does not know: nobody can say what is in them."""
     known = {*TABLES[name].sql_columns, "row_id", "campaign_id"}
     return [
-        '"' + column.replace('"', '""') + '"'
+        quoted(column)
         for column in sorted(_present(connection)[f"passona.{name}"])
         if column not in known and not column.startswith("_")
     ]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from passona.database import REWRITING, STORAGE_VERSION, Database, open_database
 from passona.errors import PassonaError
+from passona.quoting import literal, quoted
 
 
 class StillThere(PassonaError):  # noqa: N818  # named for what happened, as all errors are
@@ -78,10 +79,9 @@ def _copy(database: Database, target: Path) -> None:
     target.unlink(missing_ok=True)
     connection = database.connection
     ((name,),) = connection.execute("SELECT current_database()").fetchall()
-    path = str(target).replace("'", "''")
-    connection.execute(f"ATTACH '{path}' AS fresh (STORAGE_VERSION '{STORAGE_VERSION}')")
+    connection.execute(f"ATTACH {literal(str(target))} AS fresh (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
-        connection.execute(f'COPY FROM DATABASE "{name}" TO fresh')
+        connection.execute(f"COPY FROM DATABASE {quoted(name)} TO fresh")
     finally:
         connection.execute("DETACH fresh")
 
