@@ -40,9 +40,9 @@ from passona.walk import Walk, Walker
 
 log = logging.getLogger("passona")
 
-# A package costs some 0.4 s whatever is in it: as many rows as make that small beside writing them,
+# A package costs some 0.4 s whatever is in it: as many rows as make that small beside writing them (2.5 s),
 # and no more seconds than a crash may cost.
-PACKAGE_ROWS = 200_000
+PACKAGE_ROWS = 500_000
 PACKAGE_SECONDS = 30.0
 # How often the clock is looked at while no walk ends.
 TICK_SECONDS = 1.0
@@ -235,6 +235,7 @@ class Load:
             if not package.empty:
                 yield package
             raise
+        self._database.use_all_cores()  # nothing is walked any more
         if not package.empty or self._campaign_table.waiting:
             yield package
 
