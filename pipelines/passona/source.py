@@ -24,12 +24,12 @@ from dlt.extract import DltResource
 
 from passona.ledger import Entry, entry_table
 from passona.reports import CAMPAIGNS, REPORTS, Report
+from passona.row_ids import Ordinals
 from passona.rows import ROW_ID, Tables, tables
 from passona.schema import TABLES, Table
+from passona.spool import PIECE_ROWS
 from passona.walk import Walk
 
-# Rows a piece of Arrow: dlt's cost per piece (10 ms) is lost in it, and a piece with its fields is some 10 MB.
-PIECE_ROWS = 10_000
 _CAMPAIGN_TABLES = (CAMPAIGNS.name, "campaigns__contact_groups")
 
 
@@ -215,17 +215,15 @@ def _gathered(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def _typed(walk: Walk, zone: str) -> Iterator[Tables]:
-    """The walk's rows, typed, in pieces of PIECE_ROWS, equal rows told apart by their ordinals."""
+    """The walk's rows, typed, in pieces, equal rows told apart by their ordinals."""
     ordinals = walk.ordinals()
-    batches: list[pa.RecordBatch] = []
-    for batch in walk.spool.batches():
-        ids = ordinals.number(batch.column(ROW_ID))
-        batches.append(batch.set_column(batch.schema.get_field_index(ROW_ID), ROW_ID, ids))
-        if sum(map(len, batches)) >= PIECE_ROWS:
-            yield tables(walk.report, walk.campaign_id, batches, zone, walk.spool.new_keys)
-            batches = []
-    if batches:
-        yield tables(walk.report, walk.campaign_id, batches, zone, walk.spool.new_keys)
+    for piece in walk.spool.pieces():
+        numbered = [_numbered(batch, ordinals) for batch in piece]
+        yield tables(walk.report, walk.campaign_id, numbered, zone, walk.spool.new_keys)
+
+
+def _numbered(batch: pa.RecordBatch, ordinals: Ordinals) -> pa.RecordBatch:
+    return batch.set_column(batch.schema.get_field_index(ROW_ID), ROW_ID, ordinals.number(batch.column(ROW_ID)))
 
 
 def _campaign_pieces(package: Package) -> Iterator[Piece]:

@@ -28,6 +28,8 @@ MEMORY_BYTES = 4 * 1024 * 1024
 # Rows a batch: enough that Arrow's fixed cost per batch is lost in it, few enough that a killed
 # walk of 50 rows a page repeats no more than 40 pages.
 BATCH_ROWS = 2_000
+# Rows a piece of Arrow: dlt's cost per piece (10 ms) is lost in it, and a piece with its fields is some 20 MB.
+PIECE_ROWS = 20_000
 # Pages a batch, for servers that grant few rows a page.
 BATCH_PAGES = 50
 # An older file is not taken up: statuses change in the middle of a report while its ends stay the same.
@@ -117,6 +119,17 @@ class Spool:
             return
         with self.path.open("rb") as file, pa.ipc.open_stream(file) as reader:
             yield from reader
+
+    def pieces(self) -> Iterator[list[pa.RecordBatch]]:
+        """The same in pieces of PIECE_ROWS or somewhat more: the fewer, the less each row costs in Arrow."""
+        piece: list[pa.RecordBatch] = []
+        for batch in self.batches():
+            piece.append(batch)
+            if sum(map(len, piece)) >= PIECE_ROWS:
+                yield piece
+                piece = []
+        if piece:
+            yield piece
 
     def drop(self) -> None:
         """Ends it, and leaves no file."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from passona.client import Client
@@ -75,7 +76,8 @@ class Walk:
     def last_time(self, zone: str) -> datetime | None:
         """The last instant in its rows, in UTC. `zone`: that of times without an offset."""
         keys = [column.key for column in self.report.columns if column.kind == "time"]
-        found = [pc.max(instants(batch.column(key), zone)[0]).as_py() for batch in self.spool.batches() for key in keys]
+        texts = (pa.concat_arrays([batch.column(k) for batch in piece]) for piece in self.spool.pieces() for k in keys)
+        found = [pc.max(instants(column, zone)[0]).as_py() for column in texts]
         return max((time for time in found if time is not None), default=None)
 
 
