@@ -3,8 +3,9 @@
     python benchmarks/csv_import.py [--rows N] [--runs N]
 
 A file of alt_delivery with four fields each. In turn: DuckDB's `read_csv` into a table of a file and nothing
-more (no ids, no digest, no fields, no ledger), and `passona import-csv` into a new warehouse; whole processes,
-medians. 5,000,000 rows take some 2 GB of disk.
+more (no ids, no digest, no fields, no ledger); DuckDB alone making what the program makes, an id of each row and
+its field rows, with nothing verified: the least that any program on DuckDB could take; and `passona import-csv`
+into a new warehouse. Whole processes, medians. 5,000,000 rows take some 4 GB of disk.
 """
 
 from __future__ import annotations
@@ -30,19 +31,24 @@ _AT_ONCE = 10_000
 def main() -> int:
     arguments = _arguments()
     if arguments.alone:
-        return _read_alone(*arguments.alone)
+        return _read_alone(*arguments.alone, fields=arguments.fields)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "alt_delivery.csv"
         write_file(file, arguments.rows)
         say(f"{arguments.rows:,} rows, {file.stat().st_size / 1e6:,.0f} MB")
         found = Rounds(arguments.runs).in_turn(
-            {"read_csv into a table": lambda: _duckdb(file), "passona import-csv": lambda: _passona(file)}
+            {
+                "read_csv into a table": lambda: _duckdb(file),
+                "DuckDB alone, ids and field rows too": lambda: _duckdb(file, "--fields"),
+                "passona import-csv": lambda: _passona(file),
+            }
         )
-    alone, ours = (seconds(runs) for runs in found.values())
+    alone, least, ours = (seconds(runs) for runs in found.values())
     print(machine(), versions(), sep="\n")
     for name, runs in found.items():
         print(f"{name}: {seconds(runs):.1f} s, {arguments.rows / seconds(runs):,.0f} rows/s, {megabytes(runs):.0f} MB")
-    print(f"{ours / alone:.1f} times as long as DuckDB alone; the bar is {BAR:g}")
+    print(f"{ours / alone:.1f} times as long as read_csv; the bar is {BAR:g}")
+    print(f"{ours / least:.1f} times as long as DuckDB alone with ids and field rows")
     return 0 if ours <= BAR * alone else 1
 
 
@@ -51,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--runs", type=int, default=3, help="runs of each, of which the median counts")
     parser.add_argument("--alone", nargs=2, type=Path, metavar=("FILE", "DATABASE"), help=argparse.SUPPRESS)
+    parser.add_argument("--fields", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -71,16 +78,28 @@ def _lines(numbers: range) -> Iterator[str]:
         yield f'{message},4471{n:08},"First Name,Last Name,Town,Code","{names}",{sent},{sent},{status}\r\n'
 
 
-def _duckdb(file: Path) -> Ended:
+def _duckdb(file: Path, *arguments: str) -> Ended:
     with new_warehouse() as warehouse:
-        return run([*script("csv_import.py"), "--alone", file, warehouse])
+        return run([*script("csv_import.py"), "--alone", file, warehouse, *arguments])
 
 
-def _read_alone(file: Path, database: Path) -> int:
+def _read_alone(file: Path, database: Path, *, fields: bool) -> int:
     import duckdb
 
     with duckdb.connect(str(database)) as connection:
-        connection.execute("CREATE TABLE alt_delivery AS FROM read_csv(?)", [str(file)])
+        if not fields:
+            connection.execute("CREATE TABLE alt_delivery AS FROM read_csv(?)", [str(file)])
+            return 0
+        connection.execute(
+            f"CREATE TABLE alt_delivery AS SELECT '{CAMPAIGN}' AS campaign_id, md5(read::VARCHAR) AS row_id, * "
+            "FROM read_csv(?) AS read",
+            [str(file)],
+        )
+        connection.execute(
+            "CREATE TABLE alt_delivery__fields AS SELECT campaign_id, row_id, unnest(range(1, 1 + len(names))) AS "
+            "position, unnest(names) AS name, unnest(field_values) AS value FROM (SELECT *, "
+            "string_split(FieldNames, ',') AS names, string_split(FieldValues, ',') AS field_values FROM alt_delivery)"
+        )
     return 0
 
 

@@ -41,6 +41,17 @@ def run_passona(
     return subprocess.CompletedProcess(arguments, process.exitcode, stdout, stderr)
 
 
+def kill_passona(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], after: float) -> None:
+    """Runs `passona` with these arguments in a folder, and kills it after so many seconds, if it has not ended."""
+    with tempfile.TemporaryDirectory() as printed:
+        files = Path(printed, "stdout"), Path(printed, "stderr")
+        process = _context.Process(target=_command, args=(list(arguments), folder, dict(environment), files))
+        process.start()
+        process.join(after)
+        process.kill()
+        process.join()
+
+
 def _command(arguments: list[str], folder: Path, environment: dict[str, str], files: tuple[Path, Path]) -> None:
     os.chdir(folder)
     os.environ.clear()

@@ -8,9 +8,11 @@ import io
 import json
 import logging
 import os
+import random
 import re
 import stat
 import subprocess
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from csv_files import BAD_FILES, GOOD, HEADER, KEYS, PHONE, TEXT, BadFile, row
+from forked import kill_passona
 from passona.csv_import import CsvImport, CsvWish
 from passona.csv_places import bring
 from passona.csv_reader import CsvFile
@@ -33,8 +36,9 @@ from passona.settings import Settings
 from passona.spool import Spool
 from sandbox import Account, Sandbox, Switches
 from sandbox.mailroom import render
+from test_kills import KILLS
 from test_load import ONE, click, going, message
-from warehouses import Lines, Warehouse
+from warehouses import Lines, Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 LATER = datetime(2098, 1, 1, tzinfo=UTC)
@@ -88,6 +92,30 @@ def test_rows_by_mail_are_the_rows_by_the_api_for_every_report(warehouse: Wareho
     columns = ("report", "row_count", "digest")
     assert facts(other, *columns) == facts(warehouse, *columns)
     assert sum(rows for _, rows, _ in facts(other, *columns)) == 1_500
+
+
+def test_after_imports_that_were_killed_one_more_makes_everything_right(tmp_path: Path, passona: Run) -> None:
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    account = Account.empty()
+    dice = random.Random("imports")
+    file = tmp_path / "alt_delivery.csv"
+    usual = 0.0
+    for version in range(1, KILLS // 2 + 1):
+        account.put(going(ONE), {"alt_delivery": [message(n, Status=f"v{version}") for n in range(2_000 + version)]})
+        file.write_bytes(exported(account, "alt_delivery"))
+        command = ("import-csv", str(file), "--campaign", ONE, "--wait", "0", "--json")
+        if usual:
+            kill_passona(command, tmp_path, environment_of(None), dice.uniform(0, usual))
+        begun = time.monotonic()
+        ended = passona(*command)
+        usual = time.monotonic() - begun
+        assert ended.returncode == 0, ended.stderr
+        assert warehouse.rows(
+            "SELECT status, count(*), count(DISTINCT row_id) FROM passona.alt_delivery GROUP BY status"
+        ) == [(f"v{version}", 2_000 + version, 2_000 + version)]
+        assert warehouse.one("SELECT count(*) FROM passona.alt_delivery__fields") == (2 * (2_000 + version),)
+        assert facts(warehouse, "state", "row_count") == [("open", 2_000 + version)]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["alt_delivery.csv", "warehouse.duckdb"]
 
 
 def test_the_whole_way_from_post_to_tables(passona: Run, tmp_path: Path) -> None:
