@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import duckdb
 import pytest
 
 from passona.errors import ConfigurationError
+from passona.shard import Shard
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import GUIDE, Warehouse, environment_of
@@ -145,6 +147,20 @@ def test_since_leaves_out_campaigns_that_ended_before(warehouse: Warehouse, acco
     account.put(ended(TWO, 10), {"clicks": [click()]})
     warehouse.load(box, since=datetime.now(UTC) - timedelta(days=50))
     assert {uuid for uuid, _ in asked(box)} == {TWO}
+
+
+def test_shards_load_all_campaigns_once(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+    campaigns = [f"55555555-5555-4555-8555-{n:012}" for n in range(12)]
+    for uuid in campaigns:
+        account.put(going(uuid), {"sent": [], "clicks": [click()]})
+    parts = []
+    for number in (1, 2, 3):
+        outcome = warehouse.load(box, reports=["clicks"], shard=Shard(number, 3))
+        parts.append([uuid for uuid, _ in asked(box)])
+        assert outcome.campaigns == len(parts[-1])
+    assert all(parts)
+    assert sorted(itertools.chain(*parts)) == campaigns
+    assert_as_served(warehouse, account, campaigns)
 
 
 def test_campaigns_most_in_need_come_first(warehouse: Warehouse, account: Account, box: Sandbox) -> None:

@@ -35,6 +35,7 @@ from passona.register import privacy_of
 from passona.reports import REPORTS, Report
 from passona.retention import expire
 from passona.settings import Settings
+from passona.shard import WHOLE, Shard
 from passona.source import Counts, Package
 from passona.walk import Walk, Walker
 
@@ -55,13 +56,14 @@ _Done = queue.SimpleQueue[tuple[Pull, Walk | BaseException | None, float]]
 
 @dataclass(frozen=True)
 class Wish:
-    """What the user asked of a load. No campaigns: all that the API lists."""
+    """What the user asked of a load. No campaigns: all that the API lists. `shard`: of those, the part that is its."""
 
     campaign_ids: tuple[str, ...] = ()
     reports: tuple[Report, ...] = tuple(REPORTS.values())
     since: datetime | None = None
     refresh: bool = False
     accept_shrink: bool = False
+    shard: Shard = WHOLE
 
 
 @dataclass
@@ -123,9 +125,14 @@ class Load:
     def __init__(
         self, settings: Settings, database: Database, wish: Wish, progress: Progress, clock: Clock | None = None
     ) -> None:
-        self._settings, self._database, self._wish, self._progress = settings, database, wish, progress
+        self._settings, self._database, self._wish, self._progress = (
+            wish.shard.share(settings),
+            database,
+            wish,
+            progress,
+        )
         self._clock = clock or Clock()
-        self._client = Client(settings, self._clock)
+        self._client = Client(self._settings, self._clock)
         self._backlog = _Backlog()
         self._campaign_table = CampaignTable(database)
         self._odd: set[Key] = set()
@@ -217,7 +224,9 @@ class Load:
             self._campaign_table.read(listed)
         found = self._campaign_table.campaigns(self._wish.campaign_ids)
         check_team([campaign for campaign in found if campaign.team_id], self._settings.team_uuid)
-        return since(found, self._wish.since) if self._wish.since else found
+        if self._wish.since:
+            found = since(found, self._wish.since)
+        return [campaign for campaign in found if self._wish.shard.takes(campaign.campaign_id)]
 
     def _packages(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[Package]:
         """Packages of finished walks, each as large as it may be, the last with what is left."""

@@ -19,7 +19,7 @@ LAYERS = """
 errors reports times lists row_ids quoting replacement tokens shapes
 pages pace keeping project logs marts target csv_form
 privacy settings agents
-people on_failure
+people on_failure shard
 rows client configuration interruption downloads csv_text
 page_pool csv_lines
 spool paginator

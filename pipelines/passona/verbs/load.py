@@ -16,6 +16,7 @@ from passona.ending import Ending
 from passona.errors import ConfigurationError, Exit, PassonaError, masked, told
 from passona.reports import Report
 from passona.settings import campaign_uuid
+from passona.shard import WHOLE, Shard, shard_of
 from passona.verbs.transform import run_transform
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 def _since(_context: click.Context, _parameter: click.Parameter, date: datetime | None) -> datetime | None:
     return date.replace(tzinfo=UTC) if date else None
+
+
+def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Shard:
+    return shard_of(text) if text else WHOLE
 
 
 def _uuids(uuids: Sequence[str], file: Path | None) -> tuple[str, ...]:
@@ -55,6 +60,7 @@ Examples:
   passona load dc8a7564-fb1e-11e9-abb5-0242ac120008
   passona load --report clicks --report delivery
   passona load --campaigns-file due.txt --json
+  passona load --shard 3/8                   one of eight loads that share the campaigns
   passona load --transform                   and builds the models on it
   passona load --publish readers.duckdb      and puts a copy there for readers"""
 )
@@ -68,6 +74,12 @@ Examples:
     type=click.DateTime(["%Y-%m-%d"]),
     callback=_since,
     help="Only campaigns that ended at this date (UTC) or later.",
+)
+@click.option(
+    "--shard",
+    metavar="N/M",
+    callback=_shard,
+    help="Only the campaigns of part N of M; requests_per_minute is shared among the M.",
 )
 @click.option("--refresh", is_flag=True, help="Walk and rewrite settled and unchanged reports too.")
 @click.option("--accept-shrink", is_flag=True, help="Take reports that have far fewer rows than before.")
@@ -93,6 +105,7 @@ def load(
     reports: tuple[Report, ...],
     campaigns_file: Path | None,
     since: datetime | None,
+    shard: Shard,
     refresh: bool,
     accept_shrink: bool,
     then_transform: bool,
@@ -115,7 +128,7 @@ def load(
 
         if marts_only and publish_to is None:
             raise click.UsageError("--marts-only is for --publish PATH")
-        wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
+        wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink, shard)
         then = _Then(then_transform, publish_to, marts_only)
         code = _loaded(wish, then, wait, ending, as_json=as_json)
     sys.exit(code)
