@@ -15,7 +15,7 @@ One way, top to bottom of a load:
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
 - `source` dlt's resources, `schema` the tables, `database` the file and dlt's pipeline
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
-- `keeping` what is kept of people; `privacy` what becomes of their texts: `tokens`, `shapes`, `agents`
+- `keeping` what is kept of people; `privacy` what becomes of their texts: `phones`, `tokens`, `shapes`, `agents`
 - `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure`; `rekeying`,
   `retention`, `rewriting` of the file
 - `status` how fresh it is and what is wrong, shown by `status_screen`

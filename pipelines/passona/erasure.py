@@ -9,14 +9,16 @@ The bytes are gone when the file has been rewritten (`rewriting`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from passona.database import Connection
 from passona.people import People
+from passona.phones import DIGIT_STEPS, spellings
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES
+from passona.tokens import PHONE_TOKEN
 
 # Columns that hold a phone, in the tables of the reports, of the marts, and of whoever made others of them.
 _PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")
@@ -29,6 +31,8 @@ _KEYS = {
 # Its last twelve digits of hexadecimal may all be decimal.
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 ERASED = "[erased]"
+# Phones in one expression: ten take DuckDB no longer than one, fifty two hundred times as long.
+_AT_ONCE = 10
 
 
 class TextColumn(NamedTuple):
@@ -77,8 +81,7 @@ def erase(connection: Connection, people: People) -> Counter[str]:
     if "passona.report_ledger" in there:
         _note_in_ledger(connection)
     erased += _erase_marts(connection)
-    for phone in whole:
-        erased += _erase_texts(connection, phone)
+    erased += _erase_texts(connection, whole)
     connection.execute("DROP TABLE _people")
     connection.execute("DROP TABLE _erased")
     return erased
@@ -113,7 +116,7 @@ def _stays_within(connection: Connection, column: TextColumn, phone: str) -> boo
     else:
         condition = f"contains({column.quoted}, '{phone}')"
         if not column.is_of_keys:
-            condition += f" AND NOT ({_holds(column, phone)})"
+            condition += f" AND NOT ({_holds(column, [phone])})"
     return bool(connection.execute(f"SELECT 1 FROM {column.table} WHERE {condition} LIMIT 1").fetchall())  # noqa: S608  # quoted names, digits
 
 
@@ -134,8 +137,10 @@ def _ends_another(connection: Connection, phone: str) -> bool:
 
 
 def _digits(column: str) -> str:
-    """A phone's digits with country code, however it is written."""
-    return f"regexp_replace(regexp_replace({column}, '[^0-9]', '', 'g'), '^00', '')"
+    """A phone's digits, however it is written, as `phones.phone_digits` makes them."""
+    for form, digits in DIGIT_STEPS:
+        column = f"regexp_replace({column}, {literal(form)}, {literal(digits)}, 'g')"
+    return column
 
 
 def _is_one_of_them(column: str) -> str:
@@ -188,35 +193,51 @@ def _erase_marts(connection: Connection) -> Counter[str]:
     return erased
 
 
-def _erase_texts(connection: Connection, phone: str) -> Counter[str]:
-    """The number within other texts: another's message, an address, a table that somebody made.
+def _erase_texts(connection: Connection, phones: Sequence[str]) -> Counter[str]:
+    """Numbers and tokens within other texts: another's message, an address, a table that somebody made.
 
     Columns of phones have lost the rows that are theirs; whatever is left there is another's number.
     """
     changed: Counter[str] = Counter()
     for column in text_columns(connection):
-        if not column.is_of_phones and not column.is_of_keys:
-            text = column.quoted
+        if column.is_of_phones or column.is_of_keys:
+            continue
+        for at in range(0, len(phones), _AT_ONCE):
+            some, text = phones[at : at + _AT_ONCE], column.quoted
             for _ in range(2):  # of two that one space parts, a pass takes the first
-                text = f"regexp_replace({text}, {_whole(phone)}, '\\1{ERASED}\\2', 'g')"
-            ((rows,),) = connection.execute(
-                f"UPDATE {column.table} SET {column.quoted} = {text} WHERE {_holds(column, phone)}"  # noqa: S608  # quoted names, digits
-            ).fetchall()
-            changed[column.shown] += rows
+                text = f"regexp_replace({text}, {_whole(some)}, '\\1{ERASED}\\2', 'g')"
+            changed[column.shown] += _updated(connection, column, text, _holds(column, some))
+        for token in _tokens_within(connection, column):
+            text = f"replace({column.quoted}, '{token}', '{ERASED}')"
+            changed[column.shown] += _updated(connection, column, text, f"contains({column.quoted}, '{token}')")
     return changed
 
 
-def _whole(phone: str) -> str:
-    """An expression for the phone as a whole run of digits: within a longer one it is somebody else's number."""
-    return literal(rf"(^|[^0-9])(?:\+|00)?{phone}($|[^0-9])")
+def _whole(phones: Iterable[str]) -> str:
+    """An expression for all of a phone, however it is written: within more digits it is somebody else's number."""
+    return literal(rf"(^|[^0-9])(?:{'|'.join(map(spellings, phones))})($|[^0-9])")
 
 
-def _holds(column: TextColumn, phone: str) -> str:
-    """A condition: the text names this phone."""
-    return (
-        f"contains({column.quoted}, '{phone}') AND regexp_matches({column.quoted}, {_whole(phone)}) "
-        f"AND NOT regexp_full_match({column.quoted}, '{_UUID}')"
-    )
+def _holds(column: TextColumn, phones: Iterable[str]) -> str:
+    """A condition: the text names one of these phones."""
+    return f"regexp_matches({column.quoted}, {_whole(phones)}) AND NOT regexp_full_match({column.quoted}, '{_UUID}')"
+
+
+def _tokens_within(connection: Connection, column: TextColumn) -> list[str]:
+    """Their tokens in the texts of a column, where a phone stood among other words."""
+    found = connection.execute(
+        f"SELECT DISTINCT token FROM (SELECT unnest(regexp_extract_all({column.quoted}, '{PHONE_TOKEN}')) AS token "  # noqa: S608  # quoted names
+        f"FROM {column.table} WHERE contains({column.quoted}, 'p_')) WHERE token IN (FROM _people)"
+    ).fetchall()
+    return [token for (token,) in found]
+
+
+def _updated(connection: Connection, column: TextColumn, text: str, condition: str) -> int:
+    """Gives a column another text where the condition holds; the rows it was so in."""
+    ((rows,),) = connection.execute(
+        f"UPDATE {column.table} SET {column.quoted} = {text} WHERE {condition}"  # noqa: S608  # quoted names, digits
+    ).fetchall()
+    return int(rows)
 
 
 def text_columns(connection: Connection) -> Iterator[TextColumn]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passona.errors import ConfigurationError
+from passona.phones import phone_digits, within_its_country
 from passona.privacy import Privacy
-from passona.tokens import phone_digits
+from passona.tokens import PHONE_TOKEN
 
-_TOKEN = re.compile(r"p_[0-9a-f]{8}_[0-9a-f]{32}")
+_TOKEN = re.compile(PHONE_TOKEN)
 # E.164 has at most 15 digits; fewer than 7 with a country code are no subscriber's.
 _PHONE = re.compile(r"[1-9][0-9]{6,14}")
 
@@ -37,19 +38,19 @@ def people(texts: Iterable[tuple[str, str]], privacy: Privacy) -> People:
 
     :raises ConfigurationError: a text is no phone with country code, and no token of this warehouse.
     """
-    phones, tokens, places = [], [], []
+    phones, values, places = [], [], []
     for where, text in texts:
         if _TOKEN.fullmatch(text):
-            values = [_checked_token(text, where, privacy)]
+            theirs = [_checked_token(text, where, privacy)]
         else:
             phones.append(_checked_phone(text, where))
-            values = _values_of(phones[-1], privacy)
-        tokens += values
-        places.append((where, frozenset(values)))
-    entries = [privacy.entry(phone) for phone in phones] + [token for token in tokens if not privacy.is_clear]
+            theirs = _values_of(phones[-1], privacy)
+        values += theirs
+        places.append((where, frozenset(theirs)))
+    entries = [privacy.entry(phone) for phone in values] if privacy.is_clear else values
     return People(
         tuple(dict.fromkeys(phones)),
-        tuple(dict.fromkeys(tokens)),
+        tuple(dict.fromkeys(values)),
         tuple(dict.fromkeys(entries)),
         tuple(places),
     )
@@ -57,10 +58,12 @@ def people(texts: Iterable[tuple[str, str]], privacy: Privacy) -> People:
 
 def _values_of(phone: str, privacy: Privacy) -> list[str]:
     """What stands for a phone in this warehouse's columns of phones."""
+    national = within_its_country(phone)
     if privacy.is_clear:
-        return [phone]
+        return [phone, national] if national else [phone]
     # The vendor writes digits alone; what it may write once in a while has tokens of its own.
-    return [privacy.tokens.of_phone(mark + phone) for mark in ("", "+", "00")]
+    texts = [phone, f"+{phone}", f"00{phone}", national]
+    return [privacy.tokens.of_phone(text) for text in texts if text]
 
 
 def lines_of(file: Path) -> list[tuple[str, str]]:

@@ -8,9 +8,10 @@ By kind of column (`reports.Personal`), in the modes `pseudonymous` and `minimal
 - phone: a token, HMAC-SHA-256 of the text, the same in every report
 - text: as long, of the same alphabets, so that it takes as many SMS: nothing else of it
 - link: its scheme and host, and a token for the rest
-- value: none in minimal; in pseudonymous those of allowed names; the others are empty in their places
+- value: none in minimal; in pseudonymous those of allowed names, phones in them as tokens; the others are empty
+  in their places
 - agent, device: as they are in pseudonymous; in minimal a browser string that stands for its classes
-- all other texts of a row about a person, names of fields too: phones in them as tokens
+- all other texts of a row about a person, names of fields too: phones and other long numbers in them as tokens
 - times and numbers that cannot be read: their shape; values of another type: their type
 
 What is `clear` is as it came; only the forgotten are left out.
@@ -29,17 +30,16 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from passona.lists import pairs
+from passona.phones import phone_digits, replaced
 from passona.reports import Column, Report
 from passona.shapes import alphabets, joined_lists, list_shape, shape
 from passona.times import has_form_of_time
-from passona.tokens import Tokens, phone_digits
+from passona.tokens import Tokens
 
 Cells = list[str | None]
 
 # A count of recipients has fewer digits than a phone.
 _COUNT = re.compile(r"-?[0-9]{1,9}")
-# A phone with its country code in a text of other words; none has fewer digits, and dates and prices have fewer.
-_WRITTEN_PHONE = re.compile(r"\+?[0-9]{9,}")
 # Ends in twelve digits of hexadecimal, which may all be decimal.
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # The account's own number, where the sender is a number.
@@ -118,7 +118,9 @@ class Privacy:
 
     def new_value(self, key: str, text: str | None) -> str | None:
         """The value of a key that the guide does not know."""
-        return text if self.is_clear or (key in self.fields and self.mode == "pseudonymous") else None
+        if self.is_clear:
+            return text
+        return self._value(text) if text and self._is_kept(key) else None
 
     def odd_value(self, text: str) -> str:
         """A value of another type than the guide's, as JSON."""
@@ -130,7 +132,9 @@ class Privacy:
         if column.personal == "id" or (column.kind == "text" and (report.phone_key is None or column.key in _OWN)):
             return cells
         reduce = self._by_kind.get(column.personal) or {"time": _time, "integer": _count}.get(column.kind, self._words)
-        return [None if cell is None else reduce(cell) for cell in cells]
+        # Most columns have few values: statuses, groups, browsers.
+        known = {cell: reduce(cell) for cell in {*cells} if cell is not None}
+        return [None if cell is None else known[cell] for cell in cells]
 
     @cached_property
     def _by_kind(self) -> dict[str, Callable[[str], str | None]]:
@@ -161,16 +165,21 @@ class Privacy:
         return text if text in (origin, origin[:-1]) else origin + self.tokens.of_link(text)
 
     def _words(self, text: str) -> str:
-        if _WRITTEN_PHONE.search(text) is None or _UUID.fullmatch(text):
-            return text
-        return _WRITTEN_PHONE.sub(lambda found: self._phone(phone_digits(found[0])), text)
+        return text if _UUID.fullmatch(text) else replaced(text, self._phone, long_numbers=True)
+
+    def _value(self, text: str) -> str:
+        # Whoever allowed the name wants numbers that tell of no phone: of customers, of orders.
+        return replaced(text, self._phone, long_numbers=False)
+
+    def _is_kept(self, name: str) -> bool:
+        return name in self.fields and self.mode == "pseudonymous"
 
     def _lists(self, names: str | None, values: str | None) -> tuple[str | None, str | None]:
         """Names and values of a row's fields: the same field rows, with empty values where a name is not allowed."""
         found = pairs(names, values)
         if found is None:
             return names and self._words(names), None if values is None else list_shape(values)
-        kept = [value if name in self.fields and self.mode == "pseudonymous" else "" for name, value in found]
+        kept = [self._value(value) if self._is_kept(name) else "" for name, value in found]
         return joined_lists([self._words(name) for name, _ in found], kept)
 
 

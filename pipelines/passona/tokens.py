@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
 # Characters of a token: 128 bits, as many as a row_id has.
 TOKEN_DIGITS = 32
-_NOT_DIGIT = re.compile(r"[^0-9]")
+# What the token of a phone looks like, to Python and to DuckDB.
+PHONE_TOKEN = f"p_[0-9a-f]{{8}}_[0-9a-f]{{{TOKEN_DIGITS}}}"
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,3 @@ class Tokens:
 def purpose_key(key: bytes, purpose: str) -> bytes:
     """The key for one purpose that comes of a key."""
     return hmac.digest(key, purpose.encode(), "sha256")
-
-
-def phone_digits(text: str) -> str:
-    """A phone as digits with country code, however it was written: +44 7123 ..., 0044..., 447123..."""
-    digits = _NOT_DIGIT.sub("", text)
-    return digits.removeprefix("00")

@@ -16,7 +16,7 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
-errors reports times lists row_ids quoting replacement tokens shapes
+errors reports times lists row_ids quoting replacement phones tokens shapes
 pages pace keeping project logs marts target csv_form
 privacy settings agents
 people on_failure shard
@@ -29,8 +29,8 @@ ledger
 schema
 source upgrades
 database
-register rewriting retention erasure
-forgetting
+register rewriting erasure
+forgetting retention
 rekeying
 campaign_table overview transform figures status mailings
 page_words
@@ -54,7 +54,7 @@ OWNERS = {
     "dbt": {"transform"},
 }
 # What a row means knows no HTTP, no clock, no files, no dlt.
-PURE = ("reports", "times", "lists", "row_ids", "pages", "tokens", "shapes", "privacy", "rows", "csv_form")
+PURE = ("reports", "times", "lists", "row_ids", "pages", "phones", "tokens", "shapes", "privacy", "rows", "csv_form")
 OUTSIDE = {
     "dlt",
     "duckdb",

@@ -19,12 +19,13 @@ from passona.errors import ConfigurationError
 from passona.keeping import Keeping
 from passona.lists import pairs
 from passona.people import people
+from passona.phones import phone_digits
 from passona.privacy import CLEAR, Privacy
 from passona.reports import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS
 from passona.rows import tables, vendor_texts
 from passona.shapes import alphabets, joined_lists, list_shape, shape
 from passona.times import has_form_of_time, instant
-from passona.tokens import Tokens, phone_digits
+from passona.tokens import Tokens
 
 MACROS = Path(__file__).parents[2] / "pipelines/warehouse/macros"
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -147,6 +148,8 @@ LISTS = {"Phone_Number": PHONE, "Group_Name": "VIP", "Group_Description": None}
         ("pseudonymous", (), "First Name,Town", "Ann,Leith", [("First Name", ""), ("Town", "")]),
         ("pseudonymous", ("Town",), "First Name,Town", "Ann,Leith", [("First Name", ""), ("Town", "Leith")]),
         ("pseudonymous", ("Town",), "First Name,Town", '"Ann, B.","Leith, G1"', [("First Name", ""), ("Town", "Leith, G1")]),
+        ("pseudonymous", ("A",), "A,B", f"call +{PHONE},x", [("A", f"call {Tokens((KEY,)).of_phone(PHONE)}"), ("B", "")]),
+        ("pseudonymous", ("Order",), "Order", "1234567890", [("Order", "1234567890")]),
         ("minimal", (), "First Name", "Ann", [("First Name", "")]),
         ("minimal", (), "First Name", None, [("First Name", "")]),
     ],
@@ -212,7 +215,9 @@ def test_the_campaigns_names_are_the_accounts_own_and_stay() -> None:
     assert only(CAMPAIGNS, row, kept())["name"] == "Flash sale"
 
 
-@pytest.mark.parametrize("text", ["+44 7123 456789", "0044 (7123) 456-789", "447123456789", "44.7123.456789"])
+@pytest.mark.parametrize(
+    "text", ["+44 7123 456789", "0044 (7123) 456-789", "447123456789", "44.7123.456789", "+44 (0)7123 456789"]
+)
 def test_a_phone_is_the_same_however_it_is_written(text: str) -> None:
     assert phone_digits(text) == PHONE
     assert people([("argument 1", text)], CLEAR).phones == (PHONE,)
