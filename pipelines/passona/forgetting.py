@@ -15,6 +15,7 @@ from pathlib import Path
 
 from passona.database import Database, open_database
 from passona.erasure import erase, found_of, telling
+from passona.errors import ConfigurationError, PassonaError
 from passona.keeping import Keeping
 from passona.people import People, people
 from passona.register import keep_out, known_mode, mode_of_copy, privacy_of
@@ -26,8 +27,7 @@ Texts = Sequence[tuple[str, str]]
 @dataclass
 class Forgotten:
     """What was erased. `tables`: rows by table, of all files. `built`: whether there are marts to build anew.
-    `unfound`: where people were given of whom the warehouse has no row. `unmatched`: copies of another mode or
-    key, in which nobody could be known.
+    `unfound`: where people were given of whom the warehouse has no row. `left`: why copies are as they were.
     """
 
     people: int = 0
@@ -37,7 +37,7 @@ class Forgotten:
     searched: int = 0
     built: bool = False
     unfound: list[str] = field(default_factory=list)
-    unmatched: list[Path] = field(default_factory=list)
+    left: list[PassonaError] = field(default_factory=list)
 
 
 def forget(
@@ -50,10 +50,11 @@ def forget(
     """
     with _opened(path, wait, say) as database:
         who = people(texts, privacy_of(database, keeping))
-        forgotten = Forgotten(len({*who.phones}) or len(who.values), built=_is_built(database))
+        forgotten = Forgotten(len({values for _, values in who.places}), built=_is_built(database))
         forgotten.unfound = who.unfound(found_of(database.connection, who.values))
         if dry_run:
             forgotten.tables = _erased(database, who, keep=False)
+            forgotten.left += [_missing(copy) for copy in map(Path, keeping.published) if not copy.is_file()]
             return forgotten
         run_id = str(uuid.uuid4())
         database.begin_run(run_id, "forget")
@@ -68,9 +69,9 @@ def rewrite_all(
 ) -> None:
     """Rewrites the warehouse, and erases the same people from its copies, which are rewritten too.
 
-    `into`: takes what was done.
+    `into`: takes what was done, and which copies could not be.
 
-    :raises StillThere: a number is in the bytes of one of them.
+    :raises StillThere: a number is in the bytes of the warehouse.
     """
     with _opened(path, wait, say) as database:
         who = people(texts, privacy_of(database, keeping))
@@ -79,15 +80,31 @@ def rewrite_all(
         into.files.append(path)
     for copy in map(Path, keeping.published):
         if not copy.is_file():
-            say(f"{copy} is not there, or is no file: nothing was erased in it; publish it anew")
+            into.left.append(_missing(copy))
             continue
-        with _opened(copy, wait, say, whole=False) as database:
-            if mode_of_copy(database.connection) not in (mode, None):
-                into.unmatched.append(copy)
-                continue
-            into.tables += _erased(database, who, keep=True)
-            into.searched += rewrite(database, telling(database.connection, who.phones))
-            into.files.append(copy)
+        try:
+            with _opened(copy, wait, say, whole=False) as database:
+                _forget_in_copy(database, who, mode, into)
+        except PassonaError as error:
+            into.left.append(error)
+
+
+def _forget_in_copy(database: Database, who: People, mode: tuple[str, str | None], into: Forgotten) -> None:
+    if mode_of_copy(database.connection) not in (mode, None):
+        raise ConfigurationError(
+            f"{database.path}: nobody was forgotten there, because it is of another mode or key than the warehouse; "
+            "publish it anew (passona publish)"
+        )
+    into.tables += _erased(database, who, keep=True)
+    into.searched += rewrite(database, telling(database.connection, who.phones))
+    into.files.append(database.path)
+
+
+def _missing(copy: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{copy}: nobody was forgotten there, because there is no such file (sources.passona.published): bring it back "
+        "and run this again, or take it out of published if it is gone for good"
+    )
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def rewrite(database: Database, gone: Sequence[str] = ()) -> int:
     fresh.chmod(database.path.stat().st_mode & 0o777)
     _sync(fresh)
     if gone:
-        _search(fresh, gone)
+        _search(fresh, gone, database.path)
     # The old file stays locked by this process until the new one has its place.
     fresh.replace(database.path)
     _sync(database.path.parent)
@@ -60,7 +60,7 @@ def _search_unpacked(database: Database, gone: Sequence[str]) -> int:
     database.connection.execute("PRAGMA force_compression = 'uncompressed'")
     try:
         _copy(database, plain)
-        _search(plain, gone)
+        _search(plain, gone, database.path)
         return plain.stat().st_size
     finally:
         database.connection.execute("PRAGMA force_compression = 'auto'")
@@ -86,12 +86,12 @@ def _copy(database: Database, target: Path) -> None:
         connection.execute("DETACH fresh")
 
 
-def _search(file: Path, gone: Sequence[str]) -> None:
+def _search(file: Path, gone: Sequence[str], path: Path) -> None:
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
         found = sum(data.find(text.encode()) >= 0 for text in gone)
     if found:
         raise StillThere(
-            f"{found} of {len(gone)} numbers are still in the bytes of the warehouse, in a place that is not searched "
+            f"{path}: {found} of {len(gone)} numbers are still in its bytes, in a place that is not searched "
             "(a key, a name, a comment): look for it in the tables you made, erase it, and run passona forget again"
         )
 
