@@ -45,14 +45,19 @@ LATER = datetime(2098, 1, 1, tzinfo=UTC)
 
 
 def import_csv(
-    warehouse: Warehouse, *places: object, campaign: str = ONE, report: str | None = None, **wishes: Any
+    warehouse: Warehouse,
+    *places: object,
+    campaign: str = ONE,
+    report: str | None = None,
+    settings: Settings | None = None,
+    **wishes: Any,
 ) -> tuple[Outcome, list[str]]:
     """One import in this process, as `passona import-csv` does it, and what it said."""
     lines = Lines()
     database = open_database(warehouse.path, 0, lines.say)
     wish = CsvWish(tuple(map(str, places)), campaign, REPORTS[report] if report else None, **wishes)
     try:
-        return CsvImport(Settings("none"), database, wish, lines).run(), lines.said
+        return CsvImport(settings or Settings("none"), database, wish, lines).run(), lines.said
     finally:
         database.close()
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from passona.errors import Exit
-from passona.status import status
+import duckdb
+import pytest
+
+from csv_files import HEADER, row
+from passona.campaigns import Campaign
+from passona.database import open_database
+from passona.errors import ConfigurationError, Exit
+from passona.retention import past
+from passona.settings import Settings
+from passona.status import Status, status
 from sandbox import Account, Sandbox
+from test_import_csv import import_csv
 from test_lifecycle import ended
-from test_load import ONE, click, going
+from test_load import ONE, TWO, click, going
 from warehouses import Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -24,6 +34,15 @@ def fill(account: Account) -> None:
 
 def given_up(warehouse: Warehouse) -> bool:
     return warehouse.one("SELECT count(phone_number) FROM passona.clicks") == (0,)
+
+
+def seen(warehouse: Warehouse) -> Status:
+    return status(warehouse.path, timedelta(microseconds=1), 0, lambda _: None, KEEPING["retain_days"])
+
+
+def write(warehouse: Warehouse, sql: str, *parameters: object) -> None:
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute(sql, list(parameters))
 
 
 def test_a_load_that_is_killed_before_the_file_is_made_anew_leaves_that_to_the_next(
@@ -59,5 +78,99 @@ def test_a_campaign_that_has_left_the_list_is_not_overdue_for_ever(
     warehouse.load(box)
     account.remove(ONE)
     warehouse.load(box)
-    found = status(warehouse.path, timedelta(microseconds=1), 0, lambda _: None)
+    found = seen(warehouse)
     assert (found.reports["clicks"].open, found.reports["clicks"].stale) == (1, 0)
+
+
+@pytest.mark.parametrize(("mode", "dates"), [("columns", "known"), ("rows", "unknown")])
+def test_rows_of_a_killed_first_load_that_the_ledger_does_not_know_go_too(
+    warehouse: Warehouse, account: Account, box: Sandbox, mode: str, dates: str
+) -> None:
+    # They used to stay in clear for ever: the ledger had nothing old to tell, and the campaign was not due any more.
+    fill(account)
+    account.put(going(TWO), {"clicks": [click(500)]})
+    warehouse.load(box, reports=["clicks"])
+    write(warehouse, "DELETE FROM passona.report_ledger WHERE report = 'clicks'")
+    write(warehouse, "CREATE TABLE passona_staging.left_there AS FROM passona.clicks")
+    if dates == "unknown":  # then the rows' own load tells their age
+        long_ago = str((datetime.now(UTC) - timedelta(days=91)).timestamp())
+        write(warehouse, "UPDATE passona.clicks SET _dlt_load_id = ? WHERE campaign_id = ?", long_ago, ONE)
+        write(warehouse, "DELETE FROM passona.report_ledger WHERE campaign_id = ?", ONE)
+        write(warehouse, "DELETE FROM passona.campaigns WHERE campaign_id = ?", ONE)
+        account.remove(ONE)
+    box.faults = [{"kind": "status", "code": 403, "report": "clicks"}]
+    outcome = warehouse.load(box, reports=["clicks"], **KEEPING, retain_mode=mode)
+    assert (outcome.exit_code, outcome.erased) == (Exit.FAILED, 801)
+    assert warehouse.rows("SELECT campaign_id FROM passona.clicks") == [(TWO,)]
+    assert warehouse.rows("FROM passona_staging.left_there") == []
+    assert warehouse.count("_given_up") == 1
+    assert warehouse.load(box, reports=["clicks"], **KEEPING, retain_mode=mode).erased == 0
+
+
+def test_without_an_expiry_the_last_change_of_all_its_reports_makes_a_campaign_old(warehouse: Warehouse) -> None:
+    # Loads judged each report by its own last change, retention by that of all of them.
+    now = datetime.now(UTC)
+    finished = Campaign(TWO, finished_sending_at=now - timedelta(days=91))
+    unknown = Campaign("no word of it")
+    database = open_database(warehouse.path, 0, print)
+    try:
+        database.prepare()
+        for days, found in ((80, {TWO}), (91, {ONE, TWO})):
+            database.connection.execute("DELETE FROM passona.report_ledger")
+            for report, age in (("clicks", 200), ("sent", days)):
+                database.connection.execute(
+                    "INSERT INTO passona.report_ledger (campaign_id, report, changed_at, _dlt_load_id) VALUES (?, ?, ?, '')",
+                    [ONE, report, now - timedelta(days=age)],
+                )
+            assert past(database.connection, [Campaign(ONE), finished, unknown], 90, now) == found
+    finally:
+        database.close()
+
+
+def test_what_loads_do_not_ask_for_because_of_its_age_is_not_overdue(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    account.put(going(TWO), {})
+    warehouse.load(box)
+    fill(account)
+    box.faults = [{"kind": "status", "code": 403, "report": "clicks"}]
+    warehouse.load(box, reports=["clicks"])
+    assert seen(warehouse).reports["clicks"].stale == 1
+    assert warehouse.load(box, **KEEPING).exit_code == Exit.FAILED
+    found = seen(warehouse).reports
+    assert {name: (report.never_loaded, report.stale) for name, report in found.items()} == dict.fromkeys(found, (0, 1))
+    assert status(warehouse.path, timedelta(days=1), 0, lambda _: None).reports["sent"].never_loaded == 1
+    # A killed package leaves entries that nobody believes; these were given up, and nobody will ask again.
+    write(warehouse, "UPDATE passona.report_ledger SET _dlt_load_id = 'gone' WHERE campaign_id = ?", ONE)
+    assert {trouble.campaign_id for trouble in seen(warehouse).troubles} == {TWO}
+
+
+def test_a_csv_of_a_campaign_that_is_too_old_is_refused_and_nothing_of_it_is_written(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    file, settings, now = tmp_path / "recipient.csv", Settings("none", **KEEPING), datetime.now(UTC)
+    file.write_bytes(HEADER + row(1))
+    refused = pytest.raises(ConfigurationError, match=r"more than 90 days ago .* nothing was loaded")
+    with refused:
+        import_csv(warehouse, file, settings=settings, made_at=now - timedelta(days=91))
+    expired = "INSERT INTO passona.campaigns (campaign_id, expiry_date, _dlt_load_id) VALUES (?, ?, '')"
+    write(warehouse, expired, ONE, now - timedelta(days=91))
+    with refused:
+        import_csv(warehouse, file, settings=settings)
+    assert warehouse.count("recipient") == 0
+    outcome, _ = import_csv(warehouse, file, campaign=TWO, settings=settings)
+    assert (outcome.exit_code, warehouse.count("recipient")) == (Exit.OK, 1)
+
+
+def test_an_import_gives_up_what_is_old_as_a_load_does(
+    passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
+) -> None:
+    # Where all reports come by mail there is no load that would.
+    fill(account)
+    warehouse.load(box)
+    file = tmp_path / "recipient.csv"
+    file.write_bytes(HEADER + row(1))
+    imported = passona("import-csv", str(file), "--campaign", TWO, SOURCES__PASSONA__RETAIN_DAYS="90")
+    assert (imported.returncode, "retention: personal data of" in imported.stderr) == (0, True)
+    assert given_up(warehouse)
+    assert PHONE not in warehouse.path.read_bytes()

@@ -23,7 +23,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, DbtProject, dbt_assets
 
-from passona.configuration import load_settings, load_timezone
+from passona.configuration import load_retain_days, load_settings, load_timezone
 from passona.database import open_database, warehouse_path
 from passona.errors import Exit
 from passona.load import Load, Outcome, Wish
@@ -134,7 +134,7 @@ def models(context: dg.AssetExecutionContext, dbt: DbtCliResource, config: DbtCo
 
 def stale_reports() -> list[str]:
     """Reports of which some campaign is overdue, as `passona status` says it."""
-    found = status(warehouse_path(), USUAL_AGE, WAIT, print)
+    found = status(warehouse_path(), USUAL_AGE, WAIT, print, load_retain_days())
     return [name for name, report in found.reports.items() if report.stale]
 
 

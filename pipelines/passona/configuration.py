@@ -111,6 +111,14 @@ def load_keeping() -> Keeping:
     return _resolved(KeepingConfiguration()).keeping()
 
 
+def load_retain_days() -> int | None:
+    """`retain_days` alone, for who reads the warehouse and needs no key.
+
+    :raises ConfigurationError: it is no number of days.
+    """
+    return Keeping(retain_days=_resolved(KeepingConfiguration()).retain_days).retain_days
+
+
 def _resolved(empty: _Found, **known: str) -> _Found:
     configure_dlt()
     try:

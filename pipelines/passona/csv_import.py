@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from passona.campaign_table import CampaignTable
-from passona.campaigns import check_team
+from passona.campaigns import Campaign, check_team
 from passona.csv_form import DELIMITERS, Form
 from passona.csv_places import bring
 from passona.csv_reader import CsvFile
@@ -40,6 +40,7 @@ from passona.load import PACKAGE_ROWS, Outcome, ReportOutcome
 from passona.privacy import CLEAR
 from passona.register import privacy_of
 from passona.reports import REPORTS, Report
+from passona.retention import expire, past
 from passona.settings import Settings
 from passona.source import Package
 from passona.spool import Spool
@@ -92,6 +93,7 @@ class CsvImport:
         self._database.begin_run(self._outcome.run_id, VERB)
         try:
             self._import()
+            self._outcome.erased = expire(self._database, self._settings, datetime.now(UTC), self._say)
         except RequestFailed as error:
             self._note(error)
         except BaseException as error:
@@ -104,7 +106,7 @@ class CsvImport:
 
     def _end(self, word: str) -> None:
         rows = sum(report.counts.rows for report in self._outcome.reports.values())
-        self._database.end_run(self._outcome.run_id, word, 0, rows)
+        self._database.end_run(self._outcome.run_id, word, 0, rows, erased=self._outcome.erased)
 
     def _note(self, error: PassonaError) -> None:
         self._outcome.errors.append(str(error))
@@ -120,6 +122,7 @@ class CsvImport:
         ledger = Ledger(self._database.connection)
         (campaign,) = self._campaign_table.campaigns([self._wish.campaign_id])
         check_team([campaign] if campaign.team_id else [], self._settings.team_uuid)
+        self._check_age(campaign, known)
         for file, form in known:
             pull = Pull(form.report, campaign, ledger.get((campaign.campaign_id, form.report.name)))
             try:
@@ -130,6 +133,19 @@ class CsvImport:
             if self._package.rows >= PACKAGE_ROWS:
                 self._commit()
         self._commit()
+
+    def _check_age(self, campaign: Campaign, known: Sequence[tuple[CsvFile, Form]]) -> None:
+        """What the next load would give up is not taken in.
+
+        :raises ConfigurationError: the campaign is past `retain_days`.
+        """
+        days, made_at = self._settings.retain_days, max((file.made_at for file, _ in known), default=None)
+        if past(self._database.connection, [campaign], days, datetime.now(UTC), made_at):
+            raise ConfigurationError(
+                f"campaign {campaign.campaign_id} ended, or changed last, more than {days} days ago "
+                "(sources.passona.retain_days), so its personal data are not to be kept: nothing was loaded; set more "
+                "days, or leave its files out"
+            )
 
     def _forms(self, files: Sequence[CsvFile]) -> list[tuple[CsvFile, Form]]:
         """What each file is; those that are nothing are told.

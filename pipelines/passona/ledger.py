@@ -212,7 +212,7 @@ def plan(
         or _ends_later(campaign, report, checked, settings)
     )
     due = (pull for pull in pulls if refresh or is_due(pull, settings, now))
-    return sorted((pull for pull in due if not _is_past_retention(pull, settings, now)), key=_need)
+    return sorted(due, key=_need)
 
 
 def is_due(pull: Pull, settings: Settings, now: datetime) -> bool:
@@ -220,7 +220,7 @@ def is_due(pull: Pull, settings: Settings, now: datetime) -> bool:
 
     A settled one is due again only where its campaign's end was moved behind the verification.
     """
-    if pull.campaign.not_started(now) and not pull.report.before_start:
+    if not may_have_rows(pull.campaign, pull.report, now):
         return False
     known = pull.known
     if known is None or known.state != "settled" or known.checked_at is None:
@@ -228,19 +228,15 @@ def is_due(pull: Pull, settings: Settings, now: datetime) -> bool:
     return _ends_later(pull.campaign, pull.report, known.checked_at, settings)
 
 
+def may_have_rows(campaign: Campaign, report: Report, now: datetime) -> bool:
+    """Whether it is time to ask for a report at all."""
+    return report.before_start or not campaign.not_started(now)
+
+
 def _ends_later(campaign: Campaign, report: Report, checked: datetime, settings: Settings) -> bool:
     """Whether a campaign's end, with the report's window, is behind the last look at it."""
     expiry = campaign.expiry_date
     return expiry is not None and checked < expiry + _window(report, settings)
-
-
-def _is_past_retention(pull: Pull, settings: Settings, now: datetime) -> bool:
-    """Whether the personal data of its campaign are given up: it is never asked for again, nor for the first time."""
-    if settings.retain_days is None:
-        return False
-    campaign = pull.campaign
-    end = campaign.expiry_date or campaign.finished_sending_at or (pull.known.changed_at if pull.known else None)
-    return end is not None and end <= now - timedelta(days=settings.retain_days)
 
 
 def _need(pull: Pull) -> tuple[Any, ...]:

@@ -33,7 +33,7 @@ from passona.pages import Page
 from passona.privacy import CLEAR
 from passona.register import privacy_of
 from passona.reports import REPORTS, Report
-from passona.retention import expire
+from passona.retention import expire, past
 from passona.settings import Settings
 from passona.shard import WHOLE, Shard
 from passona.source import Counts, Package
@@ -147,7 +147,7 @@ class Load:
         self._database.begin_run(self._outcome.run_id, "load", self._clock.utc())
         try:
             self._load_noted()
-            self._expire()
+            self._outcome.erased = expire(self._database, self._settings, self._clock.utc(), self._progress.say)
         except BaseException as error:
             with contextlib.suppress(Exception):  # the first error is the one to tell
                 self._end("interrupted" if is_interruption(error) else "error")
@@ -186,9 +186,8 @@ class Load:
         now, refresh = self._clock.utc(), self._wish.refresh
         with held():
             ledger = Ledger(self._database.connection)
-            pulls = plan(
-                campaigns, ledger, self._wish.reports, self._settings, now, refresh=refresh, settled=ledger.settled
-            )
+            kept = self._kept(campaigns, now)
+            pulls = plan(kept, ledger, self._wish.reports, self._settings, now, refresh=refresh, settled=ledger.settled)
             self._odd = odd_reports(self._database.connection)
         due = {pull.key for pull in pulls}
         self._database.clear_spools(
@@ -200,15 +199,15 @@ class Load:
         for package in self._packages(pulls, walker):
             self._commit(package)
 
-    def _expire(self) -> None:
-        """Gives up what is older than it is to be kept."""
-        erased = expire(self._database, self._settings, self._clock.utc())
-        self._outcome.erased = erased.total()
-        if erased:
+    def _kept(self, campaigns: Sequence[Campaign], now: datetime) -> list[Campaign]:
+        """Those whose data are not given up: the others are asked for never again, nor for the first time."""
+        days = self._settings.retain_days
+        old = past(self._database.connection, campaigns, days, now)
+        if old and self._wish.campaign_ids:
             self._progress.say(
-                f"retention: personal data of {erased.total():,} rows in {len(erased)} tables are given up "
-                f"(retain_days {self._settings.retain_days})"
+                f"not asked for, because they ended {days} days ago (retain_days): {', '.join(sorted(old))}"
             )
+        return [campaign for campaign in campaigns if campaign.campaign_id not in old]
 
     def _campaigns(self, pool: PagePool) -> Sequence[Campaign]:
         """The campaigns asked for, with their dates; the list is kept in the warehouse."""

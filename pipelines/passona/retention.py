@@ -2,21 +2,25 @@
 
     retain_days, campaigns' dates -> campaigns past it -> columns become NULL, or rows go -> ledger
 
-What is past it is never asked for again (`ledger.plan`), so nothing comes back. In columns, ids of rows
-become others by a key that nobody keeps: a digest of a phone would say whose row it was.
+What is past it (`past`) is never asked for again nor imported, so nothing comes back. In columns, ids of rows
+become others by a key that nobody keeps: a digest of a phone would say whose row it was. Rows that a killed
+load left and the ledger does not know are half of a report: they go in any case.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from passona.database import MEMORY_LIMIT
+from passona.campaigns import Campaign, campaign_values
+from passona.database import MEMORY_LIMIT, given
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
-from passona.schema import TABLES
+from passona.rewriting import rewritten
+from passona.schema import DATASET, TABLES
 
 if TYPE_CHECKING:
     from passona.database import Connection, Database
@@ -35,47 +39,126 @@ _MART_DIGESTS = ("message_key", "click_id")
 _TABLES = [*(name for report in REPORTS.values() for name in report.tables), "row_issues"]
 
 
-def expire(database: Database, keeping: Keeping, now: datetime) -> Counter[str]:
-    """Gives up the personal data of campaigns past `retain_days`; rows concerned, by table. One transaction."""
+def past(
+    connection: Connection,
+    campaigns: Iterable[Campaign],
+    retain_days: int | None,
+    now: datetime,
+    made_at: datetime | None = None,
+) -> set[str]:
+    """Ids of those of these campaigns that ended `retain_days` before `now`: their personal data are given up.
+
+    The end is the expiry; where that is unknown the end of sending, or else the last change of any of its reports.
+    `made_at`: when what is about to be loaded was as it is, which is such a change.
+    """
+    if retain_days is None:
+        return set()
+    ends = {campaign.campaign_id: campaign.expiry_date or campaign.finished_sending_at for campaign in campaigns}
+    if None in ends.values():
+        changes = _last_changes(connection)
+        for campaign_id in [campaign_id for campaign_id, end in ends.items() if end is None]:
+            ends[campaign_id] = max(filter(None, (changes.get(campaign_id), made_at)), default=None)
+    before = now - timedelta(days=retain_days)
+    return {campaign_id for campaign_id, end in ends.items() if end is not None and end <= before}
+
+
+def expire(database: Database, keeping: Keeping, now: datetime, say: Callable[[str], None]) -> int:
+    """Gives up the personal data of campaigns past `retain_days`, and tells it; how many rows. One transaction."""
     if keeping.retain_days is None:
-        return Counter()
+        return 0
     connection = database.connection
+    old = past(connection, _campaigns(connection), keeping.retain_days, now)
+    if not old:
+        return 0
     # Whole tables are changed: with the flat memory of a load that would fail.
     connection.execute(f"SET memory_limit = {literal(database.usual_memory)}")
     connection.begin()
     try:
-        erased = _expire(connection, now - timedelta(days=keeping.retain_days), now, rows=keeping.retain_mode == "rows")
+        erased = _expire(connection, old, now, rows=keeping.retain_mode == "rows")
     except BaseException:
         connection.rollback()
         raise
     connection.commit()
     connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-    return erased
+    if erased:
+        say(
+            f"retention: personal data of {erased.total():,} rows in {len(erased)} tables are given up "
+            f"(retain_days {keeping.retain_days})"
+        )
+    return erased.total()
 
 
-def leftovers(connection: Connection) -> bool:
-    """Whether freed pages of the file may hold what was given up: the file is to be made anew."""
-    return bool(connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_given_up'").fetchall())
+def swept(database: Database, wait: float, say: Callable[[str], None]) -> Database:
+    """The warehouse, its file made anew where freed pages may hold what was given up.
+
+    :raises Busy: somebody came between, and held it for longer than `wait` seconds.
+    """
+    if not database.connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_given_up'").fetchall():
+        return database
+    database = rewritten(database, wait, say)
+    database.connection.execute("DROP TABLE passona._given_up")
+    return database
 
 
-def swept(connection: Connection) -> None:
-    """Notes that the file was made anew."""
-    connection.execute("DROP TABLE IF EXISTS passona._given_up")
+def _campaigns(connection: Connection) -> list[Campaign]:
+    """All campaigns of which the warehouse has anything; of some the id alone."""
+    known = campaign_values(connection.sql("SELECT * FROM passona.campaigns").to_arrow_table())
+    bare = _last_changes(connection).keys() - {campaign.campaign_id for campaign in known}
+    return [*known, *map(Campaign, sorted(bare))]
 
 
-def _expire(connection: Connection, before: datetime, now: datetime, *, rows: bool) -> Counter[str]:
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE _expired AS SELECT campaign_id FROM passona.report_ledger AS ledger "
-        "LEFT JOIN passona.campaigns AS campaigns USING (campaign_id) "
-        "GROUP BY campaign_id "
-        "HAVING coalesce(max(expiry_date), max(finished_sending_at), max(changed_at)) <= ? "
-        "AND bool_or(expired_at IS NULL)",
-        [before],
+def _last_changes(connection: Connection) -> dict[str, datetime | None]:
+    """When the reports of each campaign last changed; rows that the ledger does not know, when they were written."""
+    changes: dict[str, datetime | None] = dict(
+        connection.execute("SELECT campaign_id, max(changed_at) FROM passona.report_ledger GROUP BY ALL").fetchall()
     )
-    erased: Counter[str] = Counter()
+    for campaign_id, written in _unknown(connection):
+        changes[campaign_id] = max(filter(None, (changes.get(campaign_id), written)), default=None)
+    return changes
+
+
+def _unknown(connection: Connection) -> list[tuple[str, datetime | None]]:
+    """Campaigns with rows of a report that the ledger does not know, and when these were written.
+
+    A load that was killed leaves such, because dlt commits table by table.
+    """
+    # Table by table, and of each campaign one row: a load has little memory.
+    return [
+        row
+        for report, table in _places()
+        for row in connection.execute(
+            "SELECT campaign_id, to_timestamp(try_cast(written AS DOUBLE)) "  # noqa: S608  # our own words
+            f"FROM (SELECT campaign_id, {report} AS report, max(_dlt_load_id) AS written FROM passona.{table} "
+            "GROUP BY ALL) ANTI JOIN passona.report_ledger USING (campaign_id, report) WHERE report <> 'campaigns'"
+        ).fetchall()
+    ]
+
+
+def _places() -> list[tuple[str, str]]:
+    """Each table of rows, with the report that its rows are of, in SQL."""
+    tables = [(literal(report.name), table) for report in REPORTS.values() for table in report.tables]
+    return [*tables, ("report", "row_issues")]
+
+
+def _expire(connection: Connection, old: Collection[str], now: datetime, *, rows: bool) -> Counter[str]:
+    unknown = {campaign_id for campaign_id, _ in _unknown(connection)} & set(old)
+    with given(connection, campaign_id=sorted(old)):
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE _expired AS FROM given WHERE campaign_id IN "
+            "(SELECT campaign_id FROM passona.report_ledger WHERE expired_at IS NULL) OR list_contains(?, campaign_id)",
+            [sorted(unknown)],
+        )
+    erased = _clear_staging(connection)
     if connection.execute("FROM _expired LIMIT 1").fetchall():
         salt = secrets.token_hex(32)
         present = _present(connection)
+        for report, name in _places():
+            # Issues of the list of campaigns are no report's.
+            erased[f"passona.{name}"] += _rows(
+                connection,
+                f"DELETE FROM passona.{name} WHERE campaign_id IN (FROM _expired) AND {report} <> 'campaigns' "  # noqa: S608  # our own words
+                f"AND (campaign_id, {report}) NOT IN (SELECT (campaign_id, report) FROM passona.report_ledger)",
+            )
         for name in _TABLES:
             table = f"passona.{name}"
             erased[table] += _delete(connection, table) if rows else _empty(connection, name, salt)
@@ -83,15 +166,24 @@ def _expire(connection: Connection, before: datetime, now: datetime, *, rows: bo
             if table in present:
                 goes = rows and table in _MARTS
                 erased[table] += _delete(connection, table) if goes else _empty_mart(connection, table, columns, salt)
-        # In the same transaction: whoever is killed before the file is made anew leaves it to the next load.
-        connection.execute("CREATE TABLE IF NOT EXISTS passona._given_up AS SELECT 1 AS something")
         connection.execute(
             "UPDATE passona.report_ledger SET expired_at = ?, digest = NULL, state = 'settled', "
             "row_count = CASE WHEN ? THEN 0 ELSE row_count END WHERE campaign_id IN (FROM _expired)",
             [now, rows],
         )
+    if +erased:
+        # In the same transaction: whoever is killed before the file is made anew leaves it to the next load.
+        connection.execute("CREATE TABLE IF NOT EXISTS passona._given_up AS SELECT 1 AS something")
     connection.execute("DROP TABLE _expired")
     return +erased
+
+
+def _clear_staging(connection: Connection) -> Counter[str]:
+    """What a killed load left in dlt's staging, which is empty between loads."""
+    prefix = f"{DATASET}_staging."
+    # What dlt notes of itself there stays.
+    staged = [table for table in _present(connection) if table.startswith(prefix) and table[len(prefix)] != "_"]
+    return Counter({table: _rows(connection, f"DELETE FROM {table}") for table in staged})  # noqa: S608  # dlt's own names
 
 
 def _delete(connection: Connection, table: str) -> int:

@@ -3,14 +3,14 @@
     ledger, runs, campaigns -> Status -> a table, JSON, or a probe's exit code
 
 Nothing is asked of the API, nothing is written. A report is *stale* if it is not settled and was not
-verified, or its walk began longer ago than is allowed; what is settled never is, nor what has left the
-API's list: nobody can ask for it any more.
+verified, or its walk began longer ago than is allowed; what is settled never is, nor what no load would ask
+for: what has left the API's list, may have no rows yet, or is past `retain_days`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,10 +20,11 @@ from typing import Any
 import duckdb
 
 from passona.campaigns import campaign_values
-from passona.database import open_reader
+from passona.database import given, open_reader
 from passona.errors import ConfigurationError
-from passona.ledger import believed
+from passona.ledger import Key, believed, may_have_rows
 from passona.reports import REPORTS
+from passona.retention import past
 from passona.schema import DATASET
 
 # Runs that are shown: a week of nights.
@@ -104,8 +105,10 @@ def age(text: str) -> timedelta:
     return timedelta(seconds=int(form[1]) * _UNITS[form[2]])
 
 
-def status(path: Path, max_age: timedelta, wait: float, say: Callable[[str], None]) -> Status:
-    """The state of the warehouse at `path`.
+def status(
+    path: Path, max_age: timedelta, wait: float, say: Callable[[str], None], retain_days: int | None = None
+) -> Status:
+    """The state of the warehouse at `path`. `retain_days`: as loads have it.
 
     :raises ConfigurationError: there is no warehouse.
     :raises Busy: it is being written for longer than `wait` seconds.
@@ -117,7 +120,8 @@ def status(path: Path, max_age: timedelta, wait: float, say: Callable[[str], Non
         if not _made(connection):
             raise ConfigurationError(f"{path} holds no tables of passona: run passona load first")
         connection.execute("SET TimeZone = 'UTC'")
-        reports = _reports(connection, now - max_age)
+        asked = _asked(connection, retain_days, now)
+        reports = _reports(connection, now - max_age, asked)
         return Status(
             path=path,
             at=now,
@@ -147,22 +151,43 @@ def _runs(connection: duckdb.DuckDBPyConnection) -> list[Run]:
     return [Run(*row) for row in found]
 
 
-def _reports(connection: duckdb.DuckDBPyConnection, oldest: datetime) -> dict[str, ReportStatus]:
+def _asked(connection: duckdb.DuckDBPyConnection, retain_days: int | None, now: datetime) -> list[Key]:
+    """Campaign and report of all that loads ask for until it is settled."""
+    listed = campaign_values(connection.sql("SELECT * FROM passona.campaigns WHERE listed").to_arrow_table())
+    old = past(connection, listed, retain_days, now)
+    return [
+        (campaign.campaign_id, report.name)
+        for campaign in listed
+        if campaign.campaign_id not in old
+        for report in REPORTS.values()
+        if may_have_rows(campaign, report, now)
+    ]
+
+
+def _reports(connection: duckdb.DuckDBPyConnection, oldest: datetime, asked: Sequence[Key]) -> dict[str, ReportStatus]:
     counts = ", ".join(f"count(*) FILTER (state = '{state}')" for state in ("settled", "open", "failed", "held"))
-    found = connection.execute(
-        f"""
-        SELECT report, {counts},
-               count(*) FILTER (NOT settled AND coalesce(verified_at < ?, true) AND campaign_id IN
-                   (SELECT campaign_id FROM passona.campaigns WHERE listed)),
-               sum(row_count)::BIGINT,
-               min(verified_at) FILTER (NOT settled), max(verified_at) FILTER (NOT settled)
-        FROM ({believed(connection)}) GROUP BY report
-        """,  # noqa: S608  # constants
-        [oldest],
-    ).fetchall()
-    never_loaded = _never_loaded(connection)
+    with given(
+        connection, campaign_id=[campaign_id for campaign_id, _ in asked], report=[report for _, report in asked]
+    ):
+        found = connection.execute(
+            f"""
+            SELECT report, {counts},
+                   count(*) FILTER (NOT settled AND coalesce(verified_at < ?, true)
+                       AND (campaign_id, report) IN (FROM given)),
+                   sum(row_count)::BIGINT,
+                   min(verified_at) FILTER (NOT settled), max(verified_at) FILTER (NOT settled)
+            FROM ({believed(connection)}) GROUP BY report
+            """,  # noqa: S608  # constants
+            [oldest],
+        ).fetchall()
+        never_loaded: dict[str, int] = dict(
+            connection.execute(
+                "SELECT report, count(*) FROM given WHERE (campaign_id, report) NOT IN "
+                "(SELECT campaign_id, report FROM passona.report_ledger) GROUP BY report"
+            ).fetchall()
+        )
     loaded = {report: values for report, *values in found}
-    return {name: _report_status(loaded.get(name), never_loaded[name]) for name in REPORTS}
+    return {name: _report_status(loaded.get(name), never_loaded.get(name, 0)) for name in REPORTS}
 
 
 def _report_status(values: list[Any] | None, never_loaded: int) -> ReportStatus:
@@ -172,28 +197,13 @@ def _report_status(values: list[Any] | None, never_loaded: int) -> ReportStatus:
     return ReportStatus(settled, being_open, failed, held, never_loaded, stale, rows or 0, oldest, newest)
 
 
-def _never_loaded(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """How many campaigns of the list have no entry for a report and may have rows of it."""
-    now = datetime.now(UTC)
-    counts = {}
-    for report in REPORTS.values():
-        missing = connection.sql(
-            "SELECT * FROM passona.campaigns WHERE listed AND campaign_id NOT IN "
-            "(SELECT campaign_id FROM passona.report_ledger WHERE report = ?)",
-            params=[report.name],
-        )
-        campaigns = campaign_values(missing.to_arrow_table())
-        counts[report.name] = sum(report.before_start or not campaign.not_started(now) for campaign in campaigns)
-    return counts
-
-
 def _troubles(connection: duckdb.DuckDBPyConnection) -> list[Trouble]:
-    """What failed or is held, the newest look first."""
+    """What failed or is held and is still wanted, the newest look first."""
     found = connection.execute(
         f"""
         SELECT campaign_id, name, report, state, error, verified_at, checked_at
         FROM ({believed(connection)}) AS ledger LEFT JOIN passona.campaigns AS campaigns USING (campaign_id)
-        WHERE state IN ('failed', 'held') ORDER BY checked_at DESC, campaign_id, report
+        WHERE state IN ('failed', 'held') AND expired_at IS NULL ORDER BY checked_at DESC, campaign_id, report
         """  # noqa: S608  # constants
     ).fetchall()
     return [Trouble(*row) for row in found]

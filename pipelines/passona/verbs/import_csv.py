@@ -89,6 +89,7 @@ def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
     from passona.configuration import load_settings_without_token
     from passona.csv_import import CsvImport
     from passona.database import open_database, warehouse_path
+    from passona.retention import swept
     from passona.screen import json_text, outcome_document, print_outcome, watched
 
     settings = load_settings_without_token()
@@ -96,6 +97,7 @@ def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
         database = open_database(warehouse_path(), wait, progress.say)
         try:
             outcome = CsvImport(settings, database, wish, progress).run()
+            database = swept(database, wait, progress.say)
         finally:
             database.close()
     if as_json:

@@ -147,8 +147,7 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     from passona.configuration import load_settings
     from passona.database import open_database, warehouse_path
     from passona.publish import Unpublished
-    from passona.retention import leftovers, swept
-    from passona.rewriting import rewritten
+    from passona.retention import swept
     from passona.screen import json_text, outcome_document, print_outcome
     from passona.target import target
     from passona.transform import Wanted, build, check_warehouse
@@ -164,9 +163,7 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
         outcome = _run(settings, database, wish)
         if not as_json:
             print_outcome(outcome, path)
-        if leftovers(database.connection):
-            database = rewritten(database, wait, options.say)
-            swept(database.connection)
+        database = swept(database, wait, options.say)
         if then.transform:
             transformed = run_transform(lambda: build(database, settings.timezone, Wanted()), path, quiet=as_json)
         if place:

@@ -31,16 +31,19 @@ def status(*, max_age: str | None, wait: float, as_json: bool) -> None:
     """Tell how fresh the warehouse is, and what is wrong with it.
 
     From the warehouse alone: the last runs, the state of each report, what failed or is held and why, what
-    is overdue. Needs no token, asks nothing of the API and changes nothing.
+    is overdue. Needs no token, asks nothing of the API and changes nothing. What retain_days keeps out of
+    loads is not overdue, so it has to be set here as it is there.
 
     Exit codes: 0, and with --max-age 4 where something is overdue; 2 no warehouse, 6 busy.
     """
+    from passona.configuration import load_retain_days
     from passona.database import warehouse_path
     from passona.status import USUAL_AGE, age
     from passona.status import status as status_of
     from passona.status_screen import print_status, status_json
 
-    found = status_of(warehouse_path(), age(max_age) if max_age else USUAL_AGE, wait, options.say)
+    limit = age(max_age) if max_age else USUAL_AGE
+    found = status_of(warehouse_path(), limit, wait, options.say, load_retain_days())
     if as_json:
         click.echo(status_json(found))
     else:
