@@ -15,6 +15,7 @@ import pytest
 from first_release import GOING, LEFT, OVER, PLANNED, account, campaigns, unpack
 from oracle import expected
 from passona.database import open_database
+from passona.errors import ConfigurationError
 from passona.reports import REPORTS
 from passona.schema import TABLES
 from passona.upgrades import STEPS, Step
@@ -83,6 +84,23 @@ def test_the_file_of_the_first_release_is_loaded_on_and_keeps_every_row(old: War
     assert old.rows("SELECT campaign_id, listed FROM passona.campaigns ORDER BY ALL") == [
         (OVER, True), (GOING, True), (PLANNED, True), (LEFT, False),
     ]  # fmt: skip
+
+
+def test_the_file_of_the_first_release_is_clear_and_in_another_mode_it_is_refused_with_what_to_do(
+    old: Warehouse,
+) -> None:
+    before = old.content()
+    with Sandbox(account()) as box:
+        with pytest.raises(ConfigurationError, match=r"this warehouse is clear, .* or load into a new file"):
+            old.load(box, privacy="pseudonymous", privacy_key="k" * 32)
+        assert box.requests == []
+    assert old.content() == before
+    assert old.rows("SELECT mode, key_id FROM passona._privacy") == [("clear", None)]
+    assert old.rows("SELECT DISTINCT suppressed, expired_at FROM passona.report_ledger") == [(None, None)]
+    # Of a first load that was killed there are rows, and no word of them in the ledger.
+    change(old, "DROP TABLE passona._privacy", "DROP TABLE passona._forgotten", "DELETE FROM passona.report_ledger")
+    with Sandbox(account()) as box, pytest.raises(ConfigurationError, match="this warehouse is clear"):
+        old.load(box, privacy="pseudonymous", privacy_key="k" * 32)
 
 
 def test_a_column_that_the_file_lacks_is_added_and_described_and_until_then_its_reader_says_what_to_do(

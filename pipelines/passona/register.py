@@ -16,6 +16,7 @@ from passona.agents import read_agents
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
 from passona.privacy import Privacy
+from passona.reports import REPORTS
 from passona.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -86,8 +87,10 @@ def _has_tables(connection: Connection) -> bool:
 
 def _first_entry(database: Database, keeping: Keeping, tokens: Tokens) -> tuple[str, str | None, str]:
     """Notes the mode of a warehouse that has none: what was loaded before there were modes is clear."""
-    ((loaded,),) = database.connection.execute("SELECT count(*) FROM passona.report_ledger").fetchall()
-    mode = "clear" if loaded else keeping.privacy
+    # A load that was killed leaves rows that the ledger does not know.
+    tables = ["report_ledger", *(table for report in REPORTS.values() for table in report.tables)]
+    has_data = any(database.connection.execute(f"FROM passona.{table} LIMIT 1").fetchall() for table in tables)
+    mode = "clear" if has_data else keeping.privacy
     entry = (mode, None if mode == "clear" else tokens.key_id, secrets.token_hex(32))
     database.connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(entry))
     return entry
