@@ -23,7 +23,7 @@ from warehouses import Warehouse, environment_of
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Begin = Callable[..., "subprocess.Popen[str]"]
 
-STOPPED = "passona: stopped; what was verified is kept, the rest is due again\n"
+STOPPED = "passona: stopped; what was verified is kept, run it again for the rest\n"
 CREDENTIALS = "DESTINATION__WAREHOUSE__CREDENTIALS"
 
 

@@ -14,6 +14,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ from passona.csv_import import CsvImport, CsvWish
 from passona.csv_places import bring
 from passona.csv_reader import CsvFile
 from passona.database import open_database
-from passona.errors import ConfigurationError, FileRefused
+from passona.errors import ConfigurationError, FileRefused, Interrupted
 from passona.load import Outcome
-from passona.reports import RECIPIENT, REPORTS
+from passona.reports import RECIPIENT, REPORTS, Report
 from passona.settings import Settings
 from passona.spool import Spool
 from sandbox import Account, Sandbox, Switches
@@ -52,12 +53,13 @@ def import_csv(
     settings: Settings | None = None,
     **wishes: Any,
 ) -> tuple[Outcome, list[str]]:
-    """One import in this process, as `passona import-csv` does it, and what it said."""
+    """One import in this process, as `passona import-csv` does it, and what it said, its errors last."""
     lines = Lines()
     database = open_database(warehouse.path, 0, lines.say)
     wish = CsvWish(tuple(map(str, places)), campaign, REPORTS[report] if report else None, **wishes)
     try:
-        return CsvImport(settings or Settings("none"), database, wish, lines).run(), lines.said
+        outcome = CsvImport(settings or Settings("none"), database, wish, lines).run()
+        return outcome, lines.said + outcome.errors
     finally:
         database.close()
 
@@ -289,6 +291,72 @@ def test_what_is_older_or_has_fewer_rows_than_the_api_knows_does_not_replace_it(
     assert facts(warehouse, "state", "row_count") == [("held", 5)]
     assert int(import_csv(warehouse, file, made_at=LATER, accept_shrink=True)[0].exit_code) == 0
     assert warehouse.count("recipient") == 4
+
+
+def test_what_the_api_told_once_measures_every_later_file(
+    warehouse: Warehouse, file: Path, account: Account, box: Sandbox, tmp_path: Path
+) -> None:
+    rows = [{key: f"{key} {number}" for key in KEYS} for number in range(4)]
+    account.put(going(ONE), {"recipient": rows})
+    warehouse.load(box, ONE, reports=["recipient"])
+    whole = exported(account, "recipient")
+    file.write_bytes(whole)
+    outcome, _ = import_csv(warehouse, file, made_at=LATER)
+    assert (outcome.reports["recipient"].unchanged, facts(warehouse, "origin", "api_total")) == (1, [("csv", 4)])
+    lines = whole.splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:-1]))
+    outcome, said = import_csv(warehouse, file, made_at=LATER)
+    assert (int(outcome.exit_code), warehouse.count("recipient")) == (5, 4)
+    # A line that is taken aside was there.
+    file.write_bytes(b"".join([*lines[:-1], b"1,2\r\n"]))
+    outcome, said = import_csv(warehouse, file, made_at=LATER, rejects=tmp_path / "rejects")
+    assert (int(outcome.exit_code), warehouse.count("recipient")) == (0, 3), said
+    assert facts(warehouse, "state", "api_total") == [("open", None)]
+
+
+def test_an_import_that_is_interrupted_keeps_what_it_has_read_whole(
+    warehouse: Warehouse, tmp_path: Path, account: Account
+) -> None:
+    account.put(going(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
+    for report in ("clicks", "alt_delivery"):
+        (tmp_path / f"{report}.csv").write_bytes(exported(account, report))
+
+    class Stopped(Lines):
+        def rows(self, report: Report, count: int) -> None:
+            if report.name == "alt_delivery":
+                raise Interrupted(15)
+
+    database = open_database(warehouse.path, 0, print)
+    with closing(database), pytest.raises(Interrupted):
+        CsvImport(Settings("none"), database, CsvWish((str(tmp_path),), ONE), Stopped()).run()
+    assert facts(warehouse, "report", "row_count") == [("clicks", 1)]
+    assert (warehouse.count("clicks"), warehouse.count("alt_delivery")) == (1, 0)
+    assert warehouse.one("SELECT outcome, row_count FROM passona.runs") == ("interrupted", 1)
+
+
+def test_errors_are_of_level_error_and_say_of_which_report(passona: Run, tmp_path: Path, file: Path) -> None:
+    file.write_bytes(HEADER + b"1,2\r\n")
+    ended = passona("import-csv", str(file), "--campaign", ONE, "--log-format", "json")
+    (told,) = [line for line in map(json.loads, ended.stderr.splitlines()) if line["level"] == "error"]
+    assert (ended.returncode, told["event"], told["report"]) == (4, "file_refused", "recipient")
+    assert (told["campaign"], told["exit_code"]) == (ONE, 4)
+
+
+@pytest.mark.parametrize("place", ["https://[bad/clicks.csv", "HTTPS://[bad/clicks.csv", "~nobodyhere/clicks.csv"])
+def test_a_place_that_cannot_be_read_is_an_error_of_one_line(warehouse: Warehouse, place: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot be read|nobody of this name"):
+        import_csv(warehouse, place)
+
+
+def test_a_header_beyond_ascii_tells_windows_1252_too(warehouse: Warehouse, tmp_path: Path, account: Account) -> None:
+    account.put(going(ONE), {"clicks": [click(1)]})
+    head, rest = exported(account, "clicks").split(b"\r\n", 1)
+    file = tmp_path / "clicks.csv"
+    file.write_bytes(head + b",Caf\xe9\r\n" + rest.rstrip(b"\r\n") + b",\xa3 5\r\n")
+    outcome, said = import_csv(warehouse, file, made_at=LATER)
+    assert outcome.errors == []
+    assert "read as cp1252" in said[0]
+    assert warehouse.rows("SELECT COLUMNS('caf.*') FROM passona.clicks") == [("\u00a3 5",)]
 
 
 def test_two_files_of_one_report_are_refused_before_anything_is_loaded(

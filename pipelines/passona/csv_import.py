@@ -10,6 +10,7 @@ it is refused where the tables hold a later state, and settles a report only whe
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 import uuid
 from collections.abc import Sequence
@@ -24,7 +25,15 @@ from passona.csv_form import DELIMITERS, Form
 from passona.csv_places import bring
 from passona.csv_reader import CsvFile
 from passona.database import Database
-from passona.errors import ConfigurationError, FileRefused, PassonaError, RequestFailed, is_interruption
+from passona.errors import (
+    ConfigurationError,
+    FileRefused,
+    Held,
+    Interrupted,
+    PassonaError,
+    RequestFailed,
+    is_interruption,
+)
 from passona.ledger import (
     Entry,
     Ledger,
@@ -45,6 +54,8 @@ from passona.settings import Settings
 from passona.source import Package
 from passona.spool import Spool
 from passona.walk import Walk
+
+log = logging.getLogger("passona")
 
 VERB = "import-csv"
 
@@ -95,7 +106,7 @@ class CsvImport:
             self._import()
             self._outcome.erased = expire(self._database, self._settings, datetime.now(UTC), self._say)
         except RequestFailed as error:
-            self._note(error)
+            self._note(error, "import_failed")
         except BaseException as error:
             with contextlib.suppress(Exception):  # the first error is the one to tell
                 self._end("interrupted" if is_interruption(error) else "error")
@@ -108,10 +119,12 @@ class CsvImport:
         rows = sum(report.counts.rows for report in self._outcome.reports.values())
         self._database.end_run(self._outcome.run_id, word, 0, rows, erased=self._outcome.erased)
 
-    def _note(self, error: PassonaError) -> None:
+    def _note(self, error: PassonaError, event: str, report: Report | None = None) -> None:
         self._outcome.errors.append(str(error))
         self._outcome.exits.add(error.exit_code)
-        self._say(str(error))
+        fields = {"event": event, "exit_code": int(error.exit_code), "campaign": self._wish.campaign_id}
+        fields |= {"report": report.name} if report else {}
+        log.log(logging.WARNING if isinstance(error, Held) else logging.ERROR, "%s", error, extra=fields)
 
     def _import(self) -> None:
         files = bring(self._wish.places, self._database.files, self._wish.made_at)
@@ -129,7 +142,11 @@ class CsvImport:
                 self._take(pull, file, form)
             except FileRefused as refusal:
                 self._outcome.reports[form.report.name].failed += 1
-                self._note(refusal)
+                self._note(refusal, "file_refused", form.report)
+            except Interrupted:
+                # What is read whole is kept; the error goes on its way when that is written.
+                self._commit()
+                raise
             if self._package.rows >= PACKAGE_ROWS:
                 self._commit()
         self._commit()
@@ -157,7 +174,7 @@ class CsvImport:
             try:
                 form = file.form(self._wish.report, self._wish.encoding)
             except FileRefused as refusal:
-                self._note(refusal)
+                self._note(refusal, "file_refused")
                 continue
             other = found.setdefault(form.report.name, (file, form))[0]
             if other is not file:
@@ -224,10 +241,10 @@ class CsvImport:
         outcome = self._outcome.reports[pull.report.name]
         entry = self._entry(pull, walk, file, rejected)
         settled = entry.state == "settled"
-        told = walk.row_count + walk.spool.suppressed
+        told = walk.row_count + walk.spool.suppressed + rejected
         shrink = None if self._wish.accept_shrink else fewer_than_listed(pull, told, settled=settled)
         if shrink is not None:
-            self._note(shrink)
+            self._note(shrink, "report_held", pull.report)
             outcome.held += 1
             entry = unloaded(pull, "held", shrink, 1, self._outcome.run_id, at=datetime.now(UTC))
             walk.spool.drop()
@@ -240,7 +257,7 @@ class CsvImport:
         """Its row of the ledger. A file whose age nobody vouches for, or that lost lines, settles nothing."""
         entry = imported(pull, walk, self._settings, self._outcome.run_id)
         if rejected:
-            self._say(f"{file.name}: {rejected} lines cannot be read and are in {self._wish.rejects}; the others count")
+            self._say(f"{file.name}: {rejected} lines cannot be read and are in {self._wish.rejects}")
             return unsettled(pull, entry)
         if file.vouched or entry.state == "open":
             return entry

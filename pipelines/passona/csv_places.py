@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from passona.configuration import object_store
 from passona.csv_reader import CsvFile
@@ -38,13 +38,15 @@ def bring(places: Sequence[str], folder: Path, made_at: datetime | None) -> list
 
 def _at(place: str, folder: Path, made_at: datetime | None) -> Iterator[tuple[str, CsvFile]]:
     scheme, remote, _ = place.partition("://")
+    scheme = scheme.lower()
     if not remote:
         for path in _local(place):
             yield str(path.resolve()), _file(path, path.name, made_at, _changed(path), vouched=False)
     elif scheme in ("http", "https"):
         to = folder / f"{len(list(folder.iterdir()))}.csv"
         made = download(place, to)
-        name = unquote(PurePosixPath(urlsplit(place).path).name) or "download"
+        # The rest of the address may be the secret that a mail brings.
+        name = f"the file from {urlsplit(place).hostname}"
         yield place, _file(to, name, made_at, made or datetime.now(UTC), vouched=made is not None)
     else:
         yield from _stored(place, folder, made_at)
@@ -60,7 +62,10 @@ def _changed(path: Path) -> datetime:
 
 
 def _local(place: str) -> list[Path]:
-    path = Path(place).expanduser()
+    try:
+        path = Path(place).expanduser()
+    except RuntimeError:  # ~somebody
+        raise ConfigurationError(f"{masked(place)}: nobody of this name has a home folder here") from None
     if path.is_file():
         return [path]
     if path.is_dir():

@@ -94,7 +94,7 @@ class CsvFile:
         """The form with the encoding that all bytes speak for, where neither the file nor the user names one."""
         if form.encoding != "utf-8" or form.told or encoding or encoding_of(pieces_of(self.path)) != "cp1252":
             return form
-        return replace(form, encoding="cp1252")
+        return self.form(form.report, "cp1252")
 
     def _fill(self, spool: Spool, form: Form, heard: Callable[[int], None]) -> bool | None:
         """Takes the rows into a spool. True: all of them, beyond doubt; False: doubtful; None: not all."""
@@ -107,7 +107,7 @@ class CsvFile:
                     heard(len(spool))
                 spool.finish()
                 whole = text.quotes.fit and text.ended
-            except pa.ArrowInvalid:
+            except (pa.ArrowInvalid, UnicodeDecodeError):
                 pass  # told afterwards, with the line
         if text.damage is not None:
             raise self._damaged(text.damage)

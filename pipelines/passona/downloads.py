@@ -46,7 +46,10 @@ def download(address: str, to: Path) -> datetime | None:
     :raises ConfigurationError: no https address.
     :raises RequestFailed: it cannot be had whole.
     """
-    host = urlsplit(address).hostname
+    try:
+        host = urlsplit(address).hostname
+    except ValueError:  # half an IPv6 address
+        raise ConfigurationError("expected an https address, got one that cannot be read") from None
     try:
         with _answer(address) as answer, _private(to) as file:
             _room(answer, to, host)

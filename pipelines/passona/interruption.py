@@ -111,7 +111,7 @@ def leave(number: int) -> NoReturn:
     # It knows how lines are to be written; before it is there, they are plain.
     line = getattr(sys.modules.get("passona.logs"), "line", None)
     line = line or (lambda _event, text, **_: f"passona: {text}")
-    said = line("stopped", "stopped; what was verified is kept, the rest is due again", exit_code=128 + number)
+    said = line("stopped", "stopped; what was verified is kept, run it again for the rest", exit_code=128 + number)
     with suppress(OSError, ValueError):  # nobody may be there to read it
         sys.stderr.write(f"{cursor}{said}\n")
         sys.stderr.flush()

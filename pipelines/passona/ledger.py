@@ -273,8 +273,16 @@ def verified(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
 
 
 def imported(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
-    """The entry of a report that came as a .csv, as of when that was made."""
-    return replace(verified(pull, walk, settings, run_id), pages=None, api_total=None, attempts=None, origin="csv")
+    """The entry of a report that came as a .csv, as of when that was made.
+
+    What the API told once holds on, so that the next file is measured by it too; but where fewer rows were taken,
+    it is no longer what the tables should have.
+    """
+    entry = verified(pull, walk, settings, run_id)
+    total = pull.known.api_total if pull.known else None
+    if total is not None and walk.row_count + walk.spool.suppressed < total:
+        total = None
+    return replace(entry, pages=None, api_total=total, attempts=None, origin="csv")
 
 
 def unsettled(pull: Pull, entry: Entry) -> Entry:
