@@ -35,8 +35,8 @@ _INTRODUCTION = """\
 # What can go wrong
 
 Made from the code by `make docs`. Every error is a line on standard error (`passona: ...`; with `--log-format json` \
-an object with `level` `error`) and an exit code; `<reason>` of a report that failed is one of the lines that follow \
-it. What stands in angle brackets is filled in: a campaign by its uuid, \
+an object with `level` `error`, or `warning` for what is held) and an exit code; `<reason>` of a report that failed \
+is one of the lines that follow it. What stands in angle brackets is filled in: a campaign by its uuid, \
 never a phone number, a text or the token. `--debug` shows where an error came from.
 """
 

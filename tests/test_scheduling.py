@@ -107,6 +107,17 @@ def test_systemd_takes_no_failure_for_a_success_and_tries_again_only_where_time_
     assert SERVICE["Unit"]["OnFailure"] == "passona-failed.service"
 
 
+def test_the_last_try_of_a_night_is_within_the_time_in_which_starts_are_counted() -> None:
+    """Else the count begins anew, it is tried for ever, and nobody is told."""
+    wait = re.search(r"--wait (\d+)", SERVICE.text)
+    assert wait is not None
+    (limit,), (burst,), (pause,) = map(SERVICE.all, ("StartLimitIntervalSec", "StartLimitBurst", "RestartSec"))
+    counted, rounds = int(limit.removesuffix("h")) * 3600, int(burst)
+    # A process may work for hours before it is killed for want of memory.
+    killed_after = 4 * 3600
+    assert rounds * (int(wait[1]) + int(pause.removesuffix("min")) * 60 + killed_after) < counted < 24 * 3600 - 1800
+
+
 def test_the_unit_hands_the_token_over_as_it_says(tmp_path: Path) -> None:
     credentials, state = tmp_path / "credentials", tmp_path / "state" / "passona"
     credentials.mkdir()

@@ -129,9 +129,12 @@ def _facts(connection: duckdb.DuckDBPyConnection) -> Iterator[Family]:
         "Reports of campaigns in the warehouse, by their state.",
         [({"report": name, "state": word}, states[name, word]) for name in REPORTS for word in STATES],
     )
+    found = connection.execute("SELECT campaign_id FROM passona.campaigns WHERE listed").fetchall()
+    listed = {campaign_id for (campaign_id,) in found}
     oldest: dict[str, datetime] = {}
     for entry in entries:
-        if entry.state != "settled" and entry.verified_at:
+        # Of what has left the list, or was given up by its age, nothing newer will ever come.
+        if entry.state != "settled" and entry.verified_at and entry.campaign_id in listed and not entry.expired_at:
             oldest[entry.report] = min(entry.verified_at, oldest.get(entry.report, entry.verified_at))
     yield Family(
         "passona_oldest_verified_timestamp_seconds",

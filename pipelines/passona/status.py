@@ -99,7 +99,7 @@ def age(text: str) -> timedelta:
 
     :raises ConfigurationError: it is none.
     """
-    form = re.fullmatch(r"([0-9]{1,6})([smhd])", text.strip())
+    form = re.fullmatch(r"([0-9]{1,5})([smhd])", text.strip())
     if form is None or not int(form[1]):
         raise ConfigurationError(f"--max-age: {text[:20]!r} is no age; write it like 26h, 90m or 2d")
     return timedelta(seconds=int(form[1]) * _UNITS[form[2]])
@@ -175,7 +175,8 @@ def _reports(connection: duckdb.DuckDBPyConnection, oldest: datetime, asked: Seq
                    count(*) FILTER (NOT settled AND coalesce(verified_at < ?, true)
                        AND (campaign_id, report) IN (FROM given)),
                    sum(row_count)::BIGINT,
-                   min(verified_at) FILTER (NOT settled), max(verified_at) FILTER (NOT settled)
+                   min(verified_at) FILTER (NOT settled AND (campaign_id, report) IN (FROM given)),
+                   max(verified_at) FILTER (NOT settled AND (campaign_id, report) IN (FROM given))
             FROM ({believed(connection)}) GROUP BY report
             """,  # noqa: S608  # constants
             [oldest],

@@ -16,7 +16,7 @@ from passona.ending import Ending
 from passona.errors import ConfigurationError, Exit, PassonaError, masked, told
 from passona.reports import Report
 from passona.settings import campaign_uuid
-from passona.shard import WHOLE, Shard, shard_of
+from passona.shard import WHOLE, shard_of
 from passona.verbs.transform import run_transform
 
 if TYPE_CHECKING:
@@ -32,16 +32,14 @@ def _since(_context: click.Context, _parameter: click.Parameter, date: datetime 
     return date.replace(tzinfo=UTC) if date else None
 
 
-def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Shard:
-    return shard_of(text) if text else WHOLE
-
-
 def _uuids(uuids: Sequence[str], file: Path | None) -> tuple[str, ...]:
     """The campaigns named on the command line and in a file: one a line, # begins a comment."""
     found = [campaign_uuid(uuid) for uuid in uuids]
     if file is not None:
         try:
             lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except OSError as error:
+            raise ConfigurationError(f"--campaigns-file {masked(str(file))}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise ConfigurationError(f"{masked(file.name)} is not UTF-8 text; save it as UTF-8") from None
         for number, line in enumerate(lines, 1):
@@ -66,9 +64,7 @@ Examples:
 )
 @click.argument("uuids", nargs=-1, metavar="[UUID ...]")
 @options.reports
-@click.option(
-    "--campaigns-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Campaigns, one uuid a line."
-)
+@click.option("--campaigns-file", type=click.Path(path_type=Path), help="Campaigns, one uuid a line.")
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d"]),
@@ -78,7 +74,6 @@ Examples:
 @click.option(
     "--shard",
     metavar="N/M",
-    callback=_shard,
     help="Only the campaigns of part N of M; requests_per_minute is shared among the M.",
 )
 @click.option("--refresh", is_flag=True, help="Walk and rewrite settled and unchanged reports too.")
@@ -105,7 +100,7 @@ def load(
     reports: tuple[Report, ...],
     campaigns_file: Path | None,
     since: datetime | None,
-    shard: Shard,
+    shard: str | None,
     refresh: bool,
     accept_shrink: bool,
     then_transform: bool,
@@ -128,7 +123,8 @@ def load(
 
         if marts_only and publish_to is None:
             raise click.UsageError("--marts-only is for --publish PATH")
-        wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink, shard)
+        part = shard_of(shard) if shard else WHOLE
+        wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink, part)
         then = _Then(then_transform, publish_to, marts_only)
         code = _loaded(wish, then, wait, ending, as_json=as_json)
     sys.exit(code)
