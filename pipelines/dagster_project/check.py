@@ -2,7 +2,8 @@
 
 It is seen that
     lineage    each model hangs on the resources whose tables it reads by dbt's manifest, and those on `reports`
-    nightly    runs reports, tables and models, one after another; all checks pass; rows are those of the ledger
+    refused    with a token that the server refuses, nothing runs after `reports`
+    nightly    runs reports, tables and models; all checks pass; rows are those of the ledger
     freshness  asks for nothing; for what is too old; and, when that has run, for nothing again
 """
 
@@ -15,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from sandbox import Account, Sandbox
 
@@ -44,6 +46,8 @@ def _wrong() -> Iterator[str]:
 
     yield from _wrong_lineage()
     with dg.DagsterInstance.get() as instance:
+        with mock.patch.dict(os.environ, {"SOURCES__PASSONA__API_TOKEN": "refused"}):
+            yield from _wrong_refusal(instance)
         yield from _wrong_night(instance)
         yield from _wrong_freshness(instance)
 
@@ -74,15 +78,20 @@ def _wrong_lineage() -> Iterator[str]:
     print(f"lineage: {len(loaded) - 1} of dlt's resources, read by models {edges} times")
 
 
-def _wrong_night(instance: Any) -> Iterator[str]:
-    from definitions import ALL_REPORTS, defs
+def _wrong_refusal(instance: Any) -> Iterator[str]:
+    ended = _night(instance)
+    failed = [event.step_key for event in ended.all_events if event.is_step_failure]
+    print(f"refused: failed {failed}, ran {_steps(ended)}")
+    if failed != ["passona__reports"] or _steps(ended):
+        yield f"after a refused token failed {failed} and ran {_steps(ended)}"
 
-    ended = defs.resolve_job_def("nightly").execute_in_process(instance=instance, tags=ALL_REPORTS)
-    steps = [event.step_key for event in ended.get_step_success_events()]
+
+def _wrong_night(instance: Any) -> Iterator[str]:
+    ended = _night(instance)
     checks = ended.get_asset_check_evaluations()
-    print(f"nightly: {', '.join(map(str, steps))}; {len(_built(ended))} assets, {len(checks)} checks")
-    if [step for step in steps if step != "passona__reports_fresh"] != ["passona__reports", "tables", "models"]:
-        yield f"nightly ran {steps}"
+    print(f"nightly: {', '.join(_steps(ended))}; {len(_built(ended))} assets, {len(checks)} checks")
+    if [step for step in _steps(ended) if step != "passona__reports_fresh"] != ["passona__reports", "tables", "models"]:
+        yield f"nightly ran {_steps(ended)}"
     for check in checks:
         if not check.passed:
             yield f"check failed: {check.asset_key.to_user_string()} {check.check_name}"
@@ -112,6 +121,18 @@ def _wrong_freshness(instance: Any) -> Iterator[str]:
     print(f"freshness: asked for clicks, which built {', '.join(sorted(built))}")
     if built != {"passona/reports", "passona/clicks"} or left:
         yield f"the sensor's run built {sorted(built)}, after which the sensor asked for {left}"
+
+
+def _night(instance: Any) -> Any:
+    from definitions import ALL_REPORTS, defs
+
+    nightly = defs.resolve_job_def("nightly")
+    return nightly.execute_in_process(instance=instance, tags=ALL_REPORTS, raise_on_error=False)
+
+
+def _steps(ended: Any) -> list[str]:
+    """What a run brought to its end, in that order."""
+    return [event.step_key for event in ended.get_step_success_events()]
 
 
 def _built(ended: Any) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """The warehouse as a Dagster project: `make dagster` starts it, docs/scheduling.md shows it.
 
-    reports (partitions: clicks, delivery, ...) -> tables (dlt's resources) -> dbt models -> marts
+    reports (partitions: clicks, delivery, ...) -> tables (dlt's resources) -> dbt models, their tests as checks
 
 `reports` is the product's own `Load`: verified walks, ledger, shrink guard. A report is a partition, so that
 one can be loaded, watched and repeated alone; several in one run share one list of campaigns and one pool of
-connections. `tables` are dlt's resources as dagster-dlt knows them, an asset each, so that every model hangs on
-the tables that it reads. They do not let dlt run: it is only given what `Load` has verified, and `reports` has
-done that; they show what it left. Of the dbt project every model is an asset, and every test a check.
+connections. `tables` are dlt's resources, by dagster-dlt an asset each, so that every model hangs on the
+tables that it reads. They do not let dlt run: it is only given what `Load` has verified, and `reports` has done
+that. They show what it left.
 
 DuckDB lets one process write, so whatever writes is in the pool `warehouse`, which dagster.yaml limits to 1.
 Configuration is dlt's, as for the command line: SOURCES__PASSONA__..., DESTINATION__WAREHOUSE__CREDENTIALS.
@@ -65,6 +65,7 @@ class LoadConfig(dg.Config):
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=[dg.AssetCheckSpec("whole", asset=KEY, description="No report failed, none is held back")],
     pool=POOL,
+    group_name=DATASET,
     kinds={"dlt", "duckdb"},
     description="Passona's reports as they are in dataset `passona`; only what is due is asked for.",
 )
@@ -118,11 +119,14 @@ class _Resources(DagsterDltTranslator):
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
         name = data.resource.name
         spec = super().get_asset_spec(data)
-        return spec.replace_attributes(key=[DATASET, name], deps=[KEY], description=TABLES[name].comment)
+        return spec.replace_attributes(
+            key=[DATASET, name], deps=[KEY], group_name=DATASET, description=TABLES[name].comment
+        )
 
 
 @dlt_assets(
-    dlt_source=passona_source(Package(), load_timezone(), unknown=TABLES),  # an empty package, for all tables
+    # Both are never run, and only tell of themselves: an empty package of all tables, and where they are.
+    dlt_source=passona_source(Package(), load_timezone(), unknown=TABLES),
     dlt_pipeline=dlt.pipeline("passona", str(HOME / "dlt"), destination="duckdb", dataset_name=DATASET),
     dagster_dlt_translator=_Resources(),
     name="tables",
