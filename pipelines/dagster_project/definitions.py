@@ -1,11 +1,12 @@
 """The warehouse as a Dagster project: `make dagster` starts it, docs/scheduling.md shows it.
 
-    reports (partitions: clicks, delivery, ...) -> dbt models -> marts, each with its tests as checks
+    reports (partitions: clicks, delivery, ...) -> tables (dlt's resources) -> dbt models, their tests as checks
 
-`reports` is the product's own `Load`: verified walks, ledger, shrink guard. dagster-dlt is not used: its
-@dlt_assets hands a source to dlt and lets it run, but here dlt is only given what `Load` has verified, and
-that is not known before the walk. A report is a partition, so that one can be loaded, watched and repeated
-alone; several in one run share one list of campaigns and one pool of connections.
+`reports` is the product's own `Load`: verified walks, ledger, shrink guard. A report is a partition, so that
+one can be loaded, watched and repeated alone; several in one run share one list of campaigns and one pool of
+connections. `tables` are dlt's resources, by dagster-dlt an asset each, so that every model hangs on the
+tables that it reads. They do not let dlt run: it is only given what `Load` has verified, and `reports` has done
+that. They show what it left.
 
 DuckDB lets one process write, so whatever writes is in the pool `warehouse`, which dagster.yaml limits to 1.
 Configuration is dlt's, as for the command line: SOURCES__PASSONA__..., DESTINATION__WAREHOUSE__CREDENTIALS.
@@ -21,26 +22,34 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import dlt
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, DbtProject, dbt_assets
+from dagster_dlt import DagsterDltTranslator, dlt_assets
+from dagster_dlt.translator import DltResourceTranslatorData
+from duckdb import DuckDBPyConnection
 
 from passona.configuration import load_retain_days, load_settings, load_timezone
-from passona.database import open_database, warehouse_path
+from passona.database import open_database, open_reader, warehouse_path
 from passona.errors import Exit
 from passona.load import Load, Outcome, Wish
 from passona.reports import REPORTS
+from passona.retention import swept
+from passona.schema import DATASET, TABLES
+from passona.source import Package, passona_source
 from passona.status import USUAL_AGE, status
 from passona.transform import project_folder
 
 POOL = "warehouse"
 WAIT = 600.0  # seconds for whoever holds the file, such as somebody's query
-KEY = dg.AssetKey(["passona", "reports"])
+HOME = Path(os.environ["DAGSTER_HOME"])
+KEY = dg.AssetKey([DATASET, "reports"])
 BY_REPORT = dg.StaticPartitionsDefinition(list(REPORTS))
 # Tags of one run for all partitions.
 ALL_REPORTS = {
     "dagster/asset_partition_range_start": next(iter(REPORTS)),
     "dagster/asset_partition_range_end": next(reversed(REPORTS)),
 }
-DBT = DbtProject(project_folder(), profiles_dir=project_folder(), target_path=Path(os.environ["DAGSTER_HOME"]) / "dbt")
+DBT = DbtProject(project_folder(), profiles_dir=project_folder(), target_path=HOME / "dbt")
 DBT.prepare_if_dev()
 
 
@@ -57,6 +66,7 @@ class LoadConfig(dg.Config):
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=[dg.AssetCheckSpec("whole", asset=KEY, description="No report failed, none is held back")],
     pool=POOL,
+    group_name=DATASET,
     kinds={"dlt", "duckdb"},
     description="Passona's reports as they are in dataset `passona`; only what is due is asked for.",
 )
@@ -66,8 +76,12 @@ def reports(context: dg.AssetExecutionContext, config: LoadConfig) -> dg.Materia
         refresh=config.refresh,
         accept_shrink=config.accept_shrink,
     )
-    with closing(open_database(warehouse_path(), WAIT, context.log.info)) as database:
+    database = open_database(warehouse_path(), WAIT, context.log.info)
+    try:
         outcome = Load(load_settings(), database, wish, _Progress(context.log)).run()
+        database = swept(database, WAIT, context.log.info)
+    finally:
+        database.close()
     if outcome.exit_code is Exit.TOKEN:
         raise dg.Failure(outcome.errors[0], allow_retries=False)  # the same token is refused again
     whole = dg.AssetCheckResult(check_name="whole", passed=not outcome.errors, metadata={"errors": outcome.errors})
@@ -104,11 +118,55 @@ def _told(outcome: Outcome) -> Mapping[str, Any]:
     }
 
 
-class _Translator(DagsterDbtTranslator):
-    """Every table that the models read comes from `reports`."""
+class _Resources(DagsterDltTranslator):
+    """dlt's resources, each called as the first of the tables that it writes."""
+
+    def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
+        name = data.resource.name
+        spec = super().get_asset_spec(data)
+        return spec.replace_attributes(
+            key=[DATASET, name], deps=[KEY], group_name=DATASET, description=TABLES[name].comment
+        )
+
+
+@dlt_assets(
+    # Both are never run, and only tell of themselves: an empty package of all tables, and where they are.
+    dlt_source=passona_source(Package(), load_timezone(), unknown=TABLES),
+    dlt_pipeline=dlt.pipeline("passona", str(HOME / "dlt"), destination="duckdb", dataset_name=DATASET),
+    dagster_dlt_translator=_Resources(),
+    name="tables",
+    pool=POOL,
+)
+def tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    with closing(open_reader(warehouse_path(), WAIT, context.log.info)) as connection:
+        for key in context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=key, metadata=_seen(connection, key.path[-1]))
+
+
+def _seen(connection: DuckDBPyConnection, resource: str) -> Mapping[str, Any]:
+    """Rows of the resource's tables; columns of the first, those included that the API has added."""
+    rows = {name: len(connection.table(f"{DATASET}.{name}")) for name in TABLES if _resource_of(name) == resource}
+    columns = connection.execute(
+        "SELECT column_name, data_type, comment FROM duckdb_columns() "
+        "WHERE schema_name = ? AND table_name = ? AND NOT starts_with(column_name, '_') ORDER BY column_index",
+        [DATASET, resource],
+    ).fetchall()
+    schema = dg.TableSchema([dg.TableColumn(*column) for column in columns])
+    return {"dagster/row_count": rows.pop(resource), "dagster/column_schema": schema} | rows
+
+
+def _resource_of(table: str) -> str:
+    """alt_delivery__fields is written by alt_delivery."""
+    return table.partition("__")[0]
+
+
+class _Sources(DagsterDbtTranslator):
+    """dbt's sources are tables, which may share a resource of dlt."""
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        return KEY if dbt_resource_props["resource_type"] == "source" else super().get_asset_key(dbt_resource_props)
+        if dbt_resource_props["resource_type"] != "source":
+            return super().get_asset_key(dbt_resource_props)
+        return dg.AssetKey([DATASET, _resource_of(dbt_resource_props["name"])])
 
 
 class DbtConfig(dg.Config):
@@ -120,7 +178,7 @@ class DbtConfig(dg.Config):
 @dbt_assets(
     manifest=DBT.manifest_path,
     project=DBT,
-    dagster_dbt_translator=_Translator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)),
+    dagster_dbt_translator=_Sources(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)),
     pool=POOL,
 )
 def models(context: dg.AssetExecutionContext, dbt: DbtCliResource, config: DbtConfig) -> Iterator[Any]:
@@ -146,16 +204,18 @@ def fresh() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=not stale, metadata={"stale": stale})
 
 
-@dg.sensor(
-    target=dg.AssetSelection.assets(KEY), minimum_interval_seconds=3600, default_status=dg.DefaultSensorStatus.RUNNING
-)
+@dg.sensor(target=[reports, tables], minimum_interval_seconds=3600, default_status=dg.DefaultSensorStatus.RUNNING)
 def freshness() -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Asks for a report whose nights failed, once a day. The schedule brings all others."""
     if not warehouse_path().exists():
         yield dg.SkipReason("nothing was ever loaded")
         return
     for report in stale_reports():
-        yield dg.RunRequest(run_key=f"{report} {datetime.now(UTC):%Y-%m-%d}", partition_key=report)
+        yield dg.RunRequest(
+            run_key=f"{report} {datetime.now(UTC):%Y-%m-%d}",
+            partition_key=report,
+            asset_selection=[KEY, dg.AssetKey([DATASET, report])],
+        )
 
 
 nightly = dg.define_asset_job("nightly", selection=dg.AssetSelection.all())
@@ -172,7 +232,7 @@ def every_night() -> dg.RunRequest:
 
 
 defs = dg.Definitions(
-    assets=[reports, models],
+    assets=[reports, tables, models],
     asset_checks=[fresh],
     jobs=[nightly],
     schedules=[every_night],
