@@ -8,10 +8,10 @@ DAGSTER_STAMP := .venv-dagster/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak privacy faults nights bench docs schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test soak postgres-check privacy faults nights bench docs schema picture dagster dagster-check check format lint types clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## the environment in .venv, with the versions of constraints.txt
 
@@ -34,6 +34,12 @@ soak: $(STAMP) ## 200 loads killed with -9 at random moments, 200 published unde
 
 privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, every byte searched; ten minutes
 	@PYTHONPATH=pipelines $(BIN)/python benchmarks/privacy.py
+
+# The tests that are of both engines, and those of a server alone.
+POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retention people transform postgres
+postgres-check: $(STAMP) ## the same tests on a Postgres server of their own, started and stopped; ten minutes
+	@$(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile \
+	  $(POSTGRES_TESTS:%=tests/test_%.py)
 
 faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md
 	@$(BIN)/python benchmarks/faults.py

@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from demo_data import build_demo
+from engines import drop
 from forked import run_passona
 from sandbox import Account, Sandbox
 from warehouses import Warehouse, environment_of
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "warehouse.duckdb")
+def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    yield warehouse
+    drop(warehouse.path)
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def passona(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the console command in a process of its own, in an empty folder, and gives its end."""
 
     def run(*arguments: str, box: Sandbox | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-        return run_passona(arguments, tmp_path, environment_of(box) | environment)
+        return run_passona(arguments, tmp_path, environment_of(box, tmp_path) | environment)
 
     return run
 
@@ -53,7 +56,7 @@ def begun(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process = subprocess.Popen(
             [sys.executable, "-m", "passona", *arguments],
             cwd=tmp_path,
-            env=environment_of(box) | environment,
+            env=environment_of(box, tmp_path) | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from engines import POSTGRES
+
 TIMES = {"Clicked_At", "MessageSent", "MessageUpdate", "SentOn", "Expiry_Date"}
 LISTS = {"FieldNames": "FieldValues", "Field_Names": "Field_Values"}
 NAMES = {
@@ -54,7 +56,14 @@ def _row(row: dict[str, Any], zone: ZoneInfo) -> Expected:
                 issues.append((issue, name, value))
         elif key not in LISTS.values():
             values[name] = None if value == "" else value
-    return tuple(sorted(values.items())), tuple(fields), tuple(sorted(issues, key=repr))
+    return _kept((tuple(sorted(values.items())), tuple(fields), tuple(sorted(issues, key=repr))))
+
+
+def _kept(value: Any) -> Any:
+    """As the engine keeps it: Postgres has no NUL in texts, and a picture of it stands there."""
+    if isinstance(value, tuple):
+        return tuple(map(_kept, value))
+    return value.replace("\0", "\u2400") if POSTGRES and isinstance(value, str) else value
 
 
 def time_of(text: str, zone: ZoneInfo) -> tuple[datetime | None, str | None]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
-import duckdb
-
+from engines import reading
 from oracle import Expected
 from passona.reports import REPORTS
 
 
 def stored(path: Any, campaign_id: str, report: str) -> Counter[Expected]:
     """The multiset of rows, field rows and issues of one report."""
-    with duckdb.connect(str(path), read_only=True) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    asked = f"passona.{report} passona.{report}__fields passona.row_issues"
+    with reading(path, asked, f"WHERE campaign_id = '{campaign_id}'") as connection:
         fields: dict[str, list[Any]] = defaultdict(list)
         issues: dict[str, list[Any]] = defaultdict(list)
         if REPORTS[report].lists:

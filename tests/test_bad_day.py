@@ -122,7 +122,7 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path, account: Account, box: 
     account.put(going(ONE), {"alt_delivery": [message(n, Status=os.urandom(100).hex()) for n in range(20_000)]})
     size = kilobytes * 1024
     ended = subprocess.run(
-        [sys.executable, "-m", "passona", "load"], cwd=tmp_path, env=environment_of(box),
+        [sys.executable, "-m", "passona", "load"], cwd=tmp_path, env=environment_of(box, tmp_path),
         capture_output=True, text=True, timeout=60, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )  # fmt: skip

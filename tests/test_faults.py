@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from engines import copy
 from faults import FAULTS, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, campaign, message
 from oracle import Expected, expected
 from passona.load import Outcome
@@ -60,7 +60,7 @@ def strike(faults: list[Fault], folder: Path) -> Struck:
         warehouse.path.parent.mkdir()
     with Sandbox(account_of(faults, ROWS_BEFORE), Switches(token=TOKEN)) as box:
         assert before.load(box, **QUICK).exit_code == 0
-    shutil.copy(before.path, after.path)
+    copy(before.path, after.path)
     account = account_of(faults, ROWS_AFTER)
     with Sandbox(account, Switches(token=TOKEN)) as box, Sandbox(account, Switches(token=TOKEN)) as elsewhere:
         host = elsewhere.base_url.removesuffix("/api/2.0/")
@@ -70,7 +70,7 @@ def strike(faults: list[Fault], folder: Path) -> Struck:
             outcome = after.load(box, page_size=faults[0].per_page, request_timeout=faults[0].seconds, **QUICK)
         assert all(rule.struck for rule in box.faults)
         assert elsewhere.requests == []
-        shutil.copy(after.path, healed.path)
+        copy(after.path, healed.path)
         if any(fault.refused or fault.missed for fault in faults):
             box.faults = []
             assert healed.load(box, **QUICK).exit_code == 0

@@ -33,7 +33,7 @@ def generate(
     """What `passona generate` does, in this process: the mailings and what was said."""
     settings = Settings(box.token, **({"base_url": box.base_url, "retry_pause": 0.01} | options))
     lines, client = Lines(), Client(settings)
-    database = open_database(warehouse.path, 0, lines.say)
+    database = open_database(warehouse.address, 0, lines.say)
     try:
         database.prepare()
         before = asked_before(database.connection, timedelta(seconds=seconds))

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import pytest
 
+from engines import change, of_duckdb_alone
 from passona.errors import ConfigurationError
 from passona.shard import Shard
 from sandbox import Account, Sandbox
@@ -90,8 +90,7 @@ def test_without_dates_the_last_change_decides(warehouse: Warehouse, account: Ac
     box.faults = [{"kind": "status", "code": 403, "report": "campaigns"}]
     warehouse.load(box, ONE, reports=["recipient", "alt_delivery"])
     assert states(warehouse)[ONE, "recipient"] == "open"
-    with duckdb.connect(str(warehouse.path)) as connection:
-        connection.execute("UPDATE passona.report_ledger SET changed_at = changed_at - INTERVAL 4 DAY")
+    change(warehouse.path, "UPDATE passona.report_ledger SET changed_at = changed_at - INTERVAL '4 days'")
     warehouse.load(box, ONE, reports=["recipient"])
     assert states(warehouse)[ONE, "recipient"] == "settled"
 
@@ -253,7 +252,7 @@ def test_of_two_loads_one_works_and_the_other_says_who_and_ends_with_6(passona: 
     account.put(going(ONE), {"clicks": [click()]})
     with Sandbox(account, faults=[{"kind": "latency", "seconds": 3, "report": "clicks"}]) as box:
         first = subprocess.Popen(
-            [sys.executable, "-m", "passona", "load"], cwd=warehouse.path.parent, env=environment_of(box),
+            [sys.executable, "-m", "passona", "load"], cwd=warehouse.path.parent, env=environment_of(box, warehouse.path.parent),
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         while not any(record.kind == "campaigns" for record in box.requests):
@@ -266,6 +265,7 @@ def test_of_two_loads_one_works_and_the_other_says_who_and_ends_with_6(passona: 
     assert warehouse.count("clicks") == 1
 
 
+@of_duckdb_alone
 def test_a_reader_that_holds_the_file_is_waited_for_and_named(passona: Run, warehouse: Warehouse) -> None:
     code = "import duckdb, sys; c = duckdb.connect('warehouse.duckdb', read_only=True); print('held', flush=True); sys.stdin.read()"
     with Sandbox(Account(campaigns=0)) as box:
@@ -319,8 +319,7 @@ def test_issues_of_campaigns_are_those_of_the_list_as_it_is(
         account.put(going(ONE, created_at=text))
         warehouse.load(box)
         assert warehouse.rows(issues) == [("created_at", text)]
-    with duckdb.connect(str(warehouse.path)) as connection:
-        connection.execute("DELETE FROM passona.row_issues")  # as a kill between two tables would leave it
+    change(warehouse.path, "DELETE FROM passona.row_issues")  # as a kill between two tables would leave it
     warehouse.load(box)
     assert warehouse.rows(issues) == [("created_at", "garbage two")]
 
@@ -386,8 +385,7 @@ def test_pending_messages_that_are_gone_at_the_end_are_not_held(
 def test_comments_that_a_kill_left_out_are_made_up_for(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(going(ONE))
     warehouse.load(box)
-    with duckdb.connect(str(warehouse.path)) as connection:
-        connection.execute("COMMENT ON COLUMN passona.clicks.clicked_at IS NULL")
+    change(warehouse.path, "COMMENT ON COLUMN passona.clicks.clicked_at IS NULL")
     warehouse.load(box)
     assert warehouse.one(
         "SELECT comment FROM duckdb_columns() WHERE schema_name = 'passona' AND table_name = 'clicks' AND column_name = 'clicked_at'"
@@ -414,7 +412,7 @@ def test_of_a_report_that_is_refused_in_mid_walk_nothing_stays_on_disk(
     account.put(going(ONE), {"alt_delivery": [message(n, FieldValues=f"{'John ' * 400}{n},Doe") for n in range(6_000)]})
     box.faults = [{"kind": "status", "code": 404, "report": "alt_delivery", "page": 110}]
     assert warehouse.load(box, page_size=50, reports=["alt_delivery"]).exit_code == 4
-    assert [path.name for path in warehouse.path.parent.iterdir()] == ["warehouse.duckdb"]
+    assert {path.name for path in warehouse.path.parent.iterdir()} <= {"warehouse.duckdb"}
 
 
 def test_a_narrower_load_leaves_the_spools_of_others(warehouse: Warehouse, account: Account, box: Sandbox) -> None:

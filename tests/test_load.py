@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
+from engines import change, of_duckdb_alone
 from oracle import expected
 from passona.reports import REPORTS
 from passona.schema import TABLES
@@ -330,6 +331,7 @@ def test_only_get_requests_of_the_contract_are_sent_and_each_carries_the_token(w
         assert all(record.authorized for record in box.requests)
 
 
+@of_duckdb_alone
 def test_the_file_can_be_read_by_older_duckdb_versions(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     warehouse.load(box)
     with duckdb.connect(str(warehouse.path), read_only=True) as connection:
@@ -339,6 +341,7 @@ def test_the_file_can_be_read_by_older_duckdb_versions(warehouse: Warehouse, acc
     assert rows[0][0].startswith(("v1.0", "v1.2"))
 
 
+@of_duckdb_alone
 def test_nothing_but_the_file_is_left_and_staging_is_empty(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -381,9 +384,8 @@ def test_what_a_killed_first_load_left_behind_is_replaced(warehouse: Warehouse) 
     account.put(going(ONE), {"clicks": [click(n) for n in range(3)], "alt_delivery": [message(n) for n in range(3)]})
     with Sandbox(account) as box:
         warehouse.load(box)
-        with duckdb.connect(str(warehouse.path)) as connection:
-            connection.execute("DELETE FROM passona.report_ledger")
-            connection.execute("DELETE FROM passona.alt_delivery__fields WHERE position = 2")
+        change(warehouse.path, "DELETE FROM passona.report_ledger")
+        change(warehouse.path, "DELETE FROM passona.alt_delivery__fields WHERE position = 2")
         warehouse.load(box)
     assert assert_as_served(warehouse, account, [ONE]) == 6
 

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from engines import change, of_duckdb_alone
 from passona.database import open_database
 from passona.errors import ConfigurationError
 from passona.forgetting import Forgotten, forget, rewrite_all
@@ -76,11 +77,12 @@ def fill(account: Account, people: int = 40, **other: Any) -> None:
 def forgotten(warehouse: Warehouse, *phones: str, published: Sequence[Path] = (), **keeping: Any) -> Forgotten:
     texts = [("argument", phone) for phone in phones]
     known = Keeping(published=tuple(map(str, published)), **keeping)
-    found = forget(warehouse.path, texts, known, 0, silent)
-    rewrite_all(warehouse.path, texts, known, 0, silent, into=found)
+    found = forget(warehouse.address, texts, known, 0, silent)
+    rewrite_all(warehouse.address, texts, known, 0, silent, into=found)
     return found
 
 
+@of_duckdb_alone
 @pytest.mark.parametrize("mode", MODES)
 def test_what_a_mode_does_not_keep_is_in_no_byte_of_any_file(tmp_path: Path, mode: str) -> None:
     account = Account(rows=600, hostile=True, seed=3)
@@ -99,6 +101,7 @@ def test_what_a_mode_does_not_keep_is_in_no_byte_of_any_file(tmp_path: Path, mod
         assert found == {}
 
 
+@of_duckdb_alone
 def test_a_spool_on_disk_holds_tokens_alone(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("passona.spool.MEMORY_BYTES", 1)
     folder = tmp_path / "run"
@@ -144,7 +147,7 @@ def test_rows_that_nobody_reduced_are_stopped_at_the_door(
     spool.finish()
     package = Package()
     package.add(Walk(CLICKS, ONE, spool, 1))
-    database = open_database(warehouse.path, 0, silent)
+    database = open_database(warehouse.address, 0, silent)
     try:
         with pytest.raises(ConfigurationError, match="rows in clear mode cannot go into a warehouse that is pseudony"):
             database.commit(package, "Europe/London")
@@ -158,12 +161,12 @@ def test_a_warehouse_of_the_time_before_there_were_modes_is_clear(
 ) -> None:
     account.put(going(ONE), {"clicks": [click()]})
     warehouse.load(box, ONE)
-    with duckdb.connect(str(warehouse.path)) as connection:
-        connection.execute("DROP TABLE passona._privacy; DROP TABLE passona._forgotten")
+    change(warehouse.path, "DROP TABLE passona._privacy; DROP TABLE passona._forgotten")
     with pytest.raises(ConfigurationError, match="this warehouse is clear"):
         warehouse.load(box, ONE, **TOKENS)
 
 
+@of_duckdb_alone
 def test_who_is_forgotten_is_gone_and_stays_away_and_all_others_are_as_they_were(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -212,6 +215,7 @@ def test_a_token_names_a_person_too(warehouse: Warehouse, account: Account, box:
     assert warehouse.one("SELECT count(*) FROM passona.recipient WHERE phone_number = ?", token) == (0,)
 
 
+@of_duckdb_alone
 def test_a_number_in_other_texts_and_in_tables_that_people_made_goes_too_and_a_dry_run_counts_it(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -229,7 +233,7 @@ def test_a_number_in_other_texts_and_in_tables_that_people_made_goes_too_and_a_d
         )
         connection.execute("CREATE TABLE calls AS SELECT '+44 7123 400003' AS mobile UNION ALL SELECT '447123400004'")
     before = warehouse.path.read_bytes()
-    counted = forget(warehouse.path, [("argument", GONE)], Keeping(), 0, silent, dry_run=True)
+    counted = forget(warehouse.address, [("argument", GONE)], Keeping(), 0, silent, dry_run=True)
     assert warehouse.path.read_bytes() == before
     found = forgotten(warehouse, GONE)
     assert (
@@ -242,6 +246,7 @@ def test_a_number_in_other_texts_and_in_tables_that_people_made_goes_too_and_a_d
     assert warehouse.rows("FROM calls") == [("447123400004",)]
 
 
+@of_duckdb_alone
 def test_a_rewritten_file_is_as_the_old_one_and_what_is_still_in_it_is_found(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -254,7 +259,7 @@ def test_a_rewritten_file_is_as_the_old_one_and_what_is_still_in_it_is_found(
         "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
     )
     before = warehouse.rows(comments), warehouse.table("_dlt_loads"), warehouse.content()
-    database = open_database(warehouse.path, 0, silent)
+    database = open_database(warehouse.address, 0, silent)
     try:
         with pytest.raises(StillThere, match="1 of 2 numbers"):
             rewrite(database, ["447999999999", GONE])
@@ -282,6 +287,7 @@ def test_rows_on_two_pages_are_found_where_somebody_is_left_out(warehouse: Wareh
     assert {phone for (phone,) in warehouse.rows("SELECT phone_number FROM passona.clicks")} == served
 
 
+@of_duckdb_alone
 def test_a_new_key_gives_the_tokens_that_the_next_loads_make(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -290,7 +296,7 @@ def test_a_new_key_gives_the_tokens_that_the_next_loads_make(
     forgotten(warehouse, GONE, **TOKENS)
     old = warehouse.rows("SELECT DISTINCT phone_number FROM passona.clicks")
     changed = TOKENS | {"privacy_key": NEW_KEY, "privacy_former_keys": (KEY,)}
-    re_key(warehouse.path, Keeping(**changed), 0, silent)
+    re_key(warehouse.address, Keeping(**changed), 0, silent)
     people = People(frozenset(), frozenset(token[11:].encode() for (token,) in old))
     assert traces(tmp_path, people) == {}
     joined = "SELECT count(*) FROM passona.recipient__fields JOIN passona.recipient USING (campaign_id, row_id)"
@@ -299,9 +305,9 @@ def test_a_new_key_gives_the_tokens_that_the_next_loads_make(
     before = warehouse.rows(columns)
     assert warehouse.load(box, refresh=True, **changed).exit_code == 0
     assert warehouse.rows(columns) == before
-    assert re_key(warehouse.path, Keeping(**changed), 0, silent) == {}
+    assert re_key(warehouse.address, Keeping(**changed), 0, silent) == {}
     with pytest.raises(ConfigurationError, match="expected the keys of this warehouse's tokens"):
-        re_key(warehouse.path, Keeping(privacy="pseudonymous", privacy_key="x" * 32), 0, silent)
+        re_key(warehouse.address, Keeping(privacy="pseudonymous", privacy_key="x" * 32), 0, silent)
 
 
 @pytest.mark.parametrize("mode", ["columns", "rows"])

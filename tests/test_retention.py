@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from csv_files import HEADER, row
+from engines import change, of_duckdb_alone
 from passona.campaigns import Campaign
 from passona.database import open_database
 from passona.errors import ConfigurationError, Exit
@@ -37,14 +37,14 @@ def given_up(warehouse: Warehouse) -> bool:
 
 
 def seen(warehouse: Warehouse) -> Status:
-    return status(warehouse.path, timedelta(microseconds=1), 0, lambda _: None, KEEPING["retain_days"])
+    return status(warehouse.address, timedelta(microseconds=1), 0, lambda _: None, KEEPING["retain_days"])
 
 
 def write(warehouse: Warehouse, sql: str, *parameters: object) -> None:
-    with duckdb.connect(str(warehouse.path)) as connection:
-        connection.execute(sql, list(parameters))
+    change(warehouse.path, sql, *parameters)
 
 
+@of_duckdb_alone
 def test_a_load_that_is_killed_before_the_file_is_made_anew_leaves_that_to_the_next(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -82,6 +82,7 @@ def test_a_campaign_that_has_left_the_list_is_not_overdue_for_ever(
     assert (found.reports["clicks"].open, found.reports["clicks"].stale) == (1, 0)
 
 
+@of_duckdb_alone  # its staging is the dataset of all runs
 @pytest.mark.parametrize(("mode", "dates"), [("columns", "known"), ("rows", "unknown")])
 def test_rows_of_a_killed_first_load_that_the_ledger_does_not_know_go_too(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str, dates: str
@@ -112,7 +113,7 @@ def test_without_an_expiry_the_last_change_of_all_its_reports_makes_a_campaign_o
     now = datetime.now(UTC)
     finished = Campaign(TWO, finished_sending_at=now - timedelta(days=91))
     unknown = Campaign("no word of it")
-    database = open_database(warehouse.path, 0, print)
+    database = open_database(warehouse.address, 0, print)
     try:
         database.prepare()
         for days, found in ((80, {TWO}), (91, {ONE, TWO})):
@@ -139,7 +140,7 @@ def test_what_loads_do_not_ask_for_because_of_its_age_is_not_overdue(
     assert warehouse.load(box, **KEEPING).exit_code == Exit.FAILED
     found = seen(warehouse).reports
     assert {name: (report.never_loaded, report.stale) for name, report in found.items()} == dict.fromkeys(found, (0, 1))
-    assert status(warehouse.path, timedelta(days=1), 0, lambda _: None).reports["sent"].never_loaded == 1
+    assert status(warehouse.address, timedelta(days=1), 0, lambda _: None).reports["sent"].never_loaded == 1
     # A killed package leaves entries that nobody believes; these were given up, and nobody will ask again.
     write(warehouse, "UPDATE passona.report_ledger SET _dlt_load_id = 'gone' WHERE campaign_id = ?", ONE)
     assert {trouble.campaign_id for trouble in seen(warehouse).troubles} == {TWO}
@@ -162,6 +163,7 @@ def test_a_csv_of_a_campaign_that_is_too_old_is_refused_and_nothing_of_it_is_wri
     assert (outcome.exit_code, warehouse.count("recipient")) == (Exit.OK, 1)
 
 
+@of_duckdb_alone
 def test_an_import_gives_up_what_is_old_as_a_load_does(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:

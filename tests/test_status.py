@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
+from engines import change, destination_of, of_duckdb_alone
 from passona.cli import main
 from passona.errors import Busy, ConfigurationError
 from passona.status import ReportStatus, Status, age, status, told
@@ -27,6 +28,8 @@ Probe = Callable[..., "tuple[int, str]"]
 def probe(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Probe:
     """The verb in this process: its exit code and what it prints."""
     monkeypatch.setenv("DESTINATION__WAREHOUSE__CREDENTIALS", str(warehouse.path))
+    for name, value in destination_of(warehouse.path.parent).items():
+        monkeypatch.setenv(name, value)
 
     def run(*arguments: str) -> tuple[int, str]:
         ended = CliRunner().invoke(main, ["status", *arguments])
@@ -43,12 +46,11 @@ def account_of(*uuids: str) -> Account:
 
 
 def seen(warehouse: Warehouse, max_age: timedelta = DAY) -> Status:
-    return status(warehouse.path, max_age, 0, lambda _: None)
+    return status(warehouse.address, max_age, 0, lambda _: None)
 
 
 def write(warehouse: Warehouse, sql: str, *parameters: object) -> None:
-    with duckdb.connect(str(warehouse.path)) as connection:
-        connection.execute(sql, list(parameters))
+    change(warehouse.path, sql, *parameters)
 
 
 def test_after_a_load_all_is_fresh(warehouse: Warehouse, probe: Probe) -> None:
@@ -66,7 +68,7 @@ def test_after_a_load_all_is_fresh(warehouse: Warehouse, probe: Probe) -> None:
     )
     code, printed = probe("--max-age", "26h")
     assert code == 0
-    assert printed.splitlines()[-1] == f"all is fresh, nothing is older than 26 h: {warehouse.path}"
+    assert printed.splitlines()[-1] == f"all is fresh, nothing is older than 26 h: {warehouse.address}"
 
 
 def test_what_was_not_verified_lately_is_overdue_and_ends_a_probe_with_4(warehouse: Warehouse, probe: Probe) -> None:
@@ -145,6 +147,7 @@ def test_a_list_of_troubles_is_cut_short_for_people_alone(warehouse: Warehouse, 
     assert "and 8 more; --json lists all" in probe()[1]
 
 
+@of_duckdb_alone
 def test_no_warehouse_is_no_status(warehouse: Warehouse, probe: Probe) -> None:
     assert probe() == (2, f"passona: there is no warehouse at {warehouse.path}: run passona load first\n")
     duckdb.connect(str(warehouse.path)).close()
@@ -152,6 +155,7 @@ def test_no_warehouse_is_no_status(warehouse: Warehouse, probe: Probe) -> None:
         seen(warehouse)
 
 
+@of_duckdb_alone
 def test_a_warehouse_that_is_being_written_is_busy(warehouse: Warehouse) -> None:
     hold = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A warehouse of a test: loads into a DuckDB file, and whole tables to compare."""
+"""A warehouse of a test: loads into it, and whole tables to compare."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from engines import address_of, destination_of, reading
+from passona.address import Address
 from passona.database import open_database
 from passona.load import Load, Outcome, Wish
 from passona.pages import Page
@@ -42,16 +42,20 @@ class Lines:
 
 @dataclass
 class Warehouse:
-    """A DuckDB file of a test, and ways to load and to read it."""
+    """The warehouse of a test, and ways to load and to read it. On Postgres its path stands for a database."""
 
     path: Path
+
+    @property
+    def address(self) -> Address:
+        return address_of(self.path)
 
     def load(self, box: Sandbox, *uuids: str, reports: Sequence[str] = tuple(REPORTS), **options: Any) -> Outcome:
         """One load in this process, as `passona load` does it."""
         wishes = {name: options.pop(name) for name in ("since", "refresh", "accept_shrink", "shard") if name in options}
         settings = Settings(box.token, **({"base_url": box.base_url, "retry_pause": 0.01} | options))
         lines = Lines()
-        database = open_database(self.path, 0, lines.say)
+        database = open_database(self.address, 0, lines.say)
         try:
             wish = Wish(uuids, tuple(REPORTS[name] for name in reports), **wishes)
             return Load(settings, database, wish, lines).run()
@@ -59,8 +63,7 @@ class Warehouse:
             database.close()
 
     def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.path), read_only=True) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+        with reading(self.path, sql) as connection:
             return connection.execute(sql, list(parameters)).fetchall()
 
     def one(self, sql: str, *parameters: Any) -> tuple[Any, ...]:
@@ -90,8 +93,10 @@ class Warehouse:
         return {name: self.table(name) for name in names}
 
 
-def environment_of(box: Sandbox | None) -> dict[str, str]:
+def environment_of(box: Sandbox | None, folder: Path | None = None) -> dict[str, str]:
+    """What a command finds in its environment. `folder`: where it runs, if it is to find its warehouse."""
     kept = {name: value for name, value in os.environ.items() if "__" not in name}
+    kept |= destination_of(folder) if folder else {}
     if box is None:
         return kept
     return kept | {

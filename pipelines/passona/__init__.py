@@ -1,4 +1,4 @@
-"""Passona's SMS campaign reports, loaded into a DuckDB warehouse.
+"""Passona's SMS campaign reports, loaded into a warehouse: a DuckDB file, or a Postgres database.
 
     campaigns -> plan (ledger) -> walk (paginator, pages, spool) -> rows (times, lists, row_ids)
               -> source (schema) -> load (database) -> dataset `passona`
@@ -13,7 +13,9 @@ One way, top to bottom of a load:
 - `mailings` what is asked for by mail; `csv_import` what comes of it: `csv_places` and `downloads` find the files,
   `csv_reader` spools them (`csv_form` what they are, `csv_text` their bytes, `csv_lines` which line is bad)
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
-- `source` dlt's resources, `schema` the tables, `database` the file and dlt's pipeline
+- `source` dlt's resources, `schema` the tables, `database` the open warehouse and dlt's pipeline
+- `address` where the warehouse is; `connection` how all speak to it, `waiting` for whoever holds it; an engine each:
+  `duckdb_file`, and `postgres` with `postgres_copy`; `capable` what dlt's destinations have in common
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
 - `keeping` what is kept of people; `privacy` what becomes of their texts: `phones`, `tokens`, `shapes`, `agents`
 - `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure`; `rekeying`,

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from passona.campaigns import Campaign, CampaignList, campaign_values
-from passona.database import Database, given
+from passona.connection import columns_of, given, registered
+from passona.database import Database
 from passona.quoting import quoted
 from passona.reports import CAMPAIGNS
-from passona.schema import TABLES
+from passona.schema import DATASET, TABLES
 from passona.source import Package
 
 
@@ -67,14 +68,14 @@ class CampaignTable:
     def _unlist(self, ids: list[str]) -> None:
         with given(self._database.connection, campaign_id=ids):
             self._database.connection.execute(
-                "UPDATE passona.campaigns SET listed = false WHERE campaign_id IN (FROM given)"
+                "UPDATE passona.campaigns SET listed = false WHERE campaign_id IN (SELECT campaign_id FROM given)"
             )
 
     def _absent(self, ids: list[str]) -> dict[str, Campaign]:
         """The campaigns in the warehouse that are none of these."""
         with given(self._database.connection, campaign_id=ids):
             rows = self._database.connection.sql(
-                "SELECT * FROM passona.campaigns WHERE campaign_id NOT IN (FROM given)"
+                "SELECT * FROM passona.campaigns WHERE campaign_id NOT IN (SELECT campaign_id FROM given)"
             ).to_arrow_table()
         return {campaign.campaign_id: campaign for campaign in campaign_values(rows)}
 
@@ -86,25 +87,26 @@ class CampaignTable:
     def _differing(self, table: str, rows: pa.Table) -> set[str]:
         """Ids of the campaigns of which a table holds other rows than these. No column is as good as nulls in it."""
         connection = self._database.connection
-        stored = [name for name, *_ in connection.execute(f"DESCRIBE passona.{table}").fetchall() if name[0] != "_"]
+        stored = [name for owner, name in columns_of(connection, DATASET) if owner == table and name[0] != "_"]
         names = sorted({*stored, *rows.column_names})
         there, here = _columns(names, stored), _columns(names, rows.column_names)
         where = f"WHERE report = '{CAMPAIGNS.name}'" if "report" in stored else ""
-        connection.register("listed", rows)
-        found = connection.execute(
-            f"""
-            WITH here AS (SELECT {here} FROM listed), there AS (SELECT {there} FROM passona.{table} {where})
-            SELECT DISTINCT campaign_id
-            FROM ((FROM here EXCEPT ALL FROM there) UNION ALL (FROM there EXCEPT ALL FROM here))
-            """  # noqa: S608  # names of ours, and quoted ones
-        ).fetchall()
-        connection.unregister("listed")
+        with registered(connection, "listed", rows):
+            found = connection.execute(
+                f"""
+                WITH here AS (SELECT {here} FROM listed), there AS (SELECT {there} FROM passona.{table} {where})
+                SELECT DISTINCT campaign_id FROM (
+                    (SELECT * FROM here EXCEPT ALL SELECT * FROM there)
+                    UNION ALL (SELECT * FROM there EXCEPT ALL SELECT * FROM here)
+                ) AS differing
+                """  # noqa: S608  # names of ours, and quoted ones
+            ).fetchall()
         return {uuid for (uuid,) in found}
 
 
 def _columns(names: Sequence[str], there: Collection[str]) -> str:
     """These columns, in SQL: null for those that are not there."""
-    return ", ".join(quoted(name) if name in there else f"NULL AS {quoted(name)}" for name in names)
+    return ", ".join(quoted(name) if name in there else f"CAST(NULL AS VARCHAR) AS {quoted(name)}" for name in names)
 
 
 def _part(found: CampaignList, ids: list[str]) -> CampaignList:

@@ -1,7 +1,8 @@
-"""The warehouse file: opened once and held for the whole run, loaded by dlt, described for people.
+"""The warehouse while it is written: loaded by dlt, described for people, alone.
 
-DuckDB lets one process write, so the file itself is the lock: whoever opens it is alone. dlt works
-in a temporary folder beside it, which ends with the run; nothing is ever resumed by dlt, because its
+    address -> engine (duckdb_file or postgres), which is held -> Database -> packages, tables, runs
+
+dlt works in a temporary folder of its own, which ends with the run; nothing is ever resumed by dlt, because its
 resumption of a killed load doubles rows. What was killed is due again by the ledger.
 """
 
@@ -10,25 +11,26 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import dlt
-import duckdb
 import pyarrow as pa
-from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from passona import logs
+from passona.address import Address, check_driver
 from passona.configuration import configure_dlt
-from passona.errors import Busy, ConfigurationError, NotWritten, causes
+from passona.connection import Connection, columns_of, error_kinds, given, tables_of
+from passona.duckdb_file import DuckDBFile, Still, open_file, read_file
+from passona.errors import ConfigurationError
 from passona.interruption import held
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
@@ -36,94 +38,83 @@ from passona.schema import DATASET, TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
 from passona.upgrades import bring_forward, check_readable, missing_columns
+from passona.waiting import writing
 from passona.walk import Walk
 
 log = logging.getLogger("passona")
 
-Connection = duckdb.DuckDBPyConnection
-
 PIPELINE = "passona"
-# Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
-STORAGE_VERSION = "v1.2.0"
 # The folder of the work folder for copies that are to take the file's place.
 REWRITING = "rewriting"
-# Folders of the work folder that are of no use to a later run: of dlt, of DuckDB, of dbt, of files that are imported,
-# of copies that hold what is to be erased.
-TEMPORARY = ("dlt", "duckdb", "dbt", "files", REWRITING)
-# Twice a second: short beside any load, and no load on the machine.
-POLL_SECONDS = 0.5
-# DuckDB's buffers; beyond it spills to the work folder, so memory stays flat however large a package
-# is. Loads of 2,000,000 rows are no slower with it than without.
-MEMORY_LIMIT = "64MB"
+# Folders of the work folder that are of no use to a later run: of dlt, of dbt, of files that are imported, of copies
+# that hold what is to be erased, and of DuckDB, which keeps its own to its end.
+TEMPORARY = ("dlt", "dbt", "files", REWRITING, "duckdb")
 
 
-def warehouse_path() -> Path:
-    """The DuckDB file that dlt's configuration names by destination `warehouse`; warehouse.duckdb if none.
+class Engine(Protocol):
+    """What holds the warehouse for us, and all that DuckDB and Postgres do each in its own way.
 
-    :raises ConfigurationError: another kind of destination, or a name that cannot work.
-    """
-    kind = dlt.config.get("destination.warehouse.destination_type", str) or "duckdb"
-    if kind.rpartition(".")[2] != "duckdb":
-        raise ConfigurationError(f"destination.warehouse.destination_type: {kind!r} is not supported yet; use duckdb")
-    credentials: Any = dlt.secrets.get("destination.warehouse.credentials") or "warehouse.duckdb"
-    if isinstance(credentials, dict):
-        credentials = credentials.get("database", "")
-    name = re.sub(r"^duckdb:(///?)?", "", str(credentials))
-    path = Path(name)
-    if not path.name or "://" in name:
-        raise ConfigurationError("destination.warehouse.credentials: expected the path of a DuckDB file")
-    if name.lower().startswith((":memory:", "md:", "motherduck:")):
-        raise ConfigurationError(
-            "destination.warehouse.credentials: expected the path of a DuckDB file, got a database in memory or at "
-            "MotherDuck, which is not supported"
-        )
-    if name != str(credentials) and "?" in name:
-        raise ConfigurationError(
-            "destination.warehouse.credentials: expected duckdb:///PATH alone, got a query (?...) too; leave it out"
-        )
-    # DuckDB's name of a file is what stands before its first dot, whatever the case.
-    if path.name.lstrip(".").partition(".")[0].lower() == DATASET:
-        raise ConfigurationError(
-            f"{path.name} cannot be the warehouse: DuckDB cannot tell a file called {DATASET} from the dataset "
-            f"{DATASET} in it; choose another name, such as warehouse.duckdb"
-        )
-    return path.absolute()
-
-
-class _DuckDB(dlt.destinations.duckdb):
-    """dlt's DuckDB, which finds out once what it is capable of.
-
-    dlt asks a hundred times a load and reads its whole configuration for each answer: a seventh of a small load.
+    `work`: where its work folder is to be.
     """
 
-    destination_type = "dlt.destinations.duckdb"  # what dlt's own tools know it by
-    _known: DestinationCapabilitiesContext | None = None
+    @property
+    def connection(self) -> Connection: ...
 
-    def capabilities(self, config: Any = None, naming: Any = None) -> DestinationCapabilitiesContext:
-        if config is not None or naming is not None:
-            return super().capabilities(config, naming)
-        if self._known is None:
-            self._known = super().capabilities()
-        return self._known.copy()
+    @property
+    def work(self) -> Path: ...
+
+    @property
+    def address(self) -> Address: ...
+
+    def destination(self) -> Any: ...
+
+    def comments(self) -> dict[tuple[str, str | None], str | None]: ...
+
+    def sha256(self, text: str) -> str: ...
+
+    def index(self) -> None: ...
+
+    def check(self) -> None: ...
+
+    def lacked_memory(self, error: BaseException) -> bool: ...
+
+    def give_memory(self, gigabytes: int | None = None) -> None: ...
+
+    def take_memory_back(self) -> None: ...
+
+    def use_all_cores(self) -> None: ...
+
+    def vacuum(self) -> bool: ...
+
+    @property
+    def dbt_target(self) -> str: ...
+
+    def dbt(self) -> AbstractContextManager[dict[str, str]]: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass
 class Database:
-    """The open warehouse. `work`: folder of its owner alone, for spools and dlt; gone after the run.
+    """The open warehouse. Its work folder is its owner's alone, for spools and dlt; gone after the run."""
 
-    `usual_memory`: what DuckDB would take if it were not told to take less. `file`: a descriptor to copy
-    from, closed behind the connection: a process that closes any descriptor of a file loses its locks on it.
-    """
-
-    path: Path
-    connection: duckdb.DuckDBPyConnection
-    work: Path
+    engine: Engine
     pipeline: dlt.Pipeline
-    usual_memory: str
-    file: int
     run: logs.Run | None = None
     _begun: float = 0.0
     _closed: bool = False
+
+    @property
+    def address(self) -> Address:
+        return self.engine.address
+
+    @property
+    def connection(self) -> Connection:
+        return self.engine.connection
+
+    @property
+    def work(self) -> Path:
+        return self.engine.work
 
     def commit(self, package: Package, zone: str) -> None:
         """Writes one load package. What it replaces is marked as interrupted before, so that a kill
@@ -131,16 +122,16 @@ class Database:
 
         :raises NotWritten: the database could not take it; what it replaces is due again.
         """
-        with _writing("the load package"):
+        with self._writing("the load package"):
+            self.engine.check()
             self._check_privacy(package.walks)
             self._mark_interrupted(package.walks)
             try:
                 self._run(package, zone)
             except PipelineStepFailed as error:
-                if not _is(duckdb.OutOfMemoryException, error):
-                    raise
                 # Values of megabytes need more than the flat memory that all else is loaded in.
-                self.connection.execute(f"SET memory_limit = {literal(self.usual_memory)}")
+                if not self.engine.lacked_memory(error):
+                    raise
                 self.pipeline.abort_packages()
                 self._run(package, zone)
             new_columns = package.campaigns is not None and set(package.campaigns.column_names) - set(
@@ -152,7 +143,7 @@ class Database:
     def _check_privacy(self, walks: Sequence[Walk]) -> None:
         """Whoever brings rows has to reduce them as this warehouse does: a way in that forgot to is stopped here."""
         known = ("clear", None)
-        if self.connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_privacy'").fetchall():
+        if "_privacy" in tables_of(self.connection, DATASET):
             known = self.connection.execute("SELECT mode, key_id FROM passona._privacy").fetchone() or known
         for privacy in (walk.spool.privacy for walk in walks):
             if (privacy.mode, None if privacy.is_clear else privacy.tokens.key_id) != known:
@@ -203,13 +194,13 @@ class Database:
         :raises ConfigurationError: a later version made them.
         :raises NotWritten: the database could not take them.
         """
-        with _writing("the tables of the warehouse"):
+        with self._writing("the tables of the warehouse"):
             self._make_tables()
 
     def _make_tables(self) -> None:
         self.connection.begin()
         self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
-        missing = self._missing_tables()
+        missing = TABLES.keys() - tables_of(self.connection, DATASET)
         bring_forward(self.connection)
         # DuckDB adds no column in the transaction that changed rows. Killed here, the next load adds them.
         self.connection.commit()
@@ -220,17 +211,12 @@ class Database:
         for table_name, column in missing_columns(self.connection):
             kind = TABLES[table_name].sql_columns[column]
             self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(table_name)} ADD COLUMN {quoted(column)} {kind}")
+        self.engine.index()
         if missing:
             self._mark_lost(missing)
         if self._undescribed():
             self.describe()
         self.connection.commit()
-
-    def _missing_tables(self) -> set[str]:
-        found = self.connection.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [DATASET]
-        ).fetchall()
-        return TABLES.keys() - {name for (name,) in found}
 
     def _mark_lost(self, missing: set[str]) -> None:
         """What the ledger says of tables that somebody dropped (dlt's `drop` does) is true no more: due again."""
@@ -243,32 +229,21 @@ class Database:
 
     def _undescribed(self) -> bool:
         """Whether a run was killed before all was described, or another version said other words."""
-        tables = self.connection.execute(
-            "SELECT table_name, comment FROM duckdb_tables() WHERE schema_name = ?", [DATASET]
-        ).fetchall()
-        columns = self.connection.execute(
-            "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = ?", [DATASET]
-        ).fetchall()
-        said = {name: comment for name, comment in tables if name in TABLES}
-        return said != {table.name: table.comment for table in TABLES.values()} or any(
-            comment != _comment(table_name, column) for table_name, column, comment in columns if table_name in TABLES
-        )
+        said = self.engine.comments()
+        return any(comment != _comment(*key) for key, comment in said.items() if key[0] in TABLES)
 
     def describe(self) -> None:
         """Comments on tables and columns: dlt's descriptions do not get there."""
-        columns = self.connection.execute(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ?", [DATASET]
-        ).fetchall()
         for table in TABLES.values():
             self.connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {literal(table.comment)}")
-        for table_name, column in columns:
+        for table_name, column in columns_of(self.connection, DATASET):
             if table_name in TABLES:
                 comment = literal(_comment(table_name, column))
                 self.connection.execute(f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {comment}")
 
     def use_all_cores(self) -> None:
-        """DuckDB may take all cores from now on: nothing is walked meanwhile."""
-        self.connection.execute("RESET threads")
+        """The database may take all cores from now on: nothing is walked meanwhile."""
+        self.engine.use_all_cores()
 
     @property
     def spools(self) -> Path:
@@ -310,8 +285,8 @@ class Database:
         self.run = logs.Run(run_id, verb)
         self.run.begin()
         self._begun = time.monotonic()
-        log.info("%s begins: %s", verb, self.path, extra={"event": "run_begun"})
-        with _writing("the begin of the run"):
+        log.info("%s begins: %s", verb, self.address, extra={"event": "run_begun"})
+        with self._writing("the begin of the run"):
             self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
             self.connection.execute(
                 "INSERT INTO passona.runs "
@@ -334,7 +309,7 @@ class Database:
 
         :raises NotWritten: the database could not take it.
         """
-        with _writing("the end of the run"):
+        with self._writing("the end of the run"):
             self.connection.execute(
                 "UPDATE passona.runs SET finished_at = coalesce(?, now()), outcome = ?, requests = ?, row_count = ?, "
                 "erased = ? WHERE run_id = ?",
@@ -353,15 +328,19 @@ class Database:
             self.run.end()
 
     def still(self) -> Still:
-        """The same warehouse, while nothing is written to it.
+        """A DuckDB file, while nothing is written to it.
 
         :raises NotWritten: the database could not take its checkpoint.
         """
-        _checkpoint(self.connection)
-        return Still(self.path, self.connection, self.file)
+        if not isinstance(self.engine, DuckDBFile):
+            raise ConfigurationError(f"{self.address} is no DuckDB file")
+        return self.engine.still()
+
+    def _writing(self, what: str) -> AbstractContextManager[None]:
+        return writing(what, PipelineStepFailed, *error_kinds())
 
     def close(self) -> None:
-        """Ends the run's hold on the file. Of the work folder only spools of unfinished big walks stay.
+        """Ends the run's hold on the warehouse. Of the work folder only spools of unfinished big walks stay.
 
         Once: a descriptor that is closed twice may be another file's by then.
         """
@@ -369,44 +348,18 @@ class Database:
             return
         self._closed = True
         self._end_lines()
-        self.connection.close()
-        os.close(self.file)
-        for name in TEMPORARY:
+        for name in TEMPORARY[:-1]:  # before the next run may come and make its own
             shutil.rmtree(self.work / name, ignore_errors=True)
+        self.engine.close()
+        shutil.rmtree(self.work / TEMPORARY[-1], ignore_errors=True)
         for folder in (self.spools, self.work):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
 
-@dataclass(frozen=True)
-class Still:
-    """A warehouse whose file holds all that was written, and that nobody writes to: it can be copied from `file`."""
-
-    path: Path
-    connection: duckdb.DuckDBPyConnection
-    file: int
-
-
-@contextlib.contextmanager
-def given(connection: duckdb.DuckDBPyConnection, **columns: Sequence[str]) -> Iterator[None]:
-    """Columns of texts as the table `given` in this block: a list as a parameter takes 65 microseconds an element."""
-    connection.register("given", pa.table({name: pa.array(texts, pa.string()) for name, texts in columns.items()}))
-    try:
-        yield
-    finally:
-        connection.unregister("given")
-
-
-@contextlib.contextmanager
-def _writing(what: str) -> Iterator[None]:
-    with held():
-        try:
-            yield
-        except (PipelineStepFailed, duckdb.Error) as error:
-            raise NotWritten(f"{what} could not be written: {reason(error)}") from error
-
-
-def _comment(table: str, column: str) -> str:
+def _comment(table: str, column: str | None) -> str:
+    if column is None:
+        return TABLES[table].comment
     known = TABLES[table].comment_on(column)
     if known is not None:
         return known
@@ -415,42 +368,39 @@ def _comment(table: str, column: str) -> str:
     return "key that the vendor's guide does not know, as it came; may be personal data"
 
 
-def open_database(path: Path, wait: float, say: Callable[[str], None]) -> Database:
+def open_database(address: Address, wait: float, say: Callable[[str], None]) -> Database:
     """Opens the warehouse for writing, alone. Waits up to `wait` seconds for whoever holds it.
 
     :raises Busy: it is still held after that; names the holder.
     :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
-    :raises OSError: the work folder beside it cannot be made.
+    :raises OSError: its work folder cannot be made.
     """
     configure_dlt()
     _give_memory_back()
-    _keep_private(path)
-    connection = _connected(path, wait, say)
+    engine = _engine(address, wait, say)
     with held():
-        return _opened(path, connection)
+        return _opened(engine)
 
 
-def _opened(path: Path, connection: duckdb.DuckDBPyConnection) -> Database:
-    work = path.with_name(f"{path.name}.work")
+def _engine(address: Address, wait: float, say: Callable[[str], None]) -> Engine:
+    if isinstance(address, Path):
+        return open_file(address, wait, say)
+    check_driver()
+    from passona.postgres import open_server
+
+    return open_server(address, wait, say)
+
+
+def _opened(engine: Engine) -> Database:
+    work = engine.work
     for name in TEMPORARY:
         shutil.rmtree(work / name, ignore_errors=True)
     for folder in (work, work / "spools", work / "dlt", work / "files"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"SET temp_directory = {literal(str(work / 'duckdb'))}")
-    ((usual_memory,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
-    connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-    connection.execute("SET preserve_insertion_order = false")
-    ((threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
-    # The other half of the cores walks meanwhile; on two, a package is written in two thirds of the time.
-    connection.execute(f"SET threads = {max(1, threads // 2)}")
     pipeline = dlt.pipeline(
-        PIPELINE,
-        pipelines_dir=str(work / "dlt"),
-        destination=_DuckDB(connection, destination_name="warehouse"),
-        dataset_name=DATASET,
+        PIPELINE, pipelines_dir=str(work / "dlt"), destination=engine.destination(), dataset_name=DATASET
     )
-    return Database(path, connection, work, pipeline, usual_memory, os.open(path, os.O_RDONLY))
+    return Database(engine, pipeline)
 
 
 def _give_memory_back() -> None:
@@ -463,23 +413,15 @@ def _give_memory_back() -> None:
             pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
-def _keep_private(path: Path) -> None:
-    """A new warehouse is its owner's alone: phone numbers are in it. That of an existing file stays as it is.
-
-    Holds for all files that this process makes: DuckDB makes a log beside its file.
-    """
-    if not path.exists() or not path.stat().st_mode & 0o077:
-        os.umask(0o077)
-
-
-def open_reader(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
-    """The warehouse for reading; many may do so at once, but not while it is written.
+def open_reader(address: Address, wait: float, say: Callable[[str], None]) -> Connection:
+    """The warehouse for reading; many may do so at once, but not while a DuckDB file is written.
 
     :raises Busy: it is still held for writing after `wait` seconds.
     :raises ConfigurationError: it was made by another version, and cannot be read as it is.
     """
-    connection = _connected(path, wait, say, read_only=True)
+    connection = _reading(address, wait, say)
     try:
+        connection.execute("SET TimeZone = 'UTC'")
         check_readable(connection)
     except BaseException:
         connection.close()
@@ -487,87 +429,20 @@ def open_reader(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.D
     return connection
 
 
-@contextlib.contextmanager
-def open_still(path: Path, wait: float, say: Callable[[str], None]) -> Iterator[Still]:
-    """The warehouse while nobody writes to it, read by us and by whoever else likes to.
+def _reading(address: Address, wait: float, say: Callable[[str], None]) -> Connection:
+    if isinstance(address, Path):
+        return read_file(address, wait, say)
+    check_driver()
+    from passona.postgres import read_server
 
-    :raises Busy: it is still held for writing after `wait` seconds.
-    :raises ConfigurationError: there is none, or it is no DuckDB file.
-    """
-    if not path.is_file():
-        raise ConfigurationError(f"there is no warehouse at {path}: run passona load first")
-    connection = _connected(path, wait, say, read_only=True)
-    if killed := log_of(path).exists():  # whoever wrote it left something there that is not in the file
-        connection.close()
-        _keep_private(path)
-        connection = _connected(path, wait, say)
-    file = os.open(path, os.O_RDONLY)
-    try:
-        if killed:
-            _checkpoint(connection)
-        yield Still(path, connection, file)
-    finally:
-        connection.close()
-        os.close(file)
+    return read_server(address)
 
 
-def _checkpoint(connection: duckdb.DuckDBPyConnection) -> None:
-    with _writing("the checkpoint"):
-        connection.execute("CHECKPOINT")
+def is_written(connection: Connection) -> bool:
+    """Whether a run is at work on the warehouse that is read: with a DuckDB file, nobody can be."""
+    return isinstance(connection, _Watched) and connection.is_written()
 
 
-def log_of(path: Path) -> Path:
-    """Where DuckDB keeps what is not in its file yet."""
-    return path.with_name(f"{path.name}.wal")
-
-
-def _connected(
-    path: Path, wait: float, say: Callable[[str], None], *, read_only: bool = False
-) -> duckdb.DuckDBPyConnection:
-    if not path.parent.is_dir():
-        raise ConfigurationError(f"the folder of the warehouse does not exist: {path.parent}; make it first")
-    until = time.monotonic() + wait
-    said = False
-    while True:
-        try:
-            if read_only:
-                return duckdb.connect(str(path), read_only=True)
-            return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION})
-        except duckdb.IOException as error:
-            holder = _holder(str(error))
-            if holder is None:
-                raise ConfigurationError(f"{path} cannot be opened as a DuckDB file: {_first_line(error)}") from error
-            if time.monotonic() >= until:
-                raise Busy(
-                    f"{path.name} is held by {holder}; waited {wait:g} s. Let it end, or give --wait more seconds"
-                ) from None
-            if not said:
-                say(f"{path.name} is held by {holder}; waiting up to {wait:g} s")
-                said = True
-            time.sleep(POLL_SECONDS)
-
-
-def _holder(message: str) -> str | None:
-    """Who holds the file, from DuckDB's error; None if the error is another one."""
-    if "Could not set lock on file" not in message:
-        return None
-    found = re.search(r"held in (.+?) \(PID (\d+)\)", message)
-    return f"{Path(found[1]).name} (process {found[2]})" if found else "another process"
-
-
-def _is(kind: type[BaseException], error: BaseException) -> bool:
-    return any(isinstance(cause, kind) for cause in causes(error))
-
-
-def reason(error: BaseException) -> str:
-    """What the database said, by its kind: its words may quote a row."""
-    last = list(causes(error))[-1]
-    if "No space left" in str(last) or "File too large" in str(last):
-        return "no space left on the device; make room and run again"
-    if isinstance(last, OSError) and last.strerror:
-        return f"{last.strerror}: {last.filename or 'the work folder'}"
-    return f"{type(last).__name__}; --debug shows more"
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:200]
+@runtime_checkable
+class _Watched(Protocol):
+    def is_written(self) -> bool: ...

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from passona import logs
 from passona.errors import Exit, Interrupted, causes, masked, printable, told
 from passona.replacement import Replacement
+
+if TYPE_CHECKING:
+    from passona.address import Address
 
 
 class Ending:
@@ -26,7 +28,7 @@ class Ending:
     def __init__(self, metrics: Replacement | None, on_failure: str | None) -> None:
         self._metrics, self._on_failure = metrics, on_failure
         self._begun = time.monotonic()
-        self.warehouse: Path | None = None
+        self.warehouse: Address | None = None
         self.document: Mapping[str, Any] | None = None
 
     def __enter__(self) -> Ending:

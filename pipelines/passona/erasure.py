@@ -1,4 +1,4 @@
-"""A person goes out of every table of a DuckDB file, and so do the rows that belong to theirs.
+"""A person goes out of every table of a warehouse, and so do the rows that belong to theirs.
 
     People -> rows of the reports, their fields and issues -> ledger -> marts -> what is left in other texts
 
@@ -12,13 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from passona.database import Connection
+from passona.connection import Connection
 from passona.people import People
 from passona.phones import DIGIT_STEPS, spellings
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES
-from passona.tokens import PHONE_TOKEN
 
 # Columns that hold a phone, in the tables of the reports, of the marts, and of whoever made others of them.
 _PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")
@@ -68,10 +67,8 @@ class TextColumn(NamedTuple):
 
 def erase(connection: Connection, people: People) -> Counter[str]:
     """Rows that went or lost the number, by table. In the caller's transaction. A copy may lack some tables."""
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE _people AS SELECT unnest(?::VARCHAR[]) AS phone", [[*people.values]]
-    )
-    connection.execute("CREATE OR REPLACE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
+    connection.execute("CREATE TEMP TABLE _people AS SELECT unnest(?::VARCHAR[]) AS phone", [[*people.values]])
+    connection.execute("CREATE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
     erased: Counter[str] = Counter()
     there = {column.shown for column in text_columns(connection)}
     whole = _phones_of_texts(connection, people.phones)
@@ -95,8 +92,9 @@ def found_of(connection: Connection, values: Sequence[str]) -> set[str]:
             found |= {
                 value
                 for (value,) in connection.execute(
-                    f"SELECT value FROM (SELECT unnest(?::VARCHAR[]) AS value) WHERE value IN (SELECT {column.quoted} "  # noqa: S608  # quoted names
-                    f"FROM {column.table}) OR value IN (SELECT {_digits(column.quoted)} FROM {column.table})",
+                    f"SELECT value FROM (SELECT unnest(?::VARCHAR[]) AS value) AS asked "  # noqa: S608  # quoted names
+                    f"WHERE value IN (SELECT {column.quoted} FROM {column.table}) "
+                    f"OR value IN (SELECT {_digits(column.quoted)} FROM {column.table})",
                     [[*values]],
                 ).fetchall()
             }
@@ -112,9 +110,9 @@ def telling(connection: Connection, phones: Sequence[str]) -> list[str]:
 def _stays_within(connection: Connection, column: TextColumn, phone: str) -> bool:
     if column.is_of_phones:
         digits = _digits(column.quoted)
-        condition = f"contains({digits}, '{phone}') AND {digits} <> '{phone}'"
+        condition = f"strpos({digits}, '{phone}') > 0 AND {digits} <> '{phone}'"
     else:
-        condition = f"contains({column.quoted}, '{phone}')"
+        condition = f"strpos({column.quoted}, '{phone}') > 0"
         if not column.is_of_keys:
             condition += f" AND NOT ({_holds(column, [phone])})"
     return bool(connection.execute(f"SELECT 1 FROM {column.table} WHERE {condition} LIMIT 1").fetchall())  # noqa: S608  # quoted names, digits
@@ -129,7 +127,7 @@ def _phones_of_texts(connection: Connection, phones: Sequence[str]) -> list[str]
 def _ends_another(connection: Connection, phone: str) -> bool:
     return any(
         connection.execute(
-            f"SELECT 1 FROM {column.table} WHERE suffix({_digits(column.quoted)}, '{phone}') LIMIT 1"  # noqa: S608  # quoted names, digits
+            f"SELECT 1 FROM {column.table} WHERE right({_digits(column.quoted)}, {len(phone)}) = '{phone}' LIMIT 1"  # noqa: S608  # quoted names, digits
         ).fetchall()
         for column in text_columns(connection)
         if column.is_of_phones
@@ -145,7 +143,8 @@ def _digits(column: str) -> str:
 
 def _is_one_of_them(column: str) -> str:
     """A condition on a column of phones, however they are written there."""
-    return f"({column} IN (FROM _people) OR {_digits(column)} IN (FROM _people))"
+    people = "(SELECT phone FROM _people)"
+    return f"({column} IN {people} OR {_digits(column)} IN {people})"
 
 
 def _erase_report(connection: Connection, report: Report) -> Counter[str]:
@@ -165,7 +164,7 @@ def _note_in_ledger(connection: Connection) -> None:
     connection.execute(
         "UPDATE passona.report_ledger AS ledger SET row_count = row_count - gone.number, "
         "suppressed = coalesce(suppressed, 0) + gone.number, digest = NULL "
-        "FROM (SELECT campaign_id, report, count(*) AS number FROM _erased GROUP BY ALL) AS gone "
+        "FROM (SELECT campaign_id, report, count(*) AS number FROM _erased GROUP BY campaign_id, report) AS gone "
         "WHERE gone.campaign_id = ledger.campaign_id AND gone.report = ledger.report"
     )
 
@@ -184,7 +183,7 @@ def _erase_marts(connection: Connection) -> Counter[str]:
         erased["analytics.links"] += _deleted(
             connection,
             "analytics.links AS links",
-            "campaign_id IN (SELECT campaign_id FROM _erased) AND NOT EXISTS (FROM passona.clicks AS clicks "
+            "campaign_id IN (SELECT campaign_id FROM _erased) AND NOT EXISTS (SELECT 1 FROM passona.clicks AS clicks "
             "WHERE clicks.campaign_id = links.campaign_id "
             "AND clicks.link_destination IS NOT DISTINCT FROM links.link_destination)",
         )
@@ -209,7 +208,7 @@ def _erase_texts(connection: Connection, phones: Sequence[str]) -> Counter[str]:
             changed[column.shown] += _updated(connection, column, text, _holds(column, some))
         for token in _tokens_within(connection, column):
             text = f"replace({column.quoted}, '{token}', '{ERASED}')"
-            changed[column.shown] += _updated(connection, column, text, f"contains({column.quoted}, '{token}')")
+            changed[column.shown] += _updated(connection, column, text, f"strpos({column.quoted}, '{token}') > 0")
     return changed
 
 
@@ -220,14 +219,17 @@ def _whole(phones: Iterable[str]) -> str:
 
 def _holds(column: TextColumn, phones: Iterable[str]) -> str:
     """A condition: the text names one of these phones."""
-    return f"regexp_matches({column.quoted}, {_whole(phones)}) AND NOT regexp_full_match({column.quoted}, '{_UUID}')"
+    return (
+        f"regexp_replace({column.quoted}, {_whole(phones)}, '') <> {column.quoted} "
+        f"AND regexp_replace({column.quoted}, '^{_UUID}$', '') <> ''"
+    )
 
 
 def _tokens_within(connection: Connection, column: TextColumn) -> list[str]:
     """Their tokens in the texts of a column, where a phone stood among other words."""
     found = connection.execute(
-        f"SELECT DISTINCT token FROM (SELECT unnest(regexp_extract_all({column.quoted}, '{PHONE_TOKEN}')) AS token "  # noqa: S608  # quoted names
-        f"FROM {column.table} WHERE contains({column.quoted}, 'p_')) WHERE token IN (FROM _people)"
+        f"SELECT phone FROM _people WHERE left(phone, 2) = 'p_' "  # noqa: S608  # quoted names
+        f"AND EXISTS (SELECT 1 FROM {column.table} WHERE strpos({column.quoted}, phone) > 0)"
     ).fetchall()
     return [token for (token,) in found]
 
@@ -241,12 +243,15 @@ def _updated(connection: Connection, column: TextColumn, text: str, condition: s
 
 
 def text_columns(connection: Connection) -> Iterator[TextColumn]:
-    """Every column of text of every table."""
+    """Every column of text of every table of the warehouse."""
     found: list[tuple[Any, ...]] = connection.execute(
-        "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
-        "JOIN duckdb_tables() USING (database_name, schema_name, table_name) "
-        "WHERE database_name = current_database() AND NOT duckdb_tables.internal AND data_type = 'VARCHAR' "
-        "ORDER BY ALL"
+        "SELECT table_schema, table_name, column_name FROM information_schema.columns "
+        "JOIN information_schema.tables USING (table_catalog, table_schema, table_name) "
+        "WHERE table_catalog = current_database() AND table_type = 'BASE TABLE' "
+        "AND data_type IN ('VARCHAR', 'character varying', 'text') "
+        # A file is the warehouse's alone; in a server's database other schemas are others' own.
+        "AND (version() NOT LIKE 'PostgreSQL%' OR table_schema IN ('passona', 'analytics', 'analytics_staging')) "
+        "ORDER BY 1, 2, 3"
     ).fetchall()
     yield from map(TextColumn._make, found)
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import duckdb
-
+from passona.connection import Connection, error_kinds, tables_of
 from passona.errors import ConfigurationError
 
 SCHEMA = "analytics"
@@ -61,7 +60,7 @@ _QUERIES = {
     "devices": """
         SELECT device_class AS device, os_family AS os, browser_family AS browser, sum(clicks)::BIGINT AS clicks
         FROM analytics.devices WHERE click_class = 'human' AND ($campaign IS NULL OR campaign_id = $campaign)
-        GROUP BY ALL ORDER BY clicks DESC, device, os, browser""",
+        GROUP BY device_class, os_family, browser_family ORDER BY clicks DESC, device, os, browser""",
     "reasons": f"""
         SELECT reason AS name, sum(messages)::BIGINT AS messages
         FROM analytics.unsent_reasons {_OF_THE_CAMPAIGN}
@@ -100,20 +99,17 @@ class Figures:
         return min((row["verified_at"] for row in self.campaigns if row["verified_at"]), default=None)
 
 
-def read_figures(connection: duckdb.DuckDBPyConnection, campaign: str | None) -> Figures:
+def read_figures(connection: Connection, campaign: str | None) -> Figures:
     """The figures of one campaign, or of all.
 
     :raises ConfigurationError: the marts are missing, or do not know the campaign.
     """
-    made = connection.execute(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = ?", [SCHEMA]
-    ).fetchall()
-    if not set(MARTS) <= {name for (name,) in made}:
+    if not set(MARTS) <= tables_of(connection, SCHEMA):
         raise ConfigurationError(UNMADE)
     try:
         found = {name: _rows(connection, sql, campaign) for name, sql in _QUERIES.items()}
         ((stale,),) = connection.execute(_STALE, {"campaign": campaign}).fetchall()
-    except (duckdb.BinderException, duckdb.CatalogException) as error:
+    except error_kinds("ProgrammingError") as error:
         raise ConfigurationError(UNMADE) from error
     if campaign and not found["campaigns"]:
         raise ConfigurationError(
@@ -122,7 +118,7 @@ def read_figures(connection: duckdb.DuckDBPyConnection, campaign: str | None) ->
     return Figures(**found, stale=stale)
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str, campaign: str | None) -> tuple[Row, ...]:
+def _rows(connection: Connection, sql: str, campaign: str | None) -> tuple[Row, ...]:
     result = connection.execute(sql, {"campaign": campaign})
     columns = [column[0] for column in result.description or ()]
     return tuple(_cleaned(dict(zip(columns, row, strict=True))) for row in result.fetchall())

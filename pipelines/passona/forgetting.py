@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from passona.address import Address
+from passona.connection import tables_of
 from passona.database import Database, open_database
 from passona.erasure import erase, found_of, telling
 from passona.errors import ConfigurationError, PassonaError
@@ -33,7 +35,7 @@ class Forgotten:
     people: int = 0
     tables: Counter[str] = field(default_factory=Counter)
     spools: int = 0
-    files: list[Path] = field(default_factory=list)
+    files: list[Address] = field(default_factory=list)
     searched: int = 0
     built: bool = False
     unfound: list[str] = field(default_factory=list)
@@ -41,14 +43,14 @@ class Forgotten:
 
 
 def forget(
-    path: Path, texts: Texts, keeping: Keeping, wait: float, say: Callable[[str], None], *, dry_run: bool = False
+    address: Address, texts: Texts, keeping: Keeping, wait: float, say: Callable[[str], None], *, dry_run: bool = False
 ) -> Forgotten:
     """Erases people from the tables of the warehouse and keeps them out. The bytes go with `rewrite_all`.
 
     :raises Busy: the warehouse is held for longer than `wait` seconds.
     :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
     """
-    with _opened(path, wait, say) as database:
+    with _opened(address, wait, say) as database:
         who = people(texts, privacy_of(database, keeping))
         forgotten = Forgotten(len({values for _, values in who.places}), built=_is_built(database))
         forgotten.unfound = who.unfound(found_of(database.connection, who.values))
@@ -65,7 +67,7 @@ def forget(
 
 
 def rewrite_all(
-    path: Path, texts: Texts, keeping: Keeping, wait: float, say: Callable[[str], None], *, into: Forgotten
+    address: Address, texts: Texts, keeping: Keeping, wait: float, say: Callable[[str], None], *, into: Forgotten
 ) -> None:
     """Rewrites the warehouse, and erases the same people from its copies, which are rewritten too.
 
@@ -73,11 +75,11 @@ def rewrite_all(
 
     :raises StillThere: a number is in the bytes of the warehouse.
     """
-    with _opened(path, wait, say) as database:
+    with _opened(address, wait, say) as database:
         who = people(texts, privacy_of(database, keeping))
         mode = known_mode(database.connection)
         into.searched += rewrite(database, telling(database.connection, who.phones))
-        into.files.append(path)
+        into.files.append(address)
     for copy in map(Path, keeping.published):
         if not copy.is_file():
             into.left.append(_missing(copy))
@@ -92,12 +94,12 @@ def rewrite_all(
 def _forget_in_copy(database: Database, who: People, mode: tuple[str, str | None], into: Forgotten) -> None:
     if mode_of_copy(database.connection) not in (mode, None):
         raise ConfigurationError(
-            f"{database.path}: nobody was forgotten there, because it is of another mode or key than the warehouse; "
+            f"{database.address}: nobody was forgotten there, because it is of another mode or key than the warehouse; "
             "publish it anew (passona publish)"
         )
     into.tables += _erased(database, who, keep=True)
     into.searched += rewrite(database, telling(database.connection, who.phones))
-    into.files.append(database.path)
+    into.files.append(database.address)
 
 
 def _missing(copy: Path) -> ConfigurationError:
@@ -108,9 +110,9 @@ def _missing(copy: Path) -> ConfigurationError:
 
 
 @contextmanager
-def _opened(path: Path, wait: float, say: Callable[[str], None], *, whole: bool = True) -> Iterator[Database]:
+def _opened(address: Address, wait: float, say: Callable[[str], None], *, whole: bool = True) -> Iterator[Database]:
     """`whole`: has all tables of the contract, or gets them; a copy is left as it is."""
-    database = open_database(path, wait, say)
+    database = open_database(address, wait, say)
     try:
         if whole:
             database.prepare()
@@ -145,9 +147,4 @@ def drop_spools(database: Database) -> int:
 
 
 def _is_built(database: Database) -> bool:
-    return bool(
-        database.connection.execute(
-            "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'analytics_staging' "
-            "AND table_name = 'int_built_campaigns'"
-        ).fetchall()
-    )
+    return "int_built_campaigns" in tables_of(database.connection, "analytics_staging")

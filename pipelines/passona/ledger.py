@@ -16,10 +16,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
-import duckdb
 import pyarrow as pa
 
 from passona.campaigns import Campaign
+from passona.connection import Connection, tables_of
 from passona.errors import Held, PassonaError
 from passona.reports import Report
 from passona.settings import Settings
@@ -52,20 +52,21 @@ LEDGER = pa.schema(
 _COLUMNS = tuple(LEDGER.names)
 _FIRST = datetime.min.replace(tzinfo=UTC)
 # An entry counts only while its load package is complete.
-_BELIEVED = """
-    SELECT * REPLACE (
-               if(complete, state, 'failed') AS state,
-               if(complete, verified_at, NULL) AS verified_at,
-               if(complete, error, 'interrupted') AS error
-           ),
+_BELIEVED_COLUMNS = {name: name for name in _COLUMNS} | {
+    "state": "CASE WHEN complete THEN state ELSE 'failed' END AS state",
+    "verified_at": "CASE WHEN complete THEN verified_at END AS verified_at",
+    "error": "CASE WHEN complete THEN error ELSE 'interrupted' END AS error",
+}
+_BELIEVED = f"""
+    SELECT {", ".join(_BELIEVED_COLUMNS.values())},
            coalesce(complete AND state = 'settled' AND checked_at IS NOT NULL, false) AS settled
     FROM (
         SELECT ledger.*, loads.load_id IS NOT NULL AS complete
         FROM passona.report_ledger AS ledger
         LEFT JOIN (SELECT DISTINCT load_id FROM passona._dlt_loads WHERE status = 0) AS loads
             ON loads.load_id = ledger._dlt_load_id
-    )
-"""
+    ) AS ledger
+"""  # noqa: S608  # constants
 
 
 @dataclass(frozen=True)
@@ -112,19 +113,16 @@ class Pull:
         return self.known.digest if self.known and self.known.verified_at else None
 
 
-def believed(connection: duckdb.DuckDBPyConnection) -> str:
+def believed(connection: Connection) -> str:
     """SQL of the ledger as far as it can be believed: an entry whose load package is not complete is `failed`.
 
     `settled` tells those that nothing is asked of any more. Nothing is loaded yet where dlt has not made its
     tables. "" where there is no ledger at all.
     """
-    found = connection.execute(
-        "SELECT table_name FROM duckdb_tables() "
-        "WHERE schema_name = 'passona' AND table_name IN ('_dlt_loads', 'report_ledger')"
-    ).fetchall()
-    if ("report_ledger",) not in found:
+    found = tables_of(connection, "passona")
+    if "report_ledger" not in found:
         return ""
-    return _BELIEVED if len(found) == 2 else "SELECT *, false AS settled FROM passona.report_ledger WHERE false"
+    return _BELIEVED if "_dlt_loads" in found else "SELECT *, false AS settled FROM passona.report_ledger WHERE false"
 
 
 class Ledger(Mapping[Key, Entry]):
@@ -136,7 +134,7 @@ class Ledger(Mapping[Key, Entry]):
     hardly ever is more asked of one: the rest of their entries is read when it is.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._believed = believed(connection)
         self._entries = self._read("NOT settled")
@@ -172,11 +170,12 @@ class Ledger(Mapping[Key, Entry]):
         """Column by column: a warehouse of 10,000 campaigns has 60,000 entries, looked at before each load."""
         if not self._believed:
             return [[] for _ in names.split(",")]
-        rows = self._connection.sql(f"SELECT {names} FROM ({self._believed}) WHERE {condition}").to_arrow_table()  # noqa: S608  # constants
+        sql = f"SELECT {names} FROM ({self._believed}) AS ledger WHERE {condition}"  # noqa: S608  # constants
+        rows = self._connection.sql(sql).to_arrow_table()
         return [python_values(column) for column in rows.columns]
 
 
-def odd_reports(connection: duckdb.DuckDBPyConnection) -> set[Key]:
+def odd_reports(connection: Connection) -> set[Key]:
     """Campaign and report of the rows in the tables that have values of another type than the guide's."""
     found = connection.execute(
         "SELECT DISTINCT campaign_id, report FROM passona.row_issues WHERE issue = 'unexpected_type'"

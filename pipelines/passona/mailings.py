@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-import duckdb
-
 from passona.client import Client
+from passona.connection import Connection, columns_of
 from passona.database import Database
 from passona.errors import Exit, FateUnknown, RequestFailed, TokenRefused
 from passona.ledger import Key
@@ -41,28 +40,25 @@ class Mailing:
         return Exit.FAILED if self.said else Exit.OK
 
 
-def asked_before(connection: duckdb.DuckDBPyConnection, period: timedelta) -> dict[Key, Mailing]:
+def asked_before(connection: Connection, period: timedelta) -> dict[Key, Mailing]:
     """What was asked within the last `period`, of each report the last time; what was refused does not count."""
-    if not connection.execute(
-        "SELECT 1 FROM duckdb_columns() "
-        "WHERE schema_name = 'passona' AND table_name = 'runs' AND column_name = 'report'"
-    ).fetchall():
+    if ("runs", "report") not in columns_of(connection, "passona"):
         return {}
     found = connection.execute(
-        "SELECT campaign_id, report, max_by(outcome, started_at), epoch_us(max(started_at)) FROM passona.runs "
-        "WHERE verb = ? AND outcome IN ('accepted', 'unknown') AND started_at > ? GROUP BY ALL",
+        "SELECT DISTINCT ON (campaign_id, report) campaign_id, report, outcome, started_at FROM passona.runs "
+        "WHERE verb = ? AND outcome IN ('accepted', 'unknown') AND started_at > ? "
+        "ORDER BY campaign_id, report, started_at DESC",
         [VERB, datetime.now(UTC) - period],
     ).fetchall()
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
     return {
         (campaign_id, report): Mailing(
             campaign_id,
             report,
             "asked before",
-            epoch + timedelta(microseconds=micros),
+            asked_at.astimezone(UTC),
             _unknown(campaign_id, report, "asked before, and no answer came") if fate == "unknown" else "",
         )
-        for campaign_id, report, fate, micros in found
+        for campaign_id, report, fate, asked_at in found
     }
 
 

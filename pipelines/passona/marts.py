@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from passona.connection import tables_of
 from passona.errors import ConfigurationError, PassonaError
 from passona.quoting import literal, quoted
 
@@ -75,10 +76,7 @@ def _check(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _made(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    found = connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? AND database_name = current_database()", [SCHEMA]
-    ).fetchall()
-    return {name for (name,) in found}
+    return tables_of(connection, SCHEMA)
 
 
 def _comments(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:

@@ -19,8 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from passona.address import Address, exists
+from passona.connection import Connection, error_kinds
 from passona.database import open_reader
 from passona.errors import PassonaError
 from passona.ledger import Ledger
@@ -53,12 +53,12 @@ class Family:
         return "".join(f"{line}\n" for line in lines)
 
 
-def write_metrics(file: Replacement, document: Mapping[str, Any], seconds: float, path: Path | None) -> None:
-    """Writes the file anew. `document`: the outcome as JSON has it. `path`: the warehouse, if it is known.
+def write_metrics(file: Replacement, document: Mapping[str, Any], seconds: float, address: Address | None) -> None:
+    """Writes the file anew. `document`: the outcome as JSON has it. `address`: of the warehouse, if it is known.
 
     :raises OSError: it could not be written; the old one stays.
     """
-    facts = "".join(map(str, _of_warehouse(path))) or _kept(file.path)
+    facts = "".join(map(str, _of_warehouse(address))) or _kept(file.path)
     text = "".join(map(str, _of_run(document, seconds))) + facts + "# EOF\n"
     with file.part() as part:
         part.write_text(text, encoding="utf-8", newline="\n")
@@ -100,18 +100,23 @@ def _of_reports(reports: Mapping[str, Mapping[str, int]]) -> Iterator[Family]:
     )
 
 
-def _of_warehouse(path: Path | None) -> list[Family]:
+def _of_warehouse(address: Address | None) -> list[Family]:
     """What the warehouse says of itself; nothing where it cannot be asked."""
-    if path is None or not path.exists():
+    if address is None or not exists(address):
         return []
     try:
-        with closing(open_reader(path, 0, lambda _line: None)) as connection:
+        with closing(open_reader(address, 0, lambda _line: None)) as connection:
             return list(_facts(connection))
-    except (PassonaError, duckdb.Error):
+    except _failures():
         return []
 
 
-def _facts(connection: duckdb.DuckDBPyConnection) -> Iterator[Family]:
+def _failures() -> tuple[type[Exception], ...]:
+    """Why it could not be asked."""
+    return PassonaError, *error_kinds()
+
+
+def _facts(connection: Connection) -> Iterator[Family]:
     ends = connection.execute(
         "SELECT verb, max(finished_at) FROM passona.runs WHERE outcome = 'ok' AND verb IN ('load', 'transform') "
         "GROUP BY verb ORDER BY verb"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
+from passona.address import Address, exists
 from passona.campaigns import Campaign, list_campaigns
 from passona.client import Client
 from passona.database import open_reader
@@ -29,7 +29,7 @@ class Overview:
         return entry.state if entry else NEVER_LOADED
 
 
-def overview(settings: Settings, path: Path, wait: float, say: Callable[[str], None]) -> Overview:
+def overview(settings: Settings, address: Address, wait: float, say: Callable[[str], None]) -> Overview:
     """Campaigns as the API lists them, newest first, with the state of each report.
 
     :raises WalkFailed, TokenRefused: the list cannot be had.
@@ -42,8 +42,8 @@ def overview(settings: Settings, path: Path, wait: float, say: Callable[[str], N
         finally:
             client.stop()
     entries: dict[Key, Entry] = {}
-    if path.exists():
-        with closing(open_reader(path, wait, say)) as connection:
+    if exists(address):
+        with closing(open_reader(address, wait, say)) as connection:
             entries = dict(Ledger(connection))
     newest_first = sorted(campaigns, key=lambda c: (c.created_at is not None, c.created_at), reverse=True)
     return Overview(tuple(newest_first), entries)

@@ -21,7 +21,9 @@ from pathlib import Path
 
 import duckdb
 
-from passona.database import STORAGE_VERSION, Still, open_still, reason
+from passona.address import Address
+from passona.connection import tables_of
+from passona.duckdb_file import STORAGE_VERSION, Still, open_still
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.ledger import Key, Ledger
 from passona.marts import copy_marts, left_out
@@ -29,6 +31,7 @@ from passona.quoting import literal
 from passona.replacement import Replacement
 from passona.reports import REPORTS
 from passona.target import check_unwritten
+from passona.waiting import reason
 
 log = logging.getLogger("passona")
 
@@ -69,7 +72,7 @@ class Unpublished:
 
 
 def publish_warehouse(
-    warehouse: Path, place: Replacement, wait: float, say: Callable[[str], None], *, marts_only: bool
+    warehouse: Address, place: Replacement, wait: float, say: Callable[[str], None], *, marts_only: bool
 ) -> Published:
     """Publishes the warehouse at this path. Readers of it are let in meanwhile, writers are not.
 
@@ -169,9 +172,7 @@ def _check(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _check_loaded(connection: duckdb.DuckDBPyConnection) -> None:
-    if not connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'passona' AND table_name = 'report_ledger'"
-    ).fetchall():
+    if "report_ledger" not in tables_of(connection, "passona"):
         raise ConfigurationError("the warehouse holds no report_ledger: run passona load first")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from passona.agents import read_agents
+from passona.connection import Connection, tables_of
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
 from passona.privacy import Privacy
@@ -20,7 +21,7 @@ from passona.reports import REPORTS
 from passona.tokens import Tokens
 
 if TYPE_CHECKING:
-    from passona.database import Connection, Database
+    from passona.database import Database
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS passona._privacy (mode VARCHAR NOT NULL, key_id VARCHAR, forgetting_key VARCHAR);
@@ -66,8 +67,7 @@ def known_mode(connection: Connection) -> tuple[str, str | None]:
 
 def mode_of_copy(connection: Connection) -> tuple[str, str | None] | None:
     """The same of a copy, which is left as it is; None of one of the marts without persons, which has no reports."""
-    tables = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'passona'"
-    there = {name for (name,) in connection.execute(tables).fetchall()}
+    there = tables_of(connection, "passona")
     if "report_ledger" not in there:
         return None
     known = None
@@ -82,14 +82,17 @@ def _make_tables(connection: Connection) -> None:
 
 
 def _has_tables(connection: Connection) -> bool:
-    return bool(connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_forgotten'").fetchall())
+    return "_forgotten" in tables_of(connection, "passona")
 
 
 def _first_entry(database: Database, keeping: Keeping, tokens: Tokens) -> tuple[str, str | None, str]:
     """Notes the mode of a warehouse that has none: what was loaded before there were modes is clear."""
     # A load that was killed leaves rows that the ledger does not know.
     tables = ["report_ledger", *(table for report in REPORTS.values() for table in report.tables)]
-    has_data = any(database.connection.execute(f"FROM passona.{table} LIMIT 1").fetchall() for table in tables)
+    has_data = any(
+        database.connection.execute(f"SELECT 1 FROM passona.{table} LIMIT 1").fetchall()  # noqa: S608  # names of ours
+        for table in tables
+    )
     mode = "clear" if has_data else keeping.privacy
     entry = (mode, None if mode == "clear" else tokens.key_id, secrets.token_hex(32))
     database.connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(entry))

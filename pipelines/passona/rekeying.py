@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from passona.database import Connection, open_database
+from passona.address import Address
+from passona.connection import Connection
+from passona.database import open_database
 from passona.erasure import TextColumn, text_columns
 from passona.errors import ConfigurationError
 from passona.forgetting import drop_spools
@@ -28,12 +30,16 @@ _DIGESTS = ("row_id", "click_id", "message_key")
 _BLOCK = 64  # bytes of a block of SHA-256
 
 
-def re_key(path: Path, keeping: Keeping, wait: float, say: Callable[[str], None]) -> Counter[str]:
+def re_key(address: Address, keeping: Keeping, wait: float, say: Callable[[str], None]) -> Counter[str]:
     """Rows with new tokens or ids, by table. The file is rewritten: no old token stays in it.
 
     :raises ConfigurationError: the warehouse has no tokens, or they are not of the keys before the last.
     """
-    database = open_database(path, wait, say)
+    if not isinstance(address, Path):
+        raise ConfigurationError(
+            f"{address} cannot have a new key: re-key is for a DuckDB file; load into a new database with the new key"
+        )
+    database = open_database(address, wait, say)
     try:
         database.prepare()
         known = known_mode(database.connection)

@@ -8,13 +8,16 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from passona.address import Address, exists
 from passona.database import open_reader
 from passona.errors import ConfigurationError
 from passona.figures import Figures, read_figures
 from passona.page import page
 
 
-def write_report(warehouse: Path, out: Path, campaign: str | None, wait: float, say: Callable[[str], None]) -> Figures:
+def write_report(
+    warehouse: Address, out: Path, campaign: str | None, wait: float, say: Callable[[str], None]
+) -> Figures:
     """Writes the page; whoever reads `out` finds the old one or the new one, and never a half.
 
     :raises ConfigurationError: no warehouse, no marts, no such campaign, no such folder.
@@ -22,10 +25,9 @@ def write_report(warehouse: Path, out: Path, campaign: str | None, wait: float, 
     """
     if not out.parent.is_dir():
         raise ConfigurationError(f"the folder of the report does not exist: {out.parent}; make it first")
-    if not warehouse.exists():
+    if not exists(warehouse):
         raise ConfigurationError(f"there is no warehouse at {warehouse}: run passona load, then passona transform")
     with closing(open_reader(warehouse, wait, say)) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
         figures = read_figures(connection, campaign)
     _replace(out, page(figures, datetime.now(UTC)))
     return figures

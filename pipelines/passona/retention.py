@@ -10,20 +10,20 @@ load left and the ledger does not know are half of a report: they go in any case
 from __future__ import annotations
 
 import secrets
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable
-from datetime import datetime, timedelta
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from passona.campaigns import Campaign, campaign_values
-from passona.database import MEMORY_LIMIT, given
+from passona.connection import Connection, columns_of, given, tables_of
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.rewriting import rewritten
 from passona.schema import DATASET, TABLES
 
 if TYPE_CHECKING:
-    from passona.database import Connection, Database
+    from passona.database import Database, Engine
     from passona.keeping import Keeping
 
 # Marts that have a row per person, and what is personal in those and in the others, by name.
@@ -71,15 +71,15 @@ def expire(database: Database, keeping: Keeping, now: datetime, say: Callable[[s
     if not old:
         return 0
     # Whole tables are changed: with the flat memory of a load that would fail.
-    connection.execute(f"SET memory_limit = {literal(database.usual_memory)}")
+    database.engine.give_memory()
     connection.begin()
     try:
-        erased = _expire(connection, old, now, rows=keeping.retain_mode == "rows")
+        erased = _expire(database.engine, old, now, rows=keeping.retain_mode == "rows")
     except BaseException:
         connection.rollback()
         raise
     connection.commit()
-    connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+    database.engine.take_memory_back()
     if erased:
         say(
             f"retention: personal data of {erased.total():,} rows in {len(erased)} tables are given up "
@@ -93,7 +93,7 @@ def swept(database: Database, wait: float, say: Callable[[str], None]) -> Databa
 
     :raises Busy: somebody came between, and held it for longer than `wait` seconds.
     """
-    if not database.connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_given_up'").fetchall():
+    if "_given_up" not in tables_of(database.connection, DATASET):
         return database
     database = rewritten(database, wait, say)
     database.connection.execute("DROP TABLE passona._given_up")
@@ -110,7 +110,9 @@ def _campaigns(connection: Connection) -> list[Campaign]:
 def _last_changes(connection: Connection) -> dict[str, datetime | None]:
     """When the reports of each campaign last changed; rows that the ledger does not know, when they were written."""
     changes: dict[str, datetime | None] = dict(
-        connection.execute("SELECT campaign_id, max(changed_at) FROM passona.report_ledger GROUP BY ALL").fetchall()
+        connection.execute(
+            "SELECT campaign_id, max(changed_at) FROM passona.report_ledger GROUP BY campaign_id"
+        ).fetchall()
     )
     for campaign_id, written in _unknown(connection):
         changes[campaign_id] = max(filter(None, (changes.get(campaign_id), written)), default=None)
@@ -124,14 +126,24 @@ def _unknown(connection: Connection) -> list[tuple[str, datetime | None]]:
     """
     # Table by table, and of each campaign one row: a load has little memory.
     return [
-        row
+        (campaign_id, _instant(load_id))
         for report, table in _places()
-        for row in connection.execute(
-            "SELECT campaign_id, to_timestamp(try_cast(written AS DOUBLE)) "  # noqa: S608  # our own words
-            f"FROM (SELECT campaign_id, {report} AS report, max(_dlt_load_id) AS written FROM passona.{table} "
-            "GROUP BY ALL) ANTI JOIN passona.report_ledger USING (campaign_id, report) WHERE report <> 'campaigns'"
+        for campaign_id, load_id in connection.execute(
+            "SELECT campaign_id, written FROM "  # noqa: S608  # our own words
+            f"(SELECT campaign_id, {report} AS report, max(_dlt_load_id) AS written FROM passona.{table} "
+            "GROUP BY 1, 2) AS held WHERE report <> 'campaigns' "
+            "AND NOT EXISTS (SELECT 1 FROM passona.report_ledger AS ledger "
+            "WHERE ledger.campaign_id = held.campaign_id AND ledger.report = held.report)"
         ).fetchall()
     ]
+
+
+def _instant(load_id: str) -> datetime | None:
+    """When dlt made the package of this id, which are seconds since 1970; None where it is no such id."""
+    try:
+        return datetime.fromtimestamp(float(load_id), UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _places() -> list[tuple[str, str]]:
@@ -140,35 +152,42 @@ def _places() -> list[tuple[str, str]]:
     return [*tables, ("report", "row_issues")]
 
 
-def _expire(connection: Connection, old: Collection[str], now: datetime, *, rows: bool) -> Counter[str]:
+def _expire(engine: Engine, old: Collection[str], now: datetime, *, rows: bool) -> Counter[str]:
+    connection = engine.connection
     unknown = {campaign_id for campaign_id, _ in _unknown(connection)} & set(old)
     with given(connection, campaign_id=sorted(old)):
         connection.execute(
-            "CREATE OR REPLACE TEMP TABLE _expired AS FROM given WHERE campaign_id IN "
-            "(SELECT campaign_id FROM passona.report_ledger WHERE expired_at IS NULL) OR list_contains(?, campaign_id)",
+            "CREATE TEMP TABLE _expired AS SELECT campaign_id FROM given WHERE campaign_id IN "
+            "(SELECT campaign_id FROM passona.report_ledger WHERE expired_at IS NULL) "
+            "OR campaign_id IN (SELECT unnest(?::VARCHAR[]))",
             [sorted(unknown)],
         )
     erased = _clear_staging(connection)
-    if connection.execute("FROM _expired LIMIT 1").fetchall():
+    if connection.execute("SELECT 1 FROM _expired LIMIT 1").fetchall():
         salt = secrets.token_hex(32)
+
+        def anew(digest: str) -> str:
+            return f"left({engine.sha256(literal(salt) + ' || ' + digest)}, 32)"
+
         present = _present(connection)
         for report, name in _places():
             # Issues of the list of campaigns are no report's.
             erased[f"passona.{name}"] += _rows(
                 connection,
-                f"DELETE FROM passona.{name} WHERE campaign_id IN (FROM _expired) AND {report} <> 'campaigns' "  # noqa: S608  # our own words
-                f"AND (campaign_id, {report}) NOT IN (SELECT (campaign_id, report) FROM passona.report_ledger)",
+                f"DELETE FROM passona.{name} WHERE campaign_id IN (SELECT campaign_id FROM _expired) "  # noqa: S608  # our own words
+                f"AND {report} <> 'campaigns' "
+                f"AND (campaign_id, {report}) NOT IN (SELECT campaign_id, report FROM passona.report_ledger)",
             )
         for name in _TABLES:
             table = f"passona.{name}"
-            erased[table] += _delete(connection, table) if rows else _empty(connection, name, salt)
+            erased[table] += _delete(connection, table) if rows else _empty(connection, name, anew)
         for table, columns in (_MARTS | _TOTALS).items():
             if table in present:
                 goes = rows and table in _MARTS
-                erased[table] += _delete(connection, table) if goes else _empty_mart(connection, table, columns, salt)
+                erased[table] += _delete(connection, table) if goes else _empty_mart(connection, table, columns, anew)
         connection.execute(
             "UPDATE passona.report_ledger SET expired_at = ?, digest = NULL, state = 'settled', "
-            "row_count = CASE WHEN ? THEN 0 ELSE row_count END WHERE campaign_id IN (FROM _expired)",
+            "row_count = CASE WHEN ? THEN 0 ELSE row_count END WHERE campaign_id IN (SELECT campaign_id FROM _expired)",
             [now, rows],
         )
     if +erased:
@@ -189,29 +208,29 @@ def _clear_staging(connection: Connection) -> Counter[str]:
 def _delete(connection: Connection, table: str) -> int:
     # Issues of the list of campaigns are no person's.
     but = " AND report <> 'campaigns'" if table == "passona.row_issues" else ""
-    return _rows(connection, f"DELETE FROM {table} WHERE campaign_id IN (FROM _expired){but}")  # noqa: S608  # our own words
+    return _rows(connection, f"DELETE FROM {table} WHERE campaign_id IN (SELECT campaign_id FROM _expired){but}")  # noqa: S608  # our own words
 
 
-def _empty(connection: Connection, name: str, salt: str) -> int:
+def _empty(connection: Connection, name: str, anew: Callable[[str], str]) -> int:
     """NULL in what is personal; the ids others, the same in parent, fields and issues."""
     table = TABLES[name]
     plain = [column for column in table.personal_columns if table.personal[column] != "digest"]
     changes = [f"{column} = NULL" for column in [*plain, *_new_columns(connection, name)]]
-    changes.append(f"row_id = left(sha256('{salt}' || row_id), 32)")
+    changes.append(f"row_id = {anew('row_id')}")
     but = " AND report <> 'campaigns'" if name == "row_issues" else ""
     return _rows(
         connection,
-        f"UPDATE passona.{name} SET {', '.join(changes)} WHERE campaign_id IN (FROM _expired){but}",  # noqa: S608  # our own words
+        f"UPDATE passona.{name} SET {', '.join(changes)} WHERE campaign_id IN (SELECT campaign_id FROM _expired){but}",  # noqa: S608  # our own words
     )
 
 
-def _empty_mart(connection: Connection, table: str, columns: tuple[str, ...], salt: str) -> int:
+def _empty_mart(connection: Connection, table: str, columns: tuple[str, ...], anew: Callable[[str], str]) -> int:
     there = _present(connection)[table]
     changes = [f"{column} = NULL" for column in columns if column in there]
-    changes += [f"{c} = left(sha256('{salt}' || {c}), 32)" for c in _MART_DIGESTS if c in there]
+    changes += [f"{c} = {anew(c)}" for c in _MART_DIGESTS if c in there]
     return _rows(
         connection,
-        f"UPDATE {table} SET {', '.join(changes)} WHERE campaign_id IN (FROM _expired)",  # noqa: S608  # our own words
+        f"UPDATE {table} SET {', '.join(changes)} WHERE campaign_id IN (SELECT campaign_id FROM _expired)",  # noqa: S608  # our own words
     )
 
 
@@ -225,13 +244,13 @@ def _new_columns(connection: Connection, name: str) -> list[str]:
     ]
 
 
-def _present(connection: Connection) -> dict[str, set[str]]:
+def _present(connection: Connection) -> Mapping[str, set[str]]:
     """The tables there are, with their columns."""
-    found = connection.execute(
-        "SELECT schema_name || '.' || table_name, list(column_name) FROM duckdb_columns() "
-        "WHERE database_name = current_database() AND NOT internal GROUP BY ALL"
-    ).fetchall()
-    return {table: set(columns) for table, columns in found}
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for schema in (DATASET, f"{DATASET}_staging", "analytics", "analytics_staging"):
+        for table, column in columns_of(connection, schema):
+            found[f"{schema}.{table}"].add(column)
+    return found
 
 
 def _rows(connection: Connection, sql: str) -> int:

@@ -12,7 +12,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from passona.database import REWRITING, STORAGE_VERSION, Database, open_database
+from passona.database import REWRITING, Database, open_database
+from passona.duckdb_file import STORAGE_VERSION, DuckDBFile
 from passona.errors import PassonaError
 from passona.quoting import literal, quoted
 
@@ -24,60 +25,65 @@ class StillThere(PassonaError):  # noqa: N818  # named for what happened, as all
 def rewrite(database: Database, gone: Sequence[str] = ()) -> int:
     """Puts a new file in the place of the open one, and gives the bytes searched. The connection is of no use then.
 
-    `gone`: what may stand in no byte of it.
+    `gone`: what may stand in no byte of it. A server frees its pages itself, and its bytes are not searched.
 
     :raises StillThere: it does.
     """
-    database.connection.execute(f"SET memory_limit = '{database.usual_memory}'")
+    file = database.engine
+    if file.vacuum() or not isinstance(file, DuckDBFile):
+        return 0
+    file.give_memory()
     # Rows of a campaign stand together, and are found by that.
-    database.connection.execute("SET preserve_insertion_order = true")
-    database.connection.execute("CHECKPOINT")
-    searched = _search_unpacked(database, gone) if gone else 0
-    fresh = _folder(database) / "fresh.duckdb"
-    _copy(database, fresh)
-    fresh.chmod(database.path.stat().st_mode & 0o777)
+    file.connection.execute("SET preserve_insertion_order = true")
+    file.connection.execute("CHECKPOINT")
+    searched = _search_unpacked(file, gone) if gone else 0
+    fresh = _folder(file) / "fresh.duckdb"
+    _copy(file, fresh)
+    fresh.chmod(file.address.stat().st_mode & 0o777)
     _sync(fresh)
     if gone:
-        _search(fresh, gone, database.path)
+        _search(fresh, gone, file.address)
     # The old file stays locked by this process until the new one has its place.
-    fresh.replace(database.path)
-    _sync(database.path.parent)
+    fresh.replace(file.address)
+    _sync(file.address.parent)
     return searched
 
 
 def rewritten(database: Database, wait: float, say: Callable[[str], None]) -> Database:
-    """The same, and the warehouse opened again; who waited for it may come between.
+    """The same, and the warehouse opened again, if it is a file; who waited for it may come between.
 
     :raises Busy: somebody came, and held it for longer than `wait` seconds.
     """
     rewrite(database)
+    if not isinstance(database.engine, DuckDBFile):
+        return database
     database.close()
-    return open_database(database.path, wait, say)
+    return open_database(database.address, wait, say)
 
 
-def _search_unpacked(database: Database, gone: Sequence[str]) -> int:
-    plain = _folder(database) / "plain.duckdb"
-    database.connection.execute("PRAGMA force_compression = 'uncompressed'")
+def _search_unpacked(file: DuckDBFile, gone: Sequence[str]) -> int:
+    plain = _folder(file) / "plain.duckdb"
+    file.connection.execute("PRAGMA force_compression = 'uncompressed'")
     try:
-        _copy(database, plain)
-        _search(plain, gone, database.path)
+        _copy(file, plain)
+        _search(plain, gone, file.address)
         return plain.stat().st_size
     finally:
-        database.connection.execute("PRAGMA force_compression = 'auto'")
+        file.connection.execute("PRAGMA force_compression = 'auto'")
         plain.unlink(missing_ok=True)
 
 
-def _folder(database: Database) -> Path:
+def _folder(file: DuckDBFile) -> Path:
     """Where the copies are made, with DuckDB's logs of them: emptied whenever the warehouse is opened or closed."""
-    folder = database.work / REWRITING
+    folder = file.work / REWRITING
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
-def _copy(database: Database, target: Path) -> None:
+def _copy(file: DuckDBFile, target: Path) -> None:
     """All schemas, tables, views and comments."""
     target.unlink(missing_ok=True)
-    connection = database.connection
+    connection = file.connection
     ((name,),) = connection.execute("SELECT current_database()").fetchall()
     connection.execute(f"ATTACH {literal(str(target))} AS fresh (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:

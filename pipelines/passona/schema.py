@@ -41,7 +41,7 @@ RUNS = pa.schema(
 )
 
 _DLT_TYPES = {pa.string(): "text", UTC_TIME: "timestamp", pa.int64(): "bigint", pa.bool_(): "bool"}
-_SQL_TYPES = {
+SQL_TYPES = {
     pa.string(): "VARCHAR",
     UTC_TIME: "TIMESTAMP WITH TIME ZONE",
     pa.int64(): "BIGINT",
@@ -98,7 +98,7 @@ class Table:
     @property
     def sql_columns(self) -> dict[str, str]:
         """The columns and their SQL types, as dlt would make them in DuckDB."""
-        return {field.name: _SQL_TYPES[field.type] for field in self.arrow} | {"_dlt_load_id": "VARCHAR NOT NULL"}
+        return {field.name: SQL_TYPES[field.type] for field in self.arrow} | {"_dlt_load_id": "VARCHAR NOT NULL"}
 
     @cached_property
     def personal_columns(self) -> tuple[str, ...]:

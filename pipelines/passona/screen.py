@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from passona import logs
+from passona.address import Address
 from passona.errors import Exit, printable
 from passona.ledger import Pull
 from passona.load import Outcome
@@ -81,7 +81,7 @@ def watched() -> Iterator[Watch]:
         yield watch
 
 
-def print_outcome(outcome: Outcome, path: Path) -> None:
+def print_outcome(outcome: Outcome, address: Address) -> None:
     """The closing table of a load."""
     table = new_table("report", "loaded", "unchanged", "failed", "held", "pages", "rows", "field rows", "issues")
     sums = [0] * 8
@@ -99,7 +99,7 @@ def print_outcome(outcome: Outcome, path: Path) -> None:
     console.print(table)
     summary = (
         f"{counted(outcome.campaigns, 'campaign')}, {counted(outcome.requests, 'request')}, "
-        f"{outcome.seconds:.1f} s, {outcome.word}: {path}"
+        f"{outcome.seconds:.1f} s, {outcome.word}: {address}"
     )
     console.print(plain(summary), soft_wrap=True)
 
@@ -107,7 +107,7 @@ def print_outcome(outcome: Outcome, path: Path) -> None:
 def outcome_document(
     outcome: Outcome,
     code: Exit,
-    path: Path,
+    address: Address,
     transformed: Transformed | None = None,
     published: Published | Unpublished | None = None,
 ) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def outcome_document(
             "run_id": outcome.run_id,
             "outcome": code.word,
             "exit_code": int(code),
-            "warehouse": str(path),
+            "warehouse": str(address),
             "campaigns": outcome.campaigns,
             "requests": outcome.requests,
             "seconds": round(outcome.seconds, 3),
@@ -138,26 +138,26 @@ def outcome_document(
             "drift": outcome.drift,
             "errors": outcome.errors,
         }
-        | ({"transform": transformed_document(transformed, path)} if transformed else {})
+        | ({"transform": transformed_document(transformed, address)} if transformed else {})
         | ({"publish": published_document(published)} if published else {})
     )
 
 
-def print_transformed(outcome: Transformed, path: Path) -> None:
+def print_transformed(outcome: Transformed, address: Address) -> None:
     """The closing table of a transformation."""
     table = new_table("built", "tests passed", "warnings", "failed", "skipped", "seconds")
     numbers = [outcome.built, outcome.passed, len(outcome.warnings), len(outcome.failures), outcome.skipped]
     table.add_row(*(f"{number:,}" for number in numbers), f"{outcome.seconds:.1f}")
     console = wide()
     console.print(table)
-    console.print(f"{outcome.word}: schema {SCHEMA} of {path}", soft_wrap=True, markup=False)
+    console.print(f"{outcome.word}: schema {SCHEMA} of {address}", soft_wrap=True, markup=False)
 
 
-def transformed_document(outcome: Transformed, path: Path) -> dict[str, Any]:
+def transformed_document(outcome: Transformed, address: Address) -> dict[str, Any]:
     return {
         "outcome": outcome.word,
         "exit_code": int(outcome.exit_code),
-        "warehouse": str(path),
+        "warehouse": str(address),
         "built": outcome.built,
         "passed": outcome.passed,
         "skipped": outcome.skipped,

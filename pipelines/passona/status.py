@@ -12,15 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from passona.address import Address, exists
 from passona.campaigns import campaign_values
-from passona.database import given, open_reader
+from passona.connection import Connection, given, tables_of
+from passona.database import is_written, open_reader
 from passona.errors import ConfigurationError
 from passona.ledger import Key, believed, may_have_rows
 from passona.reports import REPORTS
@@ -38,7 +37,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True)
 class Run:
-    """One row of `runs`; instants in UTC. One that did not tell its end was killed: nobody writes now."""
+    """One row of `runs`; instants in UTC. One that did not tell its end was killed, if nobody writes now."""
 
     run_id: str
     started_at: datetime
@@ -85,7 +84,7 @@ class Trouble:
 class Status:
     """The warehouse at one moment. `overdue`: why it is not as fresh as `max_age` asks, a line each; empty if it is."""
 
-    path: Path
+    path: str
     at: datetime
     max_age: timedelta
     runs: list[Run]
@@ -106,24 +105,23 @@ def age(text: str) -> timedelta:
 
 
 def status(
-    path: Path, max_age: timedelta, wait: float, say: Callable[[str], None], retain_days: int | None = None
+    address: Address, max_age: timedelta, wait: float, say: Callable[[str], None], retain_days: int | None = None
 ) -> Status:
-    """The state of the warehouse at `path`. `retain_days`: as loads have it.
+    """The state of the warehouse at `address`. `retain_days`: as loads have it.
 
     :raises ConfigurationError: there is no warehouse.
     :raises Busy: it is being written for longer than `wait` seconds.
     """
-    if not path.is_file():
-        raise ConfigurationError(f"there is no warehouse at {path}: run passona load first")
+    if not exists(address):
+        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
     now = datetime.now(UTC)
-    with closing(open_reader(path, wait, say)) as connection:
+    with closing(open_reader(address, wait, say)) as connection:
         if not _made(connection):
-            raise ConfigurationError(f"{path} holds no tables of passona: run passona load first")
-        connection.execute("SET TimeZone = 'UTC'")
+            raise ConfigurationError(f"{address} holds no tables of passona: run passona load first")
         asked = _asked(connection, retain_days, now)
         reports = _reports(connection, now - max_age, asked)
         return Status(
-            path=path,
+            path=str(address),
             at=now,
             max_age=max_age,
             runs=_runs(connection),
@@ -133,25 +131,24 @@ def status(
         )
 
 
-def _made(connection: duckdb.DuckDBPyConnection) -> bool:
-    found = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name IN ('runs', 'report_ledger')",
-        [DATASET],
-    ).fetchall()
-    return found == [(2,)]
+def _made(connection: Connection) -> bool:
+    return {"runs", "report_ledger"} <= tables_of(connection, DATASET)
 
 
-def _runs(connection: duckdb.DuckDBPyConnection) -> list[Run]:
+def _runs(connection: Connection) -> list[Run]:
     """The last runs, the newest first."""
     found = connection.execute(
-        "SELECT run_id, started_at, finished_at, verb, if(outcome = 'running', 'interrupted', outcome), "
-        "requests, row_count, version FROM passona.runs ORDER BY started_at DESC LIMIT ?",
+        "SELECT run_id, started_at, finished_at, verb, outcome, requests, row_count, version "
+        "FROM passona.runs ORDER BY started_at DESC LIMIT ?",
         [LAST_RUNS],
     ).fetchall()
-    return [Run(*row) for row in found]
+    runs = [Run(*row) for row in found]
+    if is_written(connection):
+        return runs
+    return [replace(run, outcome="interrupted") if run.outcome == "running" else run for run in runs]
 
 
-def _asked(connection: duckdb.DuckDBPyConnection, retain_days: int | None, now: datetime) -> list[Key]:
+def _asked(connection: Connection, retain_days: int | None, now: datetime) -> list[Key]:
     """Campaign and report of all that loads ask for until it is settled."""
     listed = campaign_values(connection.sql("SELECT * FROM passona.campaigns WHERE listed").to_arrow_table())
     old = past(connection, listed, retain_days, now)
@@ -164,20 +161,21 @@ def _asked(connection: duckdb.DuckDBPyConnection, retain_days: int | None, now: 
     ]
 
 
-def _reports(connection: duckdb.DuckDBPyConnection, oldest: datetime, asked: Sequence[Key]) -> dict[str, ReportStatus]:
-    counts = ", ".join(f"count(*) FILTER (state = '{state}')" for state in ("settled", "open", "failed", "held"))
+def _reports(connection: Connection, oldest: datetime, asked: Sequence[Key]) -> dict[str, ReportStatus]:
+    counts = ", ".join(f"count(*) FILTER (WHERE state = '{state}')" for state in ("settled", "open", "failed", "held"))
+    asked_for = "(campaign_id, report) IN (SELECT campaign_id, report FROM given)"
     with given(
         connection, campaign_id=[campaign_id for campaign_id, _ in asked], report=[report for _, report in asked]
     ):
         found = connection.execute(
             f"""
             SELECT report, {counts},
-                   count(*) FILTER (NOT settled AND coalesce(verified_at < ?, true)
-                       AND (campaign_id, report) IN (FROM given)),
+                   count(*) FILTER (WHERE NOT settled AND coalesce(verified_at < ?, true)
+                       AND {asked_for}),
                    sum(row_count)::BIGINT,
-                   min(verified_at) FILTER (NOT settled AND (campaign_id, report) IN (FROM given)),
-                   max(verified_at) FILTER (NOT settled AND (campaign_id, report) IN (FROM given))
-            FROM ({believed(connection)}) GROUP BY report
+                   min(verified_at) FILTER (WHERE NOT settled AND {asked_for}),
+                   max(verified_at) FILTER (WHERE NOT settled AND {asked_for})
+            FROM ({believed(connection)}) AS ledger GROUP BY report
             """,  # noqa: S608  # constants
             [oldest],
         ).fetchall()
@@ -198,7 +196,7 @@ def _report_status(values: list[Any] | None, never_loaded: int) -> ReportStatus:
     return ReportStatus(settled, being_open, failed, held, never_loaded, stale, rows or 0, oldest, newest)
 
 
-def _troubles(connection: duckdb.DuckDBPyConnection) -> list[Trouble]:
+def _troubles(connection: Connection) -> list[Trouble]:
     """What failed or is held and is still wanted, the newest look first."""
     found = connection.execute(
         f"""
@@ -211,7 +209,7 @@ def _troubles(connection: duckdb.DuckDBPyConnection) -> list[Trouble]:
 
 
 def _overdue(
-    connection: duckdb.DuckDBPyConnection, reports: dict[str, ReportStatus], now: datetime, max_age: timedelta
+    connection: Connection, reports: dict[str, ReportStatus], now: datetime, max_age: timedelta
 ) -> Iterable[str]:
     ((last,),) = connection.execute(
         "SELECT max(finished_at) FROM passona.runs WHERE verb = 'load' AND outcome IN (SELECT unnest(?::VARCHAR[]))",

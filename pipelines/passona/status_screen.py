@@ -89,7 +89,6 @@ def status_json(found: Status) -> str:
     return json_text(
         dataclasses.asdict(found)
         | {
-            "path": str(found.path),
             "max_age": found.max_age.total_seconds(),
             "fresh": not found.overdue,
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from passona.address import Address
 from passona.errors import ConfigurationError
 from passona.replacement import OWNER_ALONE, Replacement, usual_mode
 
@@ -16,12 +17,17 @@ _SCHEMAS = ("passona", "analytics", "analytics_staging")
 _MAGIC = slice(8, 12)
 
 
-def target(path: Path, warehouse: Path, *, personal: bool) -> Replacement:
+def target(path: Path, warehouse: Address, *, personal: bool) -> Replacement:
     """The place of a copy of `warehouse`. `personal`: whether rows of persons are in it; then a new file is its
     owner's alone.
 
     :raises ConfigurationError: no copy can be there.
     """
+    if not isinstance(warehouse, Path):
+        raise ConfigurationError(
+            f"{warehouse} cannot be published: that is for a DuckDB file, which nobody can read while it is written, "
+            "and a server's tables can be read at any time; leave it out"
+        )
     if not path.parent.is_dir():
         raise ConfigurationError(f"the folder of the copy does not exist: {path.parent}; make it first")
     place = path.resolve()

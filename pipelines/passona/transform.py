@@ -2,7 +2,8 @@
 
     tables of `passona` -> dbt build (pipelines/warehouse) -> schema `analytics`, every test run -> Transformed
 
-dbt opens the file by its own profile, which works because it opens it in the same way (`STORAGE_VERSION`).
+dbt opens a file by its own profile, which works because it opens it in the same way (`STORAGE_VERSION`); with a
+server it has sessions of its own, under the lock of ours.
 What dbt writes beside the warehouse goes to a folder that ends with the run. Its messages may quote rows,
 so of a failure no more is told than its name, its kind and its number of rows.
 """
@@ -18,7 +19,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from passona.address import Address, exists
+from passona.connection import tables_of
 from passona.database import Database, open_database
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
 from passona.project import project_folder
@@ -77,30 +80,31 @@ class Transformed:
         return self.exit_code.word
 
 
-def check_installed() -> None:
-    """Nothing, where dbt can be imported.
+def check_installed(address: Address) -> None:
+    """Nothing, where dbt can be imported, with what it needs for this warehouse.
 
     :raises ConfigurationError: it cannot; says what to install.
     """
-    if importlib.util.find_spec("dbt") is None or importlib.util.find_spec("dbt.adapters.duckdb") is None:
-        raise ConfigurationError("dbt is not installed: pip install 'passona-warehouse[warehouse]'")
+    extra, adapter = ("warehouse", "duckdb") if isinstance(address, Path) else ("postgres", "postgres")
+    if importlib.util.find_spec("dbt") is None or importlib.util.find_spec(f"dbt.adapters.{adapter}") is None:
+        raise ConfigurationError(f"dbt is not installed: pip install 'passona-warehouse[{extra}]'")
 
 
-def check_warehouse(path: Path) -> None:
+def check_warehouse(address: Address) -> None:
     """Nothing, where models can be built in a warehouse of this name.
 
     :raises ConfigurationError: they cannot, or dbt is not installed.
     """
-    check_installed()
-    if path.name.partition(".")[0].lower() == SCHEMA:
+    check_installed(address)
+    if isinstance(address, Path) and address.name.partition(".")[0].lower() == SCHEMA:
         raise ConfigurationError(
-            f"{path.name} cannot be the warehouse: DuckDB cannot tell a file called {SCHEMA} from the schema "
+            f"{address.name} cannot be the warehouse: DuckDB cannot tell a file called {SCHEMA} from the schema "
             f"{SCHEMA} in it; choose another name, such as warehouse.duckdb"
         )
 
 
-def transform(path: Path, timezone: str, wait: float, say: Callable[[str], None], wanted: Wanted) -> Transformed:
-    """Builds and tests the models on the warehouse at `path`; what failed is in the outcome.
+def transform(address: Address, timezone: str, wait: float, say: Callable[[str], None], wanted: Wanted) -> Transformed:
+    """Builds and tests the models on the warehouse at `address`; what failed is in the outcome.
 
     `timezone`: of the account, whose hours `campaign_hours` counts by. `wait`: seconds for whoever holds the file.
 
@@ -108,10 +112,10 @@ def transform(path: Path, timezone: str, wait: float, say: Callable[[str], None]
     :raises ConfigurationError: there is no warehouse, or dbt is not installed.
     :raises NotBuilt: dbt could not begin, such as with a selector that it does not understand.
     """
-    check_warehouse(path)
-    if not path.is_file():
-        raise ConfigurationError(f"there is no warehouse at {path}: run passona load first")
-    with closing(open_database(path, wait, say)) as database:
+    check_warehouse(address)
+    if not exists(address):
+        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+    with closing(open_database(address, wait, say)) as database:
         database.prepare()
         return build(database, timezone, wanted)
 
@@ -124,7 +128,7 @@ def build(database: Database, timezone: str, wanted: Wanted) -> Transformed:
     begun = time.monotonic()
     run_id = str(uuid.uuid4())
     database.begin_run(run_id, "transform")
-    database.connection.execute(f"SET memory_limit = '{_memory_limit(database.usual_memory)}'")
+    database.engine.give_memory(MEMORY_GIGABYTES)
     outcome = Transformed()
     try:
         for result in _build(database, timezone, wanted):
@@ -137,25 +141,18 @@ def build(database: Database, timezone: str, wanted: Wanted) -> Transformed:
     return outcome
 
 
-def _memory_limit(usual: str) -> str:
-    """`MEMORY_GIGABYTES`, or what DuckDB would take if that is less; `usual` as DuckDB writes it, `18.7 GiB`."""
-    number, unit = usual.split()
-    gigabytes = float(number) * 1024.0 ** ("KiB", "MiB", "GiB", "TiB").index(unit) / 1024**2
-    return min((gigabytes, usual), (MEMORY_GIGABYTES, f"{MEMORY_GIGABYTES} GiB"))[1]
-
-
 def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeResult]:
     """Everything that dbt built or tested, in its order."""
     project = project_folder()
     with (
         _temporary(database.work / "dbt") as folder,
-        _environment("PASSONA_WAREHOUSE", str(database.path)),
-        _environment("PYTHONWARNINGS", _TRACKER_KEEPS_QUIET),
+        _environment({"PYTHONWARNINGS": _TRACKER_KEEPS_QUIET}),
         # What it says before it has read that it is to be quiet. Not closed: dbt keeps it from its import on.
         contextlib.redirect_stdout(Path(os.devnull).open("w")),
+        database.engine.dbt() as where,
+        _environment(where),
     ):
         # Importing dbt takes two seconds.
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
         from dbt.cli.main import dbtRunner
 
         variables = {"timezone": timezone, "project_version": _version(project, timezone)}
@@ -163,7 +160,7 @@ def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeRe
         anew = wanted.full_refresh or _built_version(database) != variables["project_version"]
         arguments = [
             "build",
-            *("--project-dir", str(project), "--profiles-dir", str(project), "--target", "warehouse"),
+            *("--project-dir", str(project), "--profiles-dir", str(project), "--target", database.engine.dbt_target),
             *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
             *("--log-level", "none", "--log-level-file", "none", "--quiet", "--no-print", "--no-use-colors"),
             *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-partial-parse"),
@@ -171,11 +168,7 @@ def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeRe
             *(["--full-refresh"] if anew else []),
             *(["--select", *wanted.select] if wanted.select else []),
         ]
-        try:
-            ended = dbtRunner().invoke(arguments)
-        finally:
-            # It would hold the file until the process ends.
-            DuckDBConnectionManager.close_all_connections()
+        ended = dbtRunner().invoke(arguments)
     results: Any = getattr(ended.result, "results", None)
     if results is None:
         raise NotBuilt(f"dbt could not begin: {_first_words(str(ended.exception))}") from ended.exception
@@ -222,9 +215,7 @@ def _first_words(message: str) -> str:
 
 def _built_version(database: Database) -> str | None:
     """The state of the project by which all was built at last; None if there was no such build."""
-    if not database.connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'analytics_staging' AND table_name = 'int_built_project'"
-    ).fetchall():
+    if "int_built_project" not in tables_of(database.connection, "analytics_staging"):
         return None
     ((version,),) = database.connection.execute(
         "SELECT project_version FROM analytics_staging.int_built_project"
@@ -251,13 +242,14 @@ def _temporary(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

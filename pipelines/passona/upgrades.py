@@ -22,8 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import version
 
-import duckdb
-
+from passona.connection import Connection, columns_of, tables_of
 from passona.errors import ConfigurationError
 from passona.schema import DATASET, TABLES
 
@@ -50,10 +49,9 @@ STEPS: tuple[Step, ...] = ()
 _FIRST = Form(0, "0.1.0")
 
 
-def form_of(connection: duckdb.DuckDBPyConnection) -> Form | None:
+def form_of(connection: Connection) -> Form | None:
     """The form of a warehouse; None where nothing was ever loaded. Before there were notes it was the first."""
-    found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [DATASET]).fetchall()
-    tables = {name for (name,) in found}
+    tables = tables_of(connection, DATASET)
     if NOTES not in tables:
         return _FIRST if tables & TABLES.keys() else None
     noted = connection.execute(
@@ -62,7 +60,7 @@ def form_of(connection: duckdb.DuckDBPyConnection) -> Form | None:
     return Form(*noted) if noted else _FIRST
 
 
-def check_readable(connection: duckdb.DuckDBPyConnection) -> None:
+def check_readable(connection: Connection) -> None:
     """Nothing, where this version can read the warehouse, or where there is none.
 
     :raises ConfigurationError: it is of another form; says what to do.
@@ -78,7 +76,7 @@ def check_readable(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def bring_forward(connection: duckdb.DuckDBPyConnection) -> None:
+def bring_forward(connection: Connection) -> None:
     """Takes the steps that the warehouse has not seen, and notes them. To be called in a transaction.
 
     :raises ConfigurationError: a later version made it; says what to do.
@@ -98,11 +96,9 @@ def bring_forward(connection: duckdb.DuckDBPyConnection) -> None:
         _note(connection, number, step.why)
 
 
-def missing_columns(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+def missing_columns(connection: Connection) -> list[tuple[str, str]]:
     """Columns of this version that the warehouse's tables do not have, each with its table."""
-    found = connection.execute(
-        "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = ?", [DATASET]
-    ).fetchall()
+    found = columns_of(connection, DATASET)
     there = {table for table, _ in found}
     return [
         (table.name, column)
@@ -121,7 +117,7 @@ def _refuse_later(form: Form) -> None:
         )
 
 
-def _note(connection: duckdb.DuckDBPyConnection, form: int, step: str) -> None:
+def _note(connection: Connection, form: int, step: str) -> None:
     connection.execute(
         f"INSERT INTO {DATASET}.{NOTES} VALUES (?, ?, ?, now())",  # noqa: S608  # constants
         [form, step, _version()],

@@ -16,18 +16,21 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
-errors reports times lists row_ids quoting replacement phones tokens shapes
-pages pace keeping project logs marts target csv_form
+errors reports times lists row_ids quoting replacement phones tokens shapes connection capable
+pages pace keeping project logs marts csv_form
 privacy settings agents
 people on_failure shard
 rows client configuration interruption downloads csv_text
+waiting
 page_pool csv_lines
 spool paginator
 walk csv_reader
 campaigns csv_places
 ledger
 schema
-source upgrades
+address source upgrades
+postgres_copy target
+duckdb_file postgres
 database
 register rewriting erasure
 forgetting retention
@@ -49,9 +52,10 @@ PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name 
 OWNERS = {
     "requests": {"client", "downloads", "on_failure"},
     "urllib3": {"client"},
-    "duckdb": {"database", "figures", "ledger", "mailings", "marts", "metrics", "publish", "status", "upgrades"},
-    "dlt": {"configuration", "source", "database"},
-    "dbt": {"transform"},
+    "duckdb": {"duckdb_file", "marts", "publish"},
+    "dlt": {"address", "capable", "configuration", "source", "duckdb_file", "postgres_copy", "database"},
+    "psycopg2": {"postgres"},
+    "dbt": {"transform", "duckdb_file"},
 }
 # What a row means knows no HTTP, no clock, no files, no dlt.
 PURE = ("reports", "times", "lists", "row_ids", "pages", "phones", "tokens", "shapes", "privacy", "rows", "csv_form")

@@ -22,12 +22,12 @@ def campaigns(*, wait: float, as_json: bool) -> None:
     Asks the API for the list and the warehouse for the states: never loaded, open, settled, failed, held.
     Changes nothing.
     """
+    from passona.address import warehouse_address
     from passona.configuration import load_settings
-    from passona.database import warehouse_path
     from passona.overview import overview
     from passona.screen import overview_json, print_overview
 
-    found = overview(load_settings(), warehouse_path(), wait, options.say)
+    found = overview(load_settings(), warehouse_address(), wait, options.say)
     if as_json:
         click.echo(overview_json(found))
     else:

@@ -52,20 +52,20 @@ def forget(*, phones: Sequence[str], file: Path | None, dry_run: bool, wait: flo
 
 
 def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
+    from passona.address import exists, warehouse_address
     from passona.configuration import load_keeping
-    from passona.database import warehouse_path
     from passona.forgetting import forget as erase
     from passona.forgetting import rewrite_all
 
     keeping = load_keeping()
-    path = warehouse_path()
-    if not path.is_file():
-        raise click.UsageError(f"there is no warehouse at {path}")
-    found = erase(path, texts, keeping, wait, options.say, dry_run=dry_run)
+    address = warehouse_address()
+    if not exists(address):
+        raise click.UsageError(f"there is no warehouse at {address}")
+    found = erase(address, texts, keeping, wait, options.say, dry_run=dry_run)
     code = Exit.OK
     if not dry_run:
         code = _build(wait) if found.built else Exit.OK
-        rewrite_all(path, texts, keeping, wait, options.say, into=found)
+        rewrite_all(address, texts, keeping, wait, options.say, into=found)
     for where in found.unfound:
         options.say(f"{where}: nobody of this number was found here; numbers need their country code")
     _print(found, dry_run=dry_run)
@@ -76,19 +76,19 @@ def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) 
 
 def _build(wait: float) -> Exit:
     """The marts without these people; where dbt is not installed, who has it has to do it."""
+    from passona.address import warehouse_address
     from passona.configuration import load_timezone
-    from passona.database import warehouse_path
     from passona.transform import Wanted, check_installed, transform
     from passona.verbs.transform import run_transform
 
+    address = warehouse_address()
     try:
-        check_installed()
+        check_installed(address)
     except ConfigurationError:
         options.say("dbt is not installed here: run passona transform where it is; until then totals count them still")
         return Exit.OK
-    path = warehouse_path()
     return run_transform(
-        lambda: transform(path, load_timezone(), wait, options.say, Wanted()), path, quiet=True
+        lambda: transform(address, load_timezone(), wait, options.say, Wanted()), address, quiet=True
     ).exit_code
 
 

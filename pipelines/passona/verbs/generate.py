@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -74,25 +75,27 @@ def generate(
 
 
 def _planned(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Mailing]:
+    from passona.address import exists, warehouse_address
     from passona.configuration import load_settings
-    from passona.database import open_reader, warehouse_path
+    from passona.database import open_reader
     from passona.mailings import asked_before, to_be_asked
 
     load_settings()
-    if not warehouse_path().exists():
+    if not exists(warehouse_address()):
         return to_be_asked(keys, {})
-    with open_reader(warehouse_path(), wait, options.say) as connection:
+    with closing(open_reader(warehouse_address(), wait, options.say)) as connection:
         return to_be_asked(keys, asked_before(connection, period))
 
 
 def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mailing]:
+    from passona.address import warehouse_address
     from passona.client import Client
     from passona.configuration import load_settings
-    from passona.database import open_database, warehouse_path
+    from passona.database import open_database
     from passona.mailings import ask, asked_before, to_be_asked
 
     settings = load_settings()
-    database = open_database(warehouse_path(), wait, options.say)
+    database = open_database(warehouse_address(), wait, options.say)
     client = Client(settings)
     try:
         database.prepare()

@@ -86,22 +86,23 @@ def import_csv(
 
 
 def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
+    from passona.address import warehouse_address
     from passona.configuration import load_settings_without_token
     from passona.csv_import import CsvImport
-    from passona.database import open_database, warehouse_path
+    from passona.database import open_database
     from passona.retention import swept
     from passona.screen import json_text, outcome_document, print_outcome, watched
 
     settings = load_settings_without_token()
     with watched() as progress:
-        database = open_database(warehouse_path(), wait, progress.say)
+        database = open_database(warehouse_address(), wait, progress.say)
         try:
             outcome = CsvImport(settings, database, wish, progress).run()
             database = swept(database, wait, progress.say)
         finally:
             database.close()
     if as_json:
-        click.echo(json_text(outcome_document(outcome, outcome.exit_code, database.path)))
+        click.echo(json_text(outcome_document(outcome, outcome.exit_code, database.address)))
     else:
-        print_outcome(outcome, database.path)
+        print_outcome(outcome, database.address)
     return outcome.exit_code

@@ -140,8 +140,9 @@ class _Then:
 
 
 def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bool) -> Exit:
+    from passona.address import warehouse_address
     from passona.configuration import load_settings
-    from passona.database import open_database, warehouse_path
+    from passona.database import open_database
     from passona.publish import Unpublished
     from passona.retention import swept
     from passona.screen import json_text, outcome_document, print_outcome
@@ -149,19 +150,19 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     from passona.transform import Wanted, build, check_warehouse
 
     settings = load_settings()
-    ending.warehouse = path = warehouse_path()
+    ending.warehouse = address = warehouse_address()
     if then.transform:
-        check_warehouse(path)
-    place = target(then.publish_to, path, personal=not then.marts_only) if then.publish_to else None
+        check_warehouse(address)
+    place = target(then.publish_to, address, personal=not then.marts_only) if then.publish_to else None
     transformed = published = None
-    database = open_database(path, wait, options.say)
+    database = open_database(address, wait, options.say)
     try:
         outcome = _run(settings, database, wish)
         if not as_json:
-            print_outcome(outcome, path)
+            print_outcome(outcome, address)
         database = swept(database, wait, options.say)
         if then.transform:
-            transformed = run_transform(lambda: build(database, settings.timezone, Wanted()), path, quiet=as_json)
+            transformed = run_transform(lambda: build(database, settings.timezone, Wanted()), address, quiet=as_json)
         if place:
             published = _published(database, place, then, transformed, quiet=as_json)
     finally:
@@ -170,7 +171,7 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     if isinstance(published, Unpublished) and published.exit_code:
         exits.add(published.exit_code)
     code = min(exits, default=Exit.OK)
-    ending.document = outcome_document(outcome, code, path, transformed, published)
+    ending.document = outcome_document(outcome, code, address, transformed, published)
     if as_json:
         click.echo(json_text(ending.document))
     return code

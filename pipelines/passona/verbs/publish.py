@@ -31,12 +31,12 @@ def publish(*, path: Path, marts_only: bool, on_failure: str | None, wait: float
     there hands on its mode. With --marts-only the sums of schema analytics alone, without any person.
     """
     with Ending(None, on_failure):
-        from passona.database import warehouse_path
+        from passona.address import warehouse_address
         from passona.publish import publish_warehouse
         from passona.screen import json_text, print_published, published_document
         from passona.target import target
 
-        warehouse = warehouse_path()
+        warehouse = warehouse_address()
         place = target(path, warehouse, personal=not marts_only)
         published = publish_warehouse(warehouse, place, wait, options.say, marts_only=marts_only)
         if as_json:

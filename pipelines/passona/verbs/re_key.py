@@ -23,15 +23,15 @@ def re_key(*, wait: float) -> None:
     Move the key that was privacy_key to the end of privacy_former_keys, set the new one, and run this. Both
     are needed from then on. Ids of rows are others afterwards, so open reports are written once more.
     """
+    from passona.address import exists, warehouse_address
     from passona.configuration import load_keeping
-    from passona.database import warehouse_path
     from passona.rekeying import re_key as change
 
     keeping = load_keeping()
-    path = warehouse_path()
-    if not path.is_file():
-        raise click.UsageError(f"there is no warehouse at {path}")
-    changed = change(path, keeping, wait, options.say)
+    address = warehouse_address()
+    if not exists(address):
+        raise click.UsageError(f"there is no warehouse at {address}")
+    changed = change(address, keeping, wait, options.say)
     click.echo(f"{changed.total():,} values in {len(changed)} tables have the new key; the file is rewritten")
     if keeping.published:
         options.say("published copies have the old tokens still: publish them anew")

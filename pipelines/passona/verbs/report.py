@@ -26,9 +26,9 @@ def report(*, out: Path, campaign: str | None, wait: float) -> None:
     Takes the figures from the marts that `passona transform` builds. The page needs no network and holds
     no phone number and no message.
     """
-    from passona.database import warehouse_path
+    from passona.address import warehouse_address
     from passona.report import write_report
 
     chosen = campaign_uuid(campaign) if campaign else None
-    found = write_report(warehouse_path(), out, chosen, wait, options.say)
+    found = write_report(warehouse_address(), out, chosen, wait, options.say)
     click.echo(f"{out}: {len(found.campaigns):,} campaign{'' if len(found.campaigns) == 1 else 's'}")

@@ -36,14 +36,14 @@ def status(*, max_age: str | None, wait: float, as_json: bool) -> None:
 
     Exit codes: 0, and with --max-age 4 where something is overdue; 2 no warehouse, 6 busy.
     """
+    from passona.address import warehouse_address
     from passona.configuration import load_retain_days
-    from passona.database import warehouse_path
     from passona.status import USUAL_AGE, age
     from passona.status import status as status_of
     from passona.status_screen import print_status, status_json
 
     limit = age(max_age) if max_age else USUAL_AGE
-    found = status_of(warehouse_path(), limit, wait, options.say, load_retain_days())
+    found = status_of(warehouse_address(), limit, wait, options.say, load_retain_days())
     if as_json:
         click.echo(status_json(found))
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +12,7 @@ from passona import options
 from passona.ending import Ending
 
 if TYPE_CHECKING:
+    from passona.address import Address
     from passona.transform import Transformed
 
 
@@ -35,22 +35,22 @@ def transform(*, full_refresh: bool, select: Sequence[str], on_failure: str | No
     Exit codes: 0 built and all tests passed, 4 tests failed (what depends on them is not built), 6 busy.
     """
     with Ending(None, on_failure) as ending:
+        from passona.address import warehouse_address
         from passona.configuration import load_timezone
-        from passona.database import warehouse_path
         from passona.screen import json_text, transformed_document
         from passona.transform import Wanted, transform
 
-        path, wanted = warehouse_path(), Wanted(full_refresh, tuple(select))
+        address, wanted = warehouse_address(), Wanted(full_refresh, tuple(select))
         outcome = run_transform(
-            lambda: transform(path, load_timezone(), wait, options.say, wanted), path, quiet=as_json
+            lambda: transform(address, load_timezone(), wait, options.say, wanted), address, quiet=as_json
         )
-        ending.document = transformed_document(outcome, path)
+        ending.document = transformed_document(outcome, address)
         if as_json:
             click.echo(json_text(ending.document))
     sys.exit(outcome.exit_code)
 
 
-def run_transform(build: Callable[[], Transformed], path: Path, *, quiet: bool) -> Transformed:
+def run_transform(build: Callable[[], Transformed], address: Address, *, quiet: bool) -> Transformed:
     """A transformation; what failed and what is odd goes to stderr, the table to stdout unless `quiet`."""
     from passona.screen import print_transformed
 
@@ -60,5 +60,5 @@ def run_transform(build: Callable[[], Transformed], path: Path, *, quiet: bool) 
     for line in outcome.warnings:
         options.say(f"transform: warning: {line}")
     if not quiet:
-        print_transformed(outcome, path)
+        print_transformed(outcome, address)
     return outcome

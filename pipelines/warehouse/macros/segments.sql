@@ -7,8 +7,14 @@
 {#- The extension table but for the form feed, and the regular expression of both tables. -#}
 {% macro gsm_extension() -%}^{}\[~]|€{%- endmacro %}
 
+{% macro gsm_text() -%}[\n\r\f -_a-~¡£¤¥§¿ÄÅÆÇÉÑÖØÜßàäåæèéìñòöøùüΓΔΘΛΞΠΣΦΨΩ€]*{%- endmacro %}
+
 {% macro is_gsm7(text) -%}
-    regexp_full_match({{ text }}, '[\n\r\f -_a-~¡£¤¥§¿ÄÅÆÇÉÑÖØÜßàäåæèéìñòöøùüΓΔΘΛΞΠΣΦΨΩ€]*')
+    {%- if target.type == 'postgres' -%}
+        ({{ text }} ~ '^{{ gsm_text() }}$')
+    {%- else -%}
+        regexp_full_match({{ text }}, '{{ gsm_text() }}')
+    {%- endif -%}
 {%- endmacro %}
 
 {#- Septets of a GSM-7 text, UTF-16 units of any other. -#}
@@ -16,7 +22,7 @@
     case
         when {{ is_gsm7(text) }} then
             2 * length({{ text }}) - length(translate({{ text }}, '{{ gsm_extension() }}' || chr(12), ''))
-        else 2 * length({{ text }}) - length(regexp_replace({{ text }}, '[\x{10000}-\x{10FFFF}]', '', 'g'))
+        else 2 * length({{ text }}) - length(regexp_replace({{ text }}, '{{ "[\U00010000-\U0010FFFF]" }}', '', 'g'))
     end
 {%- endmacro %}
 

@@ -10,7 +10,7 @@
 
 {#- A share to six places; NULL where there is nothing to divide by. -#}
 {% macro ratio(part, whole) -%}
-    cast(round(cast({{ part }} as double precision) / nullif({{ whole }}, 0), 6) as decimal(18, 6))
+    cast(cast({{ part }} as double precision) / nullif({{ whole }}, 0) as decimal(18, 6))
 {%- endmacro %}
 
 {#- Seconds between two instants, negative if they stand the other way round. -#}

@@ -1,0 +1,121 @@
+"""Where the warehouse is: a DuckDB file or a Postgres database, as dlt's configuration names it.
+
+destination.warehouse (type, credentials) -> warehouse_address -> a path, or a Server
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.destinations.impl.postgres.configuration import PostgresCredentials
+
+from passona.errors import ConfigurationError
+from passona.schema import DATASET
+
+_CREDENTIALS = "destination.warehouse.credentials"
+_FORM = "postgresql://user:password@host:5432/database"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A database of a Postgres server; the dataset is its schema `passona`. Shown without user and password."""
+
+    credentials: PostgresCredentials = field(repr=False)
+
+    def __str__(self) -> str:
+        found = self.credentials
+        return f"postgresql://{found.host}:{found.port}/{found.database}"
+
+    @property
+    def name(self) -> str:
+        """What its files on this machine are called by."""
+        found = self.credentials
+        return re.sub(r"[^0-9A-Za-z.-]", "_", f"{found.database}.{found.host}.{found.port}")
+
+
+Address = Path | Server
+
+
+def warehouse_address() -> Address:
+    """The warehouse that dlt's configuration names by destination `warehouse`; warehouse.duckdb if none.
+
+    :raises ConfigurationError: another kind of destination, or a name that cannot work.
+    """
+    kind = dlt.config.get("destination.warehouse.destination_type", str) or "duckdb"
+    credentials: Any = dlt.secrets.get(_CREDENTIALS)
+    match kind.rpartition(".")[2]:
+        case "duckdb":
+            return _file(credentials)
+        case "postgres":
+            return _server(credentials)
+    raise ConfigurationError(
+        f"destination.warehouse.destination_type: {kind!r} is not supported; use duckdb or postgres"
+    )
+
+
+def exists(address: Address) -> bool:
+    """Whether there is a warehouse; what a server holds is seen when it is opened."""
+    return isinstance(address, Server) or address.is_file()
+
+
+def check_driver() -> None:
+    """Nothing, where psycopg2 can be imported, by which all here speak to Postgres.
+
+    :raises ConfigurationError: it cannot; says what to install.
+    """
+    if importlib.util.find_spec("psycopg2") is None:
+        raise ConfigurationError(
+            "destination.warehouse.destination_type is postgres, and its driver is not installed: "
+            "pip install 'passona-warehouse[postgres]'"
+        )
+
+
+def _file(credentials: Any) -> Path:
+    if isinstance(credentials, dict):
+        credentials = credentials.get("database", "")
+    name = re.sub(r"^duckdb:(///?)?", "", str(credentials or "warehouse.duckdb"))
+    path = Path(name)
+    if name.startswith(("postgres://", "postgresql://")):
+        raise ConfigurationError(
+            f"{_CREDENTIALS}: expected the path of a DuckDB file, got the address of a Postgres database; set "
+            "DESTINATION__WAREHOUSE__DESTINATION_TYPE=postgres too"
+        )
+    if not path.name or "://" in name:
+        raise ConfigurationError(f"{_CREDENTIALS}: expected the path of a DuckDB file")
+    if name.lower().startswith((":memory:", "md:", "motherduck:")):
+        raise ConfigurationError(
+            f"{_CREDENTIALS}: expected the path of a DuckDB file, got a database in memory or at MotherDuck, which is "
+            "not supported"
+        )
+    if name != str(credentials) and "?" in name:
+        raise ConfigurationError(f"{_CREDENTIALS}: expected duckdb:///PATH alone, got a query (?...) too; leave it out")
+    # DuckDB's name of a file is what stands before its first dot, whatever the case.
+    if path.name.lstrip(".").partition(".")[0].lower() == DATASET:
+        raise ConfigurationError(
+            f"{path.name} cannot be the warehouse: DuckDB cannot tell a file called {DATASET} from the dataset "
+            f"{DATASET} in it; choose another name, such as warehouse.duckdb"
+        )
+    return path.absolute()
+
+
+def _server(credentials: Any) -> Server:
+    if not credentials:
+        raise ConfigurationError(
+            f"{_CREDENTIALS}: expected {_FORM}, got nothing; set DESTINATION__WAREHOUSE__CREDENTIALS"
+        )
+    if isinstance(credentials, str) and not re.match(r"postgres(ql)?://", credentials):
+        raise ConfigurationError(f"{_CREDENTIALS}: expected {_FORM}, got something else")
+    try:
+        found = PostgresCredentials(credentials)
+        found.resolve()
+    except Exception as error:
+        raise ConfigurationError(f"{_CREDENTIALS}: expected {_FORM}, got what cannot be read as that") from error
+    missing = [name for name in ("host", "database", "username") if not getattr(found, name)]
+    if missing:
+        raise ConfigurationError(f"{_CREDENTIALS}: expected {_FORM}, got no {', no '.join(missing)}")
+    return Server(found)

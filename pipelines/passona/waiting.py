@@ -1,0 +1,64 @@
+"""Waiting for whoever holds the warehouse, and what is said of a database that could not be written."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from passona.errors import Busy, NotWritten, causes
+from passona.interruption import held
+
+# Twice a second: short beside any load, and no load on the machine.
+POLL_SECONDS = 0.5
+
+_Opened = TypeVar("_Opened")
+
+
+class Taken(Exception):  # noqa: N818  # named for what happened, as all errors are
+    """Somebody else holds it; `str` says who. Never shown: it is waited for, or `Busy` tells of it."""
+
+
+def wait_for(attempt: Callable[[], _Opened], name: str, wait: float, say: Callable[[str], None]) -> _Opened:
+    """What `attempt` gives, tried until it is not `Taken`, for `wait` seconds. `name`: of what is waited for.
+
+    :raises Busy: it is still taken after that; names the holder.
+    """
+    until = time.monotonic() + wait
+    said = False
+    while True:
+        try:
+            return attempt()
+        except Taken as holder:
+            if time.monotonic() >= until:
+                raise Busy(
+                    f"{name} is held by {holder}; waited {wait:g} s. Let it end, or give --wait more seconds"
+                ) from None
+            if not said:
+                say(f"{name} is held by {holder}; waiting up to {wait:g} s")
+                said = True
+        time.sleep(POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def writing(what: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Errors of these kinds in this block mean that `what` could not be written. Signals wait for its end.
+
+    :raises NotWritten: it could not.
+    """
+    with held():
+        try:
+            yield
+        except kinds as error:
+            raise NotWritten(f"{what} could not be written: {reason(error)}") from error
+
+
+def reason(error: BaseException) -> str:
+    """What the database said, by its kind: its words may quote a row."""
+    last = list(causes(error))[-1]
+    if "No space left" in str(last) or "File too large" in str(last):
+        return "no space left on the device; make room and run again"
+    if isinstance(last, OSError) and last.strerror:
+        return f"{last.strerror}: {last.filename or 'the work folder'}"
+    return f"{type(last).__name__}; --debug shows more"
