@@ -145,14 +145,14 @@ def test_a_load_that_has_lost_its_lock_writes_nothing_any_more(
 
 
 def test_nothing_is_left_on_this_machine_and_in_the_server_but_the_tables(
-    warehouse: Warehouse, account: Account, box: Sandbox
+    warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     account.put(going(ONE), {"clicks": [click(1)]})
-    before = {path.name for path in Path.cwd().iterdir()}
     warehouse.load(box)
     account.put(going(ONE), {"clicks": [click(2)]})
     warehouse.load(box)
-    assert {path.name for path in Path.cwd().iterdir()} == before
+    assert list(tmp_path.iterdir()) == []
     assert (staging(warehouse), asked(warehouse, f"SELECT pid {LOCKS}")) == ([], [])
 
 
