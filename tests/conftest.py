@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from demo_data import build_demo
 from engines import drop
 from forked import run_passona
 from sandbox import Account, Sandbox
 from warehouses import Warehouse, environment_of
+
+# A test never asserts a time, nor does hypothesis for it: a machine that does other things too is no fault.
+settings.register_profile("passona", deadline=None)
+settings.load_profile("passona")
 
 
 @pytest.fixture
