@@ -8,7 +8,7 @@ DAGSTER_STAMP := .venv-dagster/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak postgres-check privacy faults nights bench docs schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test soak postgres-check lake-check privacy faults nights bench docs schema picture dagster dagster-check check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,6 +40,10 @@ POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retenti
 postgres-check: $(STAMP) ## the same tests on a Postgres server of their own, started and stopped; ten minutes
 	@$(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile \
 	  $(POSTGRES_TESTS:%=tests/test_%.py)
+
+LAKE_TESTS := load lifecycle status faults kills import_csv generate lake lake_at_once
+lake-check: $(STAMP) ## the same tests on a lake in a folder, and eight loads at once with kills; five minutes
+	@PASSONA_TEST_LAKE=1 $(BIN)/python -m pytest -n 3 --dist loadfile $(LAKE_TESTS:%=tests/test_%.py)
 
 faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md
 	@$(BIN)/python benchmarks/faults.py
