@@ -146,7 +146,13 @@ def reading(path: Path, sql: str = "", where: str = "") -> Iterator[duckdb.DuckD
 
 @contextmanager
 def reading_lake(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """What the views of a lake show at this moment."""
+    """What the views of a lake show at this moment; where nothing was loaded yet, what it knows of itself."""
+    if not (path / "views").exists():
+        from passona.lake import read_lake
+
+        with closing(read_lake(Lake(str(path)))) as session:
+            yield session.duckdb
+        return
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute((path / "views" / "duckdb.sql").read_text("utf-8"))

@@ -8,10 +8,12 @@ named by no ledger; that and what is replaced goes after the grace time. Readers
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import itertools
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -92,12 +94,10 @@ class LakeWriter:
         """The target of the project's profile (pipelines/warehouse/profiles.yml)."""
         return "spark"
 
-    def dbt_variables(self) -> dict[str, str]:
+    @contextlib.contextmanager
+    def dbt(self) -> Iterator[dict[str, str]]:
         """Nothing: dbt is not run here, but where Spark is."""
-        return {}
-
-    def end_dbt(self) -> None:
-        """Nothing, as above."""
+        yield {}
 
     def write(self, package: Package, zone: str) -> None:
         """Writes the snapshots of a package, and then, all at once, the ledger that makes them current.
