@@ -5,7 +5,8 @@
 #}
 
 {#- The extension table but for the form feed, and the regular expression of both tables. -#}
-{% macro gsm_extension() -%}^{}\[~]|€{%- endmacro %}
+{% macro gsm_extension() -%} {{ return(adapter.dispatch('gsm_extension')()) }} {%- endmacro %}
+{% macro default__gsm_extension() -%}^{}\[~]|€{%- endmacro %}
 
 {% macro gsm_text() -%}[\n\r\f -_a-~¡£¤¥§¿ÄÅÆÇÉÑÖØÜßàäåæèéìñòöøùüΓΔΘΛΞΠΣΦΨΩ€]*{%- endmacro %}
 

@@ -1,6 +1,6 @@
 {#
-  What Spark says otherwise. Its session reads the lake by the views that `passona load` wrote there, counts time in
-  UTC, and leaves backslashes in texts as they are (profiles.yml).
+  What Spark says otherwise. Its session reads the lake by the views that `passona load` wrote there, and counts time
+  in UTC (profiles.yml). In its texts a backslash is written twice.
 #}
 
 {#- The views of the lake at PASSONA_LAKE, made anew: the whole build sees the lake as it is now. -#}
@@ -17,8 +17,10 @@
 
 {#- In Java `$` is also before a line's end that ends the text, and classes have other names. -#}
 {% macro spark__matches(text, pattern) -%}
-    ({{ text }} rlike replace({{ pattern | replace("$'", "\\z'") }}, '[[:space:]]', '\s'))
+    ({{ text }} rlike replace({{ pattern | replace("\\", "\\\\") | replace("$'", "\\\\z'") }}, '[[:space:]]', '\\s'))
 {%- endmacro %}
+
+{% macro spark__gsm_extension() -%}^{}\\[~]|€{%- endmacro %}
 
 {% macro spark__without(text, pattern) -%} regexp_replace({{ text }}, {{ pattern }}, '') {%- endmacro %}
 
