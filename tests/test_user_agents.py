@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -40,8 +39,8 @@ def rules() -> list[dict[str, str]]:
 def classified(agents: list[str | None]) -> list[dict[str, str]]:
     """The four labels of each, in order, by the project's seed and macros."""
     environment = Environment(loader=FileSystemLoader(PROJECT / "macros"))  # SQL, not HTML
-    target = SimpleNamespace(type="duckdb")
-    macros = environment.get_template("user_agents.sql", globals={"target": target}).module
+    in_duckdb = environment.get_template("sql.sql").module.default__matches  # what dbt would dispatch to
+    macros = environment.get_template("user_agents.sql", globals={"matches": in_duckdb}).module
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE agents (place INTEGER, user_agent VARCHAR)")
         connection.executemany("INSERT INTO agents VALUES (?, ?)", list(enumerate(agents)))

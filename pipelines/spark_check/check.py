@@ -21,7 +21,7 @@ from typing import Any
 
 from sandbox import Account, Sandbox
 
-PROJECT = Path(__file__).parent / "warehouse"
+PROJECT = Path(__file__).parents[1] / "warehouse"
 # Rows of the account's largest campaigns: all kinds of them, and a minute for all of Spark's starting.
 ROWS = int(os.environ.get("PASSONA_SPARK_ROWS", "4000"))
 NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
