@@ -3,6 +3,7 @@ tests of loads, ledger, faults and kills on one."""
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -183,3 +184,19 @@ def test_an_address_that_cannot_work_is_refused(
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=expected):
         warehouse_address()
+
+
+def test_work_folders_are_each_process_s_own_and_those_that_nobody_takes_up_go(tmp_path: Path, lake: Lake) -> None:
+    held = [open_database(lake, 0, print) for _ in range(3)]
+    works = {database.work for database in held}
+    assert len(works) == 3
+    stale = held[2].work.with_name(held[2].work.name.replace(".3.", ".7."))
+    (stale / "spools").mkdir(parents=True)
+    os.utime(stale, (0, 0))
+    held.pop().close()
+    held.append(open_database(lake, 0, print))
+    assert {database.work for database in held} == works
+    assert not stale.exists()
+    for database in held:
+        database.close()
+    assert list(tmp_path.glob("*.work")) == []

@@ -358,11 +358,13 @@ class Database:
         self._end_lines()
         for name in TEMPORARY[:-1]:  # before the next run may come and make its own
             shutil.rmtree(self.work / name, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.spools.rmdir()
         self.engine.close()
-        shutil.rmtree(self.work / TEMPORARY[-1], ignore_errors=True)
-        for folder in (self.spools, self.work):
+        if not isinstance(self.engine, LakeWriter):  # whose folder may be another process's by now
+            shutil.rmtree(self.work / TEMPORARY[-1], ignore_errors=True)
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                self.work.rmdir()
 
 
 def _comment(table: str, column: str | None) -> str:

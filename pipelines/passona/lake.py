@@ -13,6 +13,7 @@ import fcntl
 import itertools
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ from passona.lake_tidying import SWEPT, tidy
 from passona.lake_views import duckdb_views, spark_views
 from passona.ledger import Key
 from passona.source import Package
+from passona.spool import LONGEST_AGE
 from passona.store import store_errors
 from passona.waiting import reason, writing
 
@@ -191,7 +193,10 @@ class LakeWriter:
         self._views = views
 
     def close(self) -> None:
+        """Lets go of the work folder, last of all; it stays where spools of unfinished big walks are in it."""
         self.connection.close()
+        with contextlib.suppress(OSError):
+            self.work.rmdir()
         os.close(self._folder)
 
 
@@ -231,11 +236,27 @@ def _own_folder(base: Path) -> tuple[Path, int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                _remove_stale(base, folder)
                 return folder, descriptor
         except (BlockingIOError, FileNotFoundError):  # held, or its owner has just removed it
             pass
         os.close(descriptor)
     raise AssertionError
+
+
+def _remove_stale(base: Path, own: Path) -> None:
+    """Removes the folders of killed processes that nobody has taken up: personal data are in their spools, which are
+    of no use after some hours."""
+    oldest = (datetime.now(UTC) - LONGEST_AGE).timestamp()
+    for folder in base.parent.glob(f"{base.name}.*.work"):
+        if folder != own and folder.stat().st_mtime < oldest:
+            with contextlib.suppress(OSError):
+                descriptor = os.open(folder, os.O_RDONLY)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+                finally:
+                    os.close(descriptor)
 
 
 def _errors() -> tuple[type[Exception], ...]:
