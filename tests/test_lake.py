@@ -16,6 +16,7 @@ from passona.address import Lake, warehouse_address
 from passona.cli import main
 from passona.database import open_database
 from passona.errors import ConfigurationError
+from passona.lake_log import new_id
 from passona.load import Load, Outcome, Wish
 from passona.reports import REPORTS
 from passona.settings import Settings
@@ -124,6 +125,14 @@ def test_of_two_loads_of_a_campaign_the_later_ledger_counts_and_a_failure_never_
     slow.close()
     assert rows(lake, "SELECT count(*) FROM passona.clicks") == [(2,)]
     assert rows(lake, "SELECT state FROM passona.report_ledger WHERE report = 'clicks'") == [("open",)]
+
+
+def test_a_clock_that_is_set_back_does_not_bring_old_rows_back() -> None:
+    afar = new_id().replace("20", "21", 1)  # a century ahead
+    ids = [afar, new_id(afar)]
+    ids.append(new_id(ids[-1]))
+    assert ids == sorted(ids)
+    assert len(set(ids)) == 3
 
 
 def test_status_tells_of_a_lake_and_of_none(lake: Lake, account: Account, box: Sandbox) -> None:

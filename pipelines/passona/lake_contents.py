@@ -182,8 +182,7 @@ class Contents:
         rows = entry_table(entries)
         for (name, kind), cells in zip(OF_SNAPSHOT.items(), zip(*snapshots, strict=True), strict=True):
             rows = rows.append_column(name, pa.array(cells, kind))
-        rows = _stamped(rows)
-        self.logs[LEDGER_LOG].add(rows)
+        rows = self.logs[LEDGER_LOG].add(rows)
         with registered(self.connection, "newer", rows):
             self.connection.execute(
                 "DELETE FROM passona.report_ledger WHERE (campaign_id, report) IN "
@@ -206,9 +205,10 @@ class Contents:
                     f"DELETE FROM passona.{name} WHERE campaign_id IN (SELECT campaign_id FROM given) "
                     + (_OF_THE_LIST if name == ISSUES else "")
                 )
+        load_id = new_id()
         for name, rows in parts.items():
             if rows is not None and len(rows):
-                self._insert(name, _stamped(rows))
+                self._insert(name, rows.append_column(LOAD_ID, pa.repeat(pa.scalar(load_id), len(rows))))
         return ids
 
     def add_campaigns(self, ids: Iterable[str]) -> None:
@@ -221,7 +221,7 @@ class Contents:
                 "FROM passona.campaigns AS campaigns WHERE campaign_id IN (SELECT campaign_id FROM given)"
             ).to_arrow_table()
         if len(rows):
-            self.logs[CAMPAIGNS.name].add(_stamped(rows))
+            self.logs[CAMPAIGNS.name].add(rows)
 
     def add_run(self, run_id: str) -> bool:
         """A run as the tables have it, into the log. Whether it has ended."""
@@ -229,7 +229,7 @@ class Contents:
             f"SELECT * EXCLUDE ({LOAD_ID}) FROM passona.runs WHERE run_id = ?", params=[run_id]
         ).to_arrow_table()
         if len(rows):
-            self.logs["runs"].add(_stamped(rows))
+            self.logs["runs"].add(rows)
         return bool(len(rows)) and rows.column("finished_at").null_count == 0
 
     def listed(self) -> set[str]:
@@ -254,7 +254,7 @@ class Contents:
         own = {LEDGER_LOG: pa.schema(OF_SNAPSHOT), CAMPAIGNS.name: nested.schema}
         for name, found in self.logs.items():
             if not found.seen:
-                fields = [*TABLES[name].schema, *own.get(name, ()), pa.field(LOAD_ID, pa.string())]
+                fields = [*TABLES[name].schema, *own.get(name, ())]
                 found.add(pa.schema(fields).empty_table())
 
 
@@ -271,8 +271,3 @@ def _new_in_campaigns(columns: Iterable[str]) -> list[str]:
     """Columns for keys that the guide does not know."""
     known = TABLES[CAMPAIGNS.name].sql_columns
     return [name for name in columns if name not in known and not name.startswith("_")]
-
-
-def _stamped(rows: pa.Table) -> pa.Table:
-    """Rows of a log, as of now."""
-    return rows.append_column(LOAD_ID, pa.repeat(pa.scalar(new_id()), len(rows)))

@@ -4,7 +4,9 @@
 
 An object appears whole, so what is in it is true all at once, for everyone; several processes may add at once.
 Many small objects are put together into one, which says what it replaces; those stay for who still reads them.
-The later row is the one with the later load id: ids begin with the time (UTC) by the clock of who wrote.
+The later row is the one with the later load id: ids begin with the time (UTC) by the clock of who wrote, but none is
+before one that the writer has read. So clocks that disagree, or are set back, decide nothing but which of two counts
+that did not know of each other.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from passona.store import Store
@@ -35,9 +38,12 @@ _REPLACES = b"replaces"
 _ID_TIME = "%Y%m%dT%H%M%S%fZ"
 
 
-def new_id() -> str:
-    """An id of what is written now. Ids are in the order of their times, and no two are the same."""
-    return f"{datetime.now(UTC).strftime(_ID_TIME)}-{secrets.token_hex(4)}"
+def new_id(after: str | None = None) -> str:
+    """An id of what is written now, later than `after`. Ids are in the order of their times, no two are the same."""
+    now = datetime.now(UTC)
+    if after is not None:
+        now = max(now, time_of(after) + timedelta(microseconds=1))
+    return f"{now.strftime(_ID_TIME)}-{secrets.token_hex(4)}"
 
 
 def time_of(found: str) -> datetime:
@@ -80,10 +86,13 @@ class Log:
             self.replaced[old] = min(since, self.replaced.get(old, since))
         return table.replace_schema_metadata(None)
 
-    def add(self, rows: pa.Table) -> None:
-        """Adds rows, all at once. They have their load id already."""
-        self._put(rows, {})
-        self._append(rows)
+    def add(self, rows: pa.Table) -> pa.Table:
+        """Adds rows, all at once, and gives them with their load id."""
+        newest = None if self.rows is None else pc.max(self.rows.column(LOAD_ID)).as_py()
+        added = rows.append_column(LOAD_ID, pa.repeat(pa.scalar(new_id(newest)), len(rows)))
+        self._put(added, {})
+        self._append(added)
+        return added
 
     def put_together(self, current: pa.Table) -> None:
         """The rows that count, in one object, if there are many objects. `current`: those rows."""
