@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from jinja2 import Environment
 MACROS = Path(__file__).parents[1] / "pipelines" / "warehouse" / "macros"
 
 
+@cache
 def duckdb_macros() -> Any:
     environment = Environment(extensions=["jinja2.ext.do"])  # SQL, not HTML
     text = "\n".join(file.read_text("utf-8") for file in sorted(MACROS.glob("*.sql")))
