@@ -6,14 +6,12 @@ every figure of every mart is compared. The cluster is Spark's own (standalone),
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -22,7 +20,6 @@ from typing import Any
 
 from sandbox import Account, Sandbox
 
-Row = dict[str, str]
 PROJECT = Path(__file__).parents[1] / "warehouse"
 # Rows of the account's largest campaigns: all kinds of them, and a minute for all of Spark's starting.
 ROWS = int(os.environ.get("PASSONA_SPARK_ROWS", "4000"))
@@ -49,11 +46,11 @@ def main() -> int:
         master = stack.enter_context(_cluster(folder))
         built = _seconds(lambda: _dbt(folder, master))
         print(f"models and their tests: DuckDB {on_duckdb:.0f} s, Spark {built:.0f} s", flush=True)
-        rows, workers = _read(folder, master)
-        differing = _differing(folder, rows)
+        workers = _written(folder, master)
+        counts, differing = _differing(folder)
     for line in differing:
         print(line)
-    told = ", ".join(f"{mart} {len(found):,}" for mart, found in rows.items())
+    told = ", ".join(f"{mart} {count:,}" for mart, count in counts.items())
     print(f"{workers} workers; rows compared: {told}; {len(differing)} differences")
     return int(bool(differing) or workers < WORKERS)
 
@@ -86,13 +83,14 @@ def _dbt(folder: Path, master: str) -> None:
     )  # fmt: skip
 
 
-def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
+def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> str:
     ended = subprocess.run(  # noqa: S603  # our own interpreter and our own words
         command, cwd=folder, env=os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"} | environment,
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     if ended.returncode:
         raise RuntimeError(f"{' '.join(command[1:4])} ended with {ended.returncode}: {ended.stdout}{ended.stderr}")
+    return ended.stdout
 
 
 def _spark_environment(folder: Path) -> dict[str, str]:
@@ -156,55 +154,39 @@ def _until_it_listens(port: int) -> None:
     raise RuntimeError("Spark's master does not listen after a minute")
 
 
-def _read(folder: Path, master: str) -> tuple[dict[str, list[Row]], int]:
-    """The marts as Spark has them, and how many workers gave it executors."""
+def _written(folder: Path, master: str) -> int:
+    """Has Spark write the marts to files of their own; how many workers gave it executors."""
     script = f"""
-import json
 from pyspark.sql import SparkSession
 session = (SparkSession.builder.master({master!r}).config("spark.sql.session.timeZone", "UTC")
-           .enableHiveSupport().getOrCreate())
-found = {{mart: [{{name: str(value) for name, value in row.asDict().items()}}
-                for row in session.table("analytics." + mart).collect()] for mart in {MARTS!r}}}
-workers = session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1
-with open("marts.json", "w") as file:
-    json.dump([found, workers], file)
+           .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS").enableHiveSupport().getOrCreate())
+for mart in {MARTS!r}:
+    session.table("analytics." + mart).write.parquet("marts/" + mart)
+print("workers", session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1)
 session.stop()
 """
-    _run([sys.executable, "-c", script], folder, _spark_environment(folder) | {"TZ": "UTC"})
-    found, workers = json.loads((folder / "marts.json").read_text("utf-8"))
-    return found, workers
+    said = _run([sys.executable, "-c", script], folder, _spark_environment(folder))
+    return int(said.rpartition("workers ")[2].split()[0])
 
 
-def _differing(folder: Path, rows: dict[str, list[Row]]) -> list[str]:
-    """What only one of the two has: every value as text, but the time of the load itself, which were two."""
+def _differing(folder: Path) -> tuple[dict[str, int], list[str]]:
+    """Rows of each mart, and what only one of the two has. Of every column but the time of the load: that were two."""
     import duckdb
 
-    lines = []
+    counts, lines = {}, []
     with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        for mart, there in rows.items():
-            result = connection.execute(f"SELECT * FROM analytics.{mart}")  # noqa: S608  # a name of ours
-            names = [column[0] for column in result.description or ()]
-            here = [dict(zip(names, map(_told, row), strict=True)) for row in result.fetchall()]
-            left, right = (
-                Counter(tuple(sorted(row.items())) for row in map(_timeless, found)) for found in (here, there)
-            )
-            pairs = zip(sorted((left - right).elements()), sorted((right - left).elements()), strict=False)
-            lines += [f"{mart}: DuckDB and Spark: {set(one) ^ set(other)}" for one, other in pairs][:4]
-            if len(here) != len(there):
-                lines.append(f"{mart}: DuckDB has {len(here):,} rows, Spark {len(there):,}")
-    return lines
-
-
-def _timeless(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name != "verified_at"}
-
-
-def _told(value: object) -> str:
-    """A value as Spark's Python tells it: instants without their zone, which is UTC on both sides."""
-    if isinstance(value, datetime):
-        return str(value.replace(tzinfo=None))
-    return str(value)
+        for mart in MARTS:
+            here, there = f"analytics.{mart}", f"read_parquet('{folder}/marts/{mart}/*.parquet')"
+            columns = connection.execute(f"DESCRIBE {here}").fetchall()
+            names = ", ".join(f'"{column[0]}"' for column in columns if column[0] != "verified_at")
+            ((counts[mart],),) = connection.execute(f"SELECT count(*) FROM {there}").fetchall()  # noqa: S608  # names of ours
+            for which, one, other in (("DuckDB", here, there), ("Spark", there, here)):
+                only = connection.execute(
+                    f"SELECT {names} FROM {one} EXCEPT ALL SELECT {names} FROM {other} ORDER BY ALL LIMIT 3"  # noqa: S608  # names of ours
+                ).fetchall()
+                lines += [f"{mart}: {which} alone: {row}" for row in only]
+    return counts, lines
 
 
 def _seconds(work: Any) -> float:
