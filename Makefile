@@ -49,7 +49,7 @@ lake-check: $(STAMP) ## the same tests on a lake in a folder, and eight loads at
 
 spark-check: $(SPARK_STAMP) ## a lake on a local S3 server; one read by Spark with two workers, its marts equal to DuckDB's; needs Java 17
 	@$(SPARK_BIN)/python -m pytest -q -o filterwarnings= tests/test_lake_s3.py
-	@$(SPARK_BIN)/python pipelines/spark_check/check.py
+	@PASSONA_SPARK_ROWS=$(or $(PASSONA_SPARK_ROWS),4000) $(SPARK_BIN)/python pipelines/spark_check/check.py
 
 $(SPARK_STAMP): pyproject.toml constraints.txt pipelines/spark_check/constraints.txt
 	@echo "installing into .venv-spark (some minutes, once; 1 GB)"
