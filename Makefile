@@ -5,10 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DAGSTER_BIN := .venv-dagster/bin
 DAGSTER_STAMP := .venv-dagster/.installed
+SPARK_BIN := .venv-spark/bin
+SPARK_STAMP := .venv-spark/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak postgres-check privacy faults nights bench docs schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test soak postgres-check lake-check spark-check privacy faults nights bench docs schema picture dagster dagster-check check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,6 +42,21 @@ POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retenti
 postgres-check: $(STAMP) ## the same tests on a Postgres server of their own, started and stopped; ten minutes
 	@$(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile \
 	  $(POSTGRES_TESTS:%=tests/test_%.py)
+
+LAKE_TESTS := load lifecycle status faults kills import_csv generate lake lake_at_once
+lake-check: $(STAMP) ## the same tests on a lake in a folder, and eight loads at once with kills; five minutes
+	@PASSONA_TEST_LAKE=1 $(BIN)/python -m pytest -n 3 --dist loadfile $(LAKE_TESTS:%=tests/test_%.py)
+
+spark-check: $(SPARK_STAMP) ## a lake on a local S3 server; one read by Spark with two workers, its marts equal to DuckDB's; needs Java 17
+	@$(SPARK_BIN)/python -m pytest -q -o filterwarnings= tests/test_lake_s3.py
+	@PASSONA_SPARK_ROWS=$(or $(PASSONA_SPARK_ROWS),4000) $(SPARK_BIN)/python pipelines/spark_check/check.py
+
+$(SPARK_STAMP): pyproject.toml constraints.txt pipelines/spark_check/constraints.txt
+	@echo "installing into .venv-spark (some minutes, once; 1 GB)"
+	@$(PYTHON) -m venv --clear .venv-spark
+	@$(SPARK_BIN)/python -m pip install --quiet --constraint constraints.txt \
+	  --constraint pipelines/spark_check/constraints.txt --editable '.[spark]'
+	@touch $@
 
 faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md
 	@$(BIN)/python benchmarks/faults.py
@@ -90,4 +107,4 @@ types: $(STAMP) ## do the types hold, strictly
 	@$(BIN)/mypy
 
 clean: ## the environments, the demo and all caches away
-	@rm -rf $(VENV) .venv-peer .venv-airbyte .venv-dagster .dagster demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-peer .venv-airbyte .venv-dagster .venv-spark .dagster demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engines import change, of_duckdb_alone
+from engines import change, of_databases_alone, of_duckdb_alone
 from passona.errors import ConfigurationError
 from passona.shard import Shard
 from sandbox import Account, Sandbox
@@ -247,6 +247,7 @@ def test_a_campaign_of_another_team_stops_the_run_before_anything_is_loaded(pass
     assert "77777777-7777-4777-8777-777777777777" in ended_.stderr
 
 
+@of_databases_alone
 def test_of_two_loads_one_works_and_the_other_says_who_and_ends_with_6(passona: Run, warehouse: Warehouse) -> None:
     account = Account.empty()
     account.put(going(ONE), {"clicks": [click()]})
@@ -299,6 +300,7 @@ def test_a_campaign_whose_dates_cannot_be_read_is_loaded(warehouse: Warehouse, a
     assert_as_served(warehouse, account, [ONE])
 
 
+@of_databases_alone
 def test_drift_of_the_list_of_campaigns_is_told_and_its_new_column_described(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:

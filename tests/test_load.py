@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from engines import change, of_duckdb_alone
+from engines import change, of_databases_alone, of_duckdb_alone
 from oracle import expected
 from passona.reports import REPORTS
 from passona.schema import TABLES
@@ -84,7 +84,10 @@ def test_the_six_pages_of_the_guide_load_to_exactly_what_they_say(warehouse: War
         "Just me",
         None,
     )
-    assert row("SELECT * EXCLUDE (row_id, _marker, _dlt_load_id) FROM passona.sent") == (
+    assert row(
+        "SELECT campaign_id, message_id, brand, sent_on, recipient_count, template_api_id, template_name, message "
+        "FROM passona.sent"
+    ) == (
         GUIDE, GUIDE, "Digitonic", utc(2020, 6, 25, 19, 26, 2), 1, "49deafce-fbbd-11e9-93b1-0242ac120009",
         "LinkTest", "Testing link preview: ::TestLink::",
     )  # fmt: skip
@@ -176,6 +179,7 @@ def test_a_report_that_never_had_rows_has_its_typed_tables(
         assert columns == [(column.name, types[str(column.type)]) for column in table.schema], table.name
 
 
+@of_databases_alone
 def test_every_table_and_column_has_a_comment(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(going(ONE), {"clicks": [click(1, Brand_New="x")]})
     warehouse.load(box)
@@ -390,6 +394,7 @@ def test_what_a_killed_first_load_left_behind_is_replaced(warehouse: Warehouse) 
     assert assert_as_served(warehouse, account, [ONE]) == 6
 
 
+@of_databases_alone
 def test_first_loads_and_later_ones_share_two_versions_of_the_schema(warehouse: Warehouse) -> None:
     account = Account.empty()
     with Sandbox(account) as box:

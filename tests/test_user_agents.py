@@ -9,12 +9,11 @@ from __future__ import annotations
 import csv
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import duckdb
 import pytest
-from jinja2 import Environment, FileSystemLoader
 
+from dbt_macros import duckdb_macros
 from passona.agents import ROBOTS, read_agents
 
 TESTS = Path(__file__).parent
@@ -39,9 +38,7 @@ def rules() -> list[dict[str, str]]:
 
 def classified(agents: list[str | None]) -> list[dict[str, str]]:
     """The four labels of each, in order, by the project's seed and macros."""
-    environment = Environment(loader=FileSystemLoader(PROJECT / "macros"))  # SQL, not HTML
-    target = SimpleNamespace(type="duckdb")
-    macros = environment.get_template("user_agents.sql", globals={"target": target}).module
+    macros = duckdb_macros()
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE agents (place INTEGER, user_agent VARCHAR)")
         connection.executemany("INSERT INTO agents VALUES (?, ?)", list(enumerate(agents)))

@@ -1,4 +1,4 @@
-"""Passona's SMS campaign reports, loaded into a warehouse: a DuckDB file, or a Postgres database.
+"""Passona's SMS campaign reports, loaded into a warehouse: a DuckDB file, a Postgres database, or a lake.
 
     campaigns -> plan (ledger) -> walk (paginator, pages, spool) -> rows (times, lists, row_ids)
               -> source (schema) -> load (database) -> dataset `passona`
@@ -15,7 +15,9 @@ One way, top to bottom of a load:
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
 - `source` dlt's resources, `schema` the tables, `database` the open warehouse and dlt's pipeline
 - `address` where the warehouse is; `connection` how all speak to it, `waiting` for whoever holds it; an engine each:
-  `duckdb_file`, and `postgres` with `postgres_copy`; `capable` what dlt's destinations have in common
+  `duckdb_file`, `postgres` with `postgres_copy`, and `lake`; `capable` what dlt's destinations have in common
+- `lake` snapshots of reports: `lake_files` on a `store`, `lake_log` which of them count, `lake_contents` that in
+  memory, `lake_views` for readers, `lake_tidying` what goes
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
 - `keeping` what is kept of people; `privacy` what becomes of their texts: `phones`, `tokens`, `shapes`, `agents`
 - `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure`; `rekeying`,

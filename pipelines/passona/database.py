@@ -1,6 +1,6 @@
 """The warehouse while it is written: loaded by dlt, described for people, alone.
 
-    address -> engine (duckdb_file or postgres), which is held -> Database -> packages, tables, runs
+    address -> engine (duckdb_file, postgres or lake), which is held -> Database -> packages, tables, runs
 
 dlt works in a temporary folder of its own, which ends with the run; nothing is ever resumed by dlt, because its
 resumption of a killed load doubles rows. What was killed is due again by the ledger.
@@ -26,12 +26,13 @@ import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from passona import logs
-from passona.address import Address, check_driver
+from passona.address import Address, Lake, check_driver
 from passona.configuration import configure_dlt
 from passona.connection import Connection, columns_of, error_kinds, given, tables_of
 from passona.duckdb_file import DuckDBFile, Still, open_file, read_file
 from passona.errors import ConfigurationError
 from passona.interruption import held
+from passona.lake import LakeWriter, open_lake, read_lake
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.schema import DATASET, TABLES
@@ -91,6 +92,8 @@ class Engine(Protocol):
 
     def dbt(self) -> AbstractContextManager[dict[str, str]]: ...
 
+    def keep(self, run_id: str) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -125,6 +128,9 @@ class Database:
         with self._writing("the load package"):
             self.engine.check()
             self._check_privacy(package.walks)
+            if isinstance(self.engine, LakeWriter):
+                self.engine.write(package, zone)
+                return
             self._mark_interrupted(package.walks)
             try:
                 self._run(package, zone)
@@ -294,6 +300,7 @@ class Database:
                 "VALUES (?, coalesce(?, now()), ?, ?, ?, ?, ?, '')",
                 [run_id, at, verb, outcome, version("passona-warehouse"), campaign_id, report],
             )
+            self.engine.keep(run_id)
 
     def end_run(
         self,
@@ -315,6 +322,7 @@ class Database:
                 "erased = ? WHERE run_id = ?",
                 [at, outcome, requests, row_count, erased, run_id],
             )
+            self.engine.keep(run_id)
         seconds = round(time.monotonic() - self._begun, 3)
         log.info(
             "ended after %.1f s: %s", seconds, outcome,
@@ -350,11 +358,13 @@ class Database:
         self._end_lines()
         for name in TEMPORARY[:-1]:  # before the next run may come and make its own
             shutil.rmtree(self.work / name, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.spools.rmdir()
         self.engine.close()
-        shutil.rmtree(self.work / TEMPORARY[-1], ignore_errors=True)
-        for folder in (self.spools, self.work):
+        if not isinstance(self.engine, LakeWriter):  # whose folder may be another process's by now
+            shutil.rmtree(self.work / TEMPORARY[-1], ignore_errors=True)
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                self.work.rmdir()
 
 
 def _comment(table: str, column: str | None) -> str:
@@ -385,6 +395,8 @@ def open_database(address: Address, wait: float, say: Callable[[str], None]) -> 
 def _engine(address: Address, wait: float, say: Callable[[str], None]) -> Engine:
     if isinstance(address, Path):
         return open_file(address, wait, say)
+    if isinstance(address, Lake):
+        return open_lake(address)
     check_driver()
     from passona.postgres import open_server
 
@@ -432,6 +444,8 @@ def open_reader(address: Address, wait: float, say: Callable[[str], None]) -> Co
 def _reading(address: Address, wait: float, say: Callable[[str], None]) -> Connection:
     if isinstance(address, Path):
         return read_file(address, wait, say)
+    if isinstance(address, Lake):
+        return read_lake(address)
     check_driver()
     from passona.postgres import read_server
 

@@ -112,6 +112,9 @@ class DuckDBFile:
             # It would hold the file until the process ends.
             DuckDBConnectionManager.close_all_connections()
 
+    def keep(self, run_id: str) -> None:
+        """Nothing: what is said of a run is in the database as soon as it is said."""
+
     def still(self) -> Still:
         """The same file, while nothing is written to it.
 

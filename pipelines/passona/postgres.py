@@ -212,6 +212,9 @@ class PostgresServer:
             "PASSONA_APPLICATION": run_name(),
         }
 
+    def keep(self, run_id: str) -> None:
+        """Nothing: what is said of a run is in the database as soon as it is said."""
+
     def close(self) -> None:
         """Lets go of the database, at last of the lock. What a dead session leaves, the next run takes away."""
         with contextlib.suppress(psycopg2.Error):

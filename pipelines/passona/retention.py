@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from passona.address import Address, check_no_lake
 from passona.campaigns import Campaign, campaign_values
 from passona.connection import Connection, columns_of, given, tables_of
 from passona.quoting import literal, quoted
@@ -37,6 +38,15 @@ _TOTALS = {"analytics.links": ("link_destination",)}
 _MART_DIGESTS = ("message_key", "click_id")
 # The reports' tables: all that hangs on a row of a report.
 _TABLES = [*(name for report in REPORTS.values() for name in report.tables), "row_issues"]
+
+
+def check_retention(address: Address, keeping: Keeping) -> None:
+    """Nothing, where personal data can be given up by age, or nobody asks for it.
+
+    :raises ConfigurationError: it is a lake.
+    """
+    if keeping.retain_days is not None:
+        check_no_lake(address, "sources.passona.retain_days cannot be kept in it yet; docs/privacy.md says what to do")
 
 
 def past(

@@ -172,7 +172,8 @@ def _report_pieces(report: Report, package: Package, zone: str, appended: Collec
     if walks:
         if not appended:
             yield from _markers([walk.campaign_id for walk in walks], report.name, report.tables)
-        yield from _gathered(_counted(_named(report, walks, zone), report, package.counts[report.name]))
+        pieces = chain.from_iterable(walk_pieces(walk, zone) for walk in walks)
+        yield from _gathered(counted(pieces, report, package.counts[report.name]))
 
 
 def _markers(campaign_ids: Sequence[str], report: str, table_names: Sequence[str]) -> Iterator[Piece]:
@@ -182,16 +183,17 @@ def _markers(campaign_ids: Sequence[str], report: str, table_names: Sequence[str
     yield "row_issues", TABLES["row_issues"].markers([{"campaign_id": uuid, "report": report} for uuid in campaign_ids])
 
 
-def _named(report: Report, walks: Sequence[Walk], zone: str) -> Iterator[Piece]:
-    for walk in walks:
-        for piece in _typed(walk, zone):
-            yield report.name, piece.parent
-            if piece.fields is not None:
-                yield report.fields_table, piece.fields
-            yield "row_issues", piece.issues
+def walk_pieces(walk: Walk, zone: str) -> Iterator[Piece]:
+    """The walk's rows, typed, in pieces for each of its report's tables and for `row_issues`."""
+    for piece in _typed(walk, zone):
+        yield walk.report.name, piece.parent
+        if piece.fields is not None:
+            yield walk.report.fields_table, piece.fields
+        yield "row_issues", piece.issues
 
 
-def _counted(pieces: Iterator[Piece], report: Report, counts: Counts) -> Iterator[Piece]:
+def counted(pieces: Iterator[Piece], report: Report, counts: Counts) -> Iterator[Piece]:
+    """The pieces of a report, their rows added to its counts as they pass."""
     for name, table in pieces:
         if name == report.name:
             counts.rows += len(table)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from passona.address import Address, exists
+from passona.address import Address, check_no_lake, exists
 from passona.connection import tables_of
 from passona.database import Database, open_database
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
@@ -95,6 +95,9 @@ def check_warehouse(address: Address) -> None:
 
     :raises ConfigurationError: they cannot, or dbt is not installed.
     """
+    check_no_lake(
+        address, "build the models with Spark (docs/scale.md), or load into a DuckDB file or Postgres for them"
+    )
     check_installed(address)
     if isinstance(address, Path) and address.name.partition(".")[0].lower() == SCHEMA:
         raise ConfigurationError(

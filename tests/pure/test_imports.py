@@ -16,8 +16,8 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
-errors reports times lists row_ids quoting replacement phones tokens shapes connection capable
-pages pace keeping project logs marts csv_form
+errors reports times lists row_ids quoting replacement phones tokens shapes connection capable store
+pages pace keeping project logs marts csv_form lake_log
 privacy settings agents
 people on_failure shard
 rows client configuration interruption downloads csv_text
@@ -29,8 +29,11 @@ campaigns csv_places
 ledger
 schema
 address source upgrades
-postgres_copy target
-duckdb_file postgres
+postgres_copy target lake_files
+lake_views
+lake_contents
+lake_tidying
+duckdb_file postgres lake
 database
 register rewriting erasure
 forgetting retention
@@ -52,8 +55,8 @@ PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name 
 OWNERS = {
     "requests": {"client", "downloads", "on_failure"},
     "urllib3": {"client"},
-    "duckdb": {"duckdb_file", "marts", "publish"},
-    "dlt": {"address", "capable", "configuration", "source", "duckdb_file", "postgres_copy", "database"},
+    "duckdb": {"duckdb_file", "lake", "lake_contents", "marts", "publish"},
+    "dlt": {"address", "capable", "configuration", "source", "duckdb_file", "lake", "postgres_copy", "database"},
     "psycopg2": {"postgres"},
     "dbt": {"transform", "duckdb_file"},
 }

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import duckdb
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from jinja2 import Environment, FileSystemLoader
 
+from dbt_macros import duckdb_macros
 from passona.agents import read_agents
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
@@ -27,7 +25,6 @@ from passona.shapes import alphabets, joined_lists, list_shape, shape
 from passona.times import has_form_of_time, instant
 from passona.tokens import Tokens
 
-MACROS = Path(__file__).parents[2] / "pipelines/warehouse/macros"
 KEY, OTHER = b"k" * 32, b"o" * 32
 PHONE = "447123456789"
 part = st.text(st.sampled_from('ab ,"\r\né🎉\x00'), max_size=6)
@@ -100,8 +97,7 @@ def test_ids_are_keyed_and_rest_on_nothing_that_is_not_kept() -> None:
 @given(texts)
 @settings(max_examples=50)
 def test_a_message_becomes_one_that_takes_as_many_sms_by_the_dbt_projects_sql(text: str) -> None:
-    environment = Environment(loader=FileSystemLoader(MACROS))  # SQL, not HTML
-    macros = environment.get_template("segments.sql", globals={"target": SimpleNamespace(type="duckdb")}).module
+    macros = duckdb_macros()
     sql = f"SELECT length(t), {macros.is_gsm7('t')}, {macros.sms_units('t')} FROM (SELECT ?::VARCHAR AS t)"
     before, after = (duckdb.execute(sql, [some]).fetchone() for some in (text, alphabets(text)))
     assert after == before

@@ -52,13 +52,14 @@ def forget(*, phones: Sequence[str], file: Path | None, dry_run: bool, wait: flo
 
 
 def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
-    from passona.address import exists, warehouse_address
+    from passona.address import check_no_lake, exists, warehouse_address
     from passona.configuration import load_keeping
     from passona.forgetting import forget as erase
     from passona.forgetting import rewrite_all
 
     keeping = load_keeping()
     address = warehouse_address()
+    check_no_lake(address, "passona cannot erase people from it yet; docs/privacy.md says what to do")
     if not exists(address):
         raise click.UsageError(f"there is no warehouse at {address}")
     found = erase(address, texts, keeping, wait, options.say, dry_run=dry_run)

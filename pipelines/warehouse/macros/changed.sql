@@ -35,12 +35,15 @@
 
 {#- A model of the intermediate layer where `ref` would make a circle or is not known. -#}
 {% macro int_relation(name) -%}
-    {{ return(api.Relation.create(database=target.database, schema='analytics_staging', identifier=name)) }}
+    {{ return(api.Relation.create(database=target.database | default(none), schema='analytics_staging', identifier=name)) }}
 {%- endmacro %}
+
+{#- Whether rows of single campaigns can be taken out of a table; on Spark files cannot be changed. -#}
+{% macro builds_by_campaign() -%} {{ return(target.type != 'spark') }} {%- endmacro %}
 
 {#- Whether an earlier build left all that this one can add to. -#}
 {% macro is_all_built() -%}
-    {%- set built = namespace(all=true) -%}
+    {%- set built = namespace(all=builds_by_campaign()) -%}
     {%- if execute -%}
         {%- for model in graph.nodes.values() -%}
             {%- if model.name == 'int_built_campaigns' or model.config.materialized == 'incremental' -%}

@@ -1,8 +1,8 @@
 {#- Load packages that are in whole; dlt makes their table with the first one. -#}
 {% macro complete_loads() -%}
-    {%- set loads = adapter.get_relation(database=target.database, schema='passona', identifier='_dlt_loads') -%}
+    {%- set loads = adapter.get_relation(database=target.database | default(none), schema='passona', identifier='_dlt_loads') -%}
     {%- if loads is none -%}
-    select cast(null as varchar) as load_id where 1 = 0
+    select cast(null as {{ text_type() }}) as load_id where 1 = 0
     {%- else -%}
     select distinct load_id from {{ loads }} where status = 0
     {%- endif -%}

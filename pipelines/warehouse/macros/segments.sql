@@ -5,24 +5,21 @@
 #}
 
 {#- The extension table but for the form feed, and the regular expression of both tables. -#}
-{% macro gsm_extension() -%}^{}\[~]|€{%- endmacro %}
+{% macro gsm_extension() -%} {{ return(adapter.dispatch('gsm_extension')()) }} {%- endmacro %}
+{% macro default__gsm_extension() -%}^{}\[~]|€{%- endmacro %}
 
 {% macro gsm_text() -%}[\n\r\f -_a-~¡£¤¥§¿ÄÅÆÇÉÑÖØÜßàäåæèéìñòöøùüΓΔΘΛΞΠΣΦΨΩ€]*{%- endmacro %}
 
-{% macro is_gsm7(text) -%}
-    {%- if target.type == 'postgres' -%}
-        ({{ text }} ~ '^{{ gsm_text() }}$')
-    {%- else -%}
-        regexp_full_match({{ text }}, '{{ gsm_text() }}')
-    {%- endif -%}
-{%- endmacro %}
+{% macro is_gsm7(text) -%} {{ return(adapter.dispatch('is_gsm7')(text)) }} {%- endmacro %}
+{% macro default__is_gsm7(text) -%} regexp_full_match({{ text }}, '{{ gsm_text() }}') {%- endmacro %}
+{% macro postgres__is_gsm7(text) -%} ({{ text }} ~ '^{{ gsm_text() }}$') {%- endmacro %}
 
 {#- Septets of a GSM-7 text, UTF-16 units of any other. -#}
 {% macro sms_units(text) -%}
     case
         when {{ is_gsm7(text) }} then
             2 * length({{ text }}) - length(translate({{ text }}, '{{ gsm_extension() }}' || chr(12), ''))
-        else 2 * length({{ text }}) - length(regexp_replace({{ text }}, '{{ "[\U00010000-\U0010FFFF]" }}', '', 'g'))
+        else 2 * length({{ text }}) - length({{ without(text, "'[\U00010000-\U0010FFFF]'") }})
     end
 {%- endmacro %}
 
@@ -31,6 +28,6 @@
     case
         when {{ units }} is null then null
         when {{ units }} <= case when {{ is_gsm7 }} then 160 else 70 end then 1
-        else cast(ceil(cast({{ units }} as double precision) / case when {{ is_gsm7 }} then 153 else 67 end) as bigint)
+        else cast(ceil(cast({{ units }} as {{ double_type() }}) / case when {{ is_gsm7 }} then 153 else 67 end) as bigint)
     end
 {%- endmacro %}

@@ -3,6 +3,25 @@
     case when {{ agent_matches(phone, "'^[1-9][0-9]{6,14}$'") }} then '+' || {{ phone }} end
 {%- endmacro %}
 
+{#- Whether a text has the pattern anywhere; `pattern` is an SQL expression, in what RE2 and PostgreSQL share. -#}
+{% macro matches(text, pattern) -%} {{ return(adapter.dispatch('matches')(text, pattern)) }} {%- endmacro %}
+{% macro default__matches(text, pattern) -%} regexp_matches({{ text }}, {{ pattern }}) {%- endmacro %}
+{% macro postgres__matches(text, pattern) -%} ({{ text }} ~ {{ pattern }}) {%- endmacro %}
+
+{#- A text without what matches the pattern. -#}
+{% macro without(text, pattern) -%} {{ return(adapter.dispatch('without')(text, pattern)) }} {%- endmacro %}
+{% macro default__without(text, pattern) -%} regexp_replace({{ text }}, {{ pattern }}, '', 'g') {%- endmacro %}
+
+{#- The types by the engine's name: text of any length, and a number of 64 bits with a point. -#}
+{% macro text_type() -%} {{ return(adapter.dispatch('text_type')()) }} {%- endmacro %}
+{% macro default__text_type() -%} varchar {%- endmacro %}
+{% macro double_type() -%} {{ return(adapter.dispatch('double_type')()) }} {%- endmacro %}
+{% macro default__double_type() -%} double precision {%- endmacro %}
+
+{#- The texts of a group with a comma between. -#}
+{% macro listed(text, order) -%} {{ return(adapter.dispatch('listed')(text, order)) }} {%- endmacro %}
+{% macro default__listed(text, order) -%} string_agg({{ text }}, ', ' order by {{ order }}) {%- endmacro %}
+
 {#- How often a condition holds. -#}
 {% macro count_if(condition) -%}
     cast(coalesce(sum(case when {{ condition }} then 1 else 0 end), 0) as bigint)
@@ -10,11 +29,14 @@
 
 {#- A share to six places; NULL where there is nothing to divide by. -#}
 {% macro ratio(part, whole) -%}
-    cast(cast({{ part }} as double precision) / nullif({{ whole }}, 0) as decimal(18, 6))
+    cast(cast({{ part }} as {{ double_type() }}) / nullif({{ whole }}, 0) as decimal(18, 6))
 {%- endmacro %}
 
 {#- Seconds between two instants, negative if they stand the other way round. -#}
 {% macro seconds_between(earlier, later) -%}
+    {{ return(adapter.dispatch('seconds_between')(earlier, later)) }}
+{%- endmacro %}
+{% macro default__seconds_between(earlier, later) -%}
     cast(floor(extract(epoch from {{ later }}) - extract(epoch from {{ earlier }})) as bigint)
 {%- endmacro %}
 
@@ -24,11 +46,13 @@
 {%- endmacro %}
 
 {#- What a clock on the wall shows in the account's zone. -#}
-{% macro wall_clock(instant) -%}
+{% macro wall_clock(instant) -%} {{ return(adapter.dispatch('wall_clock')(instant)) }} {%- endmacro %}
+{% macro default__wall_clock(instant) -%}
     ({{ instant }} at time zone '{{ var("timezone") }}')
 {%- endmacro %}
 
 {#- The instant at which the hour of the wall clock began: in autumn the hour that comes twice stays two. -#}
-{% macro hour_start(instant) -%}
+{% macro hour_start(instant) -%} {{ return(adapter.dispatch('hour_start')(instant)) }} {%- endmacro %}
+{% macro default__hour_start(instant) -%}
     ({{ instant }} - ({{ wall_clock(instant) }} - date_trunc('hour', {{ wall_clock(instant) }})))
 {%- endmacro %}

@@ -13,11 +13,7 @@
 
 {#- Whether the agent matches anywhere. `pattern`: an SQL expression, so a column or a quoted text. -#}
 {% macro agent_matches(agent, pattern) -%}
-    {%- if target.type == 'postgres' -%}
-        ({{ agent_text(agent) }} ~ {{ pattern }})
-    {%- else -%}
-        regexp_matches({{ agent_text(agent) }}, {{ pattern }})
-    {%- endif -%}
+    {{ matches(agent_text(agent), pattern) }}
 {%- endmacro %}
 
 {#- phone, tablet, desktop or other. Tablets with Android leave out the word Mobile; some cheap ones do not. -#}

@@ -2,6 +2,6 @@
 -- the number of rows, whether some were taken out of it.
 select
     campaign_id,
-    string_agg(report || ' ' || load_id || ' ' || row_count, ', ' order by report) as version
+    {{ listed("report || ' ' || load_id || ' ' || row_count", 'report') }} as version
 from {{ ref('int_report_rows') }}
 group by campaign_id

@@ -26,7 +26,7 @@ ledger as (
 reasons as (
     select
         campaign_id,
-        string_agg(coalesce(reason, 'no reason') || ' ' || messages, ', ' order by messages desc, reason)
+        {{ listed("coalesce(reason, 'no reason') || ' ' || messages", 'messages desc, reason nulls last') }}
             as unsent_reasons
     from {{ ref('unsent_reasons') }}
     group by campaign_id

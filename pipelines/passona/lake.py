@@ -1,0 +1,263 @@
+"""A warehouse in a lake: Parquet files by table, campaign and snapshot, and logs that tell which of them count.
+
+    verified walks -> files of a new snapshot -> one object in the log of the ledger, which makes them current
+
+Several loads may write at once without a lock: of two of one campaign the later ledger counts. What a kill leaves is
+named by no ledger; that and what is replaced goes after the grace time. Readers have views (`lake_views`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import orjson
+import pyarrow as pa
+
+from passona.address import Lake
+from passona.errors import ConfigurationError
+from passona.lake_contents import ABOUT, FORM, LEDGER_LOG, Contents, Session
+from passona.lake_files import Snapshot, write_empty, write_snapshot
+from passona.lake_log import new_id
+from passona.lake_tidying import SWEPT, tidy
+from passona.lake_views import duckdb_views, spark_views
+from passona.ledger import Key
+from passona.source import Package
+from passona.spool import LONGEST_AGE
+from passona.store import store_errors
+from passona.waiting import reason, writing
+
+log = logging.getLogger("passona")
+
+
+@dataclass
+class LakeWriter:
+    """The lake while a run writes to it (`database.Engine`); others may, too. `work`: this process's alone."""
+
+    address: Lake
+    work: Path
+    _folder: int
+    _contents: Contents
+
+    def __post_init__(self) -> None:
+        # What the plan is made of, and what this run wrote; what others wrote since is not in it.
+        self._known = self._contents.snapshots()
+        self._listed = self._contents.listed()
+        self._views: dict[str, str] = {}
+
+    @property
+    def connection(self) -> Session:
+        return self._contents.connection
+
+    def destination(self) -> Any:
+        """What dlt's own tools know it by. dlt adds files to folders, and knows no snapshot that counts or does not:
+        rows are written here."""
+        return dlt.destinations.filesystem(self.address.url, destination_name="warehouse")
+
+    def comments(self) -> dict[tuple[str, str | None], str | None]:
+        """Nothing: Parquet has no place for them that engines show."""
+        return {}
+
+    def sha256(self, text: str) -> str:
+        return f"sha256({text})"
+
+    def index(self) -> None:
+        """Nothing: the folders tell campaigns apart."""
+
+    def check(self) -> None:
+        """Nothing: there is no hold on a lake that could be lost."""
+
+    def lacked_memory(self, _error: BaseException) -> bool:
+        return False
+
+    def give_memory(self, gigabytes: int | None = None) -> None: ...
+
+    def take_memory_back(self) -> None: ...
+
+    def use_all_cores(self) -> None: ...
+
+    def vacuum(self) -> bool:
+        return True
+
+    @property
+    def dbt_target(self) -> str:
+        """The target of the project's profile (pipelines/warehouse/profiles.yml)."""
+        return "spark"
+
+    @contextlib.contextmanager
+    def dbt(self) -> Iterator[dict[str, str]]:
+        """Nothing: dbt is not run here, but where Spark is."""
+        yield {}
+
+    def write(self, package: Package, zone: str) -> None:
+        """Writes the snapshots of a package, and then, all at once, the ledger that makes them current.
+
+        :raises NotWritten: the store could not take it; nothing that readers see of its reports has changed.
+        """
+        with writing("the load package", *_errors()):
+            package.reset_counts()
+            made = new_id()
+            written = {
+                (walk.campaign_id, walk.report.name): write_snapshot(
+                    self._contents.store, walk, zone, made, package.counts[walk.report.name]
+                )
+                for walk in package.walks
+            }
+            self._add_campaigns(self._contents.take_campaigns(package))
+            self._add_entries(package, written)
+            self._put_views()
+
+    def _add_entries(self, package: Package, written: dict[Key, Snapshot]) -> None:
+        """Those that bring no rows say again which rows count, and are left out where another run has put others
+        there since this one began."""
+        self._contents.logs[LEDGER_LOG].read()
+        now = self._contents.snapshots_now()
+        before = {key: snapshot.id for key, snapshot in self._known.items()}
+        entries = [
+            entry for entry in package.entries if entry.key in written or now.get(entry.key) == before.get(entry.key)
+        ]
+        self._known |= written
+        if entries:
+            self._contents.add_entries(entries, [self._known.get(entry.key, Snapshot()) for entry in entries])
+
+    def _add_campaigns(self, changed: list[str]) -> None:
+        """Campaigns that changed, and those that were in the list when the lake was last told, and are not now."""
+        there = self._contents.listed()
+        if ids := {*changed, *(self._listed - there)}:
+            self._contents.add_campaigns(ids)
+        self._listed = there
+
+    def keep(self, run_id: str) -> None:
+        """Puts into the lake what is said of a run, and of campaigns that left the list; at the end of a run, tidies.
+
+        :raises ConfigurationError: another process has just made this lake, in another mode or by another key.
+        :raises NotWritten: the store could not take it.
+        """
+        with writing("the state of the run", *_errors()):
+            self._make()
+            self._add_campaigns([])
+            ended = self._contents.add_run(run_id)
+            self._put_views()
+        if ended:
+            try:
+                tidy(self._contents, self.address.grace)
+            except store_errors() as error:
+                log.warning("the lake could not be tidied (%s): the next load tries again", type(error).__name__)
+
+    def _make(self) -> None:
+        """What says that this is a lake and how it is kept, once the first load has said it."""
+        contents = self._contents
+        privacy = contents.privacy()
+        if contents.about is not None or privacy is None:
+            return
+        write_empty(contents.store)
+        contents.add_empty()
+        contents.store.put(SWEPT, b"")
+        mode, key_id, forgetting_key = privacy
+        contents.about = {
+            "form": FORM, "version": version("passona-warehouse"), "privacy": mode, "key_id": key_id,
+            "forgetting_key": forgetting_key,
+        }  # fmt: skip
+        if not contents.store.create(ABOUT, orjson.dumps(contents.about)):
+            made = orjson.loads(contents.store.read([ABOUT])[ABOUT])
+            if (made["privacy"], made["key_id"]) != (mode, key_id):
+                raise ConfigurationError(
+                    f"sources.passona.privacy: another process has just made this lake {made['privacy']}, or by "
+                    "another key; nothing was loaded"
+                )
+
+    def _put_views(self) -> None:
+        """The SQL for readers, where it is another than this run knows."""
+        if self._contents.about is None:
+            return
+        new_columns, grace = self._contents.new_columns(), self.address.grace
+        views = {
+            "views/duckdb.sql": duckdb_views(self.address.url, grace, new_columns),
+            "views/spark.sql": spark_views(self.address.spark_url, grace, new_columns),
+        }
+        for name, text in views.items():
+            if self._views.get(name) != text:
+                self._contents.store.put(name, text.encode())
+        self._views = views
+
+    def close(self) -> None:
+        """Lets go of the work folder, last of all; it stays where spools of unfinished big walks are in it."""
+        self.connection.close()
+        with contextlib.suppress(OSError):
+            self.work.rmdir()
+        os.close(self._folder)
+
+
+def open_lake(lake: Lake) -> LakeWriter:
+    """Opens a lake for writing. Nobody is waited for: others may write, too.
+
+    :raises ConfigurationError: it cannot be reached, another version made it, or a package is missing.
+    """
+    work, folder = _own_folder(Path.cwd() / lake.name)
+    return LakeWriter(lake, work, folder, _opened(lake, make=True))
+
+
+def read_lake(lake: Lake) -> Session:
+    """What a lake knows of itself, as it is now.
+
+    :raises ConfigurationError: as above.
+    """
+    return _opened(lake, make=False).connection
+
+
+def _opened(lake: Lake, *, make: bool) -> Contents:
+    contents = Contents(lake.store(), Session())
+    try:
+        contents.fill(datetime.now(UTC) - lake.grace, make=make)
+    except store_errors() as error:
+        raise ConfigurationError(f"{lake} cannot be read: {reason(error)}") from error
+    return contents
+
+
+def _own_folder(base: Path) -> tuple[Path, int]:
+    """A folder that no other process uses, held by a lock on it: that of a killed one with what it left, if there
+    is one, or a new one."""
+    for number in itertools.count(1):
+        folder = base.with_name(f"{base.name}.{number}.work")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                _remove_stale(base, folder)
+                return folder, descriptor
+        except (BlockingIOError, FileNotFoundError):  # held, or its owner has just removed it
+            pass
+        os.close(descriptor)
+    raise AssertionError
+
+
+def _remove_stale(base: Path, own: Path) -> None:
+    """Removes the folders of killed processes that nobody has taken up: personal data are in their spools, which are
+    of no use after some hours."""
+    oldest = (datetime.now(UTC) - LONGEST_AGE).timestamp()
+    for folder in base.parent.glob(f"{base.name}.*.work"):
+        if folder != own and folder.stat().st_mtime < oldest:
+            with contextlib.suppress(OSError):
+                descriptor = os.open(folder, os.O_RDONLY)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+                finally:
+                    os.close(descriptor)
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    return (pa.ArrowException, duckdb.Error, *store_errors())
