@@ -18,12 +18,18 @@ from pathlib import Path
 import pytest
 
 from engines import drop, work_of
+from forked import kill_passona, run_passona
 from sandbox import Account, Sandbox, Switches
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import Warehouse, environment_of
 
 KILLS = int(os.environ.get("PASSONA_KILLS", "6"))
 THREE = "33333333-3333-4333-8333-333333333333"
+
+
+def load(box: Sandbox, folder: Path, *arguments: str) -> int:
+    """A whole load; its exit code."""
+    return run_passona(["load", "--wait", "0", *arguments], folder, environment_of(box, folder)).returncode
 
 
 def begin(box: Sandbox, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -68,14 +74,14 @@ def test_after_kills_at_random_moments_one_load_makes_everything_right(tmp_path:
     with Sandbox(account, Switches(per_page_limit=50)) as box:
         fill(account, 0)
         begun = time.monotonic()
-        assert begin(box, tmp_path).wait() == 0
+        assert load(box, tmp_path) == 0
         usual = time.monotonic() - begun
         for number in range(1, KILLS // 2 + 1):
             fill(account, number)
             if warehouse_is == "new":
                 drop(warehouse.path)
             for _ in range(dice.choice([1, 1, 2])):
-                kill(begin(box, tmp_path), dice.uniform(0, usual))
+                kill_passona(["load", "--wait", "0"], tmp_path, environment_of(box, tmp_path), dice.uniform(0, usual))
             if dice.random() < 0.3:
                 continue
             ended = begin(box, tmp_path, "--accept-shrink")
@@ -87,13 +93,13 @@ def test_after_kills_at_random_moments_one_load_makes_everything_right(tmp_path:
             assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def kill(load: subprocess.Popen[bytes], after: float) -> None:
+def kill(begun: subprocess.Popen[bytes], after: float) -> None:
     """Ends a load after so many seconds, if it has not ended by itself."""
     try:
-        load.communicate(timeout=after)
+        begun.communicate(timeout=after)
     except subprocess.TimeoutExpired:
-        load.kill()
-        load.communicate()
+        begun.kill()
+        begun.communicate()
 
 
 def assert_whole(warehouse: Warehouse) -> None:
@@ -119,11 +125,11 @@ def killed_walk(folder: Path, account: Account, rows: list[dict[str, object]], p
     account.put(going(ONE), {"alt_delivery": rows})
     stop = {"kind": "latency", "seconds": 60, "report": "alt_delivery", "page": page}
     with Sandbox(account, Switches(per_page_limit=50), faults=[stop]) as box:
-        load = begin(box, folder, "--report", "alt_delivery")
+        killed = begin(box, folder, "--report", "alt_delivery")
         while len(box.requests) < page + 5:
-            assert load.poll() is None
+            assert killed.poll() is None
             time.sleep(0.01)
-        kill(load, 0)
+        kill(killed, 0)
         box.faults = []
         box.forget_requests()
         yield box
@@ -140,7 +146,7 @@ def test_a_walk_of_a_thousand_pages_killed_at_page_900_asks_for_about_a_hundred_
         spools = list(tmp_path.rglob("*.arrow"))
         assert [oct(spool.stat().st_mode & 0o777) for spool in spools] == ["0o600"]
         assert oct(spools[0].parent.stat().st_mode & 0o777) == "0o700"
-        assert begin(box, tmp_path, "--report", "alt_delivery").wait() == 0
+        assert load(box, tmp_path, "--report", "alt_delivery") == 0
         pages = pages_asked(box)
     assert pages[0] == 1
     assert pages[1] > 850
@@ -166,7 +172,7 @@ def test_a_spool_is_taken_up_only_where_nothing_changed(
             account.put(going(ONE), {"alt_delivery": [row | {"Status": "new"} for row in rows]})
         elif change == "moved":
             account.put(going(ONE), {"alt_delivery": [*rows[:1000], *rows[1001:], long(6_000)]})
-        assert begin(box, tmp_path, "--report", "alt_delivery", *arguments).wait() == 0
+        assert load(box, tmp_path, "--report", "alt_delivery", *arguments) == 0
         assert set(pages_asked(box)) == set(range(1, 121))
     assert_as_served(warehouse, account, [ONE])
 
@@ -176,12 +182,12 @@ def test_rows_that_are_committed_are_not_taken_up_again(tmp_path: Path, account:
     spools, kept = work_of(warehouse.path) / "spools", tmp_path / "kept"
     with killed_walk(tmp_path, account, [long(n) for n in range(6_000)], 110) as box:
         shutil.copytree(spools, kept)
-        assert begin(box, tmp_path, "--report", "alt_delivery").wait() == 0
+        assert load(box, tmp_path, "--report", "alt_delivery") == 0
         spools.mkdir(parents=True)
         for file in kept.iterdir():
             shutil.copy(file, spools)
         changed = [long(n) if n < 50 or n >= 2_000 else long(n, Status="new") for n in range(6_000)]
         account.put(going(ONE), {"alt_delivery": changed})
-        assert begin(box, tmp_path, "--report", "alt_delivery").wait() == 0
+        assert load(box, tmp_path, "--report", "alt_delivery") == 0
     assert_as_served(warehouse, account, [ONE])
     assert not spools.exists()
