@@ -164,14 +164,7 @@ def _places() -> list[tuple[str, str]]:
 
 def _expire(engine: Engine, old: Collection[str], now: datetime, *, rows: bool) -> Counter[str]:
     connection = engine.connection
-    unknown = {campaign_id for campaign_id, _ in _unknown(connection)} & set(old)
-    with given(connection, campaign_id=sorted(old)):
-        connection.execute(
-            "CREATE TEMP TABLE _expired AS SELECT campaign_id FROM given WHERE campaign_id IN "
-            "(SELECT campaign_id FROM passona.report_ledger WHERE expired_at IS NULL) "
-            "OR campaign_id IN (SELECT unnest(?::VARCHAR[]))",
-            [sorted(unknown)],
-        )
+    _choose(connection, old)
     erased = _clear_staging(connection)
     if connection.execute("SELECT 1 FROM _expired LIMIT 1").fetchall():
         salt = secrets.token_hex(32)
@@ -205,6 +198,18 @@ def _expire(engine: Engine, old: Collection[str], now: datetime, *, rows: bool) 
         connection.execute("CREATE TABLE IF NOT EXISTS passona._given_up AS SELECT 1 AS something")
     connection.execute("DROP TABLE _expired")
     return +erased
+
+
+def _choose(connection: Connection, old: Collection[str]) -> None:
+    """Makes the table `_expired`: those of the old campaigns of which anything is left to give up."""
+    unknown = {campaign_id for campaign_id, _ in _unknown(connection)} & set(old)
+    with given(connection, campaign_id=sorted(old)):
+        connection.execute(
+            "CREATE TEMP TABLE _expired AS SELECT campaign_id FROM given WHERE campaign_id IN "
+            "(SELECT campaign_id FROM passona.report_ledger WHERE expired_at IS NULL) "
+            "OR campaign_id IN (SELECT unnest(?::VARCHAR[]))",
+            [sorted(unknown)],
+        )
 
 
 def _clear_staging(connection: Connection) -> Counter[str]:
