@@ -23,6 +23,16 @@ settings.register_profile("passona", deadline=None)
 settings.load_profile("passona")
 
 
+# Files of one worker for twenty seconds and more, which share what is built once: begun first, so that at the end no
+# worker is left alone with one of them.
+LONG = ("test_transform", "test_lifecycle", "test_load", "test_people", "test_kills", "test_nights", "test_publish")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {f"{name}.py": number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONG)))
+
+
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
     warehouse = Warehouse(tmp_path / "warehouse.duckdb")

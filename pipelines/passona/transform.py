@@ -166,7 +166,7 @@ def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeRe
             *("--project-dir", str(project), "--profiles-dir", str(project), "--target", database.engine.dbt_target),
             *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
             *("--log-level", "none", "--log-level-file", "none", "--quiet", "--no-print", "--no-use-colors"),
-            *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-partial-parse"),
+            *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-partial-parse", "--no-write-json"),
             *("--vars", orjson.dumps(variables).decode()),
             *(["--full-refresh"] if anew else []),
             *(["--select", *wanted.select] if wanted.select else []),
