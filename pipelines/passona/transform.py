@@ -130,9 +130,9 @@ def build(database: Database, timezone: str, wanted: Wanted) -> Transformed:
     """
     begun = time.monotonic()
     run_id = str(uuid.uuid4())
-    database.begin_run(run_id, "transform")
     database.engine.give_memory(MEMORY_GIGABYTES)
     outcome = Transformed()
+    database.begin_run(run_id, "transform")
     try:
         for result in _build(database, timezone, wanted):
             _take(outcome, result)
