@@ -1,0 +1,270 @@
+"""People who are forgotten and data that are too old in a lake: no file keeps anything of them, whoever writes at the
+same time, and whoever is killed. What is true of all engines is in test_people.py, which `make lake-check` runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from engines import reading_lake
+from forked import _context
+from passona.address import Lake
+from passona.database import Database, open_database
+from passona.errors import ConfigurationError
+from passona.forgetting import Forgotten, forget
+from passona.keeping import Keeping
+from passona.lake import LakeWriter
+from passona.load import Load, Outcome, Wish
+from passona.people import people
+from passona.register import privacy_of
+from passona.settings import Settings
+from passona.store import Store
+from sandbox import Account, Sandbox
+from test_lake import rows
+from test_load import ONE, TWO, going
+from test_people import GONE, MODES, copy, fill, silent
+from traces import People, traces
+from warehouses import Lines
+
+HIM = People(frozenset({GONE.encode()}), frozenset({b"Person00003"}))
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    monkeypatch.chdir(tmp_path)  # where work folders are
+    return Lake(str(tmp_path / "lake"))
+
+
+def begun(lake: Lake) -> Database:
+    return open_database(lake, 0, silent)
+
+
+def load(lake: Lake, token: str, url: str, database: Database | None = None, **options: Any) -> Outcome:
+    database = database or begun(lake)
+    try:
+        wish = Wish(**{name: options.pop(name) for name in ("refresh", "accept_shrink") if name in options})
+        settings = Settings(token, base_url=url, retry_pause=0.01, **options)
+        return Load(settings, database, wish, Lines()).run()
+    finally:
+        database.close()
+
+
+def loaded(lake: Lake, box: Sandbox, **options: Any) -> Outcome:
+    return load(lake, box.token, box.base_url, **options)
+
+
+def forgotten(lake: Lake, *phones: str, dry_run: bool = False, **keeping: Any) -> Forgotten:
+    texts = [("argument", phone) for phone in phones or (GONE,)]
+    return forget(lake, texts, Keeping(**keeping), 0, silent, dry_run=dry_run)
+
+
+def erase(database: Database) -> None:
+    """What forget does in a lake that is open."""
+    database.prepare()
+    who = people([("argument", GONE)], privacy_of(database, Keeping()))
+    assert isinstance(database.engine, LakeWriter)
+    database.begin_run("forgetting", "forget")
+    database.engine.forget(who, keep=True)
+    database.close()
+
+
+def left(lake: Lake) -> dict[str, set[str]]:
+    return traces(Path(lake.url), HIM)
+
+
+def listing(lake: Lake) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in Path(lake.url).rglob("*.parquet") if "runs" not in str(path)}
+
+
+Moment = Callable[[str, bytes], object]
+
+
+@dataclass(frozen=True)
+class Watched(Store):
+    """A store that tells before it puts the first object into a folder, or behind that."""
+
+    folder: str = ""
+    before: Moment = field(default=lambda _name, _data: None)
+    behind: Moment = field(default=lambda _name, _data: None)
+    _told: list[str] = field(default_factory=list)
+
+    def put(self, name: str, data: bytes) -> None:
+        tell = name.startswith(f"{self.folder}/") and not self._told
+        if tell:
+            self._told.append(name)
+            self.before(name, data)
+        super().put(name, data)
+        if tell:
+            self.behind(name, data)
+
+
+def watch(database: Database, folder: str, **moments: Moment) -> None:
+    assert isinstance(database.engine, LakeWriter)
+    contents = database.engine._contents
+    contents.store = Watched(**vars(contents.store), folder=folder, **moments)
+    for log in contents.logs.values():
+        log.store = contents.store
+
+
+def die(_name: str, _data: bytes) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed(what: Callable[..., None], lake: Lake, *arguments: str) -> None:
+    process = _context.Process(target=what, args=(lake, *arguments))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def test_old_snapshots_and_those_of_killed_loads_go_at_once_and_the_others_stay(
+    lake: Lake, account: Account, box: Sandbox
+) -> None:
+    fill(account)
+    loaded(lake, box)
+    loaded(lake, box, refresh=True)  # all of the first load is old now
+    killed(load_of_files_alone, lake, box.token, box.base_url)
+    others = {name: at for name, at in listing(lake).items() if TWO in name}
+    assert len({Path(name).parent for name in left(lake) if "recipient/" in name}) == 3
+    assert forgotten(lake).unfound == []
+    assert left(lake) == {}
+    assert others.items() <= listing(lake).items(), "nothing of TWO is of this person"
+    assert not list(Path(lake.url).rglob("*.part"))
+
+
+def test_who_began_to_read_before_is_told_to_begin_anew(lake: Lake, account: Account, box: Sandbox) -> None:
+    fill(account)
+    loaded(lake, box)
+    with reading_lake(Path(lake.url)) as reader:
+        assert reader.execute("SELECT count(*) FROM passona.clicks").fetchall() == [(80,)]
+        forgotten(lake)
+        for table in ("clicks", "sent", "row_issues"):
+            with pytest.raises(duckdb.Error, match="read it again"):
+                reader.execute(f"SELECT count(*) FROM passona.{table}").fetchall()
+        assert reader.execute("SELECT count(*) FROM passona.runs").fetchall() == [(1,)]
+    assert rows(lake, "SELECT count(*) FROM passona.clicks") == [(78,)]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_number_in_other_texts_goes_too_and_a_dry_run_counts_the_same_and_changes_nothing(
+    lake: Lake, account: Account, box: Sandbox, mode: str
+) -> None:
+    texts = {"delivery": [copy(3), copy(4) | {"Message_Copy": "ask +44 7123 400003, 447123400004"}]}
+    account.put(going(ONE, name=f"Call {GONE}"), texts)
+    loaded(lake, box, **MODES[mode])
+    before = listing(lake)
+    counted = forgotten(lake, dry_run=True, **MODES[mode])
+    assert listing(lake) == before
+    found = forgotten(lake, **MODES[mode])
+    named = {"passona.campaigns": 1}
+    assert found.tables == counted.tables == {"passona.delivery": 2 if mode == "clear" else 1} | named
+    assert left(lake) == {}
+    if mode == "clear":
+        assert rows(lake, "SELECT message_copy FROM passona.delivery") == [("ask [erased], 447123400004",)]
+    assert rows(lake, "SELECT name FROM passona.campaigns") == [("Call [erased]",)]
+
+
+def test_files_that_are_made_anew_are_as_a_load_makes_them(lake: Lake, account: Account, box: Sandbox) -> None:
+    import pyarrow.parquet as pq
+
+    fill(account)
+    loaded(lake, box)
+    before = {path.parts[-4:-2]: pq.read_schema(path) for path in Path(lake.url).rglob("snapshot=2*/*.parquet")}
+    forgotten(lake)
+    assert {path.parts[-4:-2]: pq.read_schema(path) for path in Path(lake.url).rglob("snapshot=2*/*.parquet")} == before
+
+
+def test_nobody_is_forgotten_where_nothing_was_ever_loaded(lake: Lake) -> None:
+    with pytest.raises(ConfigurationError, match="run passona load first"):
+        forgotten(lake)
+    assert not Path(lake.url).exists()
+
+
+def test_a_load_that_began_before_leaves_the_person_out(lake: Lake, account: Account, box: Sandbox) -> None:
+    fill(account)
+    slow = begun(lake)  # knows of nobody who is forgotten
+    loaded(lake, box)
+    forgotten(lake)
+    assert loaded(lake, box, database=slow).exit_code == 0
+    assert left(lake) == {}
+    told = "SELECT report, row_count, suppressed, api_total FROM passona.report_ledger WHERE suppressed > 0 AND campaign_id = '{}' ORDER BY 1"
+    assert rows(lake, told.format(ONE)) == [
+        ("alt_delivery", 39, 1, 40), ("clicks", 78, 2, 80), ("delivery", 39, 1, 40), ("recipient", 39, 1, 40),
+    ]  # fmt: skip
+    assert sum(report.loaded for report in loaded(lake, box, refresh=True).reports.values()) > 4
+    assert left(lake) == {}
+
+
+def load_of_files_alone(lake: Lake, token: str, url: str) -> None:
+    os.chdir(Path(lake.url).parent)
+    database = begun(lake)
+    watch(database, "report_ledger", before=die)
+    load(lake, token, url, database, refresh=True)
+
+
+def overtaken_load(lake: Lake, token: str, url: str, moment: str, end: str) -> None:
+    """A load with a whole forget between its last look at the list and its ledger."""
+    os.chdir(Path(lake.url).parent)
+    database = begun(lake)
+    assert isinstance(database.engine, LakeWriter)
+    store = database.engine._contents.store
+
+    def meanwhile(name: str, data: bytes) -> None:
+        forgetting = begun(lake)
+        if moment == "late":  # what the load wrote counts when the forget removes what does not count
+            watch(forgetting, "forgotten", before=lambda *_: store.put(name, data))
+        erase(forgetting)
+
+    watch(database, "report_ledger", before=meanwhile, **({"behind": die} if end == "killed" else {}))
+    load(lake, token, url, database, refresh=True)
+
+
+@pytest.mark.parametrize("end", ["killed", "whole"])
+@pytest.mark.parametrize("moment", ["early", "late"])
+def test_a_forget_between_the_last_look_of_a_load_and_its_ledger_leaves_nothing(
+    lake: Lake, account: Account, box: Sandbox, moment: str, end: str
+) -> None:
+    fill(account)
+    loaded(lake, box)
+    if end == "killed":
+        killed(overtaken_load, lake, box.token, box.base_url, moment, end)
+        assert bool(left(lake)) == (moment == "late")  # in what counts; the next run looks through it
+    else:
+        overtaken_load(lake, box.token, box.base_url, moment, end)
+        assert left(lake) == {}
+    loaded(lake, box)  # early: files went from under the load, so that its reports are due again
+    assert left(lake) == {}
+    (counts,) = rows(
+        lake,
+        "SELECT row_count, suppressed, verified_at IS NULL, (SELECT count(*) FROM passona.clicks) "
+        "FROM passona.report_ledger WHERE report = 'clicks' AND row_count > 0",
+    )
+    assert counts == (78, 2, False, 78)
+
+
+def killed_forget(lake: Lake, folder: str) -> None:
+    os.chdir(Path(lake.url).parent)
+    database = begun(lake)
+    watch(database, folder, before=die)
+    erase(database)
+
+
+@pytest.mark.parametrize("folder", ["report_ledger", "removed"])
+def test_a_forget_that_is_killed_is_finished_by_another(
+    lake: Lake, account: Account, box: Sandbox, folder: str
+) -> None:
+    fill(account)
+    loaded(lake, box)
+    killed(killed_forget, lake, folder)
+    assert rows(lake, "SELECT count(*) FROM passona.clicks") == [(78 if folder == "removed" else 80,)]
+    assert left(lake) != {}
+    forgotten(lake)
+    assert left(lake) == {}
+    assert rows(lake, "SELECT count(*) FROM passona.clicks") == [(78,)]
