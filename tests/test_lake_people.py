@@ -4,17 +4,22 @@ same time, and whoever is killed. What is true of all engines is in test_people.
 from __future__ import annotations
 
 import os
+import random
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 import pytest
 
-from engines import reading_lake
-from forked import _context
+from engines import LAKE, lake_of, reading_lake
+from forked import _context, kill_passona, run_passona
 from passona.address import Lake
 from passona.database import Database, open_database
 from passona.errors import ConfigurationError
@@ -27,12 +32,18 @@ from passona.register import privacy_of
 from passona.settings import Settings
 from passona.store import Store
 from sandbox import Account, Sandbox
-from test_lake import rows
+from test_kills import kill
+from test_lake import files, rows
+from test_lake_at_once import unlike_their_ledger
+from test_lifecycle import ended
 from test_load import ONE, TWO, going
 from test_people import GONE, MODES, copy, fill, silent
 from traces import People, traces
-from warehouses import Lines
+from warehouses import Lines, environment_of
 
+# Forgets that are killed, and rounds of loads at once.
+KILLS = int(os.environ.get("PASSONA_KILLS", "6"))
+ROUNDS = int(os.environ.get("PASSONA_ROUNDS", "2"))
 HIM = People(frozenset({GONE.encode()}), frozenset({b"Person00003"}))
 
 
@@ -103,6 +114,14 @@ class Watched(Store):
         super().put(name, data)
         if tell:
             self.behind(name, data)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        if name.startswith(f"{self.folder}/") and not self._told:
+            self._told.append(name)
+            self.before(name, b"")
+        with super().writing(name) as file:
+            yield file
 
 
 def watch(database: Database, folder: str, **moments: Moment) -> None:
@@ -202,6 +221,20 @@ def test_a_load_that_began_before_leaves_the_person_out(lake: Lake, account: Acc
     assert left(lake) == {}
 
 
+def test_a_forget_while_a_load_writes_its_files_makes_it_write_them_anew(
+    lake: Lake, account: Account, box: Sandbox
+) -> None:
+    fill(account)
+    loaded(lake, box)
+    slow = begun(lake)
+    watch(slow, "recipient__fields", before=lambda *_: forgotten(lake))  # which removes what is there of a snapshot
+    assert loaded(lake, box, database=slow, refresh=True).exit_code == 0
+    assert left(lake) == {}
+    assert rows(lake, "SELECT count(*) FROM passona.report_ledger WHERE verified_at IS NULL") == [(0,)]
+    found = rows(lake, "SELECT (SELECT count(*) FROM passona.recipient__fields), (SELECT count(*) FROM passona.clicks)")
+    assert found == [(118, 78)]
+
+
 def load_of_files_alone(lake: Lake, token: str, url: str) -> None:
     os.chdir(Path(lake.url).parent)
     database = begun(lake)
@@ -268,3 +301,89 @@ def test_a_forget_that_is_killed_is_finished_by_another(
     forgotten(lake)
     assert left(lake) == {}
     assert rows(lake, "SELECT count(*) FROM passona.clicks") == [(78,)]
+
+
+@pytest.mark.parametrize("mode", ["columns", "rows"])
+def test_what_is_too_old_goes_from_every_file_and_readers_are_told(
+    lake: Lake, account: Account, box: Sandbox, mode: str
+) -> None:
+    fill(account)
+    loaded(lake, box)
+    loaded(lake, box, refresh=True)
+    reports = ("clicks", "delivery", "alt_delivery", "recipient")
+    account.put(ended(ONE, 100), {report: list(account.rows(ONE, report)) for report in reports})
+    kept = {name: at for name, at in listing(lake).items() if TWO in name}
+    with reading_lake(Path(lake.url)) as reader:
+        outcome = loaded(lake, box, retain_days=90, retain_mode=mode)
+        with pytest.raises(duckdb.Error, match="read it again"):
+            reader.execute("SELECT count(*) FROM passona.clicks").fetchall()
+    assert left(lake) == {}
+    assert kept.items() <= listing(lake).items()
+    told = f"SELECT count(*), count(expired_at) FROM passona.report_ledger WHERE campaign_id = '{ONE}'"
+    assert rows(lake, told) == [(6, 6)]
+    assert rows(lake, "SELECT max(erased) FROM passona.runs") == [(outcome.erased,)]
+    assert len(files(lake, "clicks")) == (1 if mode == "columns" else 0)
+    assert loaded(lake, box, retain_days=90, retain_mode=mode).erased == 0
+
+
+lake_check = pytest.mark.skipif(not LAKE, reason="make lake-check runs it")
+
+
+@lake_check
+def test_forgets_killed_at_random_moments_lose_nothing_and_one_more_ends_them(
+    lake: Lake, account: Account, box: Sandbox, tmp_path: Path
+) -> None:
+    dice, environment = random.Random("forgets"), environment_of(box) | lake_of(Path(lake.url))
+    fill(account, 400)
+    loaded(lake, box)
+    begun_at = time.monotonic()
+    assert run_passona(["forget", "447123400000"], tmp_path, environment).returncode == 0
+    usual = time.monotonic() - begun_at
+    for number in range(1, KILLS + 1):
+        phone = f"4471234{number:05}"
+        for _ in range(dice.choice([1, 1, 2])):
+            kill_passona(["forget", phone], tmp_path, environment, dice.uniform(usual / 3, usual))
+            ((left_over,),) = rows(lake, "SELECT count(*) FROM passona.alt_delivery")
+            assert left_over in (400 - number, 399 - number)
+            assert unlike_their_ledger(Path(lake.url)) == []
+        done = run_passona(["forget", phone], tmp_path, environment)
+        assert (done.returncode, "1 person forgotten" in done.stdout) == (0, True), done.stderr
+        assert traces(tmp_path, person(number)) == {}
+        assert rows(lake, "SELECT count(*) FROM passona.alt_delivery") == [(399 - number,)]
+
+
+@lake_check
+def test_people_are_forgotten_while_eight_loads_write_and_some_are_killed(
+    lake: Lake, account: Account, box: Sandbox, tmp_path: Path
+) -> None:
+    dice, environment = random.Random("forget at once"), environment_of(box) | lake_of(Path(lake.url))
+    fill(account, 400)
+    loaded(lake, box)
+    for number in range(1, ROUNDS + 1):
+        phone = f"4471234{number:05}"
+        loads = [begin_load(tmp_path, environment, "--refresh") for _ in range(8)]
+        for each in loads[:4]:
+            kill(each, dice.uniform(0, 2))
+        done = run_passona(["forget", phone], tmp_path, environment)
+        assert done.returncode == 0, done.stderr
+        for each in loads[4:]:
+            _, stderr = each.communicate(timeout=200)
+            assert each.returncode == 0, stderr
+        # What a killed load had begun goes with the grace time, or with the next forget.
+        assert run_passona(["forget", phone], tmp_path, environment).returncode == 0
+        assert traces(tmp_path, person(number)) == {}
+        loaded(lake, box)
+        assert unlike_their_ledger(Path(lake.url)) == []
+        assert rows(lake, "SELECT count(*) FROM passona.alt_delivery") == [(400 - number,)]
+        assert rows(lake, "SELECT count(*) FROM passona.report_ledger WHERE verified_at IS NULL") == [(0,)]
+
+
+def person(number: int) -> People:
+    return People(frozenset({f"4471234{number:05}".encode()}), frozenset({f"Person{number:05}".encode()}))
+
+
+def begin_load(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "passona", "load", *arguments], cwd=folder, env=environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
