@@ -147,7 +147,7 @@ def test_status_tells_of_a_lake_and_of_none(lake: Lake, account: Account, box: S
 
 @pytest.mark.parametrize(
     "arguments",
-    [("publish", "copy.duckdb"), ("transform",), ("report", "out.html"), ("forget", "447123456789"), ("re-key",)],
+    [("publish", "copy.duckdb"), ("transform",), ("report", "out.html"), ("re-key",)],
 )
 def test_what_a_lake_cannot_do_is_refused_in_one_line(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
@@ -158,14 +158,6 @@ def test_what_a_lake_cannot_do_is_refused_in_one_line(
     ended = CliRunner().invoke(main, arguments)
     assert (ended.exit_code, len(ended.output.splitlines())) == (2, 1), ended.output
     assert lake.url in ended.output
-
-
-def test_retention_in_a_lake_is_refused_before_anything_is_asked(lake: Lake, box: Sandbox) -> None:
-    database = open_database(lake, 0, print)
-    with pytest.raises(ConfigurationError, match="retain_days"):
-        Load(Settings(box.token, base_url=box.base_url, retain_days=30), database, Wish(), Lines()).run()
-    database.close()
-    assert box.requests == []
 
 
 def test_another_privacy_is_refused(lake: Lake, account: Account, box: Sandbox) -> None:

@@ -75,7 +75,7 @@ class Lake:
         :raises ConfigurationError: a package or credentials are missing.
         """
         files, root = object_store(self.url, _SECTION)
-        return Store(files, root.rstrip("/"), local="://" not in self.url, url=self.url)
+        return Store(files, root.rstrip("/"), local="://" not in self.url)
 
 
 Address = Path | Server | Lake

@@ -73,21 +73,22 @@ class TextColumn(NamedTuple):
 def erase(connection: Connection, people: People, in_texts: Sequence[str] | None = None) -> Counter[str]:
     """Rows that went or lost the number, by table. In the caller's transaction. A copy may lack some tables.
 
-    `in_texts`: phones to look for in other texts; those that `phones_of_texts` finds here, if none are given.
+    `in_texts`: phones to look for in other texts; found here, if none are given.
     """
     name_people(connection, people)
     connection.execute("CREATE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
     erased: Counter[str] = Counter()
     columns = list(text_columns(connection))
     there = {column.shown for column in columns}
-    whole = phones_of_texts(connection, people.phones, columns) if in_texts is None else in_texts
+    if in_texts is None:
+        in_texts = _phones_of_texts(connection, people.phones, columns)
     for report in REPORTS.values():
         if report.phone_key is not None and f"passona.{report.name}" in there:
             erased += _erase_report(connection, report)
     if "passona.report_ledger" in there:
         _note_in_ledger(connection)
     erased += _erase_marts(connection)
-    erased += _erase_texts(connection, whole)
+    erased += _erase_texts(connection, in_texts)
     connection.execute("DROP TABLE _people")
     connection.execute("DROP TABLE _erased")
     return erased
@@ -132,10 +133,10 @@ def _stays_within(connection: Connection, column: TextColumn, phone: str) -> boo
     return bool(connection.execute(f"SELECT 1 FROM {column.table} WHERE {condition} LIMIT 1").fetchall())  # noqa: S608  # quoted names, digits
 
 
-def phones_of_texts(connection: Connection, phones: Sequence[str], columns: Collection[TextColumn]) -> list[str]:
+def _phones_of_texts(connection: Connection, phones: Sequence[str], columns: Collection[TextColumn]) -> list[str]:
     """Phones to look for in other texts: not the ends of other people's, which were given without country code."""
     found = found_of(connection, phones, columns)
-    return [phone for phone in phones if phone in found or not _ends_another(connection, phone, columns)]
+    return [phone for phone in phones if phone in found or not ends_another(connection, phone, columns)]
 
 
 def tell_of(column: TextColumn, phones: Sequence[str], tokens: Iterable[str]) -> list[str]:
@@ -151,7 +152,8 @@ def tell_of(column: TextColumn, phones: Sequence[str], tokens: Iterable[str]) ->
     return [*named, *(f"strpos({column.quoted}, '{token}') > 0" for token in tokens)]
 
 
-def _ends_another(connection: Connection, phone: str, columns: Iterable[TextColumn]) -> bool:
+def ends_another(connection: Connection, phone: str, columns: Iterable[TextColumn]) -> bool:
+    """Whether somebody else's phone ends in these digits."""
     return any(
         connection.execute(
             f"SELECT 1 FROM {column.table} WHERE right({_digits(column.quoted)}, {len(phone)}) = '{phone}' LIMIT 1"  # noqa: S608  # quoted names, digits
@@ -268,13 +270,13 @@ def _updated(connection: Connection, column: TextColumn, text: str, condition: s
     return int(rows)
 
 
-def text_columns(connection: Connection, kind: str = "BASE TABLE") -> Iterator[TextColumn]:
-    """Every column of text of every table of the warehouse. `kind`: another one than tables."""
+def text_columns(connection: Connection) -> Iterator[TextColumn]:
+    """Every column of text of every table of the warehouse."""
     found: list[tuple[Any, ...]] = connection.execute(
-        "SELECT table_schema, table_name, column_name FROM information_schema.columns "  # noqa: S608  # our own word
+        "SELECT table_schema, table_name, column_name FROM information_schema.columns "
         "JOIN information_schema.tables USING (table_catalog, table_schema, table_name) "
-        "WHERE table_catalog = current_database() "
-        f"AND table_type = {literal(kind)} AND data_type IN ('VARCHAR', 'character varying', 'text') "
+        "WHERE table_catalog = current_database() AND table_type = 'BASE TABLE' "
+        "AND data_type IN ('VARCHAR', 'character varying', 'text') "
         # A file is the warehouse's alone; in a server's database other schemas are others' own.
         "AND (version() NOT LIKE 'PostgreSQL%' OR table_schema IN ('passona', 'analytics', 'analytics_staging')) "
         "ORDER BY 1, 2, 3"

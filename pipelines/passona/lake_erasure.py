@@ -9,24 +9,26 @@ next run does (`catch_up`).
 
 from __future__ import annotations
 
+import io
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from passona.erasure import StillThere, TextColumn, erase, found_of, name_people, phones_of_texts, tell_of, text_columns
+from passona.connection import registered
+from passona.erasure import StillThere, ends_another, erase, found_of, name_people, tell_of, text_columns
 from passona.lake_contents import Contents, Session
 from passona.lake_files import Place
 from passona.lake_forgotten import Forgotten, KeptOut, add_to_list, list_put_at, note_done
 from passona.lake_rewriting import REWRITING, Current, Rewriting, Sight, seen
 from passona.ledger import Key
 from passona.people import People
-from passona.quoting import literal
 from passona.reports import REPORTS
 from passona.schema import DATASET
 from passona.store import Store
@@ -35,6 +37,10 @@ from passona.store import Store
 
 # The file that a row is in, beside its columns: no key of the API becomes a name with a blank.
 _FILE = "file of row"
+# Rows whose texts are looked through at once: some 20 MB with long messages.
+_ROWS = 50_000
+# Files that are fetched at once: a store answers each after some 30 ms.
+_FETCHED = 8
 
 
 @dataclass
@@ -51,6 +57,7 @@ class LakeErasure:
 
     def __post_init__(self) -> None:
         self.found: set[str] = set()
+        self._ends: set[str] = set()
         self._in_texts: list[str] | None = None
         self._turn = Rewriting(self.contents, self.work, self.keep)
 
@@ -70,7 +77,10 @@ class LakeErasure:
         while again:
             sight = seen(self.contents)
             fresh = {place for found in sight.current.values() for place in found.places} | {*sight.others}
-            holding = self._holding(fresh - looked)
+            try:
+                holding = self._holding(fresh - looked)
+            except FileNotFoundError:  # somebody else has just removed one
+                continue
             leftovers |= set(_leftovers(sight.others, holding, known_from))
             overtaken = self._rewrite(sight, holding, number)
             again = self.keep and (self._turn.put() or overtaken)
@@ -99,10 +109,11 @@ class LakeErasure:
         return overtaken
 
     def _check_new(self, found: Current) -> None:
-        if found.places[0].snapshot in self._turn.made:
+        place = found.places[0]
+        if place.snapshot in self._turn.made:
             raise StillThere(
-                f"campaign {found.places[0].campaign_id}, {found.places[0].report}: a number is still in a column that "
-                "is not searched (a key): nothing was removed; load this campaign anew with --refresh"
+                f"campaign {place.campaign_id}, {place.report}: a number is still found there behind its erasure; "
+                "remove this campaign's folders from the lake, and load it anew"
             )
 
     def _erase(self, session: Session) -> Counter[str]:
@@ -125,51 +136,64 @@ class LakeErasure:
         self._turn.erased += tables
 
     def _holding(self, places: Collection[Place]) -> set[Place]:
-        """Those of these files in which something of them is."""
-        with _searching(self.contents.store, places, self.work) as session:
+        """Those of these files in which something of them is, and those that cannot be read."""
+        holding: set[Place] = set()
+        with closing(Session(self.work / REWRITING)) as session:
+            session.execute(f"CREATE SCHEMA {DATASET}")
             name_people(session, self.people)
-            columns = [column for column in text_columns(session, "VIEW") if column.name != _FILE]
-            if self._in_texts is None:
-                self.found = found_of(session, self.people.values, columns)
-                self._in_texts = phones_of_texts(session, self.people.phones, columns)
-            names = set(_files_holding(session, columns, self._in_texts, self._tokens))
-        return {place for place in places if self.contents.store.url_of(place.name) in names}
+            for some, texts in _texts(self.contents.store, places, holding):
+                holding |= {some[at] for at in self._look(session, some[0].table, texts)}
+        if self._in_texts is None:
+            phones = self.people.phones
+            self._in_texts = [phone for phone in phones if phone in self.found or phone not in self._ends]
+        return holding
+
+    def _look(self, session: Session, table: str, texts: pa.Table) -> list[int]:
+        """Numbers of the files in whose texts something of them is."""
+        with registered(session, "texts", texts):
+            session.execute(f"CREATE TABLE {DATASET}.{table} AS SELECT * FROM texts")
+        columns, phones = list(text_columns(session)), self.people.phones
+        self.found |= found_of(session, [*{*self.people.values, *phones}], columns)
+        self._ends |= {p for p in phones if p not in self.found | self._ends and ends_another(session, p, columns)}
+        named = phones if self._in_texts is None else self._in_texts
+        conditions = [condition for column in columns for condition in tell_of(column, named, self._tokens)]
+        where = " OR ".join(conditions) or "false"
+        found = session.execute(f'SELECT DISTINCT "{_FILE}" FROM {DATASET}.{table} WHERE {where}').fetchall()
+        session.execute(f"DROP TABLE {DATASET}.{table}")
+        return [at for (at,) in found]
 
     @property
     def _tokens(self) -> list[str]:
         return [value for value in self.people.values if value.startswith("p_")]
 
 
-@contextmanager
-def _searching(store: Store, places: Iterable[Place], work: Path) -> Iterator[Session]:
-    """A session with views of these files, by table."""
-    files: dict[str, list[str]] = defaultdict(list)
-    for place in places:
-        files[place.table].append(literal(store.url_of(place.name)))
-    session = Session(work / REWRITING)
-    try:
-        if not store.local:
-            session.duckdb.register_filesystem(store.files)
-        session.execute(f"CREATE SCHEMA {DATASET}")
-        for table, names in files.items():
-            session.execute(
-                f"CREATE VIEW {DATASET}.{table} AS SELECT * FROM read_parquet([{', '.join(names)}], "
-                f"union_by_name = true, hive_partitioning = false, filename = {literal(_FILE)})"
-            )
-        yield session
-    finally:
-        session.close()
+def _texts(store: Store, places: Iterable[Place], unreadable: set[Place]) -> Iterator[tuple[list[Place], pa.Table]]:
+    """The texts in these files, some of one table at a time, each row with the number of its file among those."""
+    some: list[Place] = []
+    pieces: list[pa.Table] = []
+    for place, batch in _batches(store, sorted(places), unreadable):
+        if pieces and (place.table != some[0].table or sum(map(len, pieces)) >= _ROWS):
+            yield some, pa.concat_tables(pieces, promote_options="default")
+            some, pieces = [], []
+        if place not in some[-1:]:
+            some.append(place)
+        pieces.append(batch.append_column(_FILE, pa.repeat(len(some) - 1, len(batch))))
+    if pieces:
+        yield some, pa.concat_tables(pieces, promote_options="default")
 
 
-def _files_holding(
-    session: Session, columns: Iterable[TextColumn], phones: Sequence[str], tokens: Sequence[str]
-) -> Iterator[str]:
-    conditions: dict[str, list[str]] = defaultdict(list)
-    for column in columns:
-        conditions[column.table] += tell_of(column, phones, tokens)
-    for table, found in conditions.items():
-        rows = session.execute(f'SELECT DISTINCT "{_FILE}" FROM {table} WHERE {" OR ".join(found)}').fetchall()
-        yield from (name for (name,) in rows)
+def _batches(store: Store, places: Sequence[Place], unreadable: set[Place]) -> Iterator[tuple[Place, pa.Table]]:
+    for at in range(0, len(places), _FETCHED):
+        some = places[at : at + _FETCHED]
+        data = store.read(place.name for place in some)
+        for place in some:
+            try:
+                file = pq.ParquetFile(io.BytesIO(data.pop(place.name)))
+                names = [field.name for field in file.schema_arrow if field.type == pa.string()]
+                for batch in file.iter_batches(_ROWS, columns=names):
+                    yield place, pa.Table.from_batches([batch])
+            except pa.ArrowException:
+                unreadable.add(place)
 
 
 def _leftovers(others: Mapping[Place, datetime], holding: Set[Place], before: datetime | None) -> Iterator[Place]:

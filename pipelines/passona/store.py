@@ -26,19 +26,14 @@ PART = ".part"
 
 @dataclass(frozen=True)
 class Store:
-    """A root in a file system of fsspec. Names are relative to it, with `/`; `local`: whether it is a folder here;
-    `url`: the root as DuckDB is to open it."""
+    """A root in a file system of fsspec. Names are relative to it, with `/`; `local`: whether it is a folder here."""
 
     files: Any
     root: str
     local: bool
-    url: str
 
     def path(self, name: str) -> str:
         return f"{self.root}/{name}"
-
-    def url_of(self, name: str) -> str:
-        return f"{self.url}/{name}"
 
     def read(self, names: Iterable[str]) -> dict[str, bytes]:
         """The objects of these names, several at once where the store can.
@@ -117,9 +112,11 @@ class Store:
                     Path(self.path(name)).unlink()
 
     def keeps_versions(self) -> bool:
-        """Whether the store is known to keep what is removed: a bucket with versions."""
+        """Whether the store is known to keep what is removed: a bucket with versions. Not everybody may ask."""
         ask = getattr(self.files, "is_bucket_versioned", None)
-        return bool(ask(self.root.partition("/")[0])) if ask else False
+        with contextlib.suppress(*store_errors()):
+            return bool(ask and ask(self.root.partition("/")[0]))
+        return False
 
     def names(self, folder: str) -> list[str]:
         """What is in a folder, without what is being written, in the order of its names."""
