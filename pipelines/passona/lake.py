@@ -243,7 +243,7 @@ class LakeWriter:
 
         :raises NotWritten: the store could not take it; run again, it goes on.
         """
-        with writing("the lake without these people", *_errors()):
+        with writing("the lake without these people", *_errors(), interruptible=True):
             if keep:
                 _remove_stale(Path.cwd() / self.address.name, self.work, datetime.now(UTC))
                 self._tell_what_stays()
@@ -268,10 +268,10 @@ class LakeWriter:
 
         :raises NotWritten: the store could not take it; the next load goes on.
         """
-        with writing("the lake without what is old", *_errors()):
-            turn = give_up(self._contents, self.work, campaign_ids, change)
+        with writing("the lake without what is old", *_errors(), interruptible=True):
+            erased = give_up(self._contents, self.work, campaign_ids, change)
             self._known = self._contents.snapshots()
-            return turn
+            return erased
 
     def close(self) -> None:
         """Lets go of the work folder, last of all; it stays where spools of unfinished big walks are in it."""
