@@ -228,6 +228,16 @@ def test_who_reads_a_log_whose_objects_are_put_together_meanwhile_reads_on(lake:
     assert sorted(found.column("run_id").to_pylist()) == ["0", "1", "2"]
 
 
+def test_rows_that_are_said_again_and_again_are_put_together(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("passona.lake_log._FEW_ROWS", 5)
+    log = Log(lake.store(), "runs")
+    found = [log.add(pa.table({"run_id": ["a", "b"]})) for _ in range(5)][-1]
+    log.put_together(found)
+    log.put_together(found)
+    assert len(list(Path(lake.url, "runs").iterdir())) == 6
+    assert len(Log(lake.store(), "runs").read() or ()) == 12
+
+
 def test_what_takes_the_place_of_a_row_is_later_than_it_and_earlier_than_all_that_follows(lake: Lake) -> None:
     log = Log(lake.store(), "runs")
     first = log.add(pa.table({"run_id": ["a"]}))

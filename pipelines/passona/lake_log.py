@@ -38,6 +38,9 @@ LOGS: dict[str, tuple[str, ...]] = {
 # Objects of one log that are read one by one: an object store takes some 30 ms for each, several at once, so a
 # load or a reader begins within a second.
 _MOST_OBJECTS = 100
+# Rows of a log for each that counts: a forget says all of the ledger again. Each is read by every load, some 200 bytes,
+# so that a few copies of a small ledger are nothing, and those of a large one would be gigabytes.
+_MOST_COPIES, _FEW_ROWS = 4, 10_000
 # How often objects are listed anew because one of them has gone meanwhile.
 _TRIES = 5
 _REPLACES = b"replaces"
@@ -66,12 +69,13 @@ def time_of(found: str) -> datetime:
 
 @dataclass
 class Log:
-    """One log, as far as it was read. `rows`: also those that later ones replace."""
+    """One log, as far as it was read. `rows`: also those that later ones replace. `seen`: the objects, each with the
+    number of its rows."""
 
     store: Store
     name: str
     rows: pa.Table | None = None
-    seen: set[str] = field(default_factory=set)
+    seen: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, datetime] = field(default_factory=dict)
 
     def read(self) -> pa.Table | None:
@@ -103,8 +107,8 @@ class Log:
         self.rows = rows if self.rows is None else pa.concat_tables([self.rows, rows], promote_options="default")
 
     def _take(self, name: str, data: bytes) -> pa.Table:
-        self.seen.add(name)
         table = pq.read_table(io.BytesIO(data))
+        self.seen[name] = len(table)
         metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
         for old in json.loads(metadata.get(_REPLACES, b"[]")):
             since = time_of(name.rpartition("/")[2])
@@ -127,10 +131,12 @@ class Log:
         return added
 
     def put_together(self, current: pa.Table, most: int | None = None) -> None:
-        """The rows that count, in one object, if there are many objects. `current`: those rows. `most`: as many
-        objects as may stay, if not the usual number."""
-        names = self.seen - self.replaced.keys()
-        if len(names) > (_MOST_OBJECTS if most is None else most):
+        """The rows that count, in one object, if there are many objects or far more rows. `current`: those rows.
+        `most`: as many objects as may stay, if not the usual number."""
+        names = self.seen.keys() - self.replaced.keys()
+        rows = sum(self.seen[name] for name in names)
+        too_many_rows = rows > max(_FEW_ROWS, _MOST_COPIES * len(current))
+        if too_many_rows or len(names) > (_MOST_OBJECTS if most is None else most):
             self._put(current, {_REPLACES: json.dumps(sorted(names)).encode()})
             self.replaced |= dict.fromkeys(names, datetime.now(UTC))
 
@@ -139,7 +145,7 @@ class Log:
         written = io.BytesIO()
         pq.write_table(rows.replace_schema_metadata(metadata), written, compression="zstd")
         self.store.put(name, written.getvalue())
-        self.seen.add(name)
+        self.seen[name] = len(rows)
 
     def useless(self, before: datetime) -> Iterable[str]:
         """Objects that another one replaces since before this time."""

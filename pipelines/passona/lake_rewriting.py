@@ -148,7 +148,7 @@ class Rewriting:
         """Puts all of it into the ledger, at once. Whether there was anything."""
         rows, self._rows = self._rows, []
         if rows and self.keep:
-            self.contents.replace_entries(pa.concat_tables(rows, promote_options="default"))
+            self.contents.replace_entries(pa.concat_tables(rows, promote_options="default").combine_chunks())
         return bool(rows)
 
     def remove(self, places: Collection[Place] = ()) -> None:
