@@ -18,6 +18,7 @@ from typing import IO, Any
 import duckdb
 import pytest
 
+from csv_files import HEADER, PHONE, row
 from engines import LAKE, lake_of, reading_lake
 from forked import _context, kill_passona, run_passona
 from passona.address import Lake
@@ -32,6 +33,7 @@ from passona.register import privacy_of
 from passona.settings import Settings
 from passona.store import Store
 from sandbox import Account, Sandbox
+from test_import_csv import import_csv
 from test_kills import kill
 from test_lake import files, rows
 from test_lake_at_once import unlike_their_ledger
@@ -39,7 +41,7 @@ from test_lifecycle import ended
 from test_load import ONE, TWO, going
 from test_people import GONE, MODES, copy, fill, silent
 from traces import People, traces
-from warehouses import Lines, environment_of
+from warehouses import Lines, Warehouse, environment_of
 
 # Forgets that are killed, and rounds of loads at once.
 KILLS = int(os.environ.get("PASSONA_KILLS", "6"))
@@ -146,7 +148,7 @@ def killed(what: Callable[..., None], lake: Lake, *arguments: str) -> None:
 
 @lake_check
 def test_old_snapshots_and_those_of_killed_loads_go_at_once_and_the_others_stay(
-    lake: Lake, account: Account, box: Sandbox
+    lake: Lake, account: Account, box: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(account)
     loaded(lake, box)
@@ -158,6 +160,7 @@ def test_old_snapshots_and_those_of_killed_loads_go_at_once_and_the_others_stay(
     others = {name: at for name, at in listing(lake).items() if TWO in name and name != str(torn)}
     assert len({Path(name).parent for name in left(lake) if "recipient/" in name}) == 3
     assert forgotten(lake).unfound == []
+    assert "runs that are at work or were killed: 1;" in caplog.text
     assert left(lake) == {}
     assert others.items() <= listing(lake).items(), "nothing of TWO is of this person"
     assert not torn.exists()
@@ -345,6 +348,27 @@ def test_what_is_too_old_goes_from_every_file_and_readers_are_told(
     assert rows(lake, "SELECT max(erased) FROM passona.runs") == [(outcome.erased,)]
     assert len(files(lake, "clicks")) == (1 if mode == "columns" else 0)
     assert loaded(lake, box, retain_days=90, retain_mode=mode).erased == 0
+
+
+@lake_check
+def test_a_csv_of_a_campaign_that_is_too_old_is_refused_and_one_of_another_leaves_the_forgotten_out(
+    lake: Lake, account: Account, box: Sandbox, tmp_path: Path
+) -> None:
+    account.put(ended(ONE, 100), {})
+    account.put(going(TWO), {})
+    loaded(lake, box)
+    forgotten(lake)
+    file, settings = tmp_path / "recipient.csv", Settings("none", retain_days=90)
+    him = int(GONE) - int(PHONE)
+    file.write_bytes(HEADER + row(him) + row(him + 1))
+    where = Warehouse(Path(lake.url))
+    with pytest.raises(ConfigurationError, match=r"more than 90 days ago .* nothing was loaded"):
+        import_csv(where, file, settings=settings)
+    outcome, _ = import_csv(where, file, campaign=TWO, settings=settings)
+    assert outcome.exit_code == 0
+    assert left(lake) == {}
+    told = "SELECT row_count, suppressed FROM passona.report_ledger WHERE report = 'recipient' AND origin = 'csv'"
+    assert rows(lake, told) == [(1, 1)]
 
 
 @lake_check

@@ -258,8 +258,8 @@ class LakeWriter:
         others = self._contents.unended(datetime.now(UTC) - self.address.grace)
         if others > 1:  # one is this
             logs.say(
-                f"{self.address}: {others - 1} runs are at work or were killed; what they had begun to write goes when "
-                "they end, or after the grace time: run this again behind them, and it is gone at once"
+                f"{self.address}: runs that are at work or were killed: {others - 1}; what they had begun to write "
+                "goes when they end, or after the grace time: run this again behind them, and it is gone at once"
             )
 
     def give_up(self, campaign_ids: Collection[str], change: Change) -> Counter[str]:
