@@ -43,8 +43,8 @@ postgres-check: $(STAMP) ## the same tests on a Postgres server of their own, st
 	@$(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile \
 	  $(POSTGRES_TESTS:%=tests/test_%.py)
 
-LAKE_TESTS := load lifecycle status faults kills import_csv generate lake lake_at_once
-lake-check: $(STAMP) ## the same tests on a lake in a folder, and eight loads at once with kills; five minutes
+LAKE_TESTS := load lifecycle status faults kills import_csv generate retention people lake lake_at_once lake_people
+lake-check: $(STAMP) ## the same tests on a lake in a folder, loads and forgets at once with kills; six minutes
 	@PASSONA_TEST_LAKE=1 $(BIN)/python -m pytest -n 3 --dist loadfile $(LAKE_TESTS:%=tests/test_%.py)
 
 spark-check: $(SPARK_STAMP) ## a lake on a local S3 server; one read by Spark with two workers, its marts equal to DuckDB's; needs Java 17

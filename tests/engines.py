@@ -31,6 +31,8 @@ LAKE = bool(os.environ.get("PASSONA_TEST_LAKE"))
 SCHEMAS = ("passona", "analytics", "analytics_staging")
 # What is no question of the engine: files, their locks and their bytes, copies of them.
 of_duckdb_alone = pytest.mark.skipif(POSTGRES is not None or LAKE, reason="about DuckDB's files")
+# About what is in files, of DuckDB or of a lake: a server's are its own.
+of_files_alone = pytest.mark.skipif(POSTGRES is not None, reason="about the bytes of files")
 of_databases_alone = pytest.mark.skipif(LAKE, reason="a lake cannot do that, and says so")
 _TYPES = {"character varying": "VARCHAR", "text": "VARCHAR", "timestamp with time zone": "TIMESTAMPTZ",
           "timestamp without time zone": "TIMESTAMP", "bigint": "BIGINT", "integer": "INTEGER", "boolean": "BOOLEAN",

@@ -4,9 +4,12 @@ tests of loads, ledger, faults and kills on one."""
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -16,11 +19,12 @@ from passona.address import Lake, warehouse_address
 from passona.cli import main
 from passona.database import open_database
 from passona.errors import ConfigurationError
-from passona.lake_log import new_id
+from passona.lake_log import Log, new_id
 from passona.load import Load, Outcome, Wish
 from passona.reports import REPORTS
 from passona.settings import Settings
 from passona.status import status
+from passona.store import Store
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
 from warehouses import Lines
@@ -147,7 +151,7 @@ def test_status_tells_of_a_lake_and_of_none(lake: Lake, account: Account, box: S
 
 @pytest.mark.parametrize(
     "arguments",
-    [("publish", "copy.duckdb"), ("transform",), ("report", "out.html"), ("forget", "447123456789"), ("re-key",)],
+    [("publish", "copy.duckdb"), ("transform",), ("report", "out.html"), ("re-key",)],
 )
 def test_what_a_lake_cannot_do_is_refused_in_one_line(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
@@ -158,14 +162,6 @@ def test_what_a_lake_cannot_do_is_refused_in_one_line(
     ended = CliRunner().invoke(main, arguments)
     assert (ended.exit_code, len(ended.output.splitlines())) == (2, 1), ended.output
     assert lake.url in ended.output
-
-
-def test_retention_in_a_lake_is_refused_before_anything_is_asked(lake: Lake, box: Sandbox) -> None:
-    database = open_database(lake, 0, print)
-    with pytest.raises(ConfigurationError, match="retain_days"):
-        Load(Settings(box.token, base_url=box.base_url, retain_days=30), database, Wish(), Lines()).run()
-    database.close()
-    assert box.requests == []
 
 
 def test_another_privacy_is_refused(lake: Lake, account: Account, box: Sandbox) -> None:
@@ -193,6 +189,64 @@ def test_an_address_that_cannot_work_is_refused(
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=expected):
         warehouse_address()
+
+
+def test_what_a_killed_process_wrote_half_goes_and_what_is_being_written_stays(lake: Lake) -> None:
+    store, left = lake.store(), Path(lake.url, "clicks", ".left.part")
+    with store.writing("clicks/new.parquet") as file:
+        file.write(b"rows")
+        left.write_bytes(b"half")
+        store.remove_dead_parts()
+        assert not left.exists()
+    assert store.read(["clicks/new.parquet"]) == {"clicks/new.parquet": b"rows"}
+
+
+@dataclass(frozen=True)
+class Overtaken(Store):
+    """A store in which something happens behind each list of a folder."""
+
+    meanwhile: Callable[[], None] = lambda: None
+
+    def names(self, folder: str) -> list[str]:
+        found = super().names(folder)
+        self.meanwhile()
+        return found
+
+
+def test_who_reads_a_log_whose_objects_are_put_together_meanwhile_reads_on(lake: Lake) -> None:
+    writer = Log(lake.store(), "runs")
+    for number in range(3):
+        writer.add(pa.table({"run_id": [str(number)]}))
+
+    def tidy() -> None:
+        assert writer.rows is not None
+        writer.put_together(writer.rows, most=1)
+        writer.store.remove(writer.useless(datetime.max.replace(tzinfo=UTC)))
+
+    found = Log(Overtaken(**vars(writer.store), meanwhile=tidy), "runs").read()
+    assert found is not None
+    assert sorted(found.column("run_id").to_pylist()) == ["0", "1", "2"]
+
+
+def test_rows_that_are_said_again_and_again_are_put_together(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("passona.lake_log._FEW_ROWS", 5)
+    log = Log(lake.store(), "runs")
+    found = [log.add(pa.table({"run_id": ["a", "b"]})) for _ in range(5)][-1]
+    log.put_together(found)
+    log.put_together(found)
+    assert len(list(Path(lake.url, "runs").iterdir())) == 6
+    assert len(Log(lake.store(), "runs").read() or ()) == 12
+
+
+def test_what_takes_the_place_of_a_row_is_later_than_it_and_earlier_than_all_that_follows(lake: Lake) -> None:
+    log = Log(lake.store(), "runs")
+    first = log.add(pa.table({"run_id": ["a"]}))
+    later = log.add(pa.table({"run_id": ["a"]}))
+    again = log.replace(first)
+    twice = log.replace(again)
+    ids = [rows.column("_dlt_load_id")[0].as_py() for rows in (first, again, twice, later)]
+    assert ids == sorted(set(ids))
+    assert len(ids[2]) == len(ids[1])
 
 
 def test_work_folders_are_each_process_s_own_and_those_that_nobody_takes_up_go(tmp_path: Path, lake: Lake) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from passona.reports import REPORTS
@@ -43,14 +45,18 @@ def bucket() -> Iterator[dict[str, str]]:
     server.stop()
 
 
-@contextmanager
-def reading(bucket: dict[str, str]) -> Iterator[duckdb.DuckDBPyConnection]:
+def files_of(bucket: dict[str, str]) -> Any:
     import s3fs
 
-    files = s3fs.S3FileSystem(
+    return s3fs.S3FileSystem(
         key=KEY, secret=SECRET, client_kwargs={"endpoint_url": bucket["DESTINATION__WAREHOUSE__CREDENTIALS__ENDPOINT_URL"]},
         use_listings_cache=False, skip_instance_cache=True,
     )  # fmt: skip
+
+
+@contextmanager
+def reading(bucket: dict[str, str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    files = files_of(bucket)
     with duckdb.connect() as connection:
         connection.register_filesystem(files)
         connection.execute("SET TimeZone = 'UTC'")
@@ -78,6 +84,39 @@ def test_a_lake_in_a_bucket_holds_what_is_served_once_and_tells_its_status(
     ended = passona("status", "--max-age", "1h", **bucket)
     assert ended.returncode == 0, ended.stderr
     assert SECRET not in ended.stdout
+
+
+def test_people_are_forgotten_in_a_bucket_and_its_versions_are_told(bucket: dict[str, str], passona: Run) -> None:
+    account = Account(seed=3, campaigns=4, rows=1_500, hostile=True)
+    with Sandbox(account) as box:
+        assert passona("load", box=box, **bucket).returncode == 0
+        assert passona("load", "--refresh", box=box, **bucket).returncode == 0
+        with reading(bucket) as connection:
+            count = "SELECT recipient, count(*) FROM passona.delivery GROUP BY 1 HAVING length(recipient) = 12 ORDER BY 1 LIMIT 1"
+            ((phone, number),) = connection.execute(count).fetchall()
+            ended = passona("forget", "--dry-run", phone, **bucket)
+            assert (ended.returncode, ended.stderr) == (0, "")
+            files_of(bucket).make_bucket_versioned("lake")
+            ended = passona("forget", phone, **bucket)
+            assert (ended.returncode, "the bucket keeps versions" in ended.stderr) == (0, True), ended.stderr
+            assert phone not in ended.stdout + ended.stderr
+            with pytest.raises(duckdb.Error, match="read it again"):
+                connection.execute("SELECT count(*) FROM passona.delivery").fetchall()
+        with reading(bucket) as connection:
+            assert number > 0
+            gone = f"SELECT count(*) FROM passona.delivery WHERE recipient = '{phone}'"
+            assert connection.execute(gone).fetchall() == [(0,)]
+        assert passona("load", "--refresh", box=box, **bucket).returncode == 0
+    files = files_of(bucket)
+    cells = [
+        str(value)
+        for path in files.find("s3://lake/passona")
+        if path.endswith(".parquet")
+        for column in pq.read_table(path, filesystem=files, partitioning=None).columns
+        for value in column.to_pylist()
+    ]
+    assert len(cells) > 10_000
+    assert [cell for cell in cells if phone in cell] == []
 
 
 def test_a_store_that_is_not_there_is_told_in_one_line(bucket: dict[str, str], passona: Run, box: Sandbox) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from csv_files import HEADER, row
-from engines import change, of_duckdb_alone
+from engines import change, of_duckdb_alone, of_files_alone
 from passona.campaigns import Campaign
 from passona.database import open_database
 from passona.errors import ConfigurationError, Exit
@@ -21,6 +21,7 @@ from sandbox import Account, Sandbox
 from test_import_csv import import_csv
 from test_lifecycle import ended
 from test_load import ONE, TWO, click, going
+from traces import People, traces
 from warehouses import Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -163,7 +164,7 @@ def test_a_csv_of_a_campaign_that_is_too_old_is_refused_and_nothing_of_it_is_wri
     assert (outcome.exit_code, warehouse.count("recipient")) == (Exit.OK, 1)
 
 
-@of_duckdb_alone
+@of_files_alone
 def test_an_import_gives_up_what_is_old_as_a_load_does(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -175,4 +176,4 @@ def test_an_import_gives_up_what_is_old_as_a_load_does(
     imported = passona("import-csv", str(file), "--campaign", TWO, SOURCES__PASSONA__RETAIN_DAYS="90")
     assert (imported.returncode, "retention: personal data of" in imported.stderr) == (0, True)
     assert given_up(warehouse)
-    assert PHONE not in warehouse.path.read_bytes()
+    assert traces(tmp_path, People(frozenset({PHONE}), frozenset())) == {}

@@ -17,7 +17,8 @@ One way, top to bottom of a load:
 - `address` where the warehouse is; `connection` how all speak to it, `waiting` for whoever holds it; an engine each:
   `duckdb_file`, `postgres` with `postgres_copy`, and `lake`; `capable` what dlt's destinations have in common
 - `lake` snapshots of reports: `lake_files` on a `store`, `lake_log` which of them count, `lake_contents` that in
-  memory, `lake_views` for readers, `lake_tidying` what goes
+  memory, `lake_views` for readers, `lake_tidying` what goes after its time; `lake_erasure` who goes at once, by
+  `lake_rewriting`, and `lake_forgotten` who is kept out
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
 - `keeping` what is kept of people; `privacy` what becomes of their texts: `phones`, `tokens`, `shapes`, `agents`
 - `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure`; `rekeying`,

@@ -49,7 +49,7 @@ from passona.load import PACKAGE_ROWS, Outcome, ReportOutcome
 from passona.privacy import CLEAR
 from passona.register import privacy_of
 from passona.reports import REPORTS, Report
-from passona.retention import check_retention, expire, past
+from passona.retention import expire, past
 from passona.settings import Settings
 from passona.source import Package
 from passona.spool import Spool
@@ -98,7 +98,6 @@ class CsvImport:
 
     def run(self) -> Outcome:
         begun = time.monotonic()
-        check_retention(self._database.address, self._settings)
         self._database.prepare()
         self._privacy = privacy_of(self._database, self._settings)
         self._database.use_all_cores()

@@ -33,6 +33,7 @@ from passona.duckdb_file import DuckDBFile, Still, open_file, read_file
 from passona.errors import ConfigurationError
 from passona.interruption import held
 from passona.lake import LakeWriter, open_lake, read_lake
+from passona.lake_rewriting import REWRITING
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.schema import DATASET, TABLES
@@ -45,8 +46,6 @@ from passona.walk import Walk
 log = logging.getLogger("passona")
 
 PIPELINE = "passona"
-# The folder of the work folder for copies that are to take the file's place.
-REWRITING = "rewriting"
 # Folders of the work folder that are of no use to a later run: of dlt, of dbt, of files that are imported, of copies
 # that hold what is to be erased, and of DuckDB, which keeps its own to its end.
 TEMPORARY = ("dlt", "dbt", "files", REWRITING, "duckdb")

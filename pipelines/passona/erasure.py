@@ -9,10 +9,11 @@ The bytes are gone when the file has been rewritten (`rewriting`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from passona.connection import Connection
+from passona.errors import PassonaError
 from passona.people import People
 from passona.phones import DIGIT_STEPS, spellings
 from passona.quoting import literal, quoted
@@ -25,13 +26,17 @@ _PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")
 _KEYS = {
     *(name for table in TABLES.values() for name in table.schema.names if name.endswith("_id")),
     *(name for table in TABLES.values() for name, kind in table.personal.items() if kind in ("id", "digest")),
-    *("digest", "click_id", "message_key", "_dlt_load_id", "_dlt_id"),
+    *("digest", "click_id", "message_key", "_dlt_load_id", "_dlt_id", "_snapshot"),
 }
 # Its last twelve digits of hexadecimal may all be decimal.
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 ERASED = "[erased]"
 # Phones in one expression: ten take DuckDB no longer than one, fifty two hundred times as long.
 _AT_ONCE = 10
+
+
+class StillThere(PassonaError):  # noqa: N818  # named for what happened, as all errors are
+    """A number that was erased is still there."""
 
 
 class TextColumn(NamedTuple):
@@ -65,29 +70,39 @@ class TextColumn(NamedTuple):
         return self.name.lower() in _KEYS or (self.schema.startswith(DATASET) and self.table_name.startswith("_"))
 
 
-def erase(connection: Connection, people: People) -> Counter[str]:
-    """Rows that went or lost the number, by table. In the caller's transaction. A copy may lack some tables."""
-    connection.execute("CREATE TEMP TABLE _people AS SELECT unnest(?::VARCHAR[]) AS phone", [[*people.values]])
+def erase(connection: Connection, people: People, in_texts: Sequence[str] | None = None) -> Counter[str]:
+    """Rows that went or lost the number, by table. In the caller's transaction. A copy may lack some tables.
+
+    `in_texts`: phones to look for in other texts; found here, if none are given.
+    """
+    name_people(connection, people)
     connection.execute("CREATE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
     erased: Counter[str] = Counter()
-    there = {column.shown for column in text_columns(connection)}
-    whole = _phones_of_texts(connection, people.phones)
+    columns = list(text_columns(connection))
+    there = {column.shown for column in columns}
+    if in_texts is None:
+        in_texts = _phones_of_texts(connection, people.phones, columns)
     for report in REPORTS.values():
         if report.phone_key is not None and f"passona.{report.name}" in there:
             erased += _erase_report(connection, report)
     if "passona.report_ledger" in there:
         _note_in_ledger(connection)
     erased += _erase_marts(connection)
-    erased += _erase_texts(connection, whole)
+    erased += _erase_texts(connection, in_texts)
     connection.execute("DROP TABLE _people")
     connection.execute("DROP TABLE _erased")
     return erased
 
 
-def found_of(connection: Connection, values: Sequence[str]) -> set[str]:
-    """Those of these phones or tokens that stand in a column of phones."""
+def name_people(connection: Connection, people: People) -> None:
+    """Makes the table `_people`, which the conditions of this room ask."""
+    connection.execute("CREATE TEMP TABLE _people AS SELECT unnest(?::VARCHAR[]) AS phone", [[*people.values]])
+
+
+def found_of(connection: Connection, values: Sequence[str], columns: Iterable[TextColumn] | None = None) -> set[str]:
+    """Those of these phones or tokens that stand in a column of phones. `columns`: all, if none are given."""
     found: set[str] = set()
-    for column in text_columns(connection):
+    for column in text_columns(connection) if columns is None else columns:
         if column.is_of_phones:
             found |= {
                 value
@@ -118,18 +133,32 @@ def _stays_within(connection: Connection, column: TextColumn, phone: str) -> boo
     return bool(connection.execute(f"SELECT 1 FROM {column.table} WHERE {condition} LIMIT 1").fetchall())  # noqa: S608  # quoted names, digits
 
 
-def _phones_of_texts(connection: Connection, phones: Sequence[str]) -> list[str]:
+def _phones_of_texts(connection: Connection, phones: Sequence[str], columns: Collection[TextColumn]) -> list[str]:
     """Phones to look for in other texts: not the ends of other people's, which were given without country code."""
-    found = found_of(connection, phones)
-    return [phone for phone in phones if phone in found or not _ends_another(connection, phone)]
+    found = found_of(connection, phones, columns)
+    return [phone for phone in phones if phone in found or not ends_another(connection, phone, columns)]
 
 
-def _ends_another(connection: Connection, phone: str) -> bool:
+def tell_of(column: TextColumn, phones: Sequence[str], tokens: Iterable[str]) -> list[str]:
+    """Conditions, any of which holds in a row of which this column tells something of the `_people`.
+
+    `phones`, `tokens`: theirs, to look for in other texts.
+    """
+    if column.is_of_phones:
+        return [_is_one_of_them(column.quoted)]
+    if column.is_of_keys:
+        return []
+    named = [_holds(column, phones[at : at + _AT_ONCE]) for at in range(0, len(phones), _AT_ONCE)]
+    return [*named, *(f"strpos({column.quoted}, '{token}') > 0" for token in tokens)]
+
+
+def ends_another(connection: Connection, phone: str, columns: Iterable[TextColumn]) -> bool:
+    """Whether somebody else's phone ends in these digits."""
     return any(
         connection.execute(
             f"SELECT 1 FROM {column.table} WHERE right({_digits(column.quoted)}, {len(phone)}) = '{phone}' LIMIT 1"  # noqa: S608  # quoted names, digits
         ).fetchall()
-        for column in text_columns(connection)
+        for column in columns
         if column.is_of_phones
     )
 
@@ -148,10 +177,9 @@ def _is_one_of_them(column: str) -> str:
 
 
 def _erase_report(connection: Connection, report: Report) -> Counter[str]:
-    phone = next(column.name for column in report.columns if column.key == report.phone_key)
     connection.execute(
         f"INSERT INTO _erased SELECT campaign_id, '{report.name}', row_id FROM passona.{report.name} "  # noqa: S608  # constant names
-        f"WHERE {_is_one_of_them(phone)}"
+        f"WHERE {_is_one_of_them(str(report.phone_column))}"
     )
     theirs = f"row_id IN (SELECT row_id FROM _erased WHERE report = '{report.name}')"  # noqa: S608  # a constant name
     erased = Counter({f"passona.{name}": _deleted(connection, f"passona.{name}", theirs) for name in report.tables})

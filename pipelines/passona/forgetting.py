@@ -19,6 +19,7 @@ from passona.database import Database, open_database
 from passona.erasure import erase, found_of, telling
 from passona.errors import ConfigurationError, PassonaError
 from passona.keeping import Keeping
+from passona.lake import LakeWriter
 from passona.people import People, people
 from passona.register import keep_out, known_mode, mode_of_copy, privacy_of
 from passona.rewriting import rewrite
@@ -51,16 +52,17 @@ def forget(
     :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
     """
     with _opened(address, wait, say) as database:
+        if isinstance(database.engine, LakeWriter) and not database.engine.is_made:
+            raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
         who = people(texts, privacy_of(database, keeping))
         forgotten = Forgotten(len({values for _, values in who.places}), built=_is_built(database))
-        forgotten.unfound = who.unfound(found_of(database.connection, who.values))
         if dry_run:
-            forgotten.tables = _erased(database, who, keep=False)
+            _erase(database, who, forgotten, keep=False)
             forgotten.left += [_missing(copy) for copy in map(Path, keeping.published) if not copy.is_file()]
             return forgotten
         run_id = str(uuid.uuid4())
         database.begin_run(run_id, "forget")
-        forgotten.tables = _erased(database, who, keep=True)
+        _erase(database, who, forgotten, keep=True)
         forgotten.spools = drop_spools(database)
         database.end_run(run_id, "ok", 0, 0, erased=forgotten.tables.total())
     return forgotten
@@ -119,6 +121,16 @@ def _opened(address: Address, wait: float, say: Callable[[str], None], *, whole:
         yield database
     finally:
         database.close()
+
+
+def _erase(database: Database, who: People, into: Forgotten, *, keep: bool) -> None:
+    """Out of the tables, or the files of a lake; without `keep` it is only counted."""
+    if isinstance(database.engine, LakeWriter):
+        into.tables, found = database.engine.forget(who, keep=keep)
+    else:
+        found = found_of(database.connection, who.values)
+        into.tables = _erased(database, who, keep=keep)
+    into.unfound = who.unfound(found)
 
 
 def _erased(database: Database, who: People, *, keep: bool) -> Counter[str]:

@@ -14,7 +14,8 @@ import itertools
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,18 +27,24 @@ import duckdb
 import orjson
 import pyarrow as pa
 
+from passona import logs
 from passona.address import Lake
 from passona.errors import ConfigurationError
 from passona.lake_contents import ABOUT, FORM, LEDGER_LOG, Contents, Session
-from passona.lake_files import Snapshot, write_empty, write_snapshot
+from passona.lake_erasure import LakeErasure, catch_up
+from passona.lake_files import Snapshot, places, write_empty, write_snapshot
+from passona.lake_forgotten import Forgotten
 from passona.lake_log import new_id
+from passona.lake_rewriting import Change, give_up
 from passona.lake_tidying import SWEPT, tidy
 from passona.lake_views import duckdb_views, spark_views
 from passona.ledger import Key
+from passona.people import People
 from passona.source import Package
 from passona.spool import LONGEST_AGE
-from passona.store import store_errors
+from passona.store import Store, store_errors
 from passona.waiting import reason, writing
+from passona.walk import Walk
 
 log = logging.getLogger("passona")
 
@@ -56,6 +63,15 @@ class LakeWriter:
         self._known = self._contents.snapshots()
         self._listed = self._contents.listed()
         self._views: dict[str, str] = {}
+
+    @property
+    def is_made(self) -> bool:
+        """Whether anything was ever loaded."""
+        return self._contents.about is not None
+
+    @property
+    def _store(self) -> Store:
+        return self._contents.store
 
     @property
     def connection(self) -> Session:
@@ -107,17 +123,42 @@ class LakeWriter:
         :raises NotWritten: the store could not take it; nothing that readers see of its reports has changed.
         """
         with writing("the load package", *_errors()):
+            written = self._write_snapshots(package, zone)
+            self._add_campaigns(self._contents.take_campaigns(package))
+            self._add_entries(package, written)
+            self._catch_up(written, self._contents.forgotten().number)
+            self._put_views()
+
+    def _write_snapshots(self, package: Package, zone: str) -> dict[Key, Snapshot]:
+        """The files of a package's walks; made anew if somebody was forgotten meanwhile, who may have removed some."""
+        forgotten = self._contents.forgotten()
+        while True:
             package.reset_counts()
             made = new_id()
             written = {
-                (walk.campaign_id, walk.report.name): write_snapshot(
-                    self._contents.store, walk, zone, made, package.counts[walk.report.name]
-                )
+                (walk.campaign_id, walk.report.name): self._write_snapshot(package, walk, zone, made, forgotten)
                 for walk in package.walks
             }
-            self._add_campaigns(self._contents.take_campaigns(package))
-            self._add_entries(package, written)
-            self._put_views()
+            known, forgotten = forgotten, self._contents.forgotten()
+            if known.number == forgotten.number:
+                return written
+            self._store.remove(place.name for key in written for place in places(*key, made))
+
+    def _write_snapshot(self, package: Package, walk: Walk, zone: str, made: str, forgotten: Forgotten) -> Snapshot:
+        counts = package.counts[walk.report.name]
+        before = counts.rows
+        is_new = not forgotten.entries.keys() <= walk.spool.privacy.forgotten
+        kept_out = self._contents.kept_out(forgotten) if is_new else None
+        snapshot = write_snapshot(self._store, walk, zone, made, counts, kept_out=kept_out)
+        package.leave_out(walk, walk.row_count - (counts.rows - before))
+        return snapshot._replace(list_number=forgotten.number)
+
+    def _catch_up(self, keys: Iterable[Key], number: int) -> None:
+        """Takes people who are kept out from those of these reports that are behind the list of this number."""
+        snapshots = self._contents.snapshots()
+        if behind := {key for key in keys if snapshots[key].id is not None and snapshots[key].list_number < number}:
+            catch_up(self._contents, self.work, self._contents.forgotten(), behind)
+            self._known = self._contents.snapshots()
 
     def _add_entries(self, package: Package, written: dict[Key, Snapshot]) -> None:
         """Those that bring no rows say again which rows count, and are left out where another run has put others
@@ -149,6 +190,8 @@ class LakeWriter:
             self._make()
             self._add_campaigns([])
             ended = self._contents.add_run(run_id)
+            if not ended:  # a load that was killed behind its ledger did not look whether somebody was forgotten
+                self._catch_up(self._known, self._contents.forgotten().done)
             self._put_views()
         if ended:
             try:
@@ -171,7 +214,8 @@ class LakeWriter:
             "forgetting_key": forgetting_key,
         }  # fmt: skip
         if not contents.store.create(ABOUT, orjson.dumps(contents.about)):
-            made = orjson.loads(contents.store.read([ABOUT])[ABOUT])
+            contents.about = made = orjson.loads(contents.store.read([ABOUT])[ABOUT])
+            self.connection.execute("UPDATE passona._privacy SET forgetting_key = ?", [made["forgetting_key"]])
             if (made["privacy"], made["key_id"]) != (mode, key_id):
                 raise ConfigurationError(
                     f"sources.passona.privacy: another process has just made this lake {made['privacy']}, or by "
@@ -191,6 +235,43 @@ class LakeWriter:
             if self._views.get(name) != text:
                 self._contents.store.put(name, text.encode())
         self._views = views
+
+    def forget(self, people: People, *, keep: bool) -> tuple[Counter[str], set[str]]:
+        """Erases people from all files and keeps them out, or, without `keep`, only counts what that would be.
+
+        Rows by table; and which of the people's values stand in a column of phones.
+
+        :raises NotWritten: the store could not take it; run again, it goes on.
+        """
+        with writing("the lake without these people", *_errors(), interruptible=True):
+            if keep:
+                _remove_stale(Path.cwd() / self.address.name, self.work, datetime.now(UTC))
+                self._tell_what_stays()
+            erasure = LakeErasure(self._contents, self.work, people, keep)
+            tables = erasure.run()
+            self._known = self._contents.snapshots()
+            return tables, erasure.found
+
+    def _tell_what_stays(self) -> None:
+        if self._store.keeps_versions():
+            logs.say(f"{self.address}: the bucket keeps versions of what is removed: have it remove them, too")
+        others = self._contents.unended(datetime.now(UTC) - self.address.grace)
+        if others > 1:  # one is this
+            logs.say(
+                f"{self.address}: runs that are at work or were killed: {others - 1}; what they had begun to write "
+                "goes when they end, or after the grace time: run this again behind them, and it is gone at once"
+            )
+
+    def give_up(self, campaign_ids: Collection[str], change: Change) -> Counter[str]:
+        """Makes the reports of these campaigns anew by a change that gives up what is personal, and removes all that
+        was ever written of them; those that were given up before stay as they are.
+
+        :raises NotWritten: the store could not take it; the next load goes on.
+        """
+        with writing("the lake without what is old", *_errors(), interruptible=True):
+            erased = give_up(self._contents, self.work, campaign_ids, change)
+            self._known = self._contents.snapshots()
+            return erased
 
     def close(self) -> None:
         """Lets go of the work folder, last of all; it stays where spools of unfinished big walks are in it."""
@@ -236,7 +317,7 @@ def _own_folder(base: Path) -> tuple[Path, int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), folder.stat()):
-                _remove_stale(base, folder)
+                _remove_stale(base, folder, datetime.now(UTC) - LONGEST_AGE)
                 return folder, descriptor
         except (BlockingIOError, FileNotFoundError):  # held, or its owner has just removed it
             pass
@@ -244,12 +325,11 @@ def _own_folder(base: Path) -> tuple[Path, int]:
     raise AssertionError
 
 
-def _remove_stale(base: Path, own: Path) -> None:
-    """Removes the folders of killed processes that nobody has taken up: personal data are in their spools, which are
-    of no use after some hours."""
-    oldest = (datetime.now(UTC) - LONGEST_AGE).timestamp()
+def _remove_stale(base: Path, own: Path, before: datetime) -> None:
+    """Removes the folders of killed processes that nobody has taken up, if they are from before this time: personal
+    data are in their spools, which are of no use after some hours."""
     for folder in base.parent.glob(f"{base.name}.*.work"):
-        if folder != own and folder.stat().st_mtime < oldest:
+        if folder != own and folder.stat().st_mtime < before.timestamp():
             with contextlib.suppress(OSError):
                 descriptor = os.open(folder, os.O_RDONLY)
                 try:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from passona.connection import given, registered, tables_of
 from passona.errors import ConfigurationError
 from passona.lake_files import ISSUES, Snapshot
+from passona.lake_forgotten import Forgotten, KeptOut, newest_list
 from passona.lake_log import LOAD_ID, LOGS, Log, new_id
 from passona.lake_views import GROUPS, NESTED_GROUPS, NESTED_ISSUES, SNAPSHOT
 from passona.ledger import Entry, Key, entry_table
@@ -27,6 +30,8 @@ from passona.reports import CAMPAIGNS
 from passona.schema import DATASET, SQL_TYPES, TABLES
 from passona.source import Package
 from passona.store import Store
+from passona.times import UTC_TIME
+from passona.tokens import Tokens
 
 # ruff: noqa: S608  # names are constants or quoted
 
@@ -35,7 +40,10 @@ FORM = 1
 ABOUT = "lake.json"
 LEDGER_LOG = "report_ledger"
 # Columns of the ledger's log that are no columns of the ledger: `lake_files.Snapshot`.
-OF_SNAPSHOT: dict[str, pa.DataType] = {SNAPSHOT: pa.string(), "_odd": pa.bool_(), "_new_columns": pa.string()}
+LIST = "_list"
+OF_SNAPSHOT: dict[str, pa.DataType] = {
+    SNAPSHOT: pa.string(), "_odd": pa.bool_(), "_new_columns": pa.string(), LIST: pa.int64(),
+}  # fmt: skip
 _OF_THE_LIST = f"AND report = '{CAMPAIGNS.name}'"
 _LIST_TYPES = {
     NESTED_GROUPS: "STRUCT(position BIGINT, contact_group_id VARCHAR, included BOOLEAN)[]",
@@ -46,8 +54,9 @@ _LIST_TYPES = {
 class Session:
     """DuckDB in memory, with what the lake knows of itself (`connection.Connection`)."""
 
-    def __init__(self) -> None:
-        self.duckdb = duckdb.connect()
+    def __init__(self, spill: Path | None = None) -> None:
+        """`spill`: the folder for what is too large for the memory."""
+        self.duckdb = duckdb.connect(config={"temp_directory": str(spill)} if spill else {})
         self.execute = self.duckdb.execute
         self.sql = self.duckdb.sql
         self.register = self.duckdb.register
@@ -57,6 +66,13 @@ class Session:
         self.rollback = self.duckdb.rollback
         self.close = self.duckdb.close
         self.execute("SET TimeZone = 'UTC'")
+
+    def make_tables(self) -> None:
+        """All tables of the contract, without a row."""
+        self.execute(f"CREATE SCHEMA {DATASET}")
+        for table in TABLES.values():
+            columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table.sql_columns.items())
+            self.execute(f"CREATE TABLE {DATASET}.{table.name} ({columns})")
 
     def is_written(self) -> bool:
         """Whether a run may be at work: nobody holds a lake, so any that did not tell its end may."""
@@ -70,6 +86,7 @@ class Contents:
         self.store, self.connection = store, connection
         self.logs = {name: Log(store, name) for name in LOGS}
         self.about: dict[str, Any] | None = None
+        self._forgotten = Forgotten()
 
     def fill(self, before: datetime, *, make: bool) -> None:
         """Makes the tables; where nothing was ever written, only to `make` a lake. A run that began before this time
@@ -87,10 +104,7 @@ class Contents:
             found.read()
         if not make and not any(found.seen for found in self.logs.values()):
             return
-        self.connection.execute(f"CREATE SCHEMA {DATASET}")
-        for table in TABLES.values():
-            columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table.sql_columns.items())
-            self.connection.execute(f"CREATE TABLE {DATASET}.{table.name} ({columns})")
+        self.connection.make_tables()
         for name, kind in OF_SNAPSHOT.items():
             self.connection.execute(f"ALTER TABLE {DATASET}.{LEDGER_LOG} ADD COLUMN {name} {SQL_TYPES[kind]}")
         self.connection.execute(f"CREATE TABLE {DATASET}._dlt_loads (load_id VARCHAR, status BIGINT)")
@@ -103,6 +117,27 @@ class Contents:
                 "INSERT INTO passona._privacy VALUES (?, ?, ?)",
                 [self.about["privacy"], self.about["key_id"], self.about["forgetting_key"]],
             )
+            self._fill_forgotten()
+
+    def _fill_forgotten(self) -> None:
+        self.connection.execute(
+            "CREATE TABLE passona._forgotten (entry VARCHAR NOT NULL, forgotten_at TIMESTAMP WITH TIME ZONE NOT NULL)"
+        )
+        entries = self.forgotten().entries
+        found = pa.table({"entry": list(entries), "forgotten_at": list(entries.values())})
+        if len(found):
+            with registered(self.connection, "listed", found):
+                self.connection.execute("INSERT INTO passona._forgotten SELECT * FROM listed")
+
+    def forgotten(self) -> Forgotten:
+        """Who is kept out now."""
+        self._forgotten = newest_list(self.store, self._forgotten)
+        return self._forgotten
+
+    def kept_out(self, found: Forgotten) -> KeptOut:
+        """Tells who of the phones in the lake's tables is on a list."""
+        mode, _, key = self.privacy() or ("clear", None, "")
+        return found.among(Tokens((key.encode(),)) if mode == "clear" else None)
 
     def _fill_from_logs(self, before: datetime) -> None:
         campaigns = self.current("campaigns")
@@ -153,7 +188,8 @@ class Contents:
     def snapshots(self) -> dict[Key, Snapshot]:
         """The snapshot of each report that counts."""
         found = self.connection.execute(
-            f"SELECT campaign_id, report, {SNAPSHOT}, coalesce(_odd, false), _new_columns FROM passona.report_ledger"
+            f"SELECT campaign_id, report, {SNAPSHOT}, coalesce(_odd, false), _new_columns, coalesce({LIST}, 0) "
+            "FROM passona.report_ledger"
         ).fetchall()
         return {(campaign, report): Snapshot(*rest) for campaign, report, *rest in found}
 
@@ -164,6 +200,16 @@ class Contents:
             return {}
         columns = (ledger.column(name).to_pylist() for name in ("campaign_id", "report", SNAPSHOT))
         return {(campaign, report): snapshot for campaign, report, snapshot in zip(*columns, strict=True)}
+
+    def ledger_now(self) -> pa.Table:
+        """The rows of the ledger's log that count and name a snapshot, also those of others, as it was last read."""
+        ledger = self.current(LEDGER_LOG)
+        if ledger is None:
+            return pa.schema([*TABLES[LEDGER_LOG].schema, *OF_SNAPSHOT.items(), (LOAD_ID, pa.string())]).empty_table()
+        for name, kind in OF_SNAPSHOT.items():
+            if name not in ledger.column_names:  # of a time before there was that column
+                ledger = ledger.append_column(name, pa.array([None] * len(ledger), kind))
+        return ledger.filter(pc.is_valid(ledger.column(SNAPSHOT)))
 
     def new_columns(self) -> dict[str, list[str]]:
         """The columns of each table for keys that are new, in any row that counts."""
@@ -182,7 +228,13 @@ class Contents:
         rows = entry_table(entries)
         for (name, kind), cells in zip(OF_SNAPSHOT.items(), zip(*snapshots, strict=True), strict=True):
             rows = rows.append_column(name, pa.array(cells, kind))
-        rows = self.logs[LEDGER_LOG].add(rows)
+        self._take_entries(self.logs[LEDGER_LOG].add(rows))
+
+    def replace_entries(self, rows: pa.Table) -> None:
+        """Rows of the ledger, all at once, each in the place of the one whose load id it has, and of no later one."""
+        self._take_entries(self.logs[LEDGER_LOG].replace(rows))
+
+    def _take_entries(self, rows: pa.Table) -> None:
         with registered(self.connection, "newer", rows):
             self.connection.execute(
                 "DELETE FROM passona.report_ledger WHERE (campaign_id, report) IN "
@@ -223,6 +275,16 @@ class Contents:
         if len(rows):
             self.logs[CAMPAIGNS.name].add(rows)
 
+    def renew_campaigns(self) -> None:
+        """All campaigns as the tables have them, into one object; those before it go at once."""
+        log = self.logs[CAMPAIGNS.name]
+        found = self.connection.execute("SELECT campaign_id FROM passona.campaigns").fetchall()
+        self.add_campaigns(uuid for (uuid,) in found)
+        current = self.current(CAMPAIGNS.name)
+        if current is not None:
+            log.put_together(current, most=0)
+        self.store.remove(log.useless(datetime.max.replace(tzinfo=UTC)))
+
     def add_run(self, run_id: str) -> bool:
         """A run as the tables have it, into the log. Whether it has ended."""
         rows = self.connection.sql(
@@ -231,6 +293,14 @@ class Contents:
         if len(rows):
             self.logs["runs"].add(rows)
         return bool(len(rows)) and rows.column("finished_at").null_count == 0
+
+    def unended(self, since: datetime) -> int:
+        """How many runs that began since then did not tell their end."""
+        runs = self.current("runs")
+        if runs is None:
+            return 0
+        began = pc.greater_equal(runs.column("started_at"), pa.scalar(since, UTC_TIME))
+        return len(runs.filter(pc.and_(began, pc.equal(runs.column("outcome"), pa.scalar("running")))))
 
     def listed(self) -> set[str]:
         """The campaigns that were in the list at the last look."""

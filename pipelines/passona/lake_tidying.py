@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from passona.lake_contents import Contents
-from passona.lake_files import EMPTY, FILED
+from passona.lake_files import place_of
 from passona.lake_log import time_of
+from passona.store import PART
 
 SWEPT = "swept"
-_FOLDERS = tuple(f"{name}/" for name in FILED)
 
 
 def tidy(contents: Contents, grace: timedelta) -> None:
@@ -42,13 +42,13 @@ def _useless(contents: Contents, before: datetime) -> list[str]:
     return [
         name
         for name, put_at in contents.store.all().items()
-        if put_at < before and (name.endswith(".part") or _is_replaced(name, now, before))
+        if put_at < before and (name.endswith(PART) or _is_replaced(name, now, before))
     ]
 
 
 def _is_replaced(name: str, now: dict[tuple[str, str], str | None], before: datetime) -> bool:
-    if not name.startswith(_FOLDERS) or name.endswith(EMPTY):
+    place = place_of(name)
+    if place is None:
         return False
-    _, campaign, folder, file = name.split("/")
-    current = now.get((campaign.partition("=")[2], file.removesuffix(".parquet")))
-    return current != folder.partition("=")[2] and (current is None or time_of(current) < before)
+    current = now.get(place.key)
+    return current != place.snapshot and (current is None or time_of(current) < before)

@@ -4,7 +4,8 @@
 
 Whoever runs it has the lake as it is at that moment, and keeps it so: which rows are current is read into tables
 of the reader's own, and replaced rows stay in the lake for the grace time. So no query sees half of a load, nor
-rows and their fields of two.
+rows and their fields of two. Rows that go at once (people who are forgotten, data that are too old) leave a mark, by
+which DuckDB's views refuse to show what is no longer whole; Spark has no word for it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from passona.times import UTC_TIME
 
 SNAPSHOT = "_snapshot"
 GROUPS = "campaigns__contact_groups"
+# The folder of the mark: an object whose name is the later the later something was removed at once.
+REMOVED = "removed"
 # Columns of the logs that are no columns of their tables: what belongs to a campaign goes with its row.
 NESTED_GROUPS, NESTED_ISSUES = "_contact_groups", "_issues"
 _SPARK_TYPES = {pa.string(): "STRING", UTC_TIME: "TIMESTAMP", pa.int64(): "BIGINT", pa.bool_(): "BOOLEAN"}
@@ -36,6 +39,7 @@ def duckdb_views(root: str, grace: timedelta, new_columns: Mapping[str, Sequence
     lines = [
         *_head("DuckDB", grace, "duckdb -init views/duckdb.sql, or connection.execute(the text of this file)"),
         f"CREATE SCHEMA IF NOT EXISTS {DATASET};",
+        f"CREATE OR REPLACE TABLE {DATASET}._removed AS SELECT {_newest_mark(root)};",
     ]
     for log, key in LOGS.items():
         place = literal(f"{root}/{log}/*.parquet")
@@ -52,7 +56,7 @@ def duckdb_views(root: str, grace: timedelta, new_columns: Mapping[str, Sequence
             f"read_parquet({place}, hive_partitioning = true, {one_schema},\n"
             "    hive_types = {'campaign_id': VARCHAR, 'snapshot': VARCHAR})"
         )
-        lines.append(_filed_view(name, columns, files, "unnest"))
+        lines.append(_filed_view(name, columns, files, "unnest", where=_nothing_removed(root)))
     return "\n".join([*lines, *_control_views(new_columns, "unnest")]) + "\n"
 
 
@@ -111,15 +115,29 @@ def _columns(name: str, new_columns: Mapping[str, Sequence[str]]) -> list[str]:
     return known + [column for column in new_columns.get(name, ()) if column not in known]
 
 
-def _filed_view(name: str, columns: Sequence[str], files: str, unnest: str) -> str:
+def _newest_mark(root: str) -> str:
+    return f"coalesce(max(file), '') AS mark FROM glob({literal(f'{root}/{REMOVED}/*')})"
+
+
+def _nothing_removed(root: str) -> str:
+    """A condition of DuckDB that holds as long as nothing was removed at once since the reader began; then an error."""
+    return (
+        f"WHERE (SELECT CASE WHEN mark = (SELECT mark FROM {DATASET}._removed) THEN true\n"
+        "    ELSE error('rows were removed from the lake since views/duckdb.sql was read: read it again') END\n"
+        f"    FROM (SELECT {_newest_mark(root)}) AS newest)\n"
+    )
+
+
+def _filed_view(name: str, columns: Sequence[str], files: str, unnest: str, where: str = "") -> str:
     report = literal(_REPORT_OF[name]) if name in _REPORT_OF else "files.report"
     select = [f"files.{quoted(column)}" for column in columns]
     view = (
         f"CREATE OR REPLACE VIEW {DATASET}.{name} AS\n"
         f"SELECT files.campaign_id, {', '.join(select)}, files.snapshot AS {LOAD_ID}\n"
         f"FROM {DATASET}.{_kept('report_ledger')} AS kept INNER JOIN {files} AS files\n"
-        f"ON files.campaign_id = kept.campaign_id AND files.snapshot = kept.{SNAPSHOT} AND kept.report = {report}"
-    )
+        f"ON files.campaign_id = kept.campaign_id AND files.snapshot = kept.{SNAPSHOT} AND kept.report = {report}\n"
+        f"{where}"
+    ).rstrip()
     if name != ISSUES:
         return f"{view};"
     nested = ", ".join(f"issue.{column}" for column in ("row_id", "column_name", "raw_value", "issue"))

@@ -33,7 +33,7 @@ from passona.pages import Page
 from passona.privacy import CLEAR
 from passona.register import privacy_of
 from passona.reports import REPORTS, Report
-from passona.retention import check_retention, expire, past
+from passona.retention import expire, past
 from passona.settings import Settings
 from passona.shard import WHOLE, Shard
 from passona.source import Counts, Package
@@ -142,7 +142,6 @@ class Load:
 
     def run(self) -> Outcome:
         begun = time.monotonic()
-        check_retention(self._database.address, self._settings)
         self._database.prepare()
         self._privacy = privacy_of(self._database, self._settings)
         self._database.begin_run(self._outcome.run_id, "load", self._clock.utc())

@@ -84,6 +84,11 @@ class Report:
         return next((column.key for column in self.columns if column.personal == "phone"), None)
 
     @property
+    def phone_column(self) -> str | None:
+        """The same as its table names it."""
+        return next((column.name for column in self.columns if column.personal == "phone"), None)
+
+    @property
     def fields_table(self) -> str:
         return f"{self.name}__fields"
 

@@ -15,16 +15,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from passona.address import Address, check_no_lake
 from passona.campaigns import Campaign, campaign_values
 from passona.connection import Connection, columns_of, given, tables_of
+from passona.lake import LakeWriter
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.rewriting import rewritten
 from passona.schema import DATASET, TABLES
 
 if TYPE_CHECKING:
-    from passona.database import Database, Engine
+    from passona.database import Database
     from passona.keeping import Keeping
 
 # Marts that have a row per person, and what is personal in those and in the others, by name.
@@ -38,15 +38,6 @@ _TOTALS = {"analytics.links": ("link_destination",)}
 _MART_DIGESTS = ("message_key", "click_id")
 # The reports' tables: all that hangs on a row of a report.
 _TABLES = [*(name for report in REPORTS.values() for name in report.tables), "row_issues"]
-
-
-def check_retention(address: Address, keeping: Keeping) -> None:
-    """Nothing, where personal data can be given up by age, or nobody asks for it.
-
-    :raises ConfigurationError: it is a lake.
-    """
-    if keeping.retain_days is not None:
-        check_no_lake(address, "sources.passona.retain_days cannot be kept in it yet; docs/privacy.md says what to do")
 
 
 def past(
@@ -80,22 +71,30 @@ def expire(database: Database, keeping: Keeping, now: datetime, say: Callable[[s
     old = past(connection, _campaigns(connection), keeping.retain_days, now)
     if not old:
         return 0
-    # Whole tables are changed: with the flat memory of a load that would fail.
-    database.engine.give_memory()
-    connection.begin()
-    try:
-        erased = _expire(database.engine, old, now, rows=keeping.retain_mode == "rows")
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
-    database.engine.take_memory_back()
+    erased = _give_up(database, old, now, rows=keeping.retain_mode == "rows")
     if erased:
         say(
             f"retention: personal data of {erased.total():,} rows in {len(erased)} tables are given up "
             f"(retain_days {keeping.retain_days})"
         )
     return erased.total()
+
+
+def _give_up(database: Database, old: Collection[str], now: datetime, *, rows: bool) -> Counter[str]:
+    engine, connection = database.engine, database.connection
+    if isinstance(engine, LakeWriter):
+        return engine.give_up(old, lambda report: _expire(report, engine.sha256, old, now, rows=rows))
+    # Whole tables are changed: with the flat memory of a load that would fail.
+    engine.give_memory()
+    connection.begin()
+    try:
+        erased = _expire(connection, engine.sha256, old, now, rows=rows)
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+    engine.take_memory_back()
+    return erased
 
 
 def swept(database: Database, wait: float, say: Callable[[str], None]) -> Database:
@@ -162,15 +161,17 @@ def _places() -> list[tuple[str, str]]:
     return [*tables, ("report", "row_issues")]
 
 
-def _expire(engine: Engine, old: Collection[str], now: datetime, *, rows: bool) -> Counter[str]:
-    connection = engine.connection
+def _expire(
+    connection: Connection, sha256: Callable[[str], str], old: Collection[str], now: datetime, *, rows: bool
+) -> Counter[str]:
+    """`sha256`: the SQL of the digest of a text."""
     _choose(connection, old)
     erased = _clear_staging(connection)
     if connection.execute("SELECT 1 FROM _expired LIMIT 1").fetchall():
         salt = secrets.token_hex(32)
 
         def anew(digest: str) -> str:
-            return f"left({engine.sha256(literal(salt) + ' || ' + digest)}, 32)"
+            return f"left({sha256(literal(salt) + ' || ' + digest)}, 32)"
 
         present = _present(connection)
         for report, name in _places():

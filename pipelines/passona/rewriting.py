@@ -12,14 +12,11 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from passona.database import REWRITING, Database, open_database
+from passona.database import Database, open_database
 from passona.duckdb_file import STORAGE_VERSION, DuckDBFile
-from passona.errors import PassonaError
+from passona.erasure import StillThere
+from passona.lake_rewriting import REWRITING
 from passona.quoting import literal, quoted
-
-
-class StillThere(PassonaError):  # noqa: N818  # named for what happened, as all errors are
-    """A number that was erased is in the bytes of the file."""
 
 
 def rewrite(database: Database, gone: Sequence[str] = ()) -> int:

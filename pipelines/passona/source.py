@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Literal
 
@@ -76,6 +76,19 @@ class Package:
         self.walks.append(walk)
         self.rows += walk.row_count
         self.memory += walk.spool.memory
+
+    def leave_out(self, walk: Walk, number: int) -> None:
+        """Some rows of a walk are not written, of people who were forgotten since it began: its entry says so."""
+        if number:
+            key = (walk.campaign_id, walk.report.name)
+            self.entries = [
+                replace(
+                    entry, row_count=walk.row_count - number, suppressed=walk.spool.suppressed + number, digest=None
+                )
+                if entry.key == key
+                else entry
+                for entry in self.entries
+            ]
 
 
 Piece = tuple[str, pa.Table]

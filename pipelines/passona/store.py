@@ -3,20 +3,25 @@
     names below a root -> bytes, whole or not at all
 
 Readers never see half an object: a store shows one when it is complete, and in a folder it is written beside its
-place and renamed.
+place, under a lock that ends with its writer, and renamed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
+
+# What a file of a folder ends in while it is written.
+PART = ".part"
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,14 @@ class Store:
             return {name: self.files.cat_file(path)}
         return {paths[path]: data for path, data in self.files.cat(list(paths)).items()}
 
+    def reading(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """An object, to be read from any place in it.
+
+        :raises FileNotFoundError: it is not there.
+        """
+        found: AbstractContextManager[IO[bytes]] = self.files.open(self.path(name), "rb")
+        return found
+
     def exists(self, name: str) -> bool:
         return bool(self.files.exists(self.path(name)))
 
@@ -57,8 +70,9 @@ class Store:
             if not self.local:
                 self.files.pipe_file(self.path(name), data, mode="create")
                 return True
-            with self._part(Path(self.path(name))) as part:
-                part.write_bytes(data)
+            with self._part(Path(self.path(name))) as (part, file):
+                file.write(data)
+                _sync(file)
                 os.link(part, self.path(name))
         except FileExistsError:
             return False
@@ -72,22 +86,37 @@ class Store:
                 yield file
             return
         path = Path(self.path(name))
-        with self._part(path) as part:
-            with part.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+        with self._part(path) as (part, file):
+            yield file
+            _sync(file)
             part.replace(path)
 
     @contextlib.contextmanager
-    def _part(self, path: Path) -> Iterator[Path]:
+    def _part(self, path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
         # Neither DuckDB's patterns nor Spark take a file whose name begins with a dot.
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{secrets.token_hex(8)}.part")
-        try:
-            yield part
-        finally:
-            part.unlink(missing_ok=True)
+        part = path.with_name(f".{secrets.token_hex(8)}{PART}")
+        with part.open("xb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield part, file
+            finally:
+                part.unlink(missing_ok=True)
+
+    def remove_dead_parts(self) -> None:
+        """Files of a folder that a killed process did not write to their end; those that are being written stay."""
+        for name in self.all() if self.local else ():
+            if name.endswith(PART):
+                with contextlib.suppress(OSError), Path(self.path(name)).open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    Path(self.path(name)).unlink()
+
+    def keeps_versions(self) -> bool:
+        """Whether the store is known to keep what is removed: a bucket with versions. Not everybody may ask."""
+        ask = getattr(self.files, "is_bucket_versioned", None)
+        with contextlib.suppress(*store_errors()):
+            return bool(ask and ask(self.root.partition("/")[0]))
+        return False
 
     def names(self, folder: str) -> list[str]:
         """What is in a folder, without what is being written, in the order of its names."""
@@ -121,6 +150,11 @@ class Store:
             if self.local:
                 with contextlib.suppress(OSError):
                     Path(self.path(name)).parent.rmdir()
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _put_at(facts: dict[str, Any]) -> datetime:

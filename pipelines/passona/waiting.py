@@ -42,12 +42,13 @@ def wait_for(attempt: Callable[[], _Opened], name: str, wait: float, say: Callab
 
 
 @contextlib.contextmanager
-def writing(what: str, *kinds: type[Exception]) -> Iterator[None]:
-    """Errors of these kinds in this block mean that `what` could not be written. Signals wait for its end.
+def writing(what: str, *kinds: type[Exception], interruptible: bool = False) -> Iterator[None]:
+    """Errors of these kinds in this block mean that `what` could not be written. Signals wait for its end, unless it
+    is `interruptible`: long, and right wherever it ends.
 
     :raises NotWritten: it could not.
     """
-    with held():
+    with contextlib.nullcontext() if interruptible else held():
         try:
             yield
         except kinds as error:

@@ -28,14 +28,15 @@ walk csv_reader
 campaigns csv_places
 ledger
 schema
-address source upgrades
+address source upgrades erasure lake_forgotten
 postgres_copy target lake_files
 lake_views
 lake_contents
-lake_tidying
+lake_tidying lake_rewriting
+lake_erasure
 duckdb_file postgres lake
 database
-register rewriting erasure
+register rewriting
 forgetting retention
 rekeying
 campaign_table overview transform figures status mailings
