@@ -136,20 +136,18 @@ def spark(folder: Path, rows: int) -> Iterator[Engine]:
         place = s3_server.place(address)
         told = settings(folder, rows, **s3_settings(address, s3_server.KEY, s3_server.SECRET))
 
-        def build() -> Ended:
-            """The project, its tests too; its unit tests say times in a dialect that is not Spark's."""
-            lake = {"PASSONA_LAKE": place["DESTINATION__WAREHOUSE__BUCKET_URL"].replace("s3:", "s3a:")}
-            with cluster(folder, told) as environment:
-                return run(
-                    [
-                        sys.executable, "-m", "dbt.cli.main", "build", "--exclude-resource-type", "unit_test",
-                        "--target", "spark", "--project-dir", PROJECT, "--profiles-dir", PROJECT,
-                        "--target-path", folder / "dbt", "--log-path", folder / "dbt",
-                    ],
-                    environment | lake,
-                )  # fmt: skip
+        lake = {"PASSONA_LAKE": place["DESTINATION__WAREHOUSE__BUCKET_URL"].replace("s3:", "s3a:")}
+        written = [f"--{name}={folder / 'dbt'}" for name in ("target-path", "log-path")]
+        read = [f"--{name}={PROJECT}" for name in ("project-dir", "profiles-dir")]
 
-        yield Engine("Spark", place, build, lambda mart: f"read_parquet('{folder}/tables/analytics.db/{mart}/*.parquet')")
+        def build() -> Ended:
+            with cluster(folder, told) as environment:
+                dbt = [sys.executable, "-m", "dbt.cli.main", "build", "--target=spark", *read, *written]
+                return run(dbt, environment | lake)
+
+        yield Engine(
+            "Spark", place, build, lambda mart: f"read_parquet('{folder}/tables/analytics.db/{mart}/*.parquet')"
+        )
 
 
 def compare(folder: Path, first: Engine, others: Sequence[Engine]) -> dict[str, int]:

@@ -93,7 +93,7 @@ class Library:
         page, asked = int(query.get("page", ["1"])[0]), int(query.get("per_page", [str(REPORT_PAGE_SIZE)])[0])
         size = self.limit if asked >= self.limit else REPORT_PAGE_SIZE
         path = parts.path.lstrip("/")
-        id_ = path.split("/")[-2]
+        id_ = path.rpartition("/")[0].rpartition("/")[2]
         original = self._originals.get(id_, id_)
         book = self._books.get((path.replace(id_, original), size))
         answer = book.answer(page) if book else _MISSING

