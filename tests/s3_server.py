@@ -60,7 +60,7 @@ def _options(folder: Path, ports: list[int]) -> list[str]:
     options = {
         "dir": folder, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "s3.config": identities,
         "filer.localSocket": folder / "filer.sock", "s3.localSocket": folder / "s3.sock",
-        "s3.port.iceberg": 0, "s3.port.lance": 0, "s3.iam": "false",
+        "s3.port.iceberg": 0, "s3.port.lance": 0, "s3.iam": "false", "s3.autoCreateBucket": "false",
         "master.telemetry": "false",  # by default it reports to its makers
         "volume.max": 0,  # as many as the disk has room for
     }  # fmt: skip
