@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 BUCKET, KEY, SECRET = "lake", "loader", "not-a-secret"
 _IDENTITY = {"name": KEY, "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
@@ -62,7 +63,8 @@ def _options(folder: Path, ports: list[int]) -> list[str]:
         "filer.localSocket": folder / "filer.sock", "s3.localSocket": folder / "s3.sock",
         "s3.port.iceberg": 0, "s3.port.lance": 0, "s3.iam": "false", "s3.autoCreateBucket": "false",
         "master.telemetry": "false",  # by default it reports to its makers
-        "volume.max": 0,  # as many as the disk has room for
+        # As many files as the disk has room for, each of them small enough for a small disk.
+        "volume.max": 0, "master.volumeSizeLimitMB": 1024,
     }  # fmt: skip
     for part, port, other in zip(_PARTS, ports[::2], ports[1::2], strict=True):
         options |= {f"{part}.port": port, f"{part}.port.grpc": other}
@@ -92,7 +94,7 @@ def _make_bucket(address: str, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the S3 server takes no object after a minute")
 
 
-def open_files(address: str) -> object:
+def open_files(address: str) -> Any:
     """The server's objects, as a file system of fsspec."""
     import s3fs
 
