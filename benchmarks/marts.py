@@ -134,7 +134,7 @@ def spark(folder: Path, rows: int) -> Iterator[Engine]:
     """A lake in a bucket of an S3 server, and a Spark cluster that reads it; both end with the block."""
     with s3_server.server() as address:
         place = s3_server.place(address)
-        told = settings(folder, rows, **s3_settings(address, s3_server.KEY, s3_server.SECRET))
+        told = settings(folder, rows) | s3_settings(address, s3_server.KEY, s3_server.SECRET)
 
         lake = {"PASSONA_LAKE": place["DESTINATION__WAREHOUSE__BUCKET_URL"].replace("s3:", "s3a:")}
         written = [f"--{name}={folder / 'dbt'}" for name in ("target-path", "log-path")]
