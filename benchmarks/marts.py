@@ -11,6 +11,8 @@ Ends with 1 where a value differs, or not all workers took part.
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +23,7 @@ from pathlib import Path
 
 import duckdb
 import psycopg2
-from processes import Ended, run, serving
+from processes import Failed, run, serving
 from spark_cluster import WORKERS, cluster, s3_settings, settings, workers_used
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -34,17 +36,18 @@ MARTS = ("campaigns", "messages", "clicks", "links", "devices", "campaign_hours"
          "recipient_fields", "unsent_reasons")  # fmt: skip
 # Rows that are made up; beyond them there are copies of the campaigns. It takes some 15 s to make them.
 MADE_UP = 500_000
+TOLD_EVERY = 30  # seconds
 _BEGUN = time.monotonic()
 
 
 @dataclass
 class Engine:
-    """One of the three. `place`: how passona finds it. `build`: builds and tests the models.
-    `mart`: where DuckDB finds a mart of it, in SQL."""
+    """One of the three. `place`: how passona finds it. `build`: builds and tests the models,
+    and gives its seconds. `mart`: where DuckDB finds a mart of it, in SQL."""
 
     name: str
     place: dict[str, str]
-    build: Callable[[], Ended]
+    build: Callable[[], float]
     mart: Callable[[str], str]
     seconds: dict[str, float] = field(default_factory=dict)
     differences: dict[str, int] = field(default_factory=dict)
@@ -63,7 +66,7 @@ def main() -> int:
         engines.append(stack.enter_context(spark(folder, arguments.rows)))
         loaded = load(engines, arguments.rows)
         for engine in engines:
-            engine.seconds["models and tests"] = engine.build().seconds
+            engine.seconds["models and tests"] = engine.build()
             tell(f"{engine.name}: models and their tests took {engine.seconds['models and tests']:.0f} s")
         counts = compare(folder, engines[0], engines[1:])
         used = workers_used(folder)
@@ -95,8 +98,8 @@ def duckdb_file(folder: Path) -> Engine:
     return Engine("DuckDB", place, lambda: transform(place), lambda mart: f"warehouse.analytics.{mart}")
 
 
-def transform(place: dict[str, str]) -> Ended:
-    return run([sys.executable, "-m", "passona", "transform"], place)
+def transform(place: dict[str, str]) -> float:
+    return run([sys.executable, "-m", "passona", "transform"], place).seconds
 
 
 def postgres_is_there() -> bool:
@@ -140,14 +143,33 @@ def spark(folder: Path, rows: int) -> Iterator[Engine]:
         written = [f"--{name}={folder / 'dbt'}" for name in ("target-path", "log-path")]
         read = [f"--{name}={PROJECT}" for name in ("project-dir", "profiles-dir")]
 
-        def build() -> Ended:
+        def build() -> float:
             with cluster(folder, told) as environment:
-                dbt = [sys.executable, "-m", "dbt.cli.main", "build", "--target=spark", *read, *written]
-                return run(dbt, environment | lake)
+                command = [sys.executable, "-m", "dbt.cli.main", "build", "--target=spark", *read, *written]
+                return dbt([*command, "--no-use-colors"], folder, environment | lake)
 
         yield Engine(
             "Spark", place, build, lambda mart: f"read_parquet('{folder}/tables/analytics.db/{mart}/*.parquet')"
         )
+
+
+def dbt(command: Sequence[str], folder: Path, environment: dict[str, str]) -> float:
+    """Runs dbt, and tells now and then how far it is, and what went wrong; its seconds.
+
+    :raises Failed: its exit code is not 0.
+    """
+    begun = told = time.monotonic()
+    with subprocess.Popen(
+        command, cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        for line in process.stdout or ():
+            now = time.monotonic()
+            if "ERROR" in line or "FAIL" in line or (" of " in line and now - told > TOLD_EVERY):
+                tell(f"dbt: {line.strip()}")
+                told = now
+    if process.returncode:
+        raise Failed(f"dbt ended with {process.returncode}")
+    return time.monotonic() - begun
 
 
 def compare(folder: Path, first: Engine, others: Sequence[Engine]) -> dict[str, int]:
