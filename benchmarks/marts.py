@@ -56,7 +56,7 @@ class Engine:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=4_000, help="rows of all reports, about")
-    parser.add_argument("--without-postgres", action="store_true", help="it takes the longest")
+    parser.add_argument("--without-postgres", action="store_true", help="DuckDB and Spark alone")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="passona-marts-", dir="/var/tmp") as name, ExitStack() as stack:
         folder = Path(name)
