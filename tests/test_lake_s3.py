@@ -63,7 +63,9 @@ def test_a_lake_in_a_bucket_holds_what_is_served_once_and_tells_its_status(
     assert s3_server.SECRET not in ended.stdout
 
 
-def test_people_are_forgotten_in_a_bucket_and_its_versions_are_told(address: str, bucket: dict[str, str], passona: Run) -> None:
+def test_people_are_forgotten_in_a_bucket_and_its_versions_are_told(
+    address: str, bucket: dict[str, str], passona: Run
+) -> None:
     account = Account(seed=3, campaigns=4, rows=1_500, hostile=True)
     with Sandbox(account) as box:
         assert passona("load", box=box, **bucket).returncode == 0
