@@ -47,15 +47,18 @@ LAKE_TESTS := load lifecycle status faults kills import_csv generate retention p
 lake-check: $(STAMP) ## the same tests on a lake in a folder, loads and forgets at once with kills; six minutes
 	@PASSONA_TEST_LAKE=1 $(BIN)/python -m pytest -n 3 --dist loadfile $(LAKE_TESTS:%=tests/test_%.py)
 
-spark-check: $(SPARK_STAMP) ## a lake on a local S3 server; one read by Spark with two workers, its marts equal to DuckDB's; needs Java 17
+spark-check: $(SPARK_STAMP) ## a lake on a local S3 server; the marts by Spark, Postgres and DuckDB, equal; needs Java 17 (PASSONA_SPARK_ROWS=n)
 	@$(SPARK_BIN)/python -m pytest -q -o filterwarnings= tests/test_lake_s3.py
-	@PASSONA_SPARK_ROWS=$(or $(PASSONA_SPARK_ROWS),4000) $(SPARK_BIN)/python pipelines/spark_check/check.py
+	@$(SPARK_BIN)/python benchmarks/marts.py --rows $(or $(PASSONA_SPARK_ROWS),4000) \
+	  $(if $(WITHOUT_POSTGRES),--without-postgres)
 
-$(SPARK_STAMP): pyproject.toml constraints.txt pipelines/spark_check/constraints.txt
-	@echo "installing into .venv-spark (some minutes, once; 1 GB)"
+# sagemaker-pyspark is there for the jars in it; what it says that it needs is an old Spark.
+$(SPARK_STAMP): pyproject.toml constraints.txt benchmarks/spark-constraints.txt
+	@echo "installing into .venv-spark (some minutes, once; 1.5 GB)"
 	@$(PYTHON) -m venv --clear .venv-spark
 	@$(SPARK_BIN)/python -m pip install --quiet --constraint constraints.txt \
-	  --constraint pipelines/spark_check/constraints.txt --editable '.[spark]'
+	  --constraint benchmarks/spark-constraints.txt --editable '.[spark-check]'
+	@$(SPARK_BIN)/python -m pip install --quiet --constraint benchmarks/spark-constraints.txt --no-deps sagemaker-pyspark
 	@touch $@
 
 faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md

@@ -2,7 +2,7 @@
 
     python benchmarks/page_server.py --rows 300000 [--per-page-limit 500] [--latency 0.05]
 
-Serves one made-up campaign of the sandbox, wire format and rows the same, but for what a benchmark
+Serves made-up campaigns of the sandbox, wire format and rows the same, but for what a benchmark
 does not need: no faults, no rate limit, any token. Prints its base address when all is rendered.
 """
 
@@ -72,14 +72,17 @@ class Book:
 class Library:
     """The books of an account: each report in the server's own size and in the largest that it grants.
 
-    `stretch`: rows that alt_delivery shall have; None leaves it as it is.
+    `stretch`: rows that alt_delivery shall have; None leaves it as it is. `copies`: how often each campaign is there,
+    with the same rows and an id of its own.
     """
 
-    def __init__(self, account: Account, limit: int, stretch: int | None = None) -> None:
+    def __init__(self, account: Account, limit: int, stretch: int | None = None, copies: int = 1) -> None:
         self.limit = limit
         sizes = {REPORT_PAGE_SIZE, limit}
+        ids = [campaign["uuid"] for campaign in account.campaigns()]
+        self._originals = {copied(id_, copy): id_ for id_ in ids for copy in range(1, copies)}
         self._books = {}
-        for path, rows in _lists(account):
+        for path, rows in _lists(account, copies):
             stretched = stretch is not None and path.endswith("/alt_delivery")
             for size in sizes:
                 self._books[path, size] = Book(path, Stretched(rows, stretch or 0) if stretched else rows, size)
@@ -89,15 +92,25 @@ class Library:
         query = parse_qs(parts.query)
         page, asked = int(query.get("page", ["1"])[0]), int(query.get("per_page", [str(REPORT_PAGE_SIZE)])[0])
         size = self.limit if asked >= self.limit else REPORT_PAGE_SIZE
-        book = self._books.get((parts.path.lstrip("/"), size))
-        return book.answer(page) if book else _MISSING
+        path = parts.path.lstrip("/")
+        id_ = path.rpartition("/")[0].rpartition("/")[2]
+        original = self._originals.get(id_, id_)
+        book = self._books.get((path.replace(id_, original), size))
+        answer = book.answer(page) if book else _MISSING
+        return answer if original == id_ else answer.replace(original.encode(), id_.encode())
 
 
-def _lists(account: Account) -> Iterator[tuple[str, list[bytes]]]:
+def copied(id_: str, copy: int) -> str:
+    """The id of a copy of a campaign, as long as its own: answers have their length in front."""
+    return f"{copy:08x}{id_[8:]}"
+
+
+def _lists(account: Account, copies: int) -> Iterator[tuple[str, list[bytes]]]:
     """Path and rows of the campaign list and of each report."""
     root = ROOT.lstrip("/")
     campaigns = account.campaigns()
-    yield f"{root}campaigns", [render(row) for row in campaigns]
+    others = [row | {"uuid": copied(row["uuid"], copy)} for copy in range(1, copies) for row in campaigns]
+    yield f"{root}campaigns", [render(row) for row in campaigns + others]
     for campaign in campaigns:
         for report in REPORTS:
             rows = [render(row) for row in account.rows(campaign["uuid"], report)]
@@ -142,10 +155,12 @@ def main() -> None:
     parser.add_argument("--campaigns", type=int, default=1)
     parser.add_argument("--per-page-limit", type=int, default=REPORT_PAGE_SIZE, help="largest page size granted")
     parser.add_argument("--stretch", type=int, help="rows that alt_delivery has, those of --rows again and again")
+    parser.add_argument("--copies", type=int, default=1, help="how often each campaign is there")
+    parser.add_argument("--special", action="store_true", help="the sandbox's special campaigns, too")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     arguments = parser.parse_args()
-    account = Account(campaigns=arguments.campaigns, rows=arguments.rows, special=False)
-    library = Library(account, arguments.per_page_limit, arguments.stretch)
+    account = Account(campaigns=arguments.campaigns, rows=arguments.rows, special=arguments.special)
+    library = Library(account, arguments.per_page_limit, arguments.stretch, arguments.copies)
     asyncio.run(serve(library, arguments.latency))
 
 

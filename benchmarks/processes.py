@@ -81,9 +81,10 @@ def script(name: str) -> list[str | Path]:
 
 
 @contextmanager
-def serving(**options: object) -> Iterator[str]:
-    """The base address of a bare page server that ends with the block; `options` are its own."""
-    given = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+def serving(*flags: str, **options: object) -> Iterator[str]:
+    """The base address of a bare page server that ends with the block; `flags` and `options` are its own."""
+    given = [*flags]
+    given += [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     with _served([*script("page_server.py"), *given]) as address:
         yield address
 

@@ -74,7 +74,9 @@ class Store:
                 file.write(data)
                 _sync(file)
                 os.link(part, self.path(name))
-        except FileExistsError:
+        except OSError:  # of those stores that are not Amazon's, s3fs does not know their word for "exists"
+            if self.put_at(name) is None:
+                raise
             return False
         return True
 
