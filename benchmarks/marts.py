@@ -43,13 +43,15 @@ _BEGUN = time.monotonic()
 @dataclass
 class Engine:
     """One of the three. `place`: how passona finds it. `build`: builds and tests the models,
-    and gives its seconds. `mart`: where DuckDB finds a mart of it, in SQL."""
+    and gives its seconds. `mart`: where DuckDB finds a mart of it, in SQL. `size`: its bytes on disk."""
 
     name: str
     place: dict[str, str]
     build: Callable[[], float]
     mart: Callable[[str], str]
+    size: Callable[[], int]
     seconds: dict[str, float] = field(default_factory=dict)
+    megabytes: dict[str, float] = field(default_factory=dict)
     differences: dict[str, int] = field(default_factory=dict)
 
 
@@ -67,6 +69,7 @@ def main() -> int:
         loaded = load(engines, arguments.rows)
         for engine in engines:
             engine.seconds["models and tests"] = engine.build()
+            engine.megabytes["on disk, marts too"] = engine.size() / 1e6
             tell(f"{engine.name}: models and their tests took {engine.seconds['models and tests']:.0f} s")
         counts = compare(folder, engines[0], engines[1:])
         used = workers_used(folder)
@@ -86,6 +89,7 @@ def load(engines: Sequence[Engine], rows: int) -> str:
         for engine in engines:
             ended = run([sys.executable, "-m", "passona", "load", "--json"], source | engine.place)
             engine.seconds["load"] = ended.seconds
+            engine.megabytes["on disk, loaded"] = engine.size() / 1e6
             written = sum(report["rows"] for report in ended.document["reports"].values())
             told = f"{written:,} rows of {ended.document['campaigns']} campaigns"
             tell(f"{engine.name}: loaded {told} in {ended.seconds:.0f} s")
@@ -95,7 +99,13 @@ def load(engines: Sequence[Engine], rows: int) -> str:
 def duckdb_file(folder: Path) -> Engine:
     file = folder / "warehouse.duckdb"
     place = {"DESTINATION__WAREHOUSE__CREDENTIALS": str(file)}
-    return Engine("DuckDB", place, lambda: transform(place), lambda mart: f"warehouse.analytics.{mart}")
+    return Engine(
+        "DuckDB",
+        place,
+        lambda: transform(place),
+        lambda mart: f"warehouse.analytics.{mart}",
+        lambda: file.stat().st_size,
+    )
 
 
 def transform(place: dict[str, str]) -> float:
@@ -129,7 +139,12 @@ def postgres(folder: Path) -> Iterator[Engine]:
                     )
             return f"read_csv('{file}', all_varchar = true, nullstr = '\\N', allow_quoted_nulls = false)"
 
-        yield Engine("Postgres", place, lambda: transform(place), mart)
+        def size() -> int:
+            with closing(psycopg2.connect(place["DESTINATION__WAREHOUSE__CREDENTIALS"])) as raw, raw.cursor() as cursor:
+                cursor.execute("SELECT pg_database_size(current_database())")
+                return int(cursor.fetchone()[0])
+
+        yield Engine("Postgres", place, lambda: transform(place), mart, size)
 
 
 @contextmanager
@@ -148,8 +163,12 @@ def spark(folder: Path, rows: int) -> Iterator[Engine]:
                 command = [sys.executable, "-m", "dbt.cli.main", "build", "--target=spark", *read, *written]
                 return dbt([*command, "--no-use-colors"], folder, environment | lake)
 
+        def size() -> int:
+            tables = sum(file.stat().st_size for file in (folder / "tables").rglob("*.parquet"))
+            return int(s3_server.open_files(address).du(s3_server.BUCKET)) + tables
+
         yield Engine(
-            "Spark", place, build, lambda mart: f"read_parquet('{folder}/tables/analytics.db/{mart}/*.parquet')"
+            "Spark", place, build, lambda mart: f"read_parquet('{folder}/tables/analytics.db/{mart}/*.parquet')", size
         )
 
 
@@ -217,6 +236,8 @@ def table(engines: Sequence[Engine], counts: dict[str, int]) -> Iterator[str]:
     yield "".join([f"{'':<20}", *(f"{engine.name:>20}" for engine in engines)])
     for step in engines[0].seconds:
         yield "".join([f"{step:<20}", *(f"{engine.seconds[step]:>18.0f} s" for engine in engines)])
+    for what in engines[0].megabytes:
+        yield "".join([f"{what:<20}", *(f"{engine.megabytes[what]:>17,.0f} MB" for engine in engines)])
     for mart, count in counts.items():
         cells = [f"{engine.differences[mart]:>12} differ" for engine in engines[1:]]
         yield "".join([f"{mart:<20}{count:>15,} rows", *(f"{cell:>20}" for cell in cells)])
