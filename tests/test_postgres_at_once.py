@@ -435,3 +435,48 @@ def test_loads_beside_each_other_in_one_folder_have_work_folders_of_their_own(
         box.faults = []
         assert passona("forget", "+44 7123 400001").returncode == 0
     assert list(tmp_path.glob("*.work")) == []
+
+
+def test_all_loads_of_a_database_share_one_budget_of_requests_and_a_killed_one_keeps_nothing_of_it(
+    tmp_path: Path, warehouse: Warehouse, account: Account
+) -> None:
+    bound = 60
+    for uuid in UUIDS:
+        account.put(going(uuid), {"clicks": [click(1)]})
+    with Sandbox(account) as box:
+        loads = [machine(box, tmp_path, n, "load", SOURCES__PASSONA__REQUESTS_PER_MINUTE=str(bound)) for n in range(4)]
+        # Each of them alone has more than this to ask.
+        until_sent(box, bound, *loads)
+        counted = asked(warehouse, "SELECT count(*), max(sent_at) <= clock_timestamp() FROM passona._requests")
+        for load in loads:
+            load.kill()
+        # Nothing is reserved: what another may send more is its own at once.
+        last = machine(box, tmp_path, 4, "load", SOURCES__PASSONA__REQUESTS_PER_MINUTE=str(bound + 5))
+        until_sent(box, bound + 5, last)
+        last.kill()
+        sent = sorted(record.at for record in box.requests)
+    assert counted == [(bound, True)]
+    # Counted a moment before they are sent.
+    assert all(later - earlier > 55 for earlier, later in zip(sent, sent[bound + 5 :], strict=False))
+
+
+def until_sent(box: Sandbox, requests: int, *loads: Begun) -> None:
+    while len(box.requests) < requests:
+        assert not any(load.ended for load in loads)
+
+
+def test_a_load_whose_budget_is_gone_says_so(tmp_path: Path, warehouse: Warehouse, account: Account) -> None:
+    for uuid in UUIDS:
+        account.put(going(uuid), {"clicks": [click(1)]})
+    with Sandbox(account, Switches(latency=0.1)) as box:
+        load = machine(box, tmp_path, 0, "load", SOURCES__PASSONA__REQUESTS_PER_MINUTE="1000")
+        until_sent(box, 10, load)
+        asked(
+            warehouse,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name LIKE 'passona on %' AND query LIKE '%passona._requests%'",
+        )
+        ended = load.wait()
+    assert ended.returncode == 1
+    assert "the session by which loads share requests_per_minute" in ended.stderr
+    assert asked(warehouse, "SELECT outcome FROM passona.runs") == [("error",)]

@@ -54,6 +54,9 @@ class DuckDBFile:
         """For dlt: this very connection, so that nobody comes between two of its jobs."""
         return _Destination(self.connection, destination_name="warehouse")
 
+    def budget(self, _per_minute: int) -> None:
+        """None that is shared: nobody else loads."""
+
     def comments(self) -> dict[tuple[str, str | None], str | None]:
         """What is said of each table (with None) and of each column of the dataset."""
         found = self.connection.execute(

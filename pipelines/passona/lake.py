@@ -82,6 +82,9 @@ class LakeWriter:
         rows are written here."""
         return dlt.destinations.filesystem(self.address.url, destination_name="warehouse")
 
+    def budget(self, _per_minute: int) -> None:
+        """None that is shared: there is nothing to count in."""
+
     def comments(self) -> dict[tuple[str, str | None], str | None]:
         """Nothing: Parquet has no place for them that engines show."""
         return {}

@@ -140,14 +140,9 @@ class Load:
     def __init__(
         self, settings: Settings, database: Database, wish: Wish, progress: Progress, clock: Clock | None = None
     ) -> None:
-        self._settings, self._database, self._wish, self._progress = (
-            wish.shard.share(settings),
-            database,
-            wish,
-            progress,
-        )
+        self._settings, self._database, self._wish, self._progress = settings, database, wish, progress
         self._clock = clock or Clock()
-        self._client = Client(self._settings, self._clock)
+        self._client = self._connected()
         self._backlog = _Backlog()
         self._campaign_table = CampaignTable(database)
         self._odd: set[Key] = set()
@@ -171,6 +166,14 @@ class Load:
         self._outcome.seconds = time.monotonic() - begun
         self._end(self._outcome.word)
         return self._outcome
+
+    def _connected(self) -> Client:
+        """The client, with its part of what is the token's: counted where all loads can see it, or else divided."""
+        bound = self._settings.requests_per_minute
+        budget = self._database.engine.budget(bound) if bound else None
+        if budget is not None:
+            return Client(self._settings, self._clock, budget=budget)
+        return Client(self._wish.shard.share(self._settings), self._clock)
 
     def _load_noted(self) -> None:
         """The load; an error that ends it is noted. What is old is given up even where nobody answers any more."""

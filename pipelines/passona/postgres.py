@@ -17,6 +17,7 @@ import psycopg2
 
 from passona.address import Server
 from passona.errors import ConfigurationError, NotWritten
+from passona.postgres_budget import SharedBudget
 from passona.postgres_destination import Postgres
 from passona.postgres_locks import Hold, living
 from passona.postgres_session import Session, connected
@@ -32,6 +33,7 @@ class PostgresServer:
     def __init__(self, address: Server, hold: Hold, connection: Session, *, shared: bool) -> None:
         self.address, self.connection, self.shared = address, connection, shared
         self._hold = hold
+        self._budget: SharedBudget | None = None
         # Spools stay where the run is: on another machine a killed walk begins anew.
         self._folder = WorkFolder(Path.cwd() / address.name)
         self.work = self._folder.path
@@ -43,6 +45,12 @@ class PostgresServer:
         return Postgres(
             credentials=credentials, destination_name="warehouse", staging_dataset_name_layout=self._hold.staging
         )
+
+    def budget(self, per_minute: int) -> Callable[[], float]:
+        """What all loads of the database may send in a minute together: takes a request of it, and gives 0, or the
+        seconds until one is free."""
+        self._budget = SharedBudget(self.address, self._hold.name, per_minute)
+        return self._budget.take
 
     def comments(self) -> dict[tuple[str, str | None], str | None]:
         """What is said of each table (with None) and of each column of the dataset."""
@@ -136,6 +144,8 @@ class PostgresServer:
             self.connection.execute(f"DROP SCHEMA IF EXISTS {quoted(self._hold.staging)} CASCADE")
         with contextlib.suppress(psycopg2.Error):
             self.connection.close()
+        if self._budget is not None:
+            self._budget.close()
         self._hold.close()
         self._folder.close()
 

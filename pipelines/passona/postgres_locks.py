@@ -43,6 +43,8 @@ _RUNS = 1
 _DOOR = 2
 # Held while something is written.
 _WRITES = 3
+# Held while a request is counted (`postgres_budget`).
+BUDGET = (_CLASS, 4)
 _RUN, _WAITS = "passona on", "passona waits on"
 # What pg_stat_activity shows of a name is cut at 63 bytes.
 _HOST = socket.gethostname()[:24]
