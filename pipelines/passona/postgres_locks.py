@@ -243,7 +243,10 @@ def _end_leftovers(session: Session) -> None:
         if time.monotonic() >= until:
             raise Busy("the server cannot end a session of a run that was killed; look for it in pg_stat_activity")
         time.sleep(0.05)
-    staging = f"SELECT nspname FROM pg_namespace WHERE left(nspname, {len(_STAGING)}) = '{_STAGING}'"  # noqa: S608  # constants
+    staging = (
+        "SELECT nspname FROM pg_namespace WHERE pg_get_userbyid(nspowner) = current_user "  # noqa: S608  # constants
+        f"AND left(nspname, {len(_STAGING)}) = '{_STAGING}'"
+    )
     for schema in _of_the_dead(session, staging):
         session.execute(f"DROP SCHEMA IF EXISTS {quoted(schema)} CASCADE")
 
