@@ -114,6 +114,7 @@ class Database:
     engine: Engine
     pipeline: dlt.Pipeline
     run: logs.Run | None = None
+    _schemas: int | None = None
     _begun: float = 0.0
     _closed: bool = False
 
@@ -174,7 +175,7 @@ class Database:
 
     def _run(self, package: Package, zone: str) -> None:
         package.reset_counts()
-        if self.shared and self._is_outdated():
+        if self._schemas is not None and self._schemas != self._count_schemas():
             self.pipeline = _pipeline(self.engine)
         if not self.pipeline.default_schema_name:
             # dlt would do it only after it has asked for the resources, which depend on what it knows.
@@ -182,16 +183,13 @@ class Database:
         known: set[str] = set(self.pipeline.default_schema.tables if self.pipeline.default_schema_name else ())
         source = passona_source(package, zone, TABLES.keys() - known, fresh=self._is_fresh(package.walks))
         self.pipeline.run(source, loader_file_format="parquet")
+        if self.shared:
+            self._schemas = self._count_schemas()
 
-    def _is_outdated(self) -> bool:
-        """Whether dlt's schema is not what the last package left: another run may have found a new key."""
-        if not self.pipeline.default_schema_name:
-            return False
-        last = self.connection.execute(
-            "SELECT version_hash FROM passona._dlt_version WHERE schema_name = ? ORDER BY inserted_at DESC LIMIT 1",
-            [self.pipeline.default_schema_name],
-        ).fetchone()
-        return last is None or last[0] != self.pipeline.default_schema.version_hash
+    def _count_schemas(self) -> int:
+        """How many schemas dlt has kept: one more where another run has found a new key."""
+        ((number,),) = self.connection.execute("SELECT count(*) FROM passona._dlt_version").fetchall()
+        return int(number)
 
     def _is_fresh(self, walks: Sequence[Walk]) -> bool:
         """Whether the tables hold no row of these walks' campaigns, and no issue; a killed load may have left some."""
