@@ -25,7 +25,16 @@ settings.load_profile("passona")
 
 # Files of one worker for twenty seconds and more, which share what is built once: begun first, so that at the end no
 # worker is left alone with one of them.
-LONG = ("test_transform", "test_lifecycle", "test_load", "test_people", "test_kills", "test_nights", "test_publish")
+LONG = (
+    "test_postgres_at_once",
+    "test_transform",
+    "test_lifecycle",
+    "test_load",
+    "test_people",
+    "test_kills",
+    "test_nights",
+    "test_publish",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

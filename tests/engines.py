@@ -80,7 +80,7 @@ def destination_of(folder: Path) -> dict[str, str]:
 def work_of(path: Path) -> Path:
     """The work folder of a command that runs beside this warehouse."""
     address = address_of(path)
-    return path.parent / (f"{address.name}.1.work" if LAKE else f"{address.name}.work")
+    return path.parent / (f"{address.name}.work" if isinstance(address, Path) else f"{address.name}.1.work")
 
 
 def lake_of(path: Path) -> dict[str, str]:

@@ -21,6 +21,43 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([*IMPORTED, __name__])
 
 
+class Begun:
+    """`passona` with these arguments, at work in a folder."""
+
+    def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        self.arguments = list(arguments)
+        self._printed = tempfile.TemporaryDirectory()
+        self._files = Path(self._printed.name, "stdout"), Path(self._printed.name, "stderr")
+        self._process = _context.Process(target=_command, args=(self.arguments, folder, dict(environment), self._files))
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        return int(self._process.pid or 0)
+
+    @property
+    def ended(self) -> bool:
+        return self._process.exitcode is not None
+
+    def wait(self, seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
+        """Its end and what it printed.
+
+        :raises subprocess.TimeoutExpired: it did not end in time.
+        """
+        self._process.join(seconds)
+        if self._process.exitcode is None:
+            self.kill()
+            raise subprocess.TimeoutExpired(self.arguments, seconds, *(file.read_bytes() for file in self._files))
+        stdout, stderr = (file.read_text("utf-8") for file in self._files)
+        return subprocess.CompletedProcess(self.arguments, self._process.exitcode, stdout, stderr)
+
+    def kill(self, after: float = 0) -> None:
+        """Ends it after so many seconds, if it has not ended by itself."""
+        self._process.join(after)
+        self._process.kill()
+        self._process.join()
+
+
 def run_passona(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
@@ -28,28 +65,12 @@ def run_passona(
 
     :raises subprocess.TimeoutExpired: it did not end within a minute.
     """
-    with tempfile.TemporaryDirectory() as printed:
-        files = Path(printed, "stdout"), Path(printed, "stderr")
-        process = _context.Process(target=_command, args=(list(arguments), folder, dict(environment), files))
-        process.start()
-        process.join(SECONDS)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise subprocess.TimeoutExpired(arguments, SECONDS, *(file.read_bytes() for file in files))
-        stdout, stderr = (file.read_text("utf-8") for file in files)
-    return subprocess.CompletedProcess(arguments, process.exitcode, stdout, stderr)
+    return Begun(arguments, folder, environment).wait()
 
 
 def kill_passona(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], after: float) -> None:
     """Runs `passona` with these arguments in a folder, and kills it after so many seconds, if it has not ended."""
-    with tempfile.TemporaryDirectory() as printed:
-        files = Path(printed, "stdout"), Path(printed, "stderr")
-        process = _context.Process(target=_command, args=(list(arguments), folder, dict(environment), files))
-        process.start()
-        process.join(after)
-        process.kill()
-        process.join()
+    Begun(arguments, folder, environment).kill(after)
 
 
 def _command(arguments: list[str], folder: Path, environment: dict[str, str], files: tuple[Path, Path]) -> None:

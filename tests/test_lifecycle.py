@@ -247,7 +247,7 @@ def test_a_campaign_of_another_team_stops_the_run_before_anything_is_loaded(pass
     assert "77777777-7777-4777-8777-777777777777" in ended_.stderr
 
 
-@of_databases_alone
+@of_duckdb_alone  # into a server they walk side by side (test_postgres_at_once)
 def test_of_two_loads_one_works_and_the_other_says_who_and_ends_with_6(passona: Run, warehouse: Warehouse) -> None:
     account = Account.empty()
     account.put(going(ONE), {"clicks": [click()]})

@@ -55,7 +55,7 @@ class Warehouse:
         wishes = {name: options.pop(name) for name in ("since", "refresh", "accept_shrink", "shard") if name in options}
         settings = Settings(box.token, **({"base_url": box.base_url, "retry_pause": 0.01} | options))
         lines = Lines()
-        database = open_database(self.address, 0, lines.say)
+        database = open_database(self.address, 0, lines.say, alone=False)
         try:
             wish = Wish(uuids, tuple(REPORTS[name] for name in reports), **wishes)
             return Load(settings, database, wish, lines).run()

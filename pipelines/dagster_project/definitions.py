@@ -28,10 +28,10 @@ from dagster_dlt import DagsterDltTranslator, dlt_assets
 from dagster_dlt.translator import DltResourceTranslatorData
 from duckdb import DuckDBPyConnection
 
-from passona.address import warehouse_address
+from passona.address import exists, warehouse_address
 from passona.configuration import load_retain_days, load_settings, load_timezone
 from passona.database import open_database, open_reader
-from passona.errors import Exit
+from passona.errors import ConfigurationError, Exit
 from passona.load import Load, Outcome, Wish
 from passona.reports import REPORTS
 from passona.retention import swept
@@ -40,6 +40,22 @@ from passona.source import Package, passona_source
 from passona.status import USUAL_AGE, status
 from passona.transform import project_folder
 
+
+def warehouse() -> Path:
+    """The file; what is in a server or a lake would be written by dbt and dlt without its lock, and counted otherwise.
+
+    :raises ConfigurationError: it is none.
+    """
+    address = warehouse_address()
+    if not isinstance(address, Path):
+        raise ConfigurationError(
+            f"the Dagster project is for a DuckDB file, and {address} is none: let Dagster run the commands "
+            "passona load (--shard for partitions) and passona transform instead (docs/scale.md)"
+        )
+    return address
+
+
+warehouse()  # whoever starts Dagster is told
 POOL = "warehouse"
 WAIT = 600.0  # seconds for whoever holds the file, such as somebody's query
 HOME = Path(os.environ["DAGSTER_HOME"])
@@ -77,7 +93,7 @@ def reports(context: dg.AssetExecutionContext, config: LoadConfig) -> dg.Materia
         refresh=config.refresh,
         accept_shrink=config.accept_shrink,
     )
-    database = open_database(warehouse_address(), WAIT, context.log.info)
+    database = open_database(warehouse(), WAIT, context.log.info)
     try:
         outcome = Load(load_settings(), database, wish, _Progress(context.log)).run()
         database = swept(database, WAIT, context.log.info)
@@ -139,7 +155,7 @@ class _Resources(DagsterDltTranslator):
     pool=POOL,
 )
 def tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-    with closing(open_reader(warehouse_address(), WAIT, context.log.info)) as connection:
+    with closing(open_reader(warehouse(), WAIT, context.log.info)) as connection:
         for key in context.selected_asset_keys:
             yield dg.MaterializeResult(asset_key=key, metadata=_seen(connection, key.path[-1]))
 
@@ -183,7 +199,7 @@ class DbtConfig(dg.Config):
     pool=POOL,
 )
 def models(context: dg.AssetExecutionContext, dbt: DbtCliResource, config: DbtConfig) -> Iterator[Any]:
-    os.environ["PASSONA_WAREHOUSE"] = str(warehouse_address())
+    os.environ["PASSONA_WAREHOUSE"] = str(warehouse())
     variables = json.dumps({"timezone": load_timezone()})
     arguments = ["build", "--vars", variables, *(["--full-refresh"] if config.full_refresh else [])]
     # No log of dbt's own, which may quote rows; and nothing is written into the project, which the wheel brings.
@@ -193,7 +209,7 @@ def models(context: dg.AssetExecutionContext, dbt: DbtCliResource, config: DbtCo
 
 def stale_reports() -> list[str]:
     """Reports of which some campaign is overdue, as `passona status` says it."""
-    found = status(warehouse_address(), USUAL_AGE, WAIT, print, load_retain_days())
+    found = status(warehouse(), USUAL_AGE, WAIT, print, load_retain_days())
     return [name for name, report in found.reports.items() if report.stale]
 
 
@@ -208,7 +224,7 @@ def fresh() -> dg.AssetCheckResult:
 @dg.sensor(target=[reports, tables], minimum_interval_seconds=3600, default_status=dg.DefaultSensorStatus.RUNNING)
 def freshness() -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Asks for a report whose nights failed, once a day. The schedule brings all others."""
-    if not warehouse_address().exists():
+    if not exists(warehouse()):
         yield dg.SkipReason("nothing was ever loaded")
         return
     for report in stale_reports():

@@ -15,7 +15,9 @@ One way, top to bottom of a load:
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
 - `source` dlt's resources, `schema` the tables, `database` the open warehouse and dlt's pipeline
 - `address` where the warehouse is; `connection` how all speak to it, `waiting` for whoever holds it; an engine each:
-  `duckdb_file`, `postgres` with `postgres_copy`, and `lake`; `capable` what dlt's destinations have in common
+  `duckdb_file`, `postgres`, `lake`; `capable` what dlt's destinations share, `work_folder` one for each process
+- `postgres_session` speaks to a server, `postgres_locks` say who may write, `postgres_budget` who may ask;
+  `postgres_copy` and `postgres_destination` for dlt
 - `lake` snapshots of reports: `lake_files` on a `store`, `lake_log` which of them count, `lake_contents` that in
   memory, `lake_views` for readers, `lake_tidying` what goes after its time; `lake_erasure` who goes at once, by
   `lake_rewriting`, and `lake_forgotten` who is kept out

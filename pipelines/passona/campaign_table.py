@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +23,7 @@ class CampaignTable:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._asked_at: datetime | None = None
         self._known: dict[str, Campaign] = {}
         # Campaigns of the list that are new or changed, until a package takes them.
         self._due: CampaignList | None = None
@@ -31,6 +33,11 @@ class CampaignTable:
         """Whether campaigns wait for a package."""
         return self._due is not None
 
+    def begin(self) -> None:
+        """The list is about to be asked for. Where other loads ask, too, the later counts, by the server's clock."""
+        if self._database.shared:
+            (self._asked_at,) = self._database.connection.execute("SELECT now()").fetchone()
+
     def read(self, listed: CampaignList | None) -> None:
         """Takes in what the warehouse holds and what the list says, None if it could not be had.
 
@@ -38,13 +45,30 @@ class CampaignTable:
         """
         there = {campaign.campaign_id: campaign for campaign in listed.campaigns} if listed else {}
         known = there | self._absent(list(there))
-        if listed is not None:
+        if listed is not None and self._is_latest():
             gone = [uuid for uuid, campaign in known.items() if campaign.listed and uuid not in there]
             self._unlist(gone)
             known |= {uuid: replace(known[uuid], listed=False) for uuid in gone}
             changed = self._changed(listed).intersection(there)
             self._due = _part(listed, sorted(changed)) if changed else None
         self._known = {uuid.lower(): campaign for uuid, campaign in known.items()}
+
+    def _is_latest(self) -> bool:
+        """Whether no other load has asked for the list since this one did, and has written it."""
+        if self._asked_at is None:
+            return True
+        connection = self._database.connection
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS passona._campaign_list (asked_at TIMESTAMP WITH TIME ZONE NOT NULL)"
+        )
+        (last,) = connection.execute("SELECT max(asked_at) FROM passona._campaign_list").fetchone()
+        return last is None or last < self._asked_at
+
+    def written(self) -> None:
+        """All that the list says is in the warehouse."""
+        if self._asked_at is not None and self._is_latest():
+            self._database.connection.execute("DELETE FROM passona._campaign_list")
+            self._database.connection.execute("INSERT INTO passona._campaign_list VALUES (?)", [self._asked_at])
 
     def campaigns(self, wanted: Sequence[str]) -> list[Campaign]:
         """The campaigns wanted, or all that are listed. Of one that nobody has heard of the uuid is all there is."""
@@ -54,16 +78,24 @@ class CampaignTable:
 
     def add_to(self, package: Package) -> None:
         """Puts into a package what waits, and a bare row for each of its walks' campaigns that has none."""
-        bare = {walk.campaign_id for walk in package.walks if walk.campaign_id.lower() not in self._known}
+        bare = self._without_row({walk.campaign_id for walk in package.walks})
         rows = pa.Table.from_pylist(
             [{"campaign_id": uuid, "listed": False} for uuid in sorted(bare)], schema=TABLES[CAMPAIGNS.name].schema
         )
-        self._known |= {uuid.lower(): Campaign(uuid) for uuid in bare}
         if self._due is not None:
             rows = pa.concat_tables([self._due.rows, rows], promote_options="default")
             package.groups, package.campaign_issues = self._due.groups, self._due.issues
             self._due = None
         package.campaigns = rows if len(rows) else None
+
+    def _without_row(self, ids: Collection[str]) -> set[str]:
+        """Those of these campaigns of which there is no row, neither in the warehouse nor in what waits."""
+        with given(self._database.connection, campaign_id=sorted(ids)):
+            found = self._database.connection.execute(
+                "SELECT campaign_id FROM given WHERE campaign_id NOT IN (SELECT campaign_id FROM passona.campaigns)"
+            ).fetchall()
+        waiting = self._due.rows.column("campaign_id").to_pylist() if self._due else []
+        return {uuid for (uuid,) in found}.difference(waiting)
 
     def _unlist(self, ids: list[str]) -> None:
         with given(self._database.connection, campaign_id=ids):

@@ -92,8 +92,7 @@ class _Connections(HTTPAdapter):
     def ask(self, method: str, target: str) -> BaseHTTPResponse:
         """The answer, its body not read yet, to a request of `target` below the base address.
 
-        Redirects are never followed: they could carry the token elsewhere. A POST has a connection of its
-        own: one that was kept may be closed by the server just then, and leave its fate unknown.
+        Redirects are never followed: they could carry the token elsewhere.
         """
         answer: BaseHTTPResponse = self._pool.urlopen(
             method,
@@ -148,13 +147,20 @@ class _Sockets:
 class Client:
     """GETs and POSTs of one account. Safe to use from many threads.
 
-    `attempts`: how often a request is tried. `headers`: those of the latest answer.
+    `attempts`: how often a request is tried. `budget`: stands for `requests_per_minute` where others share it (`Pace`).
+    `headers`: those of the latest answer.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        attempts: int = ATTEMPTS,
+        budget: Callable[[], float] | None = None,
+    ) -> None:
         self._settings, self._attempts = settings, attempts
         self.clock = clock or Clock()
-        self.pace = Pace(settings.requests_per_minute, self.clock)
+        self.pace = Pace(None if budget else settings.requests_per_minute, self.clock, budget)
         self._in_flight = threading.BoundedSemaphore(settings.concurrency)
         self._connections = _Connections(settings)
         self._lock = threading.Lock()
@@ -244,13 +250,15 @@ class Client:
 
     def _attempt_post(self, path: str) -> None:
         headers: Mapping[str, str] | None = None
-        with self._in_flight:
+        # One for each POST: a connection that was kept may be closed by the server just then, and leave its fate
+        # unknown. That it will be the server need not have said.
+        with self._in_flight, contextlib.closing(_Connections(self._settings)) as connections:
             self.pace.enter()
             until = time.monotonic() + self._settings.request_timeout
             try:
                 with self._lock:
                     self.requests += 1
-                answer = self._connections.ask("POST", path)
+                answer = connections.ask("POST", path)
                 headers = self.headers = answer.headers
                 if answer.status == 202:
                     answer.close()

@@ -1,4 +1,4 @@
-"""The warehouse while it is written: loaded by dlt, described for people, alone.
+"""The warehouse while it is written: loaded by dlt, described for people.
 
     address -> engine (duckdb_file, postgres or lake), which is held -> Database -> packages, tables, runs
 
@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ from passona.reports import REPORTS
 from passona.schema import DATASET, TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
-from passona.upgrades import bring_forward, check_readable, missing_columns
+from passona.upgrades import bring_forward, check_readable, is_behind, missing_columns
 from passona.waiting import writing
 from passona.walk import Walk
 
@@ -68,13 +68,22 @@ class Engine(Protocol):
 
     def destination(self) -> Any: ...
 
+    def budget(self, per_minute: int) -> Callable[[], float] | None: ...
+
     def comments(self) -> dict[tuple[str, str | None], str | None]: ...
 
     def sha256(self, text: str) -> str: ...
 
     def index(self) -> None: ...
 
-    def check(self) -> None: ...
+    @property
+    def shared(self) -> bool: ...
+
+    def writing(self) -> AbstractContextManager[None]: ...
+
+    def claim(self, run_id: str) -> None: ...
+
+    def living(self, run_ids: Iterable[str]) -> set[str]: ...
 
     def lacked_memory(self, error: BaseException) -> bool: ...
 
@@ -93,6 +102,8 @@ class Engine(Protocol):
 
     def keep(self, run_id: str) -> None: ...
 
+    def drop_left_spools(self) -> int: ...
+
     def close(self) -> None: ...
 
 
@@ -103,6 +114,7 @@ class Database:
     engine: Engine
     pipeline: dlt.Pipeline
     run: logs.Run | None = None
+    _schemas: int | None = None
     _begun: float = 0.0
     _closed: bool = False
 
@@ -118,14 +130,18 @@ class Database:
     def work(self) -> Path:
         return self.engine.work
 
+    @property
+    def shared(self) -> bool:
+        """Whether other runs may write between two writes of this one, so that what was read may be no more."""
+        return self.engine.shared
+
     def commit(self, package: Package, zone: str) -> None:
         """Writes one load package. What it replaces is marked as interrupted before, so that a kill
         in the middle is seen by everyone who reads the ledger.
 
         :raises NotWritten: the database could not take it; what it replaces is due again.
         """
-        with self._writing("the load package"):
-            self.engine.check()
+        with self.writing("the load package"):
             self._check_privacy(package.walks)
             if isinstance(self.engine, LakeWriter):
                 self.engine.write(package, zone)
@@ -159,12 +175,21 @@ class Database:
 
     def _run(self, package: Package, zone: str) -> None:
         package.reset_counts()
+        if self._schemas is not None and self._schemas != self._count_schemas():
+            self.pipeline = _pipeline(self.engine)
         if not self.pipeline.default_schema_name:
             # dlt would do it only after it has asked for the resources, which depend on what it knows.
             self.pipeline.sync_destination()
         known: set[str] = set(self.pipeline.default_schema.tables if self.pipeline.default_schema_name else ())
         source = passona_source(package, zone, TABLES.keys() - known, fresh=self._is_fresh(package.walks))
         self.pipeline.run(source, loader_file_format="parquet")
+        if self.shared:
+            self._schemas = self._count_schemas()
+
+    def _count_schemas(self) -> int:
+        """How many schemas dlt has kept: one more where another run has found a new key."""
+        ((number,),) = self.connection.execute("SELECT count(*) FROM passona._dlt_version").fetchall()
+        return int(number)
 
     def _is_fresh(self, walks: Sequence[Walk]) -> bool:
         """Whether the tables hold no row of these walks' campaigns, and no issue; a killed load may have left some."""
@@ -199,7 +224,7 @@ class Database:
         :raises ConfigurationError: a later version made them.
         :raises NotWritten: the database could not take them.
         """
-        with self._writing("the tables of the warehouse"):
+        with self.writing("the tables of the warehouse"):
             self._make_tables()
 
     def _make_tables(self) -> None:
@@ -280,7 +305,7 @@ class Database:
         campaign_id: str | None = None,
         report: str | None = None,
     ) -> None:
-        """Notes that a run began, `at` (UTC) or now. Any that is still `running` was killed: this process is alone.
+        """Notes that a run began, `at` (UTC) or now. Any that is still `running` and not at work was killed.
 
         `outcome`: what is to be said of it if it is killed before its end is noted, if not `interrupted`.
 
@@ -291,8 +316,9 @@ class Database:
         self.run.begin()
         self._begun = time.monotonic()
         log.info("%s begins: %s", verb, self.address, extra={"event": "run_begun"})
-        with self._writing("the begin of the run"):
-            self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
+        with self.writing("the begin of the run"):
+            self._note_killed()
+            self.engine.claim(run_id)
             self.connection.execute(
                 "INSERT INTO passona.runs "
                 "(run_id, started_at, verb, outcome, version, campaign_id, report, _dlt_load_id) "
@@ -300,6 +326,14 @@ class Database:
                 [run_id, at, verb, outcome, version("passona-warehouse"), campaign_id, report],
             )
             self.engine.keep(run_id)
+
+    def _note_killed(self) -> None:
+        found = self.connection.execute("SELECT run_id FROM passona.runs WHERE outcome = 'running'").fetchall()
+        running = [run_id for (run_id,) in found]
+        self.connection.execute(
+            "UPDATE passona.runs SET outcome = 'interrupted' WHERE run_id IN (SELECT unnest(?::VARCHAR[]))",
+            [sorted(set(running) - self.engine.living(running))],
+        )
 
     def end_run(
         self,
@@ -315,7 +349,7 @@ class Database:
 
         :raises NotWritten: the database could not take it.
         """
-        with self._writing("the end of the run"):
+        with self.writing("the end of the run"):
             self.connection.execute(
                 "UPDATE passona.runs SET finished_at = coalesce(?, now()), outcome = ?, requests = ?, row_count = ?, "
                 "erased = ? WHERE run_id = ?",
@@ -343,8 +377,14 @@ class Database:
             raise ConfigurationError(f"{self.address} is no DuckDB file")
         return self.engine.still()
 
-    def _writing(self, what: str) -> AbstractContextManager[None]:
-        return writing(what, PipelineStepFailed, *error_kinds())
+    @contextlib.contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Nobody else writes in this block, and signals wait for its end; a block within another is a part of it.
+
+        :raises NotWritten: `what` could not be written, or this run has lost its hold on the warehouse.
+        """
+        with writing(what, PipelineStepFailed, *error_kinds()), self.engine.writing():
+            yield
 
     def close(self) -> None:
         """Ends the run's hold on the warehouse. Of the work folder only spools of unfinished big walks stay.
@@ -360,7 +400,7 @@ class Database:
         with contextlib.suppress(OSError):
             self.spools.rmdir()
         self.engine.close()
-        if not isinstance(self.engine, LakeWriter):  # whose folder may be another process's by now
+        if isinstance(self.engine, DuckDBFile):  # other engines' folders may be another process's by now
             shutil.rmtree(self.work / TEMPORARY[-1], ignore_errors=True)
             with contextlib.suppress(OSError):
                 self.work.rmdir()
@@ -377,8 +417,11 @@ def _comment(table: str, column: str | None) -> str:
     return "key that the vendor's guide does not know, as it came; may be personal data"
 
 
-def open_database(address: Address, wait: float, say: Callable[[str], None]) -> Database:
-    """Opens the warehouse for writing, alone. Waits up to `wait` seconds for whoever holds it.
+def open_database(address: Address, wait: float, say: Callable[[str], None], *, alone: bool = True) -> Database:
+    """Opens the warehouse for writing. Waits up to `wait` seconds for whoever holds it.
+
+    `alone`: nobody else may write while it is open. Where not, on a server, others that are not alone may, one write
+    at a time.
 
     :raises Busy: it is still held after that; names the holder.
     :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
@@ -386,12 +429,12 @@ def open_database(address: Address, wait: float, say: Callable[[str], None]) -> 
     """
     configure_dlt()
     _give_memory_back()
-    engine = _engine(address, wait, say)
+    engine = _engine(address, wait, say, alone=alone)
     with held():
         return _opened(engine)
 
 
-def _engine(address: Address, wait: float, say: Callable[[str], None]) -> Engine:
+def _engine(address: Address, wait: float, say: Callable[[str], None], *, alone: bool) -> Engine:
     if isinstance(address, Path):
         return open_file(address, wait, say)
     if isinstance(address, Lake):
@@ -399,7 +442,12 @@ def _engine(address: Address, wait: float, say: Callable[[str], None]) -> Engine
     check_driver()
     from passona.postgres import open_server
 
-    return open_server(address, wait, say)
+    engine = open_server(address, wait, say, alone=alone)
+    if not alone and is_behind(engine.connection):
+        # Runs of the version that made it must not write to what this one makes of it.
+        engine.close()
+        return open_server(address, wait, say, alone=True)
+    return engine
 
 
 def _opened(engine: Engine) -> Database:
@@ -408,10 +456,15 @@ def _opened(engine: Engine) -> Database:
         shutil.rmtree(work / name, ignore_errors=True)
     for folder in (work, work / "spools", work / "dlt", work / "files"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pipeline = dlt.pipeline(
-        PIPELINE, pipelines_dir=str(work / "dlt"), destination=engine.destination(), dataset_name=DATASET
-    )
-    return Database(engine, pipeline)
+    return Database(engine, _pipeline(engine))
+
+
+def _pipeline(engine: Engine) -> dlt.Pipeline:
+    """One that knows nothing yet: it learns the schema from the warehouse."""
+    folder = engine.work / "dlt"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return dlt.pipeline(PIPELINE, pipelines_dir=str(folder), destination=engine.destination(), dataset_name=DATASET)
 
 
 def _give_memory_back() -> None:
@@ -451,11 +504,11 @@ def _reading(address: Address, wait: float, say: Callable[[str], None]) -> Conne
     return read_server(address)
 
 
-def is_written(connection: Connection) -> bool:
-    """Whether a run is at work on the warehouse that is read: with a DuckDB file, nobody can be."""
-    return isinstance(connection, _Watched) and connection.is_written()
+def living(connection: Connection, run_ids: Iterable[str]) -> set[str]:
+    """Those of these runs that are at work on the warehouse that is read: with a DuckDB file, none can be."""
+    return connection.living(run_ids) if isinstance(connection, _Watched) else set()
 
 
 @runtime_checkable
 class _Watched(Protocol):
-    def is_written(self) -> bool: ...
+    def living(self, run_ids: Iterable[str]) -> set[str]: ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,9 @@ class DuckDBFile:
         """For dlt: this very connection, so that nobody comes between two of its jobs."""
         return _Destination(self.connection, destination_name="warehouse")
 
+    def budget(self, _per_minute: int) -> None:
+        """None that is shared: nobody else loads."""
+
     def comments(self) -> dict[tuple[str, str | None], str | None]:
         """What is said of each table (with None) and of each column of the dataset."""
         found = self.connection.execute(
@@ -70,8 +73,19 @@ class DuckDBFile:
     def index(self) -> None:
         """Nothing: rows of a campaign stand together, and are found by that."""
 
-    def check(self) -> None:
-        """Nothing: the file stays locked while it is open."""
+    # The file stays locked while it is open.
+    shared = False
+
+    def writing(self) -> contextlib.AbstractContextManager[None]:
+        """Nothing: nobody else can write."""
+        return contextlib.nullcontext()
+
+    def claim(self, run_id: str) -> None:
+        """Nothing: nobody else can be at work."""
+
+    def living(self, _run_ids: Iterable[str]) -> set[str]:
+        """None: whoever was at work is no more."""
+        return set()
 
     def lacked_memory(self, error: BaseException) -> bool:
         """Whether the flat memory was what failed; then there is more from now on."""
@@ -114,6 +128,10 @@ class DuckDBFile:
 
     def keep(self, run_id: str) -> None:
         """Nothing: what is said of a run is in the database as soon as it is said."""
+
+    def drop_left_spools(self) -> int:
+        """None: there is one work folder, whose spools the run has."""
+        return 0
 
     def still(self) -> Still:
         """The same file, while nothing is written to it.

@@ -155,7 +155,7 @@ def drop_spools(database: Database) -> int:
     spools = list(database.spools.iterdir())
     shutil.rmtree(database.spools)
     database.spools.mkdir(mode=0o700)
-    return len(spools)
+    return len(spools) + database.engine.drop_left_spools()
 
 
 def _is_built(database: Database) -> bool:

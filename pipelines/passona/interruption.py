@@ -62,13 +62,16 @@ def heed() -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """A signal in this block is raised at its end: DuckDB and dlt take it for a query that failed, and try again."""
-    _signals.held = True
+    """A signal in this block is raised at its end: DuckDB and dlt take it for a query that failed, and try again.
+
+    A block within another is a part of it.
+    """
+    outer, _signals.held = _signals.held, True
     try:
         yield
     finally:
-        _signals.held = False
-        if _signals.pending:
+        _signals.held = outer
+        if _signals.pending and not outer:
             _raise()
 
 

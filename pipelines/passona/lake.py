@@ -9,13 +9,10 @@ named by no ledger; that and what is replaced goes after the grace time. Readers
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import itertools
 import logging
-import os
-import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -41,21 +38,20 @@ from passona.lake_views import duckdb_views, spark_views
 from passona.ledger import Key
 from passona.people import People
 from passona.source import Package
-from passona.spool import LONGEST_AGE
 from passona.store import Store, store_errors
 from passona.waiting import reason, writing
 from passona.walk import Walk
+from passona.work_folder import WorkFolder
 
 log = logging.getLogger("passona")
 
 
 @dataclass
 class LakeWriter:
-    """The lake while a run writes to it (`database.Engine`); others may, too. `work`: this process's alone."""
+    """The lake while a run writes to it (`database.Engine`); others may, too."""
 
     address: Lake
-    work: Path
-    _folder: int
+    _folder: WorkFolder
     _contents: Contents
 
     def __post_init__(self) -> None:
@@ -63,6 +59,10 @@ class LakeWriter:
         self._known = self._contents.snapshots()
         self._listed = self._contents.listed()
         self._views: dict[str, str] = {}
+
+    @property
+    def work(self) -> Path:
+        return self._folder.path
 
     @property
     def is_made(self) -> bool:
@@ -82,6 +82,9 @@ class LakeWriter:
         rows are written here."""
         return dlt.destinations.filesystem(self.address.url, destination_name="warehouse")
 
+    def budget(self, _per_minute: int) -> None:
+        """None that is shared: there is nothing to count in."""
+
     def comments(self) -> dict[tuple[str, str | None], str | None]:
         """Nothing: Parquet has no place for them that engines show."""
         return {}
@@ -92,8 +95,18 @@ class LakeWriter:
     def index(self) -> None:
         """Nothing: the folders tell campaigns apart."""
 
-    def check(self) -> None:
-        """Nothing: there is no hold on a lake that could be lost."""
+    # Others may write, too, and what that means is settled in `write`.
+    shared = False
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Nothing: nobody waits for anybody."""
+        return contextlib.nullcontext()
+
+    def claim(self, run_id: str) -> None:
+        """Nothing: nobody holds a lake."""
+
+    def living(self, run_ids: Iterable[str]) -> set[str]:
+        return self.connection.living(run_ids)
 
     def lacked_memory(self, _error: BaseException) -> bool:
         return False
@@ -245,7 +258,7 @@ class LakeWriter:
         """
         with writing("the lake without these people", *_errors(), interruptible=True):
             if keep:
-                _remove_stale(Path.cwd() / self.address.name, self.work, datetime.now(UTC))
+                self._folder.remove_left()
                 self._tell_what_stays()
             erasure = LakeErasure(self._contents, self.work, people, keep)
             tables = erasure.run()
@@ -273,12 +286,13 @@ class LakeWriter:
             self._known = self._contents.snapshots()
             return erased
 
+    def drop_left_spools(self) -> int:
+        """Removes the work folders of processes that are no more; how many spools were in them."""
+        return self._folder.remove_left()
+
     def close(self) -> None:
-        """Lets go of the work folder, last of all; it stays where spools of unfinished big walks are in it."""
         self.connection.close()
-        with contextlib.suppress(OSError):
-            self.work.rmdir()
-        os.close(self._folder)
+        self._folder.close()
 
 
 def open_lake(lake: Lake) -> LakeWriter:
@@ -286,8 +300,7 @@ def open_lake(lake: Lake) -> LakeWriter:
 
     :raises ConfigurationError: it cannot be reached, another version made it, or a package is missing.
     """
-    work, folder = _own_folder(Path.cwd() / lake.name)
-    return LakeWriter(lake, work, folder, _opened(lake, make=True))
+    return LakeWriter(lake, WorkFolder(Path.cwd() / lake.name), _opened(lake, make=True))
 
 
 def read_lake(lake: Lake) -> Session:
@@ -305,38 +318,6 @@ def _opened(lake: Lake, *, make: bool) -> Contents:
     except store_errors() as error:
         raise ConfigurationError(f"{lake} cannot be read: {reason(error)}") from error
     return contents
-
-
-def _own_folder(base: Path) -> tuple[Path, int]:
-    """A folder that no other process uses, held by a lock on it: that of a killed one with what it left, if there
-    is one, or a new one."""
-    for number in itertools.count(1):
-        folder = base.with_name(f"{base.name}.{number}.work")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), folder.stat()):
-                _remove_stale(base, folder, datetime.now(UTC) - LONGEST_AGE)
-                return folder, descriptor
-        except (BlockingIOError, FileNotFoundError):  # held, or its owner has just removed it
-            pass
-        os.close(descriptor)
-    raise AssertionError
-
-
-def _remove_stale(base: Path, own: Path, before: datetime) -> None:
-    """Removes the folders of killed processes that nobody has taken up, if they are from before this time: personal
-    data are in their spools, which are of no use after some hours."""
-    for folder in base.parent.glob(f"{base.name}.*.work"):
-        if folder != own and folder.stat().st_mtime < before.timestamp():
-            with contextlib.suppress(OSError):
-                descriptor = os.open(folder, os.O_RDONLY)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(folder, ignore_errors=True)
-                finally:
-                    os.close(descriptor)
 
 
 def _errors() -> tuple[type[Exception], ...]:

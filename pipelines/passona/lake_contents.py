@@ -74,9 +74,9 @@ class Session:
             columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table.sql_columns.items())
             self.execute(f"CREATE TABLE {DATASET}.{table.name} ({columns})")
 
-    def is_written(self) -> bool:
-        """Whether a run may be at work: nobody holds a lake, so any that did not tell its end may."""
-        return True
+    def living(self, run_ids: Iterable[str]) -> set[str]:
+        """All of these runs: nobody holds a lake, so any that did not tell its end may be at work."""
+        return set(run_ids)
 
 
 class Contents:

@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -26,7 +26,20 @@ from passona.client import Client
 from passona.database import Database
 from passona.errors import Exit, Held, Interrupted, PassonaError, Stopped, TokenRefused, WalkFailed, is_interruption
 from passona.interruption import held
-from passona.ledger import Key, Ledger, Pull, odd_reports, plan, shrunk, since, unloaded, verified
+from passona.ledger import (
+    Entry,
+    Key,
+    Ledger,
+    Pull,
+    entries_of,
+    is_outdone,
+    odd_reports,
+    plan,
+    shrunk,
+    since,
+    unloaded,
+    verified,
+)
 from passona.pace import Clock
 from passona.page_pool import PagePool
 from passona.pages import Page
@@ -68,7 +81,9 @@ class Wish:
 
 @dataclass
 class ReportOutcome:
-    """What a load did for one report, over all campaigns. `unchanged`: verified, and the same as before."""
+    """What a load did for one report, over all campaigns. `unchanged`: verified, and the same as before, or as another
+    load had brought a later state meanwhile.
+    """
 
     loaded: int = 0
     unchanged: int = 0
@@ -125,17 +140,13 @@ class Load:
     def __init__(
         self, settings: Settings, database: Database, wish: Wish, progress: Progress, clock: Clock | None = None
     ) -> None:
-        self._settings, self._database, self._wish, self._progress = (
-            wish.shard.share(settings),
-            database,
-            wish,
-            progress,
-        )
+        self._settings, self._database, self._wish, self._progress = settings, database, wish, progress
         self._clock = clock or Clock()
-        self._client = Client(self._settings, self._clock)
+        self._client = self._connected()
         self._backlog = _Backlog()
         self._campaign_table = CampaignTable(database)
         self._odd: set[Key] = set()
+        self._pulls: dict[Key, Pull] = {}
         self._privacy = CLEAR
         self._outcome = Outcome(run_id=str(uuid.uuid4()))
         self._outcome.reports = {report.name: ReportOutcome() for report in wish.reports}
@@ -155,6 +166,14 @@ class Load:
         self._outcome.seconds = time.monotonic() - begun
         self._end(self._outcome.word)
         return self._outcome
+
+    def _connected(self) -> Client:
+        """The client, with its part of what is the token's: counted where all loads can see it, or else divided."""
+        bound = self._settings.requests_per_minute
+        budget = self._database.engine.budget(bound) if bound else None
+        if budget is not None:
+            return Client(self._settings, self._clock, budget=budget)
+        return Client(self._wish.shard.share(self._settings), self._clock)
 
     def _load_noted(self) -> None:
         """The load; an error that ends it is noted. What is old is given up even where nobody answers any more."""
@@ -189,7 +208,7 @@ class Load:
             kept = self._kept(campaigns, now)
             pulls = plan(kept, ledger, self._wish.reports, self._settings, now, refresh=refresh, settled=ledger.settled)
             self._odd = odd_reports(self._database.connection)
-        due = {pull.key for pull in pulls}
+        due = self._pulls = {pull.key: pull for pull in pulls}
         self._database.clear_spools(
             key for c in campaigns for r in self._wish.reports if (key := (c.campaign_id, r.name)) not in due
         )
@@ -212,6 +231,7 @@ class Load:
     def _campaigns(self, pool: PagePool) -> Sequence[Campaign]:
         """The campaigns asked for, with their dates; the list is kept in the warehouse."""
         listed = None
+        self._campaign_table.begin()
         try:
             listed = list_campaigns(self._client, pool, self._settings, self._privacy)
             self._tell_drift("campaigns", listed.new_keys, listed.missing_keys)
@@ -219,8 +239,13 @@ class Load:
             if not self._wish.campaign_ids or self._settings.team_uuid:
                 raise
             self._progress.say(f"{error}; going on without the campaigns' dates")
-        with held():
+        with self._database.writing("the list of campaigns"):
             self._campaign_table.read(listed)
+            # Other loads ask for the list, too: what waited for the first package would be older than theirs.
+            if self._database.shared and listed is not None:
+                if self._campaign_table.waiting:
+                    self._commit(Package())
+                self._campaign_table.written()
         found = self._campaign_table.campaigns(self._wish.campaign_ids)
         check_team([campaign for campaign in found if campaign.team_id], self._settings.team_uuid)
         if self._wish.since:
@@ -309,13 +334,9 @@ class Load:
 
     def _take_walk(self, package: Package, pull: Pull, walk: Walk, where: Mapping[str, object]) -> None:
         outcome = self._outcome.reports[pull.report.name]
-        entry = verified(pull, walk, self._settings, self._outcome.run_id)
-        shrink = None if self._wish.accept_shrink else shrunk(pull, walk.row_count, settled=entry.state == "settled")
+        entry, shrink = self._entry(pull, walk)
         if shrink is not None:
-            self._note(shrink, "report_held", **where)
-            outcome.held += 1
-            entry = unloaded(pull, "held", shrink, walk.attempts, self._outcome.run_id, at=self._clock.utc())
-            self._forget(walk)
+            self._hold(shrink, walk, where)
         elif walk.digest == pull.verified_digest and not self._wish.refresh and not self._is_odd(walk):
             outcome.unchanged += 1
             _tell_verified(where, changed=False)
@@ -326,14 +347,33 @@ class Load:
             package.add(walk)
         package.entries.append(entry)
 
+    def _entry(self, pull: Pull, walk: Walk) -> tuple[Entry, Held | None]:
+        """The entry of a walk, and why the shrink guard holds it, if it does."""
+        entry = verified(pull, walk, self._settings, self._outcome.run_id)
+        if not self._wish.accept_shrink:
+            shrink = shrunk(pull, walk.row_count, settled=entry.state == "settled")
+            if shrink is not None:
+                run_id, at = self._outcome.run_id, self._clock.utc()
+                return unloaded(pull, "held", shrink, walk.attempts, run_id, at=at), shrink
+        return entry, None
+
+    def _hold(self, shrink: Held, walk: Walk, where: Mapping[str, object]) -> None:
+        self._note(shrink, "report_held", **where)
+        self._outcome.reports[walk.report.name].held += 1
+        self._forget(walk)
+
     def _is_odd(self, walk: Walk) -> bool:
         """Whether values have or had another type than the guide's: the digest does not tell 83 from "83"."""
         return walk.spool.odd or (walk.campaign_id, walk.report.name) in self._odd
 
     def _commit(self, package: Package) -> None:
-        self._campaign_table.add_to(package)
         begun = time.monotonic()
-        self._database.commit(package, self._settings.timezone)
+        with self._database.writing("the load package"):
+            if self._database.shared:
+                package = self._reconsidered(package)
+            self._campaign_table.add_to(package)
+            if not package.empty:
+                self._database.commit(package, self._settings.timezone)
         seconds = round(time.monotonic() - begun, 3)
         log.info(
             "%d reports written in %.1f s", len(package.walks), seconds,
@@ -345,6 +385,43 @@ class Load:
             self._forget(walk)
         for name, outcome in self._outcome.reports.items():
             outcome.counts.add(package.counts[name])
+
+    def _reconsidered(self, package: Package) -> Package:
+        """The package without what other runs have outdone since this one read the ledger."""
+        now = entries_of(self._database.connection, (entry.key for entry in package.entries))
+        walks = {(walk.campaign_id, walk.report.name): walk for walk in package.walks}
+        kept = Package()
+        for entry in package.entries:
+            pull, walk = self._pulls[entry.key], walks.get(entry.key)
+            if now.get(entry.key) == pull.known:
+                kept.entries.append(entry)
+                if walk is not None:
+                    kept.add(walk)
+            elif walk is not None:
+                # What is told without rows is of the rows that were there, and goes with them.
+                self._outcome.reports[walk.report.name].loaded -= 1
+                self._take_again(kept, replace(pull, known=now.get(entry.key)), walk)
+        return kept
+
+    def _take_again(self, package: Package, pull: Pull, walk: Walk) -> None:
+        """Puts a walk into the package where the ledger is another than when it was decided what becomes of it."""
+        outcome = self._outcome.reports[walk.report.name]
+        where = {"campaign": walk.campaign_id, "report": walk.report.name}
+        if is_outdone(pull.known, walk):
+            outcome.unchanged += 1
+            log.info(
+                "campaign %(campaign)s, %(report)s: another load has brought a later state", where,
+                extra={"event": "report_outdone", **where},
+            )  # fmt: skip
+            self._forget(walk)
+            return
+        entry, shrink = self._entry(pull, walk)
+        package.entries.append(entry)
+        if shrink is None:
+            outcome.loaded += 1
+            package.add(walk)
+        else:
+            self._hold(shrink, walk, where)
 
     def _forget(self, walk: Walk) -> None:
         self._backlog.take(walk.spool.memory)

@@ -1,8 +1,8 @@
 """When the next request may go: one gate for all threads, in front of every request.
 
-Three bounds, the strictest wins: the user's `requests_per_minute`; what the server announces
-(`X-RateLimit-Limit` and `-Remaining`, seen in an earlier version of the API, window one minute as
-in Laravel); and a pause the server asked for (`Retry-After`).
+Three bounds, the strictest wins: the user's `requests_per_minute`, this run's own or shared with other
+loads; what the server announces (`X-RateLimit-Limit` and `-Remaining`, seen in an earlier version of the
+API, window one minute as in Laravel); and a pause the server asked for (`Retry-After`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from passona.errors import Stopped
@@ -35,10 +35,19 @@ class Clock:
 
 
 class Pace:
-    """The gate. `enter` before a request, `leave` after it with the headers of its answer."""
+    """The gate. `enter` before a request, `leave` after it with the headers of its answer.
 
-    def __init__(self, requests_per_minute: int | None = None, clock: Clock | None = None) -> None:
+    `budget`: takes a request of what others share, and gives 0, or takes none, and gives the seconds until one is free.
+    """
+
+    def __init__(
+        self,
+        requests_per_minute: int | None = None,
+        clock: Clock | None = None,
+        budget: Callable[[], float] | None = None,
+    ) -> None:
         self._clock = clock or Clock()
+        self._budget, self._turn = budget, threading.Lock()
         self._changed = threading.Condition()
         self._bound = requests_per_minute
         self._sent: deque[float] = deque(maxlen=requests_per_minute or 1)
@@ -55,13 +64,26 @@ class Pace:
 
         :raises Stopped: the run ends.
         """
+        if self._budget is not None:
+            self._take(self._budget)
         with self._changed:
-            while (wait := self._wait()) > 0:
-                self._clock.wait(self._changed, wait)
+            self._wait_until_free()
             now = self._clock.now()
             self._asking = self._remaining is not None and now >= self._window_ends
             self._sent.append(now)
             self._in_flight += 1
+
+    def _take(self, budget: Callable[[], float]) -> None:
+        """One thread at a time asks, when nothing else is in its way: what is taken is soon used."""
+        with self._turn:
+            with self._changed:
+                self._wait_until_free()
+            while (seconds := budget()) > 0:
+                self.sleep(seconds)
+
+    def _wait_until_free(self) -> None:
+        while (wait := self._wait()) > 0:
+            self._clock.wait(self._changed, wait)
 
     def leave(self, headers: Mapping[str, str] | None = None) -> None:
         """Takes a request back. `headers`: those of its answer, None if none came."""

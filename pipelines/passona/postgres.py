@@ -1,141 +1,56 @@
-"""A warehouse in a Postgres database: held by an advisory lock, spoken to as DuckDB is.
+"""A warehouse in a Postgres database: held by advisory locks, spoken to as DuckDB is.
 
-    Server -> lock, on a session of its own -> leftovers of killed runs away -> PostgresServer
-
-The lock is the database's, so it holds for all machines, and the server lets go of it when the session ends,
-however its process ended. All sessions of a run have its name; whoever gets the lock ends those that have such
-a name still: of a process that was killed while the server worked for it, or that lost its lock.
+Server -> Hold, alone or with other loads -> PostgresServer
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
-import secrets
 import socket
-import time
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import psycopg2
-import pyarrow as pa
 
 from passona.address import Server
-from passona.errors import Busy, ConfigurationError, NotWritten
-from passona.postgres_copy import Postgres, copy_into
-from passona.quoting import literal, quoted
-from passona.schema import DATASET, SQL_TYPES, TABLES
-from passona.times import UTC_TIME
-from passona.waiting import Taken, reason, wait_for
-
-# Two numbers that name the lock among all advisory locks of a database: "pass" in ASCII, and 1 for writing.
-_LOCK = (0x70617373, 1)
-_RUN, _WAITS, _READS = "passona on", "passona waits on", "passona reads on"
-# What pg_stat_activity shows of a name is cut at 63 bytes.
-_HOST = socket.gethostname()[:32]
-_NAME = f"{_RUN} {_HOST} (process {{pid}})"
-# A machine that is gone keeps its sessions, and the lock, for a minute: 30 s of silence, then three questions.
-_KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
-_STAGING = f"{DATASET}_staging_"
-# A server takes milliseconds to end a session, unless its disk is slow.
-_ENDING_SECONDS = 10.0
-
-_ARROW_TYPES = {16: pa.bool_(), 19: pa.string(), 20: pa.int64(), 23: pa.int64(), 25: pa.string(), 1043: pa.string(),
-                1184: UTC_TIME}  # fmt: skip
-_TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?|%|\$\w+""")
-
-
-class Session:
-    """A connection that is used as those of DuckDB are (`connection.Connection`)."""
-
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
-
-    def execute(self, query: str, parameters: Any = None) -> _Rows:
-        cursor = self._raw.cursor()
-        if parameters:
-            cursor.execute(_translated(query), parameters)
-        else:
-            cursor.execute(query)
-        return _Rows(cursor)
-
-    def sql(self, query: str, *, params: Any = None) -> _Rows:
-        return self.execute(query, params)
-
-    def register(self, view_name: str, python_object: pa.Table) -> None:
-        """A temporary table: other than DuckDB's, a copy."""
-        columns = ", ".join(f"{quoted(field.name)} {SQL_TYPES[field.type]}" for field in python_object.schema)
-        self.execute(f"CREATE TEMP TABLE {quoted(view_name)} ({columns})")
-        with self._raw.cursor() as cursor:
-            copy_into(cursor, quoted(view_name), python_object)
-
-    def unregister(self, view_name: str) -> None:
-        self.execute(f"DROP TABLE {quoted(view_name)}")
-
-    def begin(self) -> None:
-        self._raw.autocommit = False
-
-    def commit(self) -> None:
-        self._raw.commit()
-        self._raw.autocommit = True
-
-    def rollback(self) -> None:
-        self._raw.rollback()
-        self._raw.autocommit = True
-
-    def close(self) -> None:
-        self._raw.close()
-
-    def is_written(self) -> bool:
-        """Whether a run is at work on this database."""
-        return _holder(self) is not None
-
-
-class _Rows:
-    """What a statement gave, as DuckDB gives it."""
-
-    def __init__(self, cursor: Any) -> None:
-        self._cursor = cursor
-
-    @property
-    def description(self) -> Any:
-        return self._cursor.description
-
-    def fetchall(self) -> list[Any]:
-        return self._cursor.fetchall() if self._cursor.description else [(self._cursor.rowcount,)]
-
-    def fetchone(self) -> Any:
-        return self._cursor.fetchone()
-
-    def to_arrow_table(self) -> pa.Table:
-        columns = list(zip(*self._cursor.fetchall(), strict=True)) or [()] * len(self.description)
-        return pa.table(
-            {
-                column.name: pa.array(cells, _ARROW_TYPES[column.type_code])
-                for column, cells in zip(self.description, columns, strict=True)
-            }
-        )
+from passona.errors import ConfigurationError, NotWritten
+from passona.postgres_budget import SharedBudget
+from passona.postgres_destination import Postgres
+from passona.postgres_locks import Hold, living
+from passona.postgres_session import Session, connected
+from passona.quoting import quoted
+from passona.schema import DATASET, TABLES
+from passona.waiting import reason
+from passona.work_folder import WorkFolder
 
 
 class PostgresServer:
-    """The database, held by this run (`database.Engine`)."""
+    """The database, held by this run (`database.Engine`). `shared`: other loads hold it, too."""
 
-    def __init__(self, address: Server, lock: Session, connection: Session) -> None:
-        self.address, self.connection, self._lock = address, connection, lock
+    def __init__(self, address: Server, hold: Hold, connection: Session, *, shared: bool) -> None:
+        self.address, self.connection, self.shared = address, connection, shared
+        self._hold = hold
+        self._budget: SharedBudget | None = None
         # Spools stay where the run is: on another machine a killed walk begins anew.
-        self.work = Path.cwd() / f"{address.name}.work"
-        self._staging = _STAGING + secrets.token_hex(4)
+        self._folder = WorkFolder(Path.cwd() / address.name)
+        self.work = self._folder.path
 
     def destination(self) -> Any:
         """For dlt: sessions of this run's name, and a staging dataset of its own, which nobody else truncates."""
         credentials = self.address.credentials.copy()
-        credentials.query = {**(credentials.query or {}), "application_name": run_name()}
+        credentials.query = {**(credentials.query or {}), "application_name": self._hold.name}
         return Postgres(
-            credentials=credentials, destination_name="warehouse", staging_dataset_name_layout=self._staging
+            credentials=credentials, destination_name="warehouse", staging_dataset_name_layout=self._hold.staging
         )
+
+    def budget(self, per_minute: int) -> Callable[[], float]:
+        """What all loads of the database may send in a minute together: takes a request of it, and gives 0, or the
+        seconds until one is free."""
+        self._budget = SharedBudget(self.address, self._hold.name, per_minute)
+        return self._budget.take
 
     def comments(self) -> dict[tuple[str, str | None], str | None]:
         """What is said of each table (with None) and of each column of the dataset."""
@@ -161,17 +76,20 @@ class PostgresServer:
                     f"ON {DATASET}.{quoted(table.name)} (campaign_id)"
                 )
 
-    def check(self) -> None:
-        """Nothing, where the lock is held still.
+    def writing(self) -> AbstractContextManager[None]:
+        """Nobody else writes in this block; a block within another is a part of it.
 
-        :raises NotWritten: its session was ended, so another run may be at work.
+        :raises NotWritten: the server has ended the session that holds the locks, so others may be writing.
         """
-        try:
-            self._lock.execute("SELECT 1")
-        except psycopg2.Error as error:
-            raise NotWritten(
-                f"{self.address} has ended the session that holds the lock: nothing is written any more, run again"
-            ) from error
+        return self._hold.writing()
+
+    def claim(self, run_id: str) -> None:
+        """Others see from now on that this run is at work."""
+        self._hold.claim(run_id)
+
+    def living(self, run_ids: Iterable[str]) -> set[str]:
+        """Those of these runs that are at work."""
+        return living(self.connection, run_ids)
 
     def lacked_memory(self, _error: BaseException) -> bool:
         return False
@@ -209,74 +127,66 @@ class PostgresServer:
             "PASSONA_USER": str(found.username),
             "DBT_ENV_SECRET_PASSONA_PASSWORD": str(found.password or ""),
             "PASSONA_SSLMODE": str((found.query or {}).get("sslmode", "prefer")),
-            "PASSONA_APPLICATION": run_name(),
+            "PASSONA_APPLICATION": self._hold.name,
         }
 
     def keep(self, run_id: str) -> None:
         """Nothing: what is said of a run is in the database as soon as it is said."""
 
+    def drop_left_spools(self) -> int:
+        """Removes the work folders of processes that are no more; how many spools were in them."""
+        return self._folder.remove_left()
+
     def close(self) -> None:
-        """Lets go of the database, at last of the lock. What a dead session leaves, the next run takes away."""
+        """Lets go of the database, at last of the locks. What a dead session leaves, who writes next takes away."""
         with contextlib.suppress(psycopg2.Error):
             self.connection.rollback()
-            self.connection.execute(f"DROP SCHEMA IF EXISTS {quoted(self._staging)} CASCADE")
-        for session in (self.connection, self._lock):
-            with contextlib.suppress(psycopg2.Error):
-                session.close()
+            self.connection.execute(f"DROP SCHEMA IF EXISTS {quoted(self._hold.staging)} CASCADE")
+        with contextlib.suppress(psycopg2.Error):
+            self.connection.close()
+        if self._budget is not None:
+            self._budget.close()
+        self._hold.close()
+        self._folder.close()
 
 
-def open_server(server: Server, wait: float, say: Callable[[str], None]) -> PostgresServer:
-    """Opens the database for writing, alone. Waits up to `wait` seconds for whoever holds it.
+class Reading(Session):
+    """The database as it is read, at one moment but for who is at work."""
+
+    def living(self, run_ids: Iterable[str]) -> set[str]:
+        """Those of these runs that are at work."""
+        return living(self, run_ids)
+
+
+def open_server(server: Server, wait: float, say: Callable[[str], None], *, alone: bool) -> PostgresServer:
+    """Opens the database for writing: `alone`, or beside other loads. Waits up to `wait` seconds for who is in the way.
 
     :raises Busy: it is still held after that; names the holder.
     :raises ConfigurationError: it cannot be reached, or does not keep its texts in UTF-8.
     :raises NotWritten: it broke off, or does not let this role take hold of it.
     """
-    lock = Session(_connected(server, f"{_WAITS} {_HOST} (process {os.getpid()})"))
+    hold = Hold(server)
     try:
-        _check_encoding(server, lock)
-        # Of Postgres 14 and later; it would end the session that only holds the lock.
-        lock.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
-        for name, value in _KEEPALIVE.items():
-            lock.execute(f"SET {name} = {value}")
-        wait_for(lambda: _take(lock), str(server), wait, say)
-        lock.execute(f"SET application_name = {literal(run_name())}")
-        _end_leftovers(lock)
-        return PostgresServer(server, lock, Session(_connected(server, run_name())))
+        _check_encoding(server, hold.session)
+        hold.take(wait, say, alone=alone)
+        return PostgresServer(server, hold, Session(connected(server, hold.name)), shared=not alone)
     except psycopg2.Error as error:
-        lock.close()
+        hold.close()
         raise NotWritten(f"{server} could not be taken hold of: {reason(error)}") from error
     except BaseException:
-        lock.close()
+        hold.close()
         raise
 
 
-def read_server(server: Server) -> Session:
+def read_server(server: Server) -> Reading:
     """The database at one moment, for reading: nobody is waited for.
 
     :raises ConfigurationError: it cannot be reached.
     """
-    raw = _connected(server, f"{_READS} {_HOST} (process {os.getpid()})")
+    raw = connected(server, f"passona reads on {socket.gethostname()[:24]} (process {os.getpid()})")
     # Not read-only: what is asked for may be a temporary table.
     raw.set_session(isolation_level="REPEATABLE READ", autocommit=False)
-    return Session(raw)
-
-
-def run_name() -> str:
-    """What the server shows of this run's sessions, and others of who holds the warehouse."""
-    return _NAME.format(pid=os.getpid())
-
-
-def _connected(server: Server, name: str) -> Any:
-    try:
-        raw = psycopg2.connect(server.credentials.to_native_representation(), application_name=name)
-    except psycopg2.OperationalError as error:
-        line = str(error).strip().splitlines()[-1][:200]
-        raise ConfigurationError(f"{server} cannot be reached: {line}") from error
-    raw.autocommit = True
-    with raw.cursor() as cursor:
-        cursor.execute("SET TimeZone = 'UTC'")
-    return raw
+    return Reading(raw)
 
 
 def _check_encoding(server: Server, session: Session) -> None:
@@ -286,58 +196,3 @@ def _check_encoding(server: Server, session: Session) -> None:
             f"{server} keeps its texts in {encoding}, which has no place for all of them: make the warehouse's "
             "database with ENCODING 'UTF8'"
         )
-
-
-def _take(lock: Session) -> None:
-    (taken,) = lock.execute("SELECT pg_try_advisory_lock(?, ?)", list(_LOCK)).fetchone()
-    if not taken:
-        raise Taken(_holder(lock) or "a run that ends just now")
-
-
-def _holder(session: Session) -> str | None:
-    """Who holds the lock, None if nobody does."""
-    found = session.execute(
-        "SELECT application_name, pg_locks.pid FROM pg_locks LEFT JOIN pg_stat_activity USING (pid) "
-        "WHERE locktype = 'advisory' AND granted AND classid = ? AND objid = ? "
-        "AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-        list(_LOCK),
-    ).fetchone()
-    if found is None:
-        return None
-    name, backend = found
-    # Between lock and name, the holder still has the name of those who wait; a stranger's may be hidden.
-    return str(name).replace(_WAITS, _RUN) if name else f"another user's session (backend {backend})"
-
-
-def _end_leftovers(lock: Session) -> None:
-    """Ends the sessions of runs that are no more, and drops their staging datasets.
-
-    :raises Busy: the server cannot end one.
-    """
-    others = (
-        "FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user "
-        f"AND application_name LIKE '{_RUN} %' AND pid <> pg_backend_pid()"
-    )
-    until = time.monotonic() + _ENDING_SECONDS
-    while lock.execute(f"SELECT pg_terminate_backend(pid) {others}").fetchall():
-        if time.monotonic() >= until:
-            raise Busy("the server cannot end a session of a run that was killed; look for it in pg_stat_activity")
-        time.sleep(0.05)
-    found = lock.execute(
-        "SELECT nspname FROM pg_namespace WHERE left(nspname, ?) = ?", [len(_STAGING), _STAGING]
-    ).fetchall()
-    for (schema,) in found:
-        lock.execute(f"DROP SCHEMA IF EXISTS {quoted(schema)} CASCADE")
-
-
-@lru_cache(maxsize=256)
-def _translated(query: str) -> str:
-    """`?` and `$name` as psycopg2 has them; % is none of its own."""
-
-    def anew(found: re.Match[str]) -> str:
-        token = found[0]
-        if token == "?":  # noqa: S105  # no password
-            return "%s"
-        return f"%({token[1:]})s" if token[0] == "$" else token.replace("%", "%%")
-
-    return _TOKENS.sub(anew, query)

@@ -37,13 +37,15 @@ def privacy_of(database: Database, keeping: Keeping) -> Privacy:
     """What this warehouse keeps of people. One without data takes the mode that is configured.
 
     :raises ConfigurationError: it has data in another mode, or by another key.
+    :raises NotWritten: the database could not take it.
     """
     connection = database.connection
-    _make_tables(connection)
     tokens = Tokens(tuple(key.encode() for key in keeping.keys))
-    known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
-    if known is None:
-        known = _first_entry(database, keeping, tokens)
+    with database.writing("the mode of the warehouse"):
+        _make_tables(connection)
+        known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
+        if known is None:
+            known = _first_entry(database, keeping, tokens)
     mode, key_id, forgetting_key = known
     _check(keeping, tokens, mode, key_id)
     if mode == "clear":

@@ -67,17 +67,22 @@ def expire(database: Database, keeping: Keeping, now: datetime, say: Callable[[s
     """Gives up the personal data of campaigns past `retain_days`, and tells it; how many rows. One transaction."""
     if keeping.retain_days is None:
         return 0
-    connection = database.connection
-    old = past(connection, _campaigns(connection), keeping.retain_days, now)
-    if not old:
-        return 0
-    erased = _give_up(database, old, now, rows=keeping.retain_mode == "rows")
+    with database.engine.writing():
+        erased = _expire_all(database, keeping, now)
     if erased:
         say(
             f"retention: personal data of {erased.total():,} rows in {len(erased)} tables are given up "
             f"(retain_days {keeping.retain_days})"
         )
     return erased.total()
+
+
+def _expire_all(database: Database, keeping: Keeping, now: datetime) -> Counter[str]:
+    connection = database.connection
+    old = past(connection, _campaigns(connection), keeping.retain_days, now)
+    if not old:
+        return Counter()
+    return _give_up(database, old, now, rows=keeping.retain_mode == "rows")
 
 
 def _give_up(database: Database, old: Collection[str], now: datetime, *, rows: bool) -> Counter[str]:
@@ -102,11 +107,12 @@ def swept(database: Database, wait: float, say: Callable[[str], None]) -> Databa
 
     :raises Busy: somebody came between, and held it for longer than `wait` seconds.
     """
-    if "_given_up" not in tables_of(database.connection, DATASET):
+    with database.engine.writing():
+        if "_given_up" not in tables_of(database.connection, DATASET):
+            return database
+        database = rewritten(database, wait, say)
+        database.connection.execute("DROP TABLE passona._given_up")
         return database
-    database = rewritten(database, wait, say)
-    database.connection.execute("DROP TABLE passona._given_up")
-    return database
 
 
 def _campaigns(connection: Connection) -> list[Campaign]:

@@ -27,7 +27,8 @@ class Shard:
         return int.from_bytes(digest, "big") % self.of == self.number - 1
 
     def share(self, settings: Settings) -> Settings:
-        """The settings with this part's share of what is the token's: `requests_per_minute`.
+        """The settings with this part's share of what is the token's: `requests_per_minute`. Where the requests of
+        all loads are counted together (Postgres), nobody needs it.
 
         What the server announces needs no sharing: it counts the requests of all.
 

@@ -29,8 +29,10 @@ campaigns csv_places
 ledger
 schema
 address source upgrades erasure lake_forgotten
-postgres_copy target lake_files
-lake_views
+postgres_copy target lake_files work_folder
+postgres_session lake_views
+postgres_locks
+postgres_destination postgres_budget
 lake_contents
 lake_tidying lake_rewriting
 lake_erasure
@@ -57,8 +59,8 @@ OWNERS = {
     "requests": {"client", "downloads", "on_failure"},
     "urllib3": {"client"},
     "duckdb": {"duckdb_file", "lake", "lake_contents", "marts", "publish"},
-    "dlt": {"address", "capable", "configuration", "source", "duckdb_file", "lake", "postgres_copy", "database"},
-    "psycopg2": {"postgres"},
+    "dlt": {"address", "capable", "configuration", "source", "duckdb_file", "lake", "postgres_destination", "database"},
+    "psycopg2": {"postgres", "postgres_session", "postgres_locks", "postgres_budget"},
     "dbt": {"transform", "duckdb_file"},
 }
 # What a row means knows no HTTP, no clock, no files, no dlt.

@@ -155,7 +155,8 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
         check_warehouse(address)
     place = target(then.publish_to, address, personal=not then.marts_only) if then.publish_to else None
     transformed = published = None
-    database = open_database(address, wait, options.say)
+    # With models it is a single run from the first request to the last model, and nobody comes between.
+    database = open_database(address, wait, options.say, alone=then.transform)
     try:
         outcome = _run(settings, database, wish)
         if not as_json:

@@ -1,0 +1,123 @@
+"""A session with a Postgres server, used as those of DuckDB are: same parameters, same results."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import psycopg2
+import pyarrow as pa
+
+from passona.address import Server
+from passona.errors import ConfigurationError
+from passona.postgres_copy import copy_into
+from passona.quoting import quoted
+from passona.schema import SQL_TYPES
+from passona.times import UTC_TIME
+
+_ARROW_TYPES = {16: pa.bool_(), 19: pa.string(), 20: pa.int64(), 23: pa.int64(), 25: pa.string(), 1043: pa.string(),
+                1184: UTC_TIME}  # fmt: skip
+_TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?|%|\$\w+""")
+
+
+class Session:
+    """A connection that is used as those of DuckDB are (`connection.Connection`)."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def execute(self, query: str, parameters: Any = None) -> _Rows:
+        cursor = self._raw.cursor()
+        if parameters:
+            cursor.execute(_translated(query), parameters)
+        else:
+            cursor.execute(query)
+        return _Rows(cursor)
+
+    def sql(self, query: str, *, params: Any = None) -> _Rows:
+        return self.execute(query, params)
+
+    def register(self, view_name: str, python_object: pa.Table) -> None:
+        """A temporary table: other than DuckDB's, a copy."""
+        columns = ", ".join(f"{quoted(field.name)} {SQL_TYPES[field.type]}" for field in python_object.schema)
+        self.execute(f"CREATE TEMP TABLE {quoted(view_name)} ({columns})")
+        with self._raw.cursor() as cursor:
+            copy_into(cursor, quoted(view_name), python_object)
+
+    def unregister(self, view_name: str) -> None:
+        self.execute(f"DROP TABLE {quoted(view_name)}")
+
+    def begin(self) -> None:
+        self._raw.autocommit = False
+
+    def commit(self) -> None:
+        self._raw.commit()
+        self._raw.autocommit = True
+
+    def rollback(self) -> None:
+        self._raw.rollback()
+        self._raw.autocommit = True
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended; seen with the first statement after that."""
+        return bool(self._raw.closed)
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+class _Rows:
+    """What a statement gave, as DuckDB gives it."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    @property
+    def description(self) -> Any:
+        return self._cursor.description
+
+    def fetchall(self) -> list[Any]:
+        return self._cursor.fetchall() if self._cursor.description else [(self._cursor.rowcount,)]
+
+    def fetchone(self) -> Any:
+        return self._cursor.fetchone()
+
+    def to_arrow_table(self) -> pa.Table:
+        columns = list(zip(*self._cursor.fetchall(), strict=True)) or [()] * len(self.description)
+        return pa.table(
+            {
+                column.name: pa.array(cells, _ARROW_TYPES[column.type_code])
+                for column, cells in zip(self.description, columns, strict=True)
+            }
+        )
+
+
+def connected(server: Server, name: str) -> Any:
+    """A connection to the server, `name` as it shows it to others.
+
+    :raises ConfigurationError: it cannot be reached.
+    """
+    try:
+        raw = psycopg2.connect(server.credentials.to_native_representation(), application_name=name)
+    except psycopg2.OperationalError as error:
+        line = str(error).strip().splitlines()[-1][:200]
+        raise ConfigurationError(f"{server} cannot be reached: {line}") from error
+    raw.autocommit = True
+    with raw.cursor() as cursor:
+        cursor.execute("SET TimeZone = 'UTC'")
+    return raw
+
+
+@lru_cache(maxsize=256)
+def _translated(query: str) -> str:
+    """`?` and `$name` as psycopg2 has them; % is none of its own."""
+
+    def anew(found: re.Match[str]) -> str:
+        token = found[0]
+        if token == "?":  # noqa: S105  # no password
+            return "%s"
+        return f"%({token[1:]})s" if token[0] == "$" else token.replace("%", "%%")
+
+    return _TOKENS.sub(anew, query)
