@@ -29,7 +29,7 @@ demo: $(STAMP) ## a local Passona, loaded into demo/warehouse.duckdb, and three 
 	@$(BIN)/python pipelines/demo.py
 
 test: $(STAMP) ## all tests, on two cores under three minutes
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder # one more than cores: some wait for servers that are slow on purpose
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: $(STAMP) ## 200 loads killed with -9 at random moments, 200 published under 20 readers; twenty minutes
 	@PASSONA_KILLS=200 PASSONA_PUBLICATIONS=200 $(BIN)/python -m pytest -n 2 tests/test_kills.py tests/test_publish.py
@@ -39,12 +39,12 @@ privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, 
 
 # The tests that are of both engines, and those of a server alone.
 POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retention people transform postgres postgres_at_once
-postgres-check: $(STAMP) ## the same tests on a Postgres server of their own, started and stopped; ten minutes
+postgres-check: $(STAMP) ## the same tests on a Postgres server of their own, started and stopped; five minutes
 	@$(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile \
 	  $(POSTGRES_TESTS:%=tests/test_%.py)
 
 LAKE_TESTS := load lifecycle status faults kills import_csv generate retention people lake lake_at_once lake_people
-lake-check: $(STAMP) ## the same tests on a lake in a folder, loads and forgets at once with kills; six minutes
+lake-check: $(STAMP) ## the same tests on a lake in a folder, loads and forgets at once with kills; three minutes
 	@PASSONA_TEST_LAKE=1 $(BIN)/python -m pytest -n 3 --dist loadfile $(LAKE_TESTS:%=tests/test_%.py)
 
 spark-check: $(SPARK_STAMP) ## a lake on a local S3 server; the marts by Spark, Postgres and DuckDB, equal; needs Java 17 (PASSONA_SPARK_ROWS=n)
