@@ -7,6 +7,9 @@ DAGSTER_BIN := .venv-dagster/bin
 DAGSTER_STAMP := .venv-dagster/.installed
 SPARK_BIN := .venv-spark/bin
 SPARK_STAMP := .venv-spark/.installed
+# A Postgres that is installed, and where none is, one from PyPI.
+POSTGRES := $(firstword $(shell command -v initdb) $(wildcard /usr/lib/postgresql/*/bin/initdb))
+POSTGRES_STAMP := .venv-postgres/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -39,9 +42,16 @@ privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, 
 
 # The tests that are of both engines, and those of a server alone.
 POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retention people transform postgres postgres_at_once
-postgres-check: $(STAMP) ## the same tests on a Postgres server of their own, started and stopped; five minutes
-	@$(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile \
-	  $(POSTGRES_TESTS:%=tests/test_%.py)
+postgres-check: $(STAMP) $(if $(POSTGRES),,$(POSTGRES_STAMP)) ## the same tests on a Postgres server of their own, started and stopped; five minutes
+	@PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/python*/site-packages/pgserver/pginstall/bin):)$$PATH" \
+	  $(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile $(POSTGRES_TESTS:%=tests/test_%.py)
+
+# Its programs alone: what else is in the package, and needs others, starts servers in a way of its own.
+$(POSTGRES_STAMP): constraints.txt
+	@echo "installing Postgres into .venv-postgres (half a minute, once; 50 MB)"
+	@$(PYTHON) -m venv --clear .venv-postgres
+	@.venv-postgres/bin/python -m pip install --quiet --constraint constraints.txt --no-deps pgserver
+	@touch $@
 
 LAKE_TESTS := load lifecycle status faults kills import_csv generate retention people lake lake_at_once lake_people
 lake-check: $(STAMP) ## the same tests on a lake in a folder, loads and forgets at once with kills; three minutes
@@ -110,4 +120,4 @@ types: $(STAMP) ## do the types hold, strictly
 	@$(BIN)/mypy
 
 clean: ## the environments, the demo and all caches away
-	@rm -rf $(VENV) .venv-peer .venv-airbyte .venv-dagster .venv-spark .dagster demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-peer .venv-airbyte .venv-dagster .venv-spark .venv-postgres .dagster demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
