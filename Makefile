@@ -13,7 +13,7 @@ POSTGRES_STAMP := .venv-postgres/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak postgres-check lake-check spark-check privacy faults nights bench docs schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test soak postgres-check spark-check privacy faults nights bench docs schema picture dagster dagster-check check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,7 +41,7 @@ privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, 
 	@PYTHONPATH=pipelines $(BIN)/python benchmarks/privacy.py
 
 # The tests that are of both engines, and those of a server alone.
-POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retention people transform postgres postgres_at_once
+POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retention people transform postgres one_writer
 postgres-check: $(STAMP) $(if $(POSTGRES),,$(POSTGRES_STAMP)) ## the same tests on a Postgres server of their own, started and stopped; five minutes
 	@PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/python*/site-packages/pgserver/pginstall/bin):)$$PATH" \
 	  $(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile $(POSTGRES_TESTS:%=tests/test_%.py)
@@ -53,22 +53,14 @@ $(POSTGRES_STAMP): constraints.txt
 	@.venv-postgres/bin/python -m pip install --quiet --constraint constraints.txt --no-deps pgserver
 	@touch $@
 
-LAKE_TESTS := load lifecycle status faults kills import_csv generate retention people lake lake_at_once lake_people
-lake-check: $(STAMP) ## the same tests on a lake in a folder, loads and forgets at once with kills; three minutes
-	@PASSONA_TEST_LAKE=1 $(BIN)/python -m pytest -n 3 --dist loadfile $(LAKE_TESTS:%=tests/test_%.py)
+spark-check: $(SPARK_STAMP) ## the models on Spark, with their unit tests; needs Java 17; three minutes, not part of check
+	@$(SPARK_BIN)/python benchmarks/spark_units.py
 
-spark-check: $(SPARK_STAMP) ## a lake on a local S3 server; the marts by Spark, Postgres and DuckDB, equal; needs Java 17 (PASSONA_SPARK_ROWS=n)
-	@$(SPARK_BIN)/python -m pytest -q -o filterwarnings= tests/test_lake_s3.py
-	@$(SPARK_BIN)/python benchmarks/marts.py --rows $(or $(PASSONA_SPARK_ROWS),4000) \
-	  $(if $(WITHOUT_POSTGRES),--without-postgres)
-
-# sagemaker-pyspark is there for the jars in it; what it says that it needs is an old Spark.
 $(SPARK_STAMP): pyproject.toml constraints.txt benchmarks/spark-constraints.txt
-	@echo "installing into .venv-spark (some minutes, once; 1.5 GB)"
+	@echo "installing into .venv-spark (some minutes, once; 900 MB)"
 	@$(PYTHON) -m venv --clear .venv-spark
 	@$(SPARK_BIN)/python -m pip install --quiet --constraint constraints.txt \
-	  --constraint benchmarks/spark-constraints.txt --editable '.[spark-check]'
-	@$(SPARK_BIN)/python -m pip install --quiet --constraint benchmarks/spark-constraints.txt --no-deps sagemaker-pyspark
+	  --constraint benchmarks/spark-constraints.txt --editable '.[spark]'
 	@touch $@
 
 faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md

@@ -28,8 +28,9 @@ from spark_cluster import WORKERS, cluster, s3_settings, settings, workers_used
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-import postgres_server  # these two are found by the line above
 import s3_server
+
+import postgres_server  # these two are found by the line above
 
 PROJECT = Path(__file__).resolve().parents[1] / "pipelines" / "warehouse"
 MARTS = ("campaigns", "messages", "clicks", "links", "devices", "campaign_hours", "campaign_statuses",

@@ -1,9 +1,7 @@
-"""The engine that the tests run on: DuckDB files, or databases of the Postgres server that PASSONA_TEST_POSTGRES names,
-or lakes (PASSONA_TEST_LAKE).
+"""The engine that the tests run on: DuckDB files, or databases of the Postgres server that PASSONA_TEST_POSTGRES names.
 
-A test says a path; on Postgres a database of its own stands for it, and a lake is a folder of that name. What it holds
-is read with DuckDB's SQL all the same, from a copy in memory or by the views of the lake: so that one test tells what
-is expected of all.
+A test names a path; on Postgres a database of its own stands for it. What it holds is read with DuckDB's SQL all the
+same, from a copy in memory, so that one test states what is expected of both.
 """
 
 from __future__ import annotations
@@ -23,17 +21,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 
-from passona.address import Address, Lake, Server
+from passona.address import Address, Server
 from passona.quoting import literal, quoted
 
 POSTGRES = os.environ.get("PASSONA_TEST_POSTGRES")
-LAKE = bool(os.environ.get("PASSONA_TEST_LAKE"))
 SCHEMAS = ("passona", "analytics", "analytics_staging")
 # What is no question of the engine: files, their locks and their bytes, copies of them.
-of_duckdb_alone = pytest.mark.skipif(POSTGRES is not None or LAKE, reason="about DuckDB's files")
-# About what is in files, of DuckDB or of a lake: a server's are its own.
-of_files_alone = pytest.mark.skipif(POSTGRES is not None, reason="about the bytes of files")
-of_databases_alone = pytest.mark.skipif(LAKE, reason="a lake cannot do that, and says so")
+of_duckdb_alone = pytest.mark.skipif(POSTGRES is not None, reason="about DuckDB's files")
 _TYPES = {"character varying": "VARCHAR", "text": "VARCHAR", "timestamp with time zone": "TIMESTAMPTZ",
           "timestamp without time zone": "TIMESTAMP", "bigint": "BIGINT", "integer": "INTEGER", "boolean": "BOOLEAN",
           "double precision": "DOUBLE"}  # fmt: skip
@@ -46,8 +40,6 @@ def url_of(path: Path) -> str:
 
 def address_of(path: Path) -> Address:
     """Where the warehouse of a test is."""
-    if LAKE:
-        return Lake(str(path.absolute()))
     if POSTGRES is None:
         return path
     from dlt.destinations.impl.postgres.configuration import PostgresCredentials
@@ -65,8 +57,6 @@ def address_of(path: Path) -> Address:
 
 def destination_of(folder: Path) -> dict[str, str]:
     """The environment by which a command in this folder finds its warehouse, `warehouse.duckdb` as a path."""
-    if LAKE:
-        return lake_of(folder / "warehouse.duckdb")
     if POSTGRES is None:
         return {}
     path = folder / "warehouse.duckdb"
@@ -80,19 +70,11 @@ def destination_of(folder: Path) -> dict[str, str]:
 def work_of(path: Path) -> Path:
     """The work folder of a command that runs beside this warehouse."""
     address = address_of(path)
-    return path.parent / (f"{address.name}.work" if isinstance(address, Path) else f"{address.name}.1.work")
-
-
-def lake_of(path: Path) -> dict[str, str]:
-    """The environment by which a command finds a lake in this folder."""
-    return {"DESTINATION__WAREHOUSE__DESTINATION_TYPE": "filesystem", "DESTINATION__WAREHOUSE__BUCKET_URL": str(path)}
+    return path.parent / f"{address.name}.work"
 
 
 def drop(path: Path) -> None:
     """The warehouse of a test is not there any more."""
-    if LAKE:
-        shutil.rmtree(path, ignore_errors=True)
-        return
     if POSTGRES is None:
         for file in (path, path.with_name(f"{path.name}.wal")):
             file.unlink(missing_ok=True)
@@ -103,9 +85,6 @@ def drop(path: Path) -> None:
 
 def copy(path: Path, to: Path) -> None:
     """A copy of a warehouse at another path."""
-    if LAKE:
-        shutil.copytree(path, to)
-        return
     if POSTGRES is None:
         shutil.copy(path, to)
         return
@@ -117,8 +96,6 @@ def copy(path: Path, to: Path) -> None:
 
 def change(path: Path, sql: str, *parameters: Any) -> None:
     """Somebody else changes the warehouse, in SQL of both engines."""
-    if LAKE:
-        pytest.skip("nobody changes a lake by SQL")
     if POSTGRES is None:
         with duckdb.connect(str(path)) as connection:
             connection.execute(sql, list(parameters))
@@ -131,10 +108,6 @@ def change(path: Path, sql: str, *parameters: Any) -> None:
 def reading(path: Path, sql: str = "", where: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
     """What a warehouse holds, for DuckDB's SQL. `sql`: names the tables whose rows are asked for; "": all. `where`: of
     which rows a copy will do."""
-    if LAKE:
-        with reading_lake(path) as connection:
-            yield connection
-        return
     if POSTGRES is None:
         with duckdb.connect(str(path), read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
@@ -143,21 +116,6 @@ def reading(path: Path, sql: str = "", where: str = "") -> Iterator[duckdb.DuckD
     with duckdb.connect() as connection, closing(_connected(url_of(path))) as raw:
         connection.execute("SET TimeZone = 'UTC'")
         _mirror(raw, connection, sql, where)
-        yield connection
-
-
-@contextmanager
-def reading_lake(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """What the views of a lake show at this moment; where nothing was loaded yet, what it knows of itself."""
-    if not (path / "views").exists():
-        from passona.lake import read_lake
-
-        with closing(read_lake(Lake(str(path)))) as session:
-            yield session.duckdb
-        return
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute((path / "views" / "duckdb.sql").read_text("utf-8"))
         yield connection
 
 

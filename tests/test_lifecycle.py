@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engines import change, of_databases_alone, of_duckdb_alone
+from engines import change, of_duckdb_alone
 from passona.errors import ConfigurationError
-from passona.shard import Shard
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import GUIDE, Warehouse, environment_of
@@ -146,20 +144,6 @@ def test_since_leaves_out_campaigns_that_ended_before(warehouse: Warehouse, acco
     account.put(ended(TWO, 10), {"clicks": [click()]})
     warehouse.load(box, since=datetime.now(UTC) - timedelta(days=50))
     assert {uuid for uuid, _ in asked(box)} == {TWO}
-
-
-def test_shards_load_all_campaigns_once(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
-    campaigns = [f"55555555-5555-4555-8555-{n:012}" for n in range(12)]
-    for uuid in campaigns:
-        account.put(going(uuid), {"sent": [], "clicks": [click()]})
-    parts = []
-    for number in (1, 2, 3):
-        outcome = warehouse.load(box, reports=["clicks"], shard=Shard(number, 3))
-        parts.append([uuid for uuid, _ in asked(box)])
-        assert outcome.campaigns == len(parts[-1])
-    assert all(parts)
-    assert sorted(itertools.chain(*parts)) == campaigns
-    assert_as_served(warehouse, account, campaigns)
 
 
 def test_campaigns_most_in_need_come_first(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
@@ -300,7 +284,6 @@ def test_a_campaign_whose_dates_cannot_be_read_is_loaded(warehouse: Warehouse, a
     assert_as_served(warehouse, account, [ONE])
 
 
-@of_databases_alone
 def test_drift_of_the_list_of_campaigns_is_told_and_its_new_column_described(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:

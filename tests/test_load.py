@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from engines import POSTGRES, change, of_databases_alone, of_duckdb_alone
+from engines import POSTGRES, change, of_duckdb_alone
 from oracle import Expected, expected
 from passona.reports import REPORTS
 from passona.schema import TABLES
@@ -196,7 +196,6 @@ def test_a_report_that_never_had_rows_has_its_typed_tables(
         assert columns == [(column.name, types[str(column.type)]) for column in table.schema], table.name
 
 
-@of_databases_alone
 def test_every_table_and_column_has_a_comment(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(going(ONE), {"clicks": [click(1, Brand_New="x")]})
     warehouse.load(box)
@@ -411,7 +410,6 @@ def test_what_a_killed_first_load_left_behind_is_replaced(warehouse: Warehouse) 
     assert assert_as_served(warehouse, account, [ONE]) == 6
 
 
-@of_databases_alone
 def test_first_loads_and_later_ones_share_two_versions_of_the_schema(warehouse: Warehouse) -> None:
     # On a server a third, of the list of campaigns, which is written by itself there.
     account = Account.empty()

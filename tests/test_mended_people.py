@@ -12,10 +12,10 @@ import duckdb
 import pytest
 
 from passona.database import open_database
+from passona.errors import StillThere
 from passona.forgetting import forget
 from passona.keeping import Keeping
 from passona.rekeying import re_key
-from passona.rewriting import StillThere, rewrite
 from passona.tokens import Tokens
 from sandbox import Account, Sandbox
 from test_load import ONE, click, going, message
@@ -113,7 +113,7 @@ def test_copies_that_a_killed_rewriting_left_go_when_the_warehouse_is_opened(
     database = open_database(warehouse.path, 0, silent)
     try:
         with pytest.raises(StillThere):
-            rewrite(database, [GONE])
+            database.rewrite([GONE], 0, silent)
         database.connection.execute("CHECKPOINT")
         made = database.work / "rewriting"
         assert made.is_dir(), "the copies are made there"

@@ -11,16 +11,15 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from engines import LAKE, change, of_duckdb_alone, of_files_alone
+from engines import change, of_duckdb_alone
 from passona.database import open_database
-from passona.errors import ConfigurationError
+from passona.errors import ConfigurationError, StillThere
 from passona.forgetting import Forgotten, forget, rewrite_all
 from passona.keeping import Keeping
 from passona.pages import Page
 from passona.privacy import Privacy
 from passona.rekeying import re_key
 from passona.reports import CLICKS, RECIPIENT
-from passona.rewriting import StillThere, rewrite
 from passona.settings import Settings
 from passona.source import Package
 from passona.spool import Spool
@@ -82,7 +81,7 @@ def forgotten(warehouse: Warehouse, *phones: str, published: Sequence[Path] = ()
     return found
 
 
-@of_files_alone
+@of_duckdb_alone
 @pytest.mark.parametrize("mode", MODES)
 def test_what_a_mode_does_not_keep_is_in_no_byte_of_any_file(tmp_path: Path, mode: str) -> None:
     account = Account(rows=600, hostile=True, seed=3)
@@ -167,14 +166,13 @@ def test_a_warehouse_of_the_time_before_there_were_modes_is_clear(
         warehouse.load(box, ONE, **TOKENS)
 
 
-@of_files_alone
+@of_duckdb_alone
 def test_who_is_forgotten_is_gone_and_stays_away_and_all_others_are_as_they_were(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
     fill(account)
     warehouse.load(box)
-    # A lake has no copies: its readers have views.
-    copies = [] if LAKE else [shutil.copy(warehouse.path, tmp_path / "published.duckdb")]
+    copies = [shutil.copy(warehouse.path, tmp_path / "published.duckdb")]
     before = warehouse.content()
     found = forgotten(warehouse, "+44 7123 400003", published=copies)
     assert found.files == [warehouse.address, *copies]
@@ -265,8 +263,8 @@ def test_a_rewritten_file_is_as_the_old_one_and_what_is_still_in_it_is_found(
     database = open_database(warehouse.address, 0, silent)
     try:
         with pytest.raises(StillThere, match="1 of 2 numbers"):
-            rewrite(database, ["447999999999", GONE])
-        rewrite(database, ["447999999999"])
+            database.rewrite(["447999999999", GONE], 0, silent)
+        database.rewrite(["447999999999"], 0, silent)
     finally:
         database.close()
     assert (warehouse.rows(comments), warehouse.table("_dlt_loads"), warehouse.content()) == before

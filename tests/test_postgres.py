@@ -1,4 +1,4 @@
-"""What a Postgres server has that a file has not: loads on many machines at once, readers meanwhile, its sessions.
+"""What a Postgres server has that a file has not: a lock for all machines, readers during a load, its sessions.
 
 Run by `make postgres-check`, with the tests of loads, ledger, faults, kills and dbt, which are the same for both.
 """
@@ -102,7 +102,7 @@ def test_a_load_that_has_lost_its_lock_writes_nothing_any_more(
         _, stderr = load.communicate(timeout=60)
     assert (other.returncode, other.stderr) == (0, "")
     assert load.returncode == 1
-    assert "has ended the session that holds the lock" in stderr
+    assert "has ended this run's session, and its lock with it" in stderr
     assert_as_served(warehouse, account, [ONE])
     assert_whole(warehouse)
 

@@ -55,7 +55,7 @@ def load_and_publish(box: Sandbox, warehouse: Warehouse, copy: Path) -> None:
     with closing(open_database(warehouse.path, 0, print)) as database:
         outcome = Load(settings, database, Wish(reports=(REPORTS["alt_delivery"],), accept_shrink=True), Lines()).run()
         assert outcome.exit_code == 0
-        publish(database.still(), target(copy, warehouse.path, personal=True), marts_only=False)
+        publish(database.engine.checkpointed(), target(copy, warehouse.path, personal=True), marts_only=False)
 
 
 def fill(account: Account, version: int) -> str:
@@ -138,7 +138,7 @@ def test_the_warehouse_stays_held_while_and_after_it_is_copied(
     warehouse.load(box)
     script = f"import duckdb; duckdb.connect({str(warehouse.path)!r})"
     with closing(open_database(warehouse.path, 0, print)) as database:
-        publish(database.still(), target(copy, warehouse.path, personal=True), marts_only=False)
+        publish(database.engine.checkpointed(), target(copy, warehouse.path, personal=True), marts_only=False)
         other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert "Could not set lock" in other.stderr
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from csv_files import HEADER, row
-from engines import change, of_duckdb_alone, of_files_alone
+from engines import change, of_duckdb_alone
 from passona.campaigns import Campaign
 from passona.database import open_database
 from passona.errors import ConfigurationError, Exit
@@ -164,7 +164,7 @@ def test_a_csv_of_a_campaign_that_is_too_old_is_refused_and_nothing_of_it_is_wri
     assert (outcome.exit_code, warehouse.count("recipient")) == (Exit.OK, 1)
 
 
-@of_files_alone
+@of_duckdb_alone
 def test_an_import_gives_up_what_is_old_as_a_load_does(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:

@@ -52,10 +52,10 @@ class Warehouse:
 
     def load(self, box: Sandbox, *uuids: str, reports: Sequence[str] = tuple(REPORTS), **options: Any) -> Outcome:
         """One load in this process, as `passona load` does it."""
-        wishes = {name: options.pop(name) for name in ("since", "refresh", "accept_shrink", "shard") if name in options}
+        wishes = {name: options.pop(name) for name in ("since", "refresh", "accept_shrink") if name in options}
         settings = Settings(box.token, **({"base_url": box.base_url, "retry_pause": 0.01} | options))
         lines = Lines()
-        database = open_database(self.address, 0, lines.say, alone=False)
+        database = open_database(self.address, 0, lines.say)
         try:
             wish = Wish(uuids, tuple(REPORTS[name] for name in reports), **wishes)
             return Load(settings, database, wish, lines).run()

@@ -34,7 +34,7 @@ from passona.database import open_database, open_reader
 from passona.errors import ConfigurationError, Exit
 from passona.load import Load, Outcome, Wish
 from passona.reports import REPORTS
-from passona.retention import swept
+from passona.retention import sweep
 from passona.schema import DATASET, TABLES
 from passona.source import Package, passona_source
 from passona.status import USUAL_AGE, status
@@ -42,7 +42,7 @@ from passona.transform import project_folder
 
 
 def warehouse() -> Path:
-    """The file; what is in a server or a lake would be written by dbt and dlt without its lock, and counted otherwise.
+    """The file; what is in a server would be written by dbt and dlt without its lock, and counted otherwise.
 
     :raises ConfigurationError: it is none.
     """
@@ -50,7 +50,7 @@ def warehouse() -> Path:
     if not isinstance(address, Path):
         raise ConfigurationError(
             f"the Dagster project is for a DuckDB file, and {address} is none: let Dagster run the commands "
-            "passona load (--shard for partitions) and passona transform instead (docs/scale.md)"
+            "passona load and passona transform instead (docs/scale.md)"
         )
     return address
 
@@ -96,7 +96,7 @@ def reports(context: dg.AssetExecutionContext, config: LoadConfig) -> dg.Materia
     database = open_database(warehouse(), WAIT, context.log.info)
     try:
         outcome = Load(load_settings(), database, wish, _Progress(context.log)).run()
-        database = swept(database, WAIT, context.log.info)
+        sweep(database, WAIT, context.log.info)
     finally:
         database.close()
     if outcome.exit_code is Exit.TOKEN:

@@ -1,6 +1,6 @@
-"""Where the warehouse is: a DuckDB file, a Postgres database or a lake, as dlt's configuration names it.
+"""Where the warehouse is: a DuckDB file or a Postgres database, as dlt's configuration names it.
 
-destination.warehouse (type, credentials, bucket_url) -> warehouse_address -> a path, a Server or a Lake
+destination.warehouse (type, credentials) -> warehouse_address -> a path or a Server
 """
 
 from __future__ import annotations
@@ -8,23 +8,16 @@ from __future__ import annotations
 import importlib.util
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dlt
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
-from passona.configuration import object_store
 from passona.errors import ConfigurationError
 from passona.schema import DATASET
-from passona.store import Store
 
-_SECTION = "destination.warehouse"
-_CREDENTIALS = f"{_SECTION}.credentials"
-# A day: longer than any query over a lake takes, and than any load needs from the first file of a package to its
-# ledger; a lake whose open reports change every night is twice as large by it as it need be, for those reports.
-_GRACE_HOURS = 24
+_CREDENTIALS = "destination.warehouse.credentials"
 _FORM = "postgresql://user:password@host:5432/database"
 
 
@@ -45,40 +38,7 @@ class Server:
         return re.sub(r"[^0-9A-Za-z.-]", "_", f"{found.database}.{found.host}.{found.port}")
 
 
-@dataclass(frozen=True)
-class Lake:
-    """A folder, or a place in an object store, that holds the tables as Parquet files.
-
-    `url`: a path, or an address such as s3://bucket/folder. `grace`: how long what was replaced is kept for who
-    still reads it, and what a killed load left is taken for what another is writing.
-    """
-
-    url: str
-    grace: timedelta = timedelta(hours=_GRACE_HOURS)
-
-    def __str__(self) -> str:
-        return self.url
-
-    @property
-    def name(self) -> str:
-        """What its files on this machine are called by."""
-        return re.sub(r"[^0-9A-Za-z.-]+", "_", self.url).strip("_.")[-100:]
-
-    @property
-    def spark_url(self) -> str:
-        """Its address as Spark is to open it."""
-        return re.sub("^s3:", "s3a:", self.url) if "://" in self.url else f"file://{self.url}"
-
-    def store(self) -> Store:
-        """Where its objects are.
-
-        :raises ConfigurationError: a package or credentials are missing.
-        """
-        files, root = object_store(self.url, _SECTION)
-        return Store(files, root.rstrip("/"), local="://" not in self.url)
-
-
-Address = Path | Server | Lake
+Address = Path | Server
 
 
 def warehouse_address() -> Address:
@@ -93,25 +53,15 @@ def warehouse_address() -> Address:
             return _file(credentials)
         case "postgres":
             return _server(credentials)
-        case "filesystem":
-            return _lake()
     raise ConfigurationError(
-        f"destination.warehouse.destination_type: {kind!r} is not supported; use duckdb, postgres or filesystem"
+        f"destination.warehouse.destination_type: {kind!r} cannot hold the warehouse; use duckdb or postgres, and "
+        "passona publish for a copy that others read"
     )
 
 
 def exists(address: Address) -> bool:
-    """Whether there is a warehouse; what a server or a lake holds is seen when it is opened."""
+    """Whether there is a warehouse; what a server holds is seen when it is opened."""
     return not isinstance(address, Path) or address.is_file()
-
-
-def check_no_lake(address: Address, what: str) -> None:
-    """Nothing, where the warehouse is a database.
-
-    :raises ConfigurationError: it is a lake. `what`: what cannot be done with one, and what to do instead.
-    """
-    if isinstance(address, Lake):
-        raise ConfigurationError(f"{address} is a lake: {what}")
 
 
 def check_driver() -> None:
@@ -170,25 +120,3 @@ def _server(credentials: Any) -> Server:
     if missing:
         raise ConfigurationError(f"{_CREDENTIALS}: expected {_FORM}, got no {', no '.join(missing)}")
     return Server(found)
-
-
-def _lake() -> Lake:
-    url = dlt.config.get(f"{_SECTION}.bucket_url", str)
-    if not url:
-        raise ConfigurationError(
-            f"{_SECTION}.bucket_url: expected a folder, or an address such as s3://bucket/folder, got nothing; set "
-            "DESTINATION__WAREHOUSE__BUCKET_URL"
-        )
-    url = re.sub(r"^file:(//)?(?=/)", "", url).rstrip("/")
-    if "://" not in url:
-        url = str(Path(url).absolute())
-    if re.search(r"""['"`?*\[\]{}\\]""", url):
-        raise ConfigurationError(f"{_SECTION}.bucket_url: expected no quotation marks and none of ?*[]{{}} in it")
-    try:
-        hours = dlt.config.get(f"{_SECTION}.grace_hours", float)
-    except ValueError:
-        hours = 0
-    hours = _GRACE_HOURS if hours is None else hours
-    if not 1 <= hours <= 24 * 365:
-        raise ConfigurationError(f"{_SECTION}.grace_hours: expected a number of hours from 1 to 8760")
-    return Lake(url, timedelta(hours=hours))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +22,6 @@ class CampaignTable:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asked_at: datetime | None = None
         self._known: dict[str, Campaign] = {}
         # Campaigns of the list that are new or changed, until a package takes them.
         self._due: CampaignList | None = None
@@ -33,11 +31,6 @@ class CampaignTable:
         """Whether campaigns wait for a package."""
         return self._due is not None
 
-    def begin(self) -> None:
-        """The list is about to be asked for. Where other loads ask, too, the later counts, by the server's clock."""
-        if self._database.shared:
-            (self._asked_at,) = self._database.connection.execute("SELECT now()").fetchone()
-
     def read(self, listed: CampaignList | None) -> None:
         """Takes in what the warehouse holds and what the list says, None if it could not be had.
 
@@ -45,30 +38,13 @@ class CampaignTable:
         """
         there = {campaign.campaign_id: campaign for campaign in listed.campaigns} if listed else {}
         known = there | self._absent(list(there))
-        if listed is not None and self._is_latest():
+        if listed is not None:
             gone = [uuid for uuid, campaign in known.items() if campaign.listed and uuid not in there]
             self._unlist(gone)
             known |= {uuid: replace(known[uuid], listed=False) for uuid in gone}
             changed = self._changed(listed).intersection(there)
             self._due = _part(listed, sorted(changed)) if changed else None
         self._known = {uuid.lower(): campaign for uuid, campaign in known.items()}
-
-    def _is_latest(self) -> bool:
-        """Whether no other load has asked for the list since this one did, and has written it."""
-        if self._asked_at is None:
-            return True
-        connection = self._database.connection
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS passona._campaign_list (asked_at TIMESTAMP WITH TIME ZONE NOT NULL)"
-        )
-        (last,) = connection.execute("SELECT max(asked_at) FROM passona._campaign_list").fetchone()
-        return last is None or last < self._asked_at
-
-    def written(self) -> None:
-        """All that the list says is in the warehouse."""
-        if self._asked_at is not None and self._is_latest():
-            self._database.connection.execute("DELETE FROM passona._campaign_list")
-            self._database.connection.execute("INSERT INTO passona._campaign_list VALUES (?)", [self._asked_at])
 
     def campaigns(self, wanted: Sequence[str]) -> list[Campaign]:
         """The campaigns wanted, or all that are listed. Of one that nobody has heard of the uuid is all there is."""

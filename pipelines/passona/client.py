@@ -147,8 +147,7 @@ class _Sockets:
 class Client:
     """GETs and POSTs of one account. Safe to use from many threads.
 
-    `attempts`: how often a request is tried. `budget`: stands for `requests_per_minute` where others share it (`Pace`).
-    `headers`: those of the latest answer.
+    `attempts`: how often a request is tried. `headers`: those of the latest answer.
     """
 
     def __init__(
@@ -156,11 +155,10 @@ class Client:
         settings: Settings,
         clock: Clock | None = None,
         attempts: int = ATTEMPTS,
-        budget: Callable[[], float] | None = None,
     ) -> None:
         self._settings, self._attempts = settings, attempts
         self.clock = clock or Clock()
-        self.pace = Pace(None if budget else settings.requests_per_minute, self.clock, budget)
+        self.pace = Pace(settings.requests_per_minute, self.clock)
         self._in_flight = threading.BoundedSemaphore(settings.concurrency)
         self._connections = _Connections(settings)
         self._lock = threading.Lock()

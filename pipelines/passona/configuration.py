@@ -145,24 +145,24 @@ def load_settings_without_token() -> Settings:
     return load_settings(api_token="none")  # noqa: S106  # stands for none
 
 
-def object_store(address: str, section: str = "sources.filesystem") -> tuple[Any, str]:
+def object_store(address: str) -> tuple[Any, str]:
     """The file system (fsspec) of an address such as s3://bucket/folder, and the path in it.
 
-    Its credentials are those that dlt's own filesystem source or destination would have: `credentials` in this
-    section, or what the store's own tools have left on this machine.
+    Its credentials are those that dlt's own filesystem source would have: `credentials` in section
+    `sources.filesystem`, or what the store's own tools have left on this machine.
 
     :raises ConfigurationError: a package is not installed, or there are no credentials.
     """
     scheme = address.partition("://")[0]
     try:
-        found = resolve_configuration(FilesystemConfiguration(bucket_url=address), sections=tuple(section.split(".")))
+        found = resolve_configuration(FilesystemConfiguration(bucket_url=address), sections=("sources", "filesystem"))
         return fsspec_from_config(found)
     except MissingDependencyException as error:
         packages = " ".join(f'"{name}"' for name in error.dependencies)
         raise ConfigurationError(f"{scheme}:// needs what is not installed: pip install {packages}") from error
     except ConfigurationException as error:
         raise ConfigurationError(
-            f"{scheme}:// needs credentials: set them under [{section}.credentials] in .dlt/secrets.toml"
+            f"{scheme}:// needs credentials: set them under [sources.filesystem.credentials] in .dlt/secrets.toml"
         ) from error
     except (ValueError, ImportError) as error:
         raise ConfigurationError(f"{scheme}:// is no object store that is known here") from error

@@ -25,6 +25,7 @@ from passona.csv_form import DELIMITERS, Form
 from passona.csv_places import bring
 from passona.csv_reader import CsvFile
 from passona.database import Database
+from passona.engine import Workload
 from passona.errors import (
     ConfigurationError,
     FileRefused,
@@ -100,7 +101,7 @@ class CsvImport:
         begun = time.monotonic()
         self._database.prepare()
         self._privacy = privacy_of(self._database, self._settings)
-        self._database.use_all_cores()
+        self._database.tune(Workload.WRITE)
         self._database.begin_run(self._outcome.run_id, VERB)
         try:
             self._import()

@@ -1,6 +1,6 @@
 """The warehouse while it is written: loaded by dlt, described for people.
 
-    address -> engine (duckdb_file, postgres or lake), which is held -> Database -> packages, tables, runs
+    address -> engine (duckdb_file or postgres), which this run holds alone -> Database -> packages, tables, runs
 
 dlt works in a temporary folder of its own, which ends with the run; nothing is ever resumed by dlt, because its
 resumption of a killed load doubles rows. What was killed is due again by the ledger.
@@ -14,109 +14,50 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import dlt
 import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from passona import logs
-from passona.address import Address, Lake, check_driver
+from passona.address import Address, check_driver
 from passona.configuration import configure_dlt
 from passona.connection import Connection, columns_of, error_kinds, given, tables_of
-from passona.duckdb_file import DuckDBFile, Still, open_file, read_file
-from passona.errors import ConfigurationError
+from passona.duckdb_file import DuckDBFile, read_file
+from passona.duckdb_rewriting import REWRITING
+from passona.engine import Engine, Workload
+from passona.errors import ConfigurationError, causes
 from passona.interruption import held
-from passona.lake import LakeWriter, open_lake, read_lake
-from passona.lake_rewriting import REWRITING
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.schema import DATASET, TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
-from passona.upgrades import bring_forward, check_readable, is_behind, missing_columns
+from passona.upgrades import bring_forward, check_readable, missing_columns
 from passona.waiting import writing
 from passona.walk import Walk
 
 log = logging.getLogger("passona")
 
 PIPELINE = "passona"
-# Folders of the work folder that are of no use to a later run: of dlt, of dbt, of files that are imported, of copies
-# that hold what is to be erased, and of DuckDB, which keeps its own to its end.
-TEMPORARY = ("dlt", "dbt", "files", REWRITING, "duckdb")
+# Folders of the work folder that are of no use to a later run: of dlt, of dbt, of files that are imported, and of
+# copies that hold what is to be erased.
+TEMPORARY = ("dlt", "dbt", "files", REWRITING)
 
 
-class Engine(Protocol):
-    """What holds the warehouse for us, and all that DuckDB and Postgres do each in its own way.
-
-    `work`: where its work folder is to be.
-    """
-
-    @property
-    def connection(self) -> Connection: ...
-
-    @property
-    def work(self) -> Path: ...
-
-    @property
-    def address(self) -> Address: ...
-
-    def destination(self) -> Any: ...
-
-    def budget(self, per_minute: int) -> Callable[[], float] | None: ...
-
-    def comments(self) -> dict[tuple[str, str | None], str | None]: ...
-
-    def sha256(self, text: str) -> str: ...
-
-    def index(self) -> None: ...
-
-    @property
-    def shared(self) -> bool: ...
-
-    def writing(self) -> AbstractContextManager[None]: ...
-
-    def claim(self, run_id: str) -> None: ...
-
-    def living(self, run_ids: Iterable[str]) -> set[str]: ...
-
-    def lacked_memory(self, error: BaseException) -> bool: ...
-
-    def give_memory(self, gigabytes: int | None = None) -> None: ...
-
-    def take_memory_back(self) -> None: ...
-
-    def use_all_cores(self) -> None: ...
-
-    def vacuum(self) -> bool: ...
-
-    @property
-    def dbt_target(self) -> str: ...
-
-    def dbt(self) -> AbstractContextManager[dict[str, str]]: ...
-
-    def keep(self, run_id: str) -> None: ...
-
-    def drop_left_spools(self) -> int: ...
-
-    def close(self) -> None: ...
-
-
-@dataclass
 class Database:
     """The open warehouse. Its work folder is its owner's alone, for spools and dlt; gone after the run."""
 
-    engine: Engine
-    pipeline: dlt.Pipeline
-    run: logs.Run | None = None
-    _schemas: int | None = None
-    _begun: float = 0.0
-    _closed: bool = False
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.run: logs.Run | None = None
+        self._begun = 0.0
+        self._closed = False
+        self._make_ready()
 
     @property
     def address(self) -> Address:
@@ -130,11 +71,6 @@ class Database:
     def work(self) -> Path:
         return self.engine.work
 
-    @property
-    def shared(self) -> bool:
-        """Whether other runs may write between two writes of this one, so that what was read may be no more."""
-        return self.engine.shared
-
     def commit(self, package: Package, zone: str) -> None:
         """Writes one load package. What it replaces is marked as interrupted before, so that a kill
         in the middle is seen by everyone who reads the ledger.
@@ -143,16 +79,14 @@ class Database:
         """
         with self.writing("the load package"):
             self._check_privacy(package.walks)
-            if isinstance(self.engine, LakeWriter):
-                self.engine.write(package, zone)
-                return
             self._mark_interrupted(package.walks)
             try:
                 self._run(package, zone)
             except PipelineStepFailed as error:
                 # Values of megabytes need more than the flat memory that all else is loaded in.
-                if not self.engine.lacked_memory(error):
+                if not any(isinstance(cause, self.engine.out_of_memory) for cause in causes(error)):
                     raise
+                self.tune(Workload.REBUILD)
                 self.pipeline.abort_packages()
                 self._run(package, zone)
             new_columns = package.campaigns is not None and set(package.campaigns.column_names) - set(
@@ -175,21 +109,12 @@ class Database:
 
     def _run(self, package: Package, zone: str) -> None:
         package.reset_counts()
-        if self._schemas is not None and self._schemas != self._count_schemas():
-            self.pipeline = _pipeline(self.engine)
         if not self.pipeline.default_schema_name:
             # dlt would do it only after it has asked for the resources, which depend on what it knows.
             self.pipeline.sync_destination()
         known: set[str] = set(self.pipeline.default_schema.tables if self.pipeline.default_schema_name else ())
         source = passona_source(package, zone, TABLES.keys() - known, fresh=self._is_fresh(package.walks))
         self.pipeline.run(source, loader_file_format="parquet")
-        if self.shared:
-            self._schemas = self._count_schemas()
-
-    def _count_schemas(self) -> int:
-        """How many schemas dlt has kept: one more where another run has found a new key."""
-        ((number,),) = self.connection.execute("SELECT count(*) FROM passona._dlt_version").fetchall()
-        return int(number)
 
     def _is_fresh(self, walks: Sequence[Walk]) -> bool:
         """Whether the tables hold no row of these walks' campaigns, and no issue; a killed load may have left some."""
@@ -241,9 +166,11 @@ class Database:
         for table_name, column in missing_columns(self.connection):
             kind = TABLES[table_name].sql_columns[column]
             self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(table_name)} ADD COLUMN {quoted(column)} {kind}")
-        self.engine.index()
+        for statement in self.engine.indexes:
+            self.connection.execute(statement)
         if missing:
             self._mark_lost(missing)
+        self._note_killed()
         if self._undescribed():
             self.describe()
         self.connection.commit()
@@ -271,9 +198,32 @@ class Database:
                 comment = literal(_comment(table_name, column))
                 self.connection.execute(f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {comment}")
 
-    def use_all_cores(self) -> None:
-        """The database may take all cores from now on: nothing is walked meanwhile."""
-        self.engine.use_all_cores()
+    def tune(self, workload: Workload) -> None:
+        """Prepare the session for what follows."""
+        for statement in self.engine.settings.get(workload, ()):
+            self.connection.execute(statement)
+
+    def rewrite(self, gone: Sequence[str], wait: float, say: Callable[[str], None]) -> int:
+        """Remove deleted rows from the disk, and return the number of bytes searched for the texts in `gone`.
+
+        Others may hold the warehouse in between, for up to `wait` seconds.
+
+        :raises StillThere: one of these texts is still in its bytes.
+        :raises Busy: somebody held it for longer.
+        """
+        self.tune(Workload.REBUILD)
+        searched = self.engine.rewrite(gone, wait, say)
+        self._make_ready()
+        return searched
+
+    def _make_ready(self) -> None:
+        """Empty the work folder but for its spools, and begin as a load does."""
+        for name in TEMPORARY:
+            shutil.rmtree(self.work / name, ignore_errors=True)
+        for folder in (self.work, self.spools, self.work / "dlt", self.files):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.tune(Workload.WALK)
+        self.pipeline = _pipeline(self.engine)
 
     @property
     def spools(self) -> Path:
@@ -305,7 +255,7 @@ class Database:
         campaign_id: str | None = None,
         report: str | None = None,
     ) -> None:
-        """Notes that a run began, `at` (UTC) or now. Any that is still `running` and not at work was killed.
+        """Notes that a run began, `at` (UTC) or now.
 
         `outcome`: what is to be said of it if it is killed before its end is noted, if not `interrupted`.
 
@@ -317,23 +267,16 @@ class Database:
         self._begun = time.monotonic()
         log.info("%s begins: %s", verb, self.address, extra={"event": "run_begun"})
         with self.writing("the begin of the run"):
-            self._note_killed()
-            self.engine.claim(run_id)
             self.connection.execute(
                 "INSERT INTO passona.runs "
                 "(run_id, started_at, verb, outcome, version, campaign_id, report, _dlt_load_id) "
                 "VALUES (?, coalesce(?, now()), ?, ?, ?, ?, ?, '')",
                 [run_id, at, verb, outcome, version("passona-warehouse"), campaign_id, report],
             )
-            self.engine.keep(run_id)
 
     def _note_killed(self) -> None:
-        found = self.connection.execute("SELECT run_id FROM passona.runs WHERE outcome = 'running'").fetchall()
-        running = [run_id for (run_id,) in found]
-        self.connection.execute(
-            "UPDATE passona.runs SET outcome = 'interrupted' WHERE run_id IN (SELECT unnest(?::VARCHAR[]))",
-            [sorted(set(running) - self.engine.living(running))],
-        )
+        """Mark runs that did not tell their end as interrupted: this run holds the warehouse, so none of them lasts."""
+        self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
 
     def end_run(
         self,
@@ -355,7 +298,6 @@ class Database:
                 "erased = ? WHERE run_id = ?",
                 [at, outcome, requests, row_count, erased, run_id],
             )
-            self.engine.keep(run_id)
         seconds = round(time.monotonic() - self._begun, 3)
         log.info(
             "ended after %.1f s: %s", seconds, outcome,
@@ -368,26 +310,17 @@ class Database:
         if self.run is not None:
             self.run.end()
 
-    def still(self) -> Still:
-        """A DuckDB file, while nothing is written to it.
-
-        :raises NotWritten: the database could not take its checkpoint.
-        """
-        if not isinstance(self.engine, DuckDBFile):
-            raise ConfigurationError(f"{self.address} is no DuckDB file")
-        return self.engine.still()
-
     @contextlib.contextmanager
     def writing(self, what: str) -> Iterator[None]:
-        """Nobody else writes in this block, and signals wait for its end; a block within another is a part of it.
+        """Signals wait for the end of this block; a block within another is a part of it.
 
-        :raises NotWritten: `what` could not be written, or this run has lost its hold on the warehouse.
+        :raises NotWritten: `what` could not be written.
         """
-        with writing(what, PipelineStepFailed, *error_kinds()), self.engine.writing():
+        with writing(what, PipelineStepFailed, *error_kinds()):
             yield
 
     def close(self) -> None:
-        """Ends the run's hold on the warehouse. Of the work folder only spools of unfinished big walks stay.
+        """Release the warehouse. Of the work folder only spools of unfinished big walks stay.
 
         Once: a descriptor that is closed twice may be another file's by then.
         """
@@ -395,15 +328,13 @@ class Database:
             return
         self._closed = True
         self._end_lines()
-        for name in TEMPORARY[:-1]:  # before the next run may come and make its own
+        for name in TEMPORARY:  # before the next run may come and make its own
             shutil.rmtree(self.work / name, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.spools.rmdir()
         self.engine.close()
-        if isinstance(self.engine, DuckDBFile):  # other engines' folders may be another process's by now
-            shutil.rmtree(self.work / TEMPORARY[-1], ignore_errors=True)
-            with contextlib.suppress(OSError):
-                self.work.rmdir()
+        with contextlib.suppress(OSError):
+            self.work.rmdir()
 
 
 def _comment(table: str, column: str | None) -> str:
@@ -417,46 +348,31 @@ def _comment(table: str, column: str | None) -> str:
     return "key that the vendor's guide does not know, as it came; may be personal data"
 
 
-def open_database(address: Address, wait: float, say: Callable[[str], None], *, alone: bool = True) -> Database:
-    """Opens the warehouse for writing. Waits up to `wait` seconds for whoever holds it.
-
-    `alone`: nobody else may write while it is open. Where not, on a server, others that are not alone may, one write
-    at a time.
+def open_database(address: Address, wait: float, say: Callable[[str], None]) -> Database:
+    """Open the warehouse for writing, alone. Wait up to `wait` seconds for its holder.
 
     :raises Busy: it is still held after that; names the holder.
-    :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
+    :raises ConfigurationError: it is no DuckDB file, its folder is not there, or the server cannot be reached.
     :raises OSError: its work folder cannot be made.
     """
     configure_dlt()
     _give_memory_back()
-    engine = _engine(address, wait, say, alone=alone)
+    engine = _engine(address, wait, say)
     with held():
-        return _opened(engine)
+        try:
+            return Database(engine)
+        except BaseException:
+            engine.close()
+            raise
 
 
-def _engine(address: Address, wait: float, say: Callable[[str], None], *, alone: bool) -> Engine:
+def _engine(address: Address, wait: float, say: Callable[[str], None]) -> Engine:
     if isinstance(address, Path):
-        return open_file(address, wait, say)
-    if isinstance(address, Lake):
-        return open_lake(address)
+        return DuckDBFile(address, wait, say)
     check_driver()
-    from passona.postgres import open_server
+    from passona.postgres import PostgresServer
 
-    engine = open_server(address, wait, say, alone=alone)
-    if not alone and is_behind(engine.connection):
-        # Runs of the version that made it must not write to what this one makes of it.
-        engine.close()
-        return open_server(address, wait, say, alone=True)
-    return engine
-
-
-def _opened(engine: Engine) -> Database:
-    work = engine.work
-    for name in TEMPORARY:
-        shutil.rmtree(work / name, ignore_errors=True)
-    for folder in (work, work / "spools", work / "dlt", work / "files"):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Database(engine, _pipeline(engine))
+    return PostgresServer(address, wait, say)
 
 
 def _pipeline(engine: Engine) -> dlt.Pipeline:
@@ -496,19 +412,17 @@ def open_reader(address: Address, wait: float, say: Callable[[str], None]) -> Co
 def _reading(address: Address, wait: float, say: Callable[[str], None]) -> Connection:
     if isinstance(address, Path):
         return read_file(address, wait, say)
-    if isinstance(address, Lake):
-        return read_lake(address)
     check_driver()
     from passona.postgres import read_server
 
     return read_server(address)
 
 
-def living(connection: Connection, run_ids: Iterable[str]) -> set[str]:
-    """Those of these runs that are at work on the warehouse that is read: with a DuckDB file, none can be."""
-    return connection.living(run_ids) if isinstance(connection, _Watched) else set()
+def has_writer(connection: Connection) -> bool:
+    """Return True if a run is writing to the warehouse that is read. Nobody can read a DuckDB file meanwhile."""
+    return isinstance(connection, _Watching) and connection.has_writer()
 
 
 @runtime_checkable
-class _Watched(Protocol):
-    def living(self, run_ids: Iterable[str]) -> set[str]: ...
+class _Watching(Protocol):
+    def has_writer(self) -> bool: ...

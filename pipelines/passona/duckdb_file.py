@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,18 @@ import duckdb
 
 from passona.address import Address
 from passona.capable import Capable
-from passona.errors import ConfigurationError, causes
+from passona.duckdb_rewriting import STORAGE_VERSION, rewrite
+from passona.engine import Checkpointed, Workload
+from passona.errors import ConfigurationError
 from passona.quoting import literal
 from passona.schema import DATASET
 from passona.waiting import Taken, wait_for, writing
 
-# Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
-STORAGE_VERSION = "v1.2.0"
 # DuckDB's buffers; beyond it spills to the work folder, so memory stays flat however large a package
 # is. Loads of 2,000,000 rows are no slower with it than without.
 MEMORY_LIMIT = "64MB"
+# Ten million messages are built in little more time with it than without.
+TRANSFORM_GIGABYTES = 4
 
 
 class _Destination(Capable, dlt.destinations.duckdb):
@@ -36,29 +38,49 @@ class _Destination(Capable, dlt.destinations.duckdb):
     destination_type = "dlt.destinations.duckdb"  # what dlt's own tools know it by
 
 
-@dataclass
 class DuckDBFile:
-    """The open file. `work`: where its work folder is to be.
+    """The open file (`engine.Engine`).
 
-    `usual_memory`: what DuckDB would take if it were not told to take less. `file`: a descriptor to copy
-    from, closed behind the connection: a process that closes any descriptor of a file loses its locks on it.
+    `file`: a descriptor to copy from, closed behind the connection: a process that closes any descriptor of a file
+    loses its locks on it.
     """
 
-    address: Path
-    connection: duckdb.DuckDBPyConnection
-    work: Path
-    usual_memory: str
-    file: int
+    dbt_target = "warehouse"
+    out_of_memory = (duckdb.OutOfMemoryException,)
+    # Rows of a campaign stand together, and are found by that.
+    indexes = ()
+
+    def __init__(self, path: Path, wait: float, say: Callable[[str], None]) -> None:
+        """Open a file for writing, alone. Wait up to `wait` seconds for its holder.
+
+        :raises Busy: it is still held after that; names the holder.
+        :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
+        """
+        self.address, self.work = path, path.with_name(f"{path.name}.work")
+        self._open(wait, say)
+
+    def _open(self, wait: float, say: Callable[[str], None]) -> None:
+        _keep_private(self.address)
+        # DuckDB spills there, also while it replays the log of a killed run. Nobody else removes it.
+        spills = self.work / f"duckdb.{os.getpid()}"
+        self.connection = _connected(self.address, wait, say, temp_directory=str(spills))
+        self.file = os.open(self.address, os.O_RDONLY)
+        self._remove_spills_of_others(spills)
+        self.settings = _settings(self.connection)
+        self.connection.execute("SET TimeZone = 'UTC'")
+        self.connection.execute("SET preserve_insertion_order = false")
+
+    def _remove_spills_of_others(self, own: Path) -> None:
+        """Give back the disk space of killed runs, before anything needs it."""
+        for folder in self.work.glob("duckdb*"):
+            if folder != own:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def destination(self) -> Any:
         """For dlt: this very connection, so that nobody comes between two of its jobs."""
         return _Destination(self.connection, destination_name="warehouse")
 
-    def budget(self, _per_minute: int) -> None:
-        """None that is shared: nobody else loads."""
-
     def comments(self) -> dict[tuple[str, str | None], str | None]:
-        """What is said of each table (with None) and of each column of the dataset."""
         found = self.connection.execute(
             "SELECT table_name, NULL, comment FROM duckdb_tables() WHERE schema_name = $schema UNION ALL "
             "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = $schema",
@@ -67,57 +89,10 @@ class DuckDBFile:
         return {(table, column): comment for table, column, comment in found}
 
     def sha256(self, text: str) -> str:
-        """SQL of the digest of a text, in hexadecimal."""
         return f"sha256({text})"
-
-    def index(self) -> None:
-        """Nothing: rows of a campaign stand together, and are found by that."""
-
-    # The file stays locked while it is open.
-    shared = False
-
-    def writing(self) -> contextlib.AbstractContextManager[None]:
-        """Nothing: nobody else can write."""
-        return contextlib.nullcontext()
-
-    def claim(self, run_id: str) -> None:
-        """Nothing: nobody else can be at work."""
-
-    def living(self, _run_ids: Iterable[str]) -> set[str]:
-        """None: whoever was at work is no more."""
-        return set()
-
-    def lacked_memory(self, error: BaseException) -> bool:
-        """Whether the flat memory was what failed; then there is more from now on."""
-        if not any(isinstance(cause, duckdb.OutOfMemoryException) for cause in causes(error)):
-            return False
-        self.give_memory()
-        return True
-
-    def give_memory(self, gigabytes: int | None = None) -> None:
-        """As much as DuckDB would take by itself, or no more than so many gigabytes."""
-        limit = self.usual_memory if gigabytes is None else _less(self.usual_memory, gigabytes)
-        self.connection.execute(f"SET memory_limit = {literal(limit)}")
-
-    def take_memory_back(self) -> None:
-        """The flat memory of a load again."""
-        self.connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-
-    def use_all_cores(self) -> None:
-        self.connection.execute("RESET threads")
-
-    def vacuum(self) -> bool:
-        """Whether what was deleted is gone from the pages: never, the file has to be made anew (`rewriting`)."""
-        return False
-
-    @property
-    def dbt_target(self) -> str:
-        """The target of the project's profile (pipelines/warehouse/profiles.yml)."""
-        return "warehouse"
 
     @contextlib.contextmanager
     def dbt(self) -> Iterator[dict[str, str]]:
-        """The environment by which dbt finds the same file in this block."""
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
         try:
@@ -126,53 +101,37 @@ class DuckDBFile:
             # It would hold the file until the process ends.
             DuckDBConnectionManager.close_all_connections()
 
-    def keep(self, run_id: str) -> None:
-        """Nothing: what is said of a run is in the database as soon as it is said."""
+    def checkpointed(self) -> Checkpointed:
+        checkpoint(self.connection)
+        return Checkpointed(self.address, self.connection, self.file)
 
-    def drop_left_spools(self) -> int:
-        """None: there is one work folder, whose spools the run has."""
-        return 0
+    def rewrite(self, gone: Sequence[str], wait: float, say: Callable[[str], None]) -> int:
+        """Put a new file, with all that this one holds, in its place.
 
-    def still(self) -> Still:
-        """The same file, while nothing is written to it.
-
-        :raises NotWritten: the database could not take its checkpoint.
+        DuckDB marks pages of deleted rows as free, and leaves what is in them.
         """
-        _checkpoint(self.connection)
-        return Still(self.address, self.connection, self.file)
+        searched = rewrite(self.connection, self.address, self.work, gone)
+        self.close()
+        self._open(wait, say)
+        return searched
 
     def close(self) -> None:
         self.connection.close()
         os.close(self.file)
 
 
-@dataclass(frozen=True)
-class Still:
-    """A warehouse whose file holds all that was written, and that nobody writes to: it can be copied from `file`."""
-
-    path: Path
-    connection: duckdb.DuckDBPyConnection
-    file: int
-
-
-def open_file(path: Path, wait: float, say: Callable[[str], None]) -> DuckDBFile:
-    """Opens a file for writing, alone. Waits up to `wait` seconds for whoever holds it.
-
-    :raises Busy: it is still held after that; names the holder.
-    :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
-    """
-    _keep_private(path)
-    connection = _connected(path, wait, say)
-    work = path.with_name(f"{path.name}.work")
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"SET temp_directory = {literal(str(work / 'duckdb'))}")
-    ((usual_memory,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
-    connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-    connection.execute("SET preserve_insertion_order = false")
-    ((threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
-    # The other half of the cores walks meanwhile; on two, a package is written in two thirds of the time.
-    connection.execute(f"SET threads = {max(1, threads // 2)}")
-    return DuckDBFile(path, connection, work, usual_memory, os.open(path, os.O_RDONLY))
+def _settings(connection: duckdb.DuckDBPyConnection) -> dict[Workload, tuple[str, ...]]:
+    ((usual, threads),) = connection.execute(
+        "SELECT current_setting('memory_limit'), current_setting('threads')"
+    ).fetchall()
+    all_memory, all_cores = f"SET memory_limit = {literal(usual)}", f"SET threads = {threads}"
+    return {
+        # The other half of the cores walks meanwhile; on two, a package is written in two thirds of the time.
+        Workload.WALK: (f"SET memory_limit = '{MEMORY_LIMIT}'", f"SET threads = {max(1, threads // 2)}"),
+        Workload.WRITE: (f"SET memory_limit = '{MEMORY_LIMIT}'", all_cores),
+        Workload.REBUILD: (all_memory, all_cores),
+        Workload.TRANSFORM: (f"SET memory_limit = {literal(_less(usual, TRANSFORM_GIGABYTES))}", all_cores),
+    }
 
 
 def read_file(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
@@ -184,7 +143,7 @@ def read_file(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.Duc
 
 
 @contextlib.contextmanager
-def open_still(path: Address, wait: float, say: Callable[[str], None]) -> Iterator[Still]:
+def open_checkpointed(path: Address, wait: float, say: Callable[[str], None]) -> Iterator[Checkpointed]:
     """The warehouse while nobody writes to it, read by us and by whoever else likes to.
 
     :raises Busy: it is still held for writing after `wait` seconds.
@@ -200,8 +159,8 @@ def open_still(path: Address, wait: float, say: Callable[[str], None]) -> Iterat
     file = os.open(path, os.O_RDONLY)
     try:
         if killed:
-            _checkpoint(connection)
-        yield Still(path, connection, file)
+            checkpoint(connection)
+        yield Checkpointed(path, connection, file)
     finally:
         connection.close()
         os.close(file)
@@ -221,13 +180,13 @@ def _keep_private(path: Path) -> None:
         os.umask(0o077)
 
 
-def _checkpoint(connection: duckdb.DuckDBPyConnection) -> None:
+def checkpoint(connection: duckdb.DuckDBPyConnection) -> None:
     with writing("the checkpoint", duckdb.Error):
         connection.execute("CHECKPOINT")
 
 
 def _connected(
-    path: Path, wait: float, say: Callable[[str], None], *, read_only: bool = False
+    path: Path, wait: float, say: Callable[[str], None], *, read_only: bool = False, **config: str
 ) -> duckdb.DuckDBPyConnection:
     if not path.parent.is_dir():
         raise ConfigurationError(f"the folder of the warehouse does not exist: {path.parent}; make it first")
@@ -236,7 +195,7 @@ def _connected(
         try:
             if read_only:
                 return duckdb.connect(str(path), read_only=True)
-            return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION})
+            return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION, **config})
         except duckdb.IOException as error:
             holder = _holder(str(error))
             if holder is None:

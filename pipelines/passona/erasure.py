@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from passona.connection import Connection
-from passona.errors import PassonaError
 from passona.people import People
 from passona.phones import DIGIT_STEPS, spellings
 from passona.quoting import literal, quoted
@@ -33,10 +32,6 @@ _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 ERASED = "[erased]"
 # Phones in one expression: ten take DuckDB no longer than one, fifty two hundred times as long.
 _AT_ONCE = 10
-
-
-class StillThere(PassonaError):  # noqa: N818  # named for what happened, as all errors are
-    """A number that was erased is still there."""
 
 
 class TextColumn(NamedTuple):

@@ -135,6 +135,10 @@ class NotWritten(PassonaError):
     """The database could not be written. Ends the run; what was to be written is due again."""
 
 
+class StillThere(PassonaError):
+    """A number that was erased is still in the bytes of the warehouse."""
+
+
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error and what it came of, down to the first."""
     while error is not None:

@@ -19,10 +19,8 @@ from passona.database import Database, open_database
 from passona.erasure import erase, found_of, telling
 from passona.errors import ConfigurationError, PassonaError
 from passona.keeping import Keeping
-from passona.lake import LakeWriter
 from passona.people import People, people
 from passona.register import keep_out, known_mode, mode_of_copy, privacy_of
-from passona.rewriting import rewrite
 
 Texts = Sequence[tuple[str, str]]
 
@@ -52,8 +50,6 @@ def forget(
     :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
     """
     with _opened(address, wait, say) as database:
-        if isinstance(database.engine, LakeWriter) and not database.engine.is_made:
-            raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
         who = people(texts, privacy_of(database, keeping))
         forgotten = Forgotten(len({values for _, values in who.places}), built=_is_built(database))
         if dry_run:
@@ -80,7 +76,7 @@ def rewrite_all(
     with _opened(address, wait, say) as database:
         who = people(texts, privacy_of(database, keeping))
         mode = known_mode(database.connection)
-        into.searched += rewrite(database, telling(database.connection, who.phones))
+        into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
         into.files.append(address)
     for copy in map(Path, keeping.published):
         if not copy.is_file():
@@ -89,6 +85,8 @@ def rewrite_all(
         try:
             with _opened(copy, wait, say, whole=False) as database:
                 _forget_in_copy(database, who, mode, into)
+                into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
+                into.files.append(copy)
         except PassonaError as error:
             into.left.append(error)
 
@@ -100,8 +98,6 @@ def _forget_in_copy(database: Database, who: People, mode: tuple[str, str | None
             "publish it anew (passona publish)"
         )
     into.tables += _erased(database, who, keep=True)
-    into.searched += rewrite(database, telling(database.connection, who.phones))
-    into.files.append(database.address)
 
 
 def _missing(copy: Path) -> ConfigurationError:
@@ -124,13 +120,9 @@ def _opened(address: Address, wait: float, say: Callable[[str], None], *, whole:
 
 
 def _erase(database: Database, who: People, into: Forgotten, *, keep: bool) -> None:
-    """Out of the tables, or the files of a lake; without `keep` it is only counted."""
-    if isinstance(database.engine, LakeWriter):
-        into.tables, found = database.engine.forget(who, keep=keep)
-    else:
-        found = found_of(database.connection, who.values)
-        into.tables = _erased(database, who, keep=keep)
-    into.unfound = who.unfound(found)
+    """Out of the tables; without `keep` it is only counted."""
+    into.unfound = who.unfound(found_of(database.connection, who.values))
+    into.tables = _erased(database, who, keep=keep)
 
 
 def _erased(database: Database, who: People, *, keep: bool) -> Counter[str]:
@@ -155,7 +147,7 @@ def drop_spools(database: Database) -> int:
     spools = list(database.spools.iterdir())
     shutil.rmtree(database.spools)
     database.spools.mkdir(mode=0o700)
-    return len(spools) + database.engine.drop_left_spools()
+    return len(spools)
 
 
 def _is_built(database: Database) -> bool:

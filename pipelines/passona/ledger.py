@@ -19,7 +19,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from passona.campaigns import Campaign
-from passona.connection import Connection, given, tables_of
+from passona.connection import Connection, tables_of
 from passona.errors import Held, PassonaError
 from passona.reports import Report
 from passona.settings import Settings
@@ -173,26 +173,6 @@ class Ledger(Mapping[Key, Entry]):
         sql = f"SELECT {names} FROM ({self._believed}) AS ledger WHERE {condition}"  # noqa: S608  # constants
         rows = self._connection.sql(sql).to_arrow_table()
         return [python_values(column) for column in rows.columns]
-
-
-def entries_of(connection: Connection, keys: Iterable[Key]) -> dict[Key, Entry]:
-    """The entries of these reports as they are now, as far as they can be believed."""
-    asked = list(keys)
-    with given(connection, campaign_id=[uuid for uuid, _ in asked], report=[report for _, report in asked]):
-        found = connection.execute(
-            f"SELECT {', '.join(_COLUMNS)} FROM ({believed(connection)}) AS ledger "  # noqa: S608  # constants
-            "WHERE (campaign_id, report) IN (SELECT campaign_id, report FROM given)"
-        ).fetchall()
-    return {entry.key: entry for entry in (Entry(*cells) for cells in found)}
-
-
-def is_outdone(now: Entry | None, walk: Walk) -> bool:
-    """Whether what another run has put there meanwhile counts, and not this walk: of two the one that began later
-    counts, and what was given up by its age does not come back.
-    """
-    return now is not None and (
-        now.expired_at is not None or (now.verified_at is not None and now.verified_at >= walk.at)
-    )
 
 
 def odd_reports(connection: Connection) -> set[Key]:

@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from passona.campaign_table import CampaignTable
 from passona.campaigns import Campaign, check_team, list_campaigns
 from passona.client import Client
 from passona.database import Database
+from passona.engine import Workload
 from passona.errors import Exit, Held, Interrupted, PassonaError, Stopped, TokenRefused, WalkFailed, is_interruption
 from passona.interruption import held
 from passona.ledger import (
@@ -31,8 +32,6 @@ from passona.ledger import (
     Key,
     Ledger,
     Pull,
-    entries_of,
-    is_outdone,
     odd_reports,
     plan,
     shrunk,
@@ -48,7 +47,6 @@ from passona.register import privacy_of
 from passona.reports import REPORTS, Report
 from passona.retention import expire, past
 from passona.settings import Settings
-from passona.shard import WHOLE, Shard
 from passona.source import Counts, Package
 from passona.walk import Walk, Walker
 
@@ -69,21 +67,18 @@ _Done = queue.SimpleQueue[tuple[Pull, Walk | BaseException | None, float]]
 
 @dataclass(frozen=True)
 class Wish:
-    """What the user asked of a load. No campaigns: all that the API lists. `shard`: of those, the part that is its."""
+    """What the user asked of a load. No campaigns: all that the API lists."""
 
     campaign_ids: tuple[str, ...] = ()
     reports: tuple[Report, ...] = tuple(REPORTS.values())
     since: datetime | None = None
     refresh: bool = False
     accept_shrink: bool = False
-    shard: Shard = WHOLE
 
 
 @dataclass
 class ReportOutcome:
-    """What a load did for one report, over all campaigns. `unchanged`: verified, and the same as before, or as another
-    load had brought a later state meanwhile.
-    """
+    """What a load did for one report, over all campaigns. `unchanged`: verified, and the same as before."""
 
     loaded: int = 0
     unchanged: int = 0
@@ -142,11 +137,10 @@ class Load:
     ) -> None:
         self._settings, self._database, self._wish, self._progress = settings, database, wish, progress
         self._clock = clock or Clock()
-        self._client = self._connected()
+        self._client = Client(settings, self._clock)
         self._backlog = _Backlog()
         self._campaign_table = CampaignTable(database)
         self._odd: set[Key] = set()
-        self._pulls: dict[Key, Pull] = {}
         self._privacy = CLEAR
         self._outcome = Outcome(run_id=str(uuid.uuid4()))
         self._outcome.reports = {report.name: ReportOutcome() for report in wish.reports}
@@ -166,14 +160,6 @@ class Load:
         self._outcome.seconds = time.monotonic() - begun
         self._end(self._outcome.word)
         return self._outcome
-
-    def _connected(self) -> Client:
-        """The client, with its part of what is the token's: counted where all loads can see it, or else divided."""
-        bound = self._settings.requests_per_minute
-        budget = self._database.engine.budget(bound) if bound else None
-        if budget is not None:
-            return Client(self._settings, self._clock, budget=budget)
-        return Client(self._wish.shard.share(self._settings), self._clock)
 
     def _load_noted(self) -> None:
         """The load; an error that ends it is noted. What is old is given up even where nobody answers any more."""
@@ -208,7 +194,7 @@ class Load:
             kept = self._kept(campaigns, now)
             pulls = plan(kept, ledger, self._wish.reports, self._settings, now, refresh=refresh, settled=ledger.settled)
             self._odd = odd_reports(self._database.connection)
-        due = self._pulls = {pull.key: pull for pull in pulls}
+        due = {pull.key for pull in pulls}
         self._database.clear_spools(
             key for c in campaigns for r in self._wish.reports if (key := (c.campaign_id, r.name)) not in due
         )
@@ -231,7 +217,6 @@ class Load:
     def _campaigns(self, pool: PagePool) -> Sequence[Campaign]:
         """The campaigns asked for, with their dates; the list is kept in the warehouse."""
         listed = None
-        self._campaign_table.begin()
         try:
             listed = list_campaigns(self._client, pool, self._settings, self._privacy)
             self._tell_drift("campaigns", listed.new_keys, listed.missing_keys)
@@ -241,16 +226,9 @@ class Load:
             self._progress.say(f"{error}; going on without the campaigns' dates")
         with self._database.writing("the list of campaigns"):
             self._campaign_table.read(listed)
-            # Other loads ask for the list, too: what waited for the first package would be older than theirs.
-            if self._database.shared and listed is not None:
-                if self._campaign_table.waiting:
-                    self._commit(Package())
-                self._campaign_table.written()
         found = self._campaign_table.campaigns(self._wish.campaign_ids)
         check_team([campaign for campaign in found if campaign.team_id], self._settings.team_uuid)
-        if self._wish.since:
-            found = since(found, self._wish.since)
-        return [campaign for campaign in found if self._wish.shard.takes(campaign.campaign_id)]
+        return since(found, self._wish.since) if self._wish.since else found
 
     def _packages(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[Package]:
         """Packages of finished walks, each as large as it may be, the last with what is left."""
@@ -268,7 +246,7 @@ class Load:
             if not package.empty:
                 yield package
             raise
-        self._database.use_all_cores()  # nothing is walked any more
+        self._database.tune(Workload.WRITE)
         if not package.empty or self._campaign_table.waiting:
             yield package
 
@@ -369,8 +347,6 @@ class Load:
     def _commit(self, package: Package) -> None:
         begun = time.monotonic()
         with self._database.writing("the load package"):
-            if self._database.shared:
-                package = self._reconsidered(package)
             self._campaign_table.add_to(package)
             if not package.empty:
                 self._database.commit(package, self._settings.timezone)
@@ -385,43 +361,6 @@ class Load:
             self._forget(walk)
         for name, outcome in self._outcome.reports.items():
             outcome.counts.add(package.counts[name])
-
-    def _reconsidered(self, package: Package) -> Package:
-        """The package without what other runs have outdone since this one read the ledger."""
-        now = entries_of(self._database.connection, (entry.key for entry in package.entries))
-        walks = {(walk.campaign_id, walk.report.name): walk for walk in package.walks}
-        kept = Package()
-        for entry in package.entries:
-            pull, walk = self._pulls[entry.key], walks.get(entry.key)
-            if now.get(entry.key) == pull.known:
-                kept.entries.append(entry)
-                if walk is not None:
-                    kept.add(walk)
-            elif walk is not None:
-                # What is told without rows is of the rows that were there, and goes with them.
-                self._outcome.reports[walk.report.name].loaded -= 1
-                self._take_again(kept, replace(pull, known=now.get(entry.key)), walk)
-        return kept
-
-    def _take_again(self, package: Package, pull: Pull, walk: Walk) -> None:
-        """Puts a walk into the package where the ledger is another than when it was decided what becomes of it."""
-        outcome = self._outcome.reports[walk.report.name]
-        where = {"campaign": walk.campaign_id, "report": walk.report.name}
-        if is_outdone(pull.known, walk):
-            outcome.unchanged += 1
-            log.info(
-                "campaign %(campaign)s, %(report)s: another load has brought a later state", where,
-                extra={"event": "report_outdone", **where},
-            )  # fmt: skip
-            self._forget(walk)
-            return
-        entry, shrink = self._entry(pull, walk)
-        package.entries.append(entry)
-        if shrink is None:
-            outcome.loaded += 1
-            package.add(walk)
-        else:
-            self._hold(shrink, walk, where)
 
     def _forget(self, walk: Walk) -> None:
         self._backlog.take(walk.spool.memory)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from passona.errors import Stopped
@@ -35,19 +35,10 @@ class Clock:
 
 
 class Pace:
-    """The gate. `enter` before a request, `leave` after it with the headers of its answer.
+    """The gate. `enter` before a request, `leave` after it with the headers of its answer."""
 
-    `budget`: takes a request of what others share, and gives 0, or takes none, and gives the seconds until one is free.
-    """
-
-    def __init__(
-        self,
-        requests_per_minute: int | None = None,
-        clock: Clock | None = None,
-        budget: Callable[[], float] | None = None,
-    ) -> None:
+    def __init__(self, requests_per_minute: int | None = None, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
-        self._budget, self._turn = budget, threading.Lock()
         self._changed = threading.Condition()
         self._bound = requests_per_minute
         self._sent: deque[float] = deque(maxlen=requests_per_minute or 1)
@@ -64,26 +55,13 @@ class Pace:
 
         :raises Stopped: the run ends.
         """
-        if self._budget is not None:
-            self._take(self._budget)
         with self._changed:
-            self._wait_until_free()
+            while (wait := self._wait()) > 0:
+                self._clock.wait(self._changed, wait)
             now = self._clock.now()
             self._asking = self._remaining is not None and now >= self._window_ends
             self._sent.append(now)
             self._in_flight += 1
-
-    def _take(self, budget: Callable[[], float]) -> None:
-        """One thread at a time asks, when nothing else is in its way: what is taken is soon used."""
-        with self._turn:
-            with self._changed:
-                self._wait_until_free()
-            while (seconds := budget()) > 0:
-                self.sleep(seconds)
-
-    def _wait_until_free(self) -> None:
-        while (wait := self._wait()) > 0:
-            self._clock.wait(self._changed, wait)
 
     def leave(self, headers: Mapping[str, str] | None = None) -> None:
         """Takes a request back. `headers`: those of its answer, None if none came."""

@@ -1,8 +1,8 @@
-"""dlt's Postgres as it is used here: Parquet goes in by COPY, and only a hold that is held still has sessions.
+"""dlt's Postgres as it is used here: Parquet goes in by COPY, and only a run that holds its lock opens sessions.
 
 dlt has two ways of its own to load rows. CSV makes NULL of every empty text (FORCE_NULL), and here an empty name or
 value is one; Parquet needs a driver more (ADBC), and fails at NUL. And it opens a session anew where one has ended,
-and tries again: a run that has lost its hold would write on.
+and tries again: a run that has lost its lock would write on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 
 from passona.capable import Capable
 from passona.postgres_copy import copy_into
-from passona.postgres_locks import is_held
+from passona.postgres_lock import is_held_by
 
 # Of texts of 200 bytes in a row, some 10 MB at a time.
 _BATCH_ROWS = 20_000
@@ -46,14 +46,14 @@ class _CopyJob(RunnableLoadJob, HasFollowupJobs):
 
 class _Session(Psycopg2SqlClient):
     def open_connection(self) -> Any:
-        """A session of this run, unless it has lost its hold.
+        """Open a session of this run, unless it has lost its lock.
 
-        Asked for on the session itself: whoever ends the sessions of such a run either sees this one, or this one
-        sees that the hold is gone.
+        The session itself asks: the run that ends leftover sessions either sees this one, or this one sees that the
+        lock is gone.
         """
         raw = super().open_connection()
         with raw.cursor() as cursor:
-            if not is_held(cursor, str((self.credentials.query or {}).get("application_name"))):
+            if not is_held_by(cursor, str((self.credentials.query or {}).get("application_name"))):
                 self.close_connection()
                 raise DatabaseTerminalException(RuntimeError("this run has lost its lock"))
         return raw

@@ -10,7 +10,7 @@ import psycopg2
 import pyarrow as pa
 
 from passona.address import Server
-from passona.errors import ConfigurationError
+from passona.errors import ConfigurationError, NotWritten
 from passona.postgres_copy import copy_into
 from passona.quoting import quoted
 from passona.schema import SQL_TYPES
@@ -28,11 +28,13 @@ class Session:
         self._raw = raw
 
     def execute(self, query: str, parameters: Any = None) -> _Rows:
-        cursor = self._raw.cursor()
-        if parameters:
-            cursor.execute(_translated(query), parameters)
-        else:
-            cursor.execute(query)
+        try:
+            cursor = self._raw.cursor()
+            cursor.execute(_translated(query) if parameters else query, parameters or None)
+        except psycopg2.Error as error:
+            if not self._raw.closed:
+                raise
+            raise NotWritten("the server has ended this run's session, and its lock with it: run it again") from error
         return _Rows(cursor)
 
     def sql(self, query: str, *, params: Any = None) -> _Rows:
@@ -58,11 +60,6 @@ class Session:
     def rollback(self) -> None:
         self._raw.rollback()
         self._raw.autocommit = True
-
-    @property
-    def closed(self) -> bool:
-        """Whether it has ended; seen with the first statement after that."""
-        return bool(self._raw.closed)
 
     def close(self) -> None:
         self._raw.close()

@@ -23,7 +23,9 @@ import duckdb
 
 from passona.address import Address
 from passona.connection import tables_of
-from passona.duckdb_file import STORAGE_VERSION, Still, open_still
+from passona.duckdb_file import open_checkpointed
+from passona.duckdb_rewriting import STORAGE_VERSION
+from passona.engine import Checkpointed
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.ledger import Key, Ledger
 from passona.marts import copy_marts, left_out
@@ -80,11 +82,11 @@ def publish_warehouse(
     :raises ConfigurationError: there is no warehouse, nothing in it, or somebody writes to the copy.
     :raises NotPublished, HalfBuilt: it does not agree with itself.
     """
-    with open_still(warehouse, wait, say) as still:
-        return publish(still, place, marts_only=marts_only)
+    with open_checkpointed(warehouse, wait, say) as source:
+        return publish(source, place, marts_only=marts_only)
 
 
-def publish(still: Still, place: Replacement, *, marts_only: bool) -> Published:
+def publish(source: Checkpointed, place: Replacement, *, marts_only: bool) -> Published:
     """Publishes a warehouse that is held still: puts the copy in place, or leaves the old one there.
 
     :raises ConfigurationError, NotPublished, HalfBuilt: as above.
@@ -93,14 +95,14 @@ def publish(still: Still, place: Replacement, *, marts_only: bool) -> Published:
     begun = time.monotonic()
     with place.part() as part:
         if marts_only:
-            cloned, reports = False, _check(still.connection)
-            _write_marts(still, part)
+            cloned, reports = False, _check(source.connection)
+            _write_marts(source, part)
         else:
-            cloned = _copy(still.file, part)
+            cloned = _copy(source.file, part)
             reports = _check_file(part)
         size = part.stat().st_size
         check_unwritten(place.path)
-    omitted = left_out(still.connection) if marts_only else None
+    omitted = left_out(source.connection) if marts_only else None
     return Published(place.path, size, cloned, reports, time.monotonic() - begun, omitted)
 
 
@@ -134,10 +136,10 @@ def _copy_piece(source: int, target: int, offset: int) -> int:
     return os.pwrite(target, os.pread(source, PIECE_BYTES, offset), offset)
 
 
-def _write_marts(still: Still, part: Path) -> None:
+def _write_marts(source: Checkpointed, part: Path) -> None:
     part.unlink()  # DuckDB makes its file itself
     try:
-        copy_marts(still.connection, part, STORAGE_VERSION)
+        copy_marts(source.connection, part, STORAGE_VERSION)
     except duckdb.Error as error:
         raise NotPublished(f"the marts could not be copied: {reason(error)}") from error
 

@@ -20,7 +20,6 @@ from passona.errors import ConfigurationError
 from passona.forgetting import drop_spools
 from passona.keeping import Keeping
 from passona.register import known_mode
-from passona.rewriting import rewrite
 from passona.tokens import TOKEN_DIGITS, Tokens, purpose_key
 
 # By the letter that its tokens begin with.
@@ -49,7 +48,7 @@ def re_key(address: Address, keeping: Keeping, wait: float, say: Callable[[str],
         changed = _changed_all(database.connection, keys, known[1])
         database.end_run(run_id, "ok", 0, 0)
         drop_spools(database)
-        rewrite(database)
+        database.rewrite((), wait, say)
     finally:
         database.close()
     return +changed

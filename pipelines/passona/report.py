@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from passona.address import Address, check_no_lake, exists
+from passona.address import Address, exists
 from passona.database import open_reader
 from passona.errors import ConfigurationError
 from passona.figures import Figures, read_figures
@@ -25,7 +25,6 @@ def write_report(
     """
     if not out.parent.is_dir():
         raise ConfigurationError(f"the folder of the report does not exist: {out.parent}; make it first")
-    check_no_lake(warehouse, "the report reads marts, which passona builds in a DuckDB file or Postgres alone")
     if not exists(warehouse):
         raise ConfigurationError(f"there is no warehouse at {warehouse}: run passona load, then passona transform")
     with closing(open_reader(warehouse, wait, say)) as connection:

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 
 from passona.campaigns import Campaign, campaign_values
 from passona.connection import Connection, columns_of, given, tables_of
-from passona.lake import LakeWriter
+from passona.engine import Workload
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
-from passona.rewriting import rewritten
 from passona.schema import DATASET, TABLES
 
 if TYPE_CHECKING:
@@ -67,8 +66,7 @@ def expire(database: Database, keeping: Keeping, now: datetime, say: Callable[[s
     """Gives up the personal data of campaigns past `retain_days`, and tells it; how many rows. One transaction."""
     if keeping.retain_days is None:
         return 0
-    with database.engine.writing():
-        erased = _expire_all(database, keeping, now)
+    erased = _expire_all(database, keeping, now)
     if erased:
         say(
             f"retention: personal data of {erased.total():,} rows in {len(erased)} tables are given up "
@@ -86,33 +84,28 @@ def _expire_all(database: Database, keeping: Keeping, now: datetime) -> Counter[
 
 
 def _give_up(database: Database, old: Collection[str], now: datetime, *, rows: bool) -> Counter[str]:
-    engine, connection = database.engine, database.connection
-    if isinstance(engine, LakeWriter):
-        return engine.give_up(old, lambda report: _expire(report, engine.sha256, old, now, rows=rows))
-    # Whole tables are changed: with the flat memory of a load that would fail.
-    engine.give_memory()
+    connection = database.connection
+    # With the flat memory of a load it would fail.
+    database.tune(Workload.REBUILD)
     connection.begin()
     try:
-        erased = _expire(connection, engine.sha256, old, now, rows=rows)
+        erased = _expire(connection, database.engine.sha256, old, now, rows=rows)
     except BaseException:
         connection.rollback()
         raise
     connection.commit()
-    engine.take_memory_back()
+    database.tune(Workload.WALK)
     return erased
 
 
-def swept(database: Database, wait: float, say: Callable[[str], None]) -> Database:
-    """The warehouse, its file made anew where freed pages may hold what was given up.
+def sweep(database: Database, wait: float, say: Callable[[str], None]) -> None:
+    """Rewrite the warehouse if freed pages may hold expired personal data.
 
     :raises Busy: somebody came between, and held it for longer than `wait` seconds.
     """
-    with database.engine.writing():
-        if "_given_up" not in tables_of(database.connection, DATASET):
-            return database
-        database = rewritten(database, wait, say)
+    if "_given_up" in tables_of(database.connection, DATASET):
+        database.rewrite((), wait, say)
         database.connection.execute("DROP TABLE passona._given_up")
-        return database
 
 
 def _campaigns(connection: Connection) -> list[Campaign]:

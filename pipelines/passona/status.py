@@ -19,7 +19,7 @@ from typing import Any
 from passona.address import Address, exists
 from passona.campaigns import campaign_values
 from passona.connection import Connection, given, tables_of
-from passona.database import living, open_reader
+from passona.database import has_writer, open_reader
 from passona.errors import ConfigurationError
 from passona.ledger import Key, believed, may_have_rows
 from passona.reports import REPORTS
@@ -143,9 +143,9 @@ def _runs(connection: Connection) -> list[Run]:
         [LAST_RUNS],
     ).fetchall()
     runs = [Run(*row) for row in found]
-    alive = living(connection, [run.run_id for run in runs])
-    killed = {run.run_id for run in runs if run.outcome == "running"} - alive
-    return [replace(run, outcome="interrupted") if run.run_id in killed else run for run in runs]
+    if has_writer(connection):
+        return runs
+    return [replace(run, outcome="interrupted") if run.outcome == "running" else run for run in runs]
 
 
 def _asked(connection: Connection, retain_days: int | None, now: datetime) -> list[Key]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from passona.address import Address, check_no_lake
+from passona.address import Address
 from passona.errors import ConfigurationError
 from passona.replacement import OWNER_ALONE, Replacement, usual_mode
 
@@ -23,9 +23,6 @@ def target(path: Path, warehouse: Address, *, personal: bool) -> Replacement:
 
     :raises ConfigurationError: no copy can be there.
     """
-    check_no_lake(
-        warehouse, "its readers have views of it (views/duckdb.sql, views/spark.sql), and no copy; leave it out"
-    )
     if not isinstance(warehouse, Path):
         raise ConfigurationError(
             f"{warehouse} cannot be published: that is for a DuckDB file, which nobody can read while it is written, "

@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from passona.address import Address, check_no_lake, exists
+from passona.address import Address, exists
 from passona.connection import tables_of
 from passona.database import Database, open_database
+from passona.engine import Workload
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
 from passona.project import project_folder
 
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("passona")
 
 SCHEMA = "analytics"
-# DuckDB's buffers; beyond it spills to the work folder. Ten million messages take little longer with it than without.
-MEMORY_GIGABYTES = 4
 _BUILT = ("model", "seed")
 _TESTS = ("test", "unit_test")
 # dbt's semaphores have a process that tidies up after them, and complains where a signal ended the program first.
@@ -95,9 +94,6 @@ def check_warehouse(address: Address) -> None:
 
     :raises ConfigurationError: they cannot, or dbt is not installed.
     """
-    check_no_lake(
-        address, "build the models with Spark (docs/scale.md), or load into a DuckDB file or Postgres for them"
-    )
     check_installed(address)
     if isinstance(address, Path) and address.name.partition(".")[0].lower() == SCHEMA:
         raise ConfigurationError(
@@ -130,7 +126,7 @@ def build(database: Database, timezone: str, wanted: Wanted) -> Transformed:
     """
     begun = time.monotonic()
     run_id = str(uuid.uuid4())
-    database.engine.give_memory(MEMORY_GIGABYTES)
+    database.tune(Workload.TRANSFORM)
     outcome = Transformed()
     database.begin_run(run_id, "transform")
     try:

@@ -60,12 +60,6 @@ def form_of(connection: Connection) -> Form | None:
     return Form(*noted) if noted else _FIRST
 
 
-def is_behind(connection: Connection) -> bool:
-    """Whether there are steps that the warehouse has not seen."""
-    form = form_of(connection)
-    return form is not None and form.number < len(STEPS)
-
-
 def check_readable(connection: Connection) -> None:
     """Nothing, where this version can read the warehouse, or where there is none.
 

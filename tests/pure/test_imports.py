@@ -16,10 +16,10 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
-errors reports times lists row_ids quoting replacement phones tokens shapes connection capable store
-pages pace keeping project logs marts csv_form lake_log
+errors reports times lists row_ids quoting replacement phones tokens shapes connection capable
+pages pace keeping project logs marts csv_form
 privacy settings agents
-people on_failure shard
+people on_failure
 rows client configuration interruption downloads csv_text
 waiting
 page_pool csv_lines
@@ -28,17 +28,14 @@ walk csv_reader
 campaigns csv_places
 ledger
 schema
-address source upgrades erasure lake_forgotten
-postgres_copy target lake_files work_folder
-postgres_session lake_views
-postgres_locks
-postgres_destination postgres_budget
-lake_contents
-lake_tidying lake_rewriting
-lake_erasure
-duckdb_file postgres lake
+address source upgrades erasure
+postgres_copy target engine duckdb_rewriting
+postgres_session
+postgres_lock
+postgres_destination
+duckdb_file postgres
 database
-register rewriting
+register
 forgetting retention
 rekeying
 campaign_table overview transform figures status mailings
@@ -58,9 +55,9 @@ PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name 
 OWNERS = {
     "requests": {"client", "downloads", "on_failure"},
     "urllib3": {"client"},
-    "duckdb": {"duckdb_file", "lake", "lake_contents", "marts", "publish"},
-    "dlt": {"address", "capable", "configuration", "source", "duckdb_file", "lake", "postgres_destination", "database"},
-    "psycopg2": {"postgres", "postgres_session", "postgres_locks", "postgres_budget"},
+    "duckdb": {"duckdb_file", "duckdb_rewriting", "marts", "publish"},
+    "dlt": {"address", "capable", "configuration", "source", "duckdb_file", "postgres_destination", "database"},
+    "psycopg2": {"postgres", "postgres_session", "postgres_lock"},
     "dbt": {"transform", "duckdb_file"},
 }
 # What a row means knows no HTTP, no clock, no files, no dlt.

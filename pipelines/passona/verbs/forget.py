@@ -52,7 +52,7 @@ def forget(*, phones: Sequence[str], file: Path | None, dry_run: bool, wait: flo
 
 
 def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
-    from passona.address import Lake, exists, warehouse_address
+    from passona.address import exists, warehouse_address
     from passona.configuration import load_keeping
     from passona.forgetting import forget as erase
     from passona.forgetting import rewrite_all
@@ -68,8 +68,6 @@ def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) 
         rewrite_all(address, texts, keeping, wait, options.say, into=found)
     for where in found.unfound:
         options.say(f"{where}: nobody of this number was found here; numbers need their country code")
-    if isinstance(address, Lake) and found.tables and not dry_run:
-        options.say("tables that Spark made of this lake tell of them still: build them anew, as dbt build does")
     _print(found, dry_run=dry_run)
     for error in found.left:
         options.say(str(error))
@@ -109,12 +107,5 @@ def _print(found: Forgotten, *, dry_run: bool) -> None:
         return
     searched = f", {found.searched:,} bytes searched" if found.searched else ""
     left = f"; NOT in {len(found.left)} of the published copies" if found.left else ""
-    click.echo(f"{people} forgotten; {_places(found)} rewritten{searched}{left}")
-
-
-def _places(found: Forgotten) -> str:
-    from passona.address import Lake
-
-    files = [place for place in found.files if not isinstance(place, Lake)]
-    lakes = ["the lake"] if len(files) < len(found.files) else []
-    return " and ".join([*lakes, *(["1 file"] if len(files) == 1 else [f"{len(files)} files"] if files else [])])
+    files = "1 file" if len(found.files) == 1 else f"{len(found.files)} files"
+    click.echo(f"{people} forgotten; {files} rewritten{searched}{left}")

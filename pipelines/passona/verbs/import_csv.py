@@ -90,7 +90,7 @@ def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
     from passona.configuration import load_settings_without_token
     from passona.csv_import import CsvImport
     from passona.database import open_database
-    from passona.retention import swept
+    from passona.retention import sweep
     from passona.screen import json_text, outcome_document, print_outcome, watched
 
     settings = load_settings_without_token()
@@ -98,7 +98,7 @@ def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
         database = open_database(warehouse_address(), wait, progress.say)
         try:
             outcome = CsvImport(settings, database, wish, progress).run()
-            database = swept(database, wait, progress.say)
+            sweep(database, wait, progress.say)
         finally:
             database.close()
     if as_json:

@@ -16,7 +16,6 @@ from passona.ending import Ending
 from passona.errors import ConfigurationError, Exit, PassonaError, masked, told
 from passona.reports import Report
 from passona.settings import campaign_uuid
-from passona.shard import WHOLE, shard_of
 from passona.verbs.transform import run_transform
 
 if TYPE_CHECKING:
@@ -58,7 +57,6 @@ Examples:
   passona load dc8a7564-fb1e-11e9-abb5-0242ac120008
   passona load --report clicks --report delivery
   passona load --campaigns-file due.txt --json
-  passona load --shard 3/8                   one of eight loads that share the campaigns
   passona load --transform                   and builds the models on it
   passona load --publish readers.duckdb      and puts a copy there for readers"""
 )
@@ -70,11 +68,6 @@ Examples:
     type=click.DateTime(["%Y-%m-%d"]),
     callback=_since,
     help="Only campaigns that ended at this date (UTC) or later.",
-)
-@click.option(
-    "--shard",
-    metavar="N/M",
-    help="Only the campaigns of part N of M; requests_per_minute is shared among the M.",
 )
 @click.option("--refresh", is_flag=True, help="Walk and rewrite settled and unchanged reports too.")
 @click.option("--accept-shrink", is_flag=True, help="Take reports that have far fewer rows than before.")
@@ -100,7 +93,6 @@ def load(
     reports: tuple[Report, ...],
     campaigns_file: Path | None,
     since: datetime | None,
-    shard: str | None,
     refresh: bool,
     accept_shrink: bool,
     then_transform: bool,
@@ -123,8 +115,7 @@ def load(
 
         if marts_only and publish_to is None:
             raise click.UsageError("--marts-only is for --publish PATH")
-        part = shard_of(shard) if shard else WHOLE
-        wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink, part)
+        wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
         then = _Then(then_transform, publish_to, marts_only)
         code = _loaded(wish, then, wait, ending, as_json=as_json)
     sys.exit(code)
@@ -144,7 +135,7 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     from passona.configuration import load_settings
     from passona.database import open_database
     from passona.publish import Unpublished
-    from passona.retention import swept
+    from passona.retention import sweep
     from passona.screen import json_text, outcome_document, print_outcome
     from passona.target import target
     from passona.transform import Wanted, build, check_warehouse
@@ -155,13 +146,12 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
         check_warehouse(address)
     place = target(then.publish_to, address, personal=not then.marts_only) if then.publish_to else None
     transformed = published = None
-    # With models it is a single run from the first request to the last model, and nobody comes between.
-    database = open_database(address, wait, options.say, alone=then.transform)
+    database = open_database(address, wait, options.say)
     try:
         outcome = _run(settings, database, wish)
         if not as_json:
             print_outcome(outcome, address)
-        database = swept(database, wait, options.say)
+        sweep(database, wait, options.say)
         if then.transform:
             transformed = run_transform(lambda: build(database, settings.timezone, Wanted()), address, quiet=as_json)
         if place:
@@ -200,7 +190,7 @@ def _published(
     if transformed and transformed.exit_code:
         return _unpublished(place, "the models failed, the old copy stays", Exit.OK)
     try:
-        published = publish(database.still(), place, marts_only=then.marts_only)
+        published = publish(database.engine.checkpointed(), place, marts_only=then.marts_only)
     except (PassonaError, OSError) as error:
         return _unpublished(place, *told(error))
     if not quiet:

@@ -1,19 +1,6 @@
 {#
-  What Spark says otherwise. Its session reads the lake by the views that `passona load` wrote there, and counts time
-  in UTC (profiles.yml). In its texts a backslash is written twice.
+  What Spark says otherwise. Its session counts time in UTC (profiles.yml). In its texts a backslash is written twice.
 #}
-
-{#- The views of the lake at PASSONA_LAKE, made anew: the whole build sees the lake as it is now. -#}
-{% macro open_lake() -%}
-    {%- if execute and target.type == 'spark' and flags.WHICH in ('build', 'run', 'test') -%}
-        {%- set place = env_var('PASSONA_LAKE') ~ '/views/spark.sql' -%}
-        {%- do run_query("create or replace temporary view lake_views using text options (path '" ~ place ~ "', wholetext 'true')") -%}
-        {%- set text = run_query('select value from lake_views').columns[0].values()[0] -%}
-        {%- for statement in text.split(';\n') if statement.strip() -%}
-            {%- do run_query(statement) -%}
-        {%- endfor -%}
-    {%- endif -%}
-{%- endmacro %}
 
 {#- In Java `$` is also before a line's end that ends the text, and classes have other names. -#}
 {% macro spark__matches(text, pattern) -%}

@@ -1,0 +1,88 @@
+"""The warehouse file made anew: what was deleted is in no freed page of it, nor in a log beside it.
+
+DuckDB marks pages as free and leaves what is in them. So all that the file holds goes into a new one,
+which takes its place at once. Packed texts cannot be found in bytes, so what proves that a number is gone
+is a second copy, not packed, which is searched and removed.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from passona.errors import StillThere
+from passona.quoting import literal, quoted
+
+# Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
+STORAGE_VERSION = "v1.2.0"
+# The folder of the copies, with DuckDB's logs of them: emptied whenever the warehouse is opened or closed.
+REWRITING = "rewriting"
+
+
+def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, work: Path, gone: Sequence[str]) -> int:
+    """Put a new file in the place of the open one, and return the bytes searched. The connection is of no use then.
+
+    `work`: the folder for copies. `gone`: texts that may stand in no byte of the new file.
+
+    :raises StillThere: one does.
+    """
+    # Rows of a campaign stand together, and are found by that.
+    connection.execute("SET preserve_insertion_order = true")
+    connection.execute("CHECKPOINT")
+    folder = work / REWRITING
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    searched = _search_unpacked(connection, path, folder / "plain.duckdb", gone) if gone else 0
+    fresh = folder / "fresh.duckdb"
+    _copy(connection, fresh)
+    fresh.chmod(path.stat().st_mode & 0o777)
+    _sync(fresh)
+    if gone:
+        _search(fresh, gone, path)
+    # The old file stays locked by this process until the new one has its place.
+    fresh.replace(path)
+    _sync(path.parent)
+    return searched
+
+
+def _search_unpacked(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path, gone: Sequence[str]) -> int:
+    connection.execute("PRAGMA force_compression = 'uncompressed'")
+    try:
+        _copy(connection, plain)
+        _search(plain, gone, path)
+        return plain.stat().st_size
+    finally:
+        connection.execute("PRAGMA force_compression = 'auto'")
+        plain.unlink(missing_ok=True)
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    """All schemas, tables, views and comments."""
+    target.unlink(missing_ok=True)
+    ((name,),) = connection.execute("SELECT current_database()").fetchall()
+    connection.execute(f"ATTACH {literal(str(target))} AS fresh (STORAGE_VERSION '{STORAGE_VERSION}')")
+    try:
+        connection.execute(f"COPY FROM DATABASE {quoted(name)} TO fresh")
+    finally:
+        connection.execute("DETACH fresh")
+
+
+def _search(file: Path, gone: Sequence[str], path: Path) -> None:
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = sum(data.find(text.encode()) >= 0 for text in gone)
+    if found:
+        raise StillThere(
+            f"{path}: {found} of {len(gone)} numbers are still in its bytes, in a place that is not searched "
+            "(a key, a name, a comment): look for it in the tables you made, erase it, and run passona forget again"
+        )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,124 @@
+"""One writer at a time: an advisory lock, held by a session for as long as a run lasts.
+
+It holds for all machines, and the server releases it when the session ends, however its process ended. The session
+that holds the lock also writes, so a run that has lost its lock cannot write. dlt and dbt have sessions of their own,
+named after the run: the next run ends those that are left before it writes anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+
+from passona.address import Server
+from passona.errors import Busy, NotWritten
+from passona.postgres_session import Session, connected
+from passona.quoting import literal, quoted
+from passona.schema import DATASET
+from passona.waiting import Taken, wait_for
+
+# The two numbers that name the lock among all advisory locks of a database; the first is "pass" in ASCII.
+_LOCK = (0x70617373, 1)
+_RUN, _WAITS = "passona on", "passona waits on"
+# PostgreSQL cuts application_name at 63 bytes.
+_HOST = socket.gethostname()[:24]
+_STAGING = f"{DATASET}_staging_"
+# A machine that disappears keeps its session, and the lock, for a minute: 30 s of silence, then three probes.
+_KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
+# A server takes milliseconds to end a session, unless its disk is slow.
+_ENDING_SECONDS = 10.0
+_HOLDERS = (
+    "FROM pg_locks LEFT JOIN pg_stat_activity AS holder USING (pid) WHERE locktype = 'advisory' AND granted "  # noqa: S608  # constants
+    "AND objsubid = 2 AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    f"AND classid = {_LOCK[0]} AND objid = {_LOCK[1]}"
+)
+
+
+class RunLock:
+    """The lock of this run. `session` holds it. `name`: of all sessions of the run."""
+
+    def __init__(self, server: Server) -> None:
+        self._server, self._token = server, secrets.token_hex(4)
+        self.name = f"{_RUN} {_HOST} (process {os.getpid()}) {self._token}"
+        self.session = Session(connected(server, f"{_WAITS} {_HOST} (process {os.getpid()})"))
+
+    @property
+    def staging(self) -> str:
+        """The staging dataset of this run, which no other run touches while this one lasts."""
+        return _STAGING + self._token
+
+    def acquire(self, wait: float, say: Callable[[str], None]) -> None:
+        """Wait up to `wait` seconds for the run that holds the lock, and remove what killed runs have left.
+
+        :raises Busy: it is still held after that; names the holder.
+        """
+        # PostgreSQL 14 and later have this setting; it would end a session that only waits for the API.
+        self.session.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
+        for name, value in _KEEPALIVE.items():
+            self.session.execute(f"SET {name} = {value}")
+        wait_for(self._try, str(self._server), wait, say)
+        self.session.execute(f"SET application_name = {literal(self.name)}")
+        self._end_leftovers()
+
+    def _try(self) -> None:
+        (taken,) = self.session.execute("SELECT pg_try_advisory_lock(?, ?)", [*_LOCK]).fetchone()
+        if not taken:
+            raise Taken(self._holder())
+
+    def _holder(self) -> str:
+        found = self.session.execute(f"SELECT application_name, pid {_HOLDERS}").fetchone()
+        if found is None:
+            return "a run that is just ending"
+        name, backend = found
+        if not name:
+            return f"another user's session (backend {backend})"  # which the server hides from this role
+        # A session gets the lock a moment before it is renamed.
+        return re.sub(r" [0-9a-f]{8}$", "", str(name)).replace(_WAITS, _RUN)
+
+    def _end_leftovers(self) -> None:
+        """End the sessions that runs which lost the lock still have, and drop their staging datasets.
+
+        :raises Busy: the server cannot end one.
+        """
+        others = (
+            "FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user "  # constants
+            f"AND left(application_name, {len(_RUN)}) = '{_RUN}' AND application_name <> ?"
+        )
+        until = time.monotonic() + _ENDING_SECONDS
+        while self.session.execute(f"SELECT pg_terminate_backend(pid) {others}", [self.name]).fetchall():
+            if time.monotonic() >= until:
+                raise Busy("the server cannot end a session of a run that was killed; look for it in pg_stat_activity")
+            time.sleep(0.05)
+        staging = self.session.execute(
+            "SELECT nspname FROM pg_namespace WHERE pg_get_userbyid(nspowner) = current_user "  # noqa: S608  # constants
+            f"AND left(nspname, {len(_STAGING)}) = '{_STAGING}'"
+        ).fetchall()
+        for (schema,) in staging:
+            self.session.execute(f"DROP SCHEMA IF EXISTS {quoted(schema)} CASCADE")
+
+    def release(self) -> None:
+        """Drop the staging dataset, then end the session. What a broken session leaves, the next run removes."""
+        with contextlib.suppress(psycopg2.Error, NotWritten):
+            self.session.rollback()
+            self.session.execute(f"DROP SCHEMA IF EXISTS {quoted(self.staging)} CASCADE")
+        with contextlib.suppress(psycopg2.Error):
+            self.session.close()
+
+
+def is_locked(session: Session) -> bool:
+    """Return True if a run holds the lock."""
+    return bool(session.execute(f"SELECT 1 {_HOLDERS}").fetchall())
+
+
+def is_held_by(cursor: Any, name: str) -> bool:
+    """Return True if the run whose sessions have this name holds the lock."""
+    cursor.execute(f"SELECT 1 {_HOLDERS} AND holder.application_name = %s", [name])
+    return cursor.fetchone() is not None
