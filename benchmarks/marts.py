@@ -1,18 +1,15 @@
-"""The marts on three engines: one account into a DuckDB file, Postgres and a lake in a bucket; every value compared.
+"""The marts on both engines: one account into a DuckDB file and into Postgres; every value compared.
 
-    python benchmarks/marts.py [--rows 4000] [--without-postgres]
+    python benchmarks/marts.py [--rows 4000]
 
-    pages -> passona load, into each -> the dbt project on each (on the lake by Spark, two workers) -> marts -> DuckDB,
-    which compares those of the others with its own
+    pages -> passona load, into each -> passona transform, on each -> marts -> DuckDB, which compares them
 
-Ends with 1 where a value differs, or not all workers took part.
+Ends with 1 where a value differs.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,27 +20,22 @@ from pathlib import Path
 
 import duckdb
 import psycopg2
-from processes import Failed, run, serving
-from spark_cluster import WORKERS, cluster, s3_settings, settings, workers_used
+from processes import run, serving
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-import s3_server
+import postgres_server  # found by the line above
 
-import postgres_server  # these two are found by the line above
-
-PROJECT = Path(__file__).resolve().parents[1] / "pipelines" / "warehouse"
 MARTS = ("campaigns", "messages", "clicks", "links", "devices", "campaign_hours", "campaign_statuses",
          "recipient_fields", "unsent_reasons")  # fmt: skip
 # Rows that are made up; beyond them there are copies of the campaigns. It takes some 15 s to make them.
 MADE_UP = 500_000
-TOLD_EVERY = 30  # seconds
 _BEGUN = time.monotonic()
 
 
 @dataclass
 class Engine:
-    """One of the three. `place`: how passona finds it. `build`: builds and tests the models,
+    """One of the two. `place`: how passona finds it. `build`: builds and tests the models,
     and gives its seconds. `mart`: where DuckDB finds a mart of it, in SQL. `size`: its bytes on disk."""
 
     name: str
@@ -59,23 +51,18 @@ class Engine:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=4_000, help="rows of all reports, about")
-    parser.add_argument("--without-postgres", action="store_true", help="DuckDB and Spark alone")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="passona-marts-", dir="/var/tmp") as name, ExitStack() as stack:
         folder = Path(name)
-        engines = [duckdb_file(folder)]
-        if not arguments.without_postgres and postgres_is_there():
-            engines.append(stack.enter_context(postgres(folder)))
-        engines.append(stack.enter_context(spark(folder, arguments.rows)))
+        engines = [duckdb_file(folder), stack.enter_context(postgres(folder))]
         loaded = load(engines, arguments.rows)
         for engine in engines:
             engine.seconds["models and tests"] = engine.build()
             engine.megabytes["on disk, marts too"] = engine.size() / 1e6
             tell(f"{engine.name}: models and their tests took {engine.seconds['models and tests']:.0f} s")
         counts = compare(folder, engines[0], engines[1:])
-        used = workers_used(folder)
-    print(f"\n{loaded}; Spark with {used} workers", *table(engines, counts), sep="\n", flush=True)
-    return int(used < WORKERS or any(any(engine.differences.values()) for engine in engines))
+    print(f"\n{loaded}", *table(engines, counts), sep="\n", flush=True)
+    return int(any(any(engine.differences.values()) for engine in engines))
 
 
 def tell(line: str) -> None:
@@ -113,14 +100,6 @@ def transform(place: dict[str, str]) -> float:
     return run([sys.executable, "-m", "passona", "transform"], place).seconds
 
 
-def postgres_is_there() -> bool:
-    try:
-        return bool(postgres_server.binaries())
-    except SystemExit as missing:
-        tell(f"without Postgres: {missing}")
-        return False
-
-
 @contextmanager
 def postgres(folder: Path) -> Iterator[Engine]:
     """A Postgres server that ends with the block."""
@@ -146,50 +125,6 @@ def postgres(folder: Path) -> Iterator[Engine]:
                 return int(cursor.fetchone()[0])
 
         yield Engine("Postgres", place, lambda: transform(place), mart, size)
-
-
-@contextmanager
-def spark(folder: Path, rows: int) -> Iterator[Engine]:
-    """A lake in a bucket of an S3 server, and a Spark cluster that reads it; both end with the block."""
-    with s3_server.server() as address:
-        place = s3_server.place(address)
-        told = settings(folder, rows) | s3_settings(address, s3_server.KEY, s3_server.SECRET)
-
-        lake = {"PASSONA_LAKE": place["DESTINATION__WAREHOUSE__BUCKET_URL"].replace("s3:", "s3a:")}
-        written = [f"--{name}={folder / 'dbt'}" for name in ("target-path", "log-path")]
-        read = [f"--{name}={PROJECT}" for name in ("project-dir", "profiles-dir")]
-
-        def build() -> float:
-            with cluster(folder, told) as environment:
-                command = [sys.executable, "-m", "dbt.cli.main", "build", "--target=spark", *read, *written]
-                return dbt([*command, "--no-use-colors"], folder, environment | lake)
-
-        def size() -> int:
-            tables = sum(file.stat().st_size for file in (folder / "tables").rglob("*.parquet"))
-            return int(s3_server.open_files(address).du(s3_server.BUCKET)) + tables
-
-        yield Engine(
-            "Spark", place, build, lambda mart: f"read_parquet('{folder}/tables/analytics.db/{mart}/*.parquet')", size
-        )
-
-
-def dbt(command: Sequence[str], folder: Path, environment: dict[str, str]) -> float:
-    """Runs dbt, and tells now and then how far it is, and what went wrong; its seconds.
-
-    :raises Failed: its exit code is not 0.
-    """
-    begun = told = time.monotonic()
-    with subprocess.Popen(
-        command, cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        for line in process.stdout or ():
-            now = time.monotonic()
-            if "ERROR" in line or "FAIL" in line or (" of " in line and now - told > TOLD_EVERY):
-                tell(f"dbt: {line.strip()}")
-                told = now
-    if process.returncode:
-        raise Failed(f"dbt ended with {process.returncode}")
-    return time.monotonic() - begun
 
 
 def compare(folder: Path, first: Engine, others: Sequence[Engine]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Passona's SMS campaign reports, loaded into a warehouse: a DuckDB file, a Postgres database, or a lake.
+"""Passona's SMS campaign reports, loaded into a warehouse: a DuckDB file or a Postgres database.
 
     campaigns -> plan (ledger) -> walk (paginator, pages, spool) -> rows (times, lists, row_ids)
               -> source (schema) -> load (database) -> dataset `passona`
@@ -14,17 +14,14 @@ One way, top to bottom of a load:
   `csv_reader` spools them (`csv_form` what they are, `csv_text` their bytes, `csv_lines` which line is bad)
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
 - `source` dlt's resources, `schema` the tables, `database` the open warehouse and dlt's pipeline
-- `address` where the warehouse is; `connection` how all speak to it, `waiting` for whoever holds it; an engine each:
-  `duckdb_file`, `postgres`, `lake`; `capable` what dlt's destinations share, `work_folder` one for each process
-- `postgres_session` speaks to a server, `postgres_locks` say who may write, `postgres_budget` who may ask;
-  `postgres_copy` and `postgres_destination` for dlt
-- `lake` snapshots of reports: `lake_files` on a `store`, `lake_log` which of them count, `lake_contents` that in
-  memory, `lake_views` for readers, `lake_tidying` what goes after its time; `lake_erasure` who goes at once, by
-  `lake_rewriting`, and `lake_forgotten` who is kept out
+- `address` where the warehouse is; `connection` how all speak to it, `waiting` for whoever holds it; `engine` what
+  differs between `duckdb_file` (with `duckdb_rewriting`) and `postgres`; `capable` what dlt's destinations share
+- `postgres_session` speaks to a server, `postgres_lock` lets one run write; `postgres_copy` and `postgres_destination`
+  for dlt
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
 - `keeping` what is kept of people; `privacy` what becomes of their texts: `phones`, `tokens`, `shapes`, `agents`
 - `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure`; `rekeying`,
-  `retention`, `rewriting` of the file
+  `retention`
 - `status` how fresh it is and what is wrong, shown by `status_screen`
 - `transform` the dbt project (`project`) on what is loaded
 - `doctor` the assumptions about the API, held against an account, a judge each
