@@ -50,6 +50,7 @@ def _make_tables(folder: Path) -> None:
     spark = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.log.level", "ERROR")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.catalogImplementation", "in-memory")
@@ -58,7 +59,7 @@ def _make_tables(folder: Path) -> None:
     )
     spark.sql("CREATE DATABASE passona")
     for table in TABLES.values():
-        columns = [f"`{name}` {_TYPES[kind]}" for name, kind in table.sql_columns.items()]
+        columns = [f"`{name}` {_TYPES[kind.removesuffix(' NOT NULL')]}" for name, kind in table.sql_columns.items()]
         spark.sql(f"CREATE TABLE passona.`{table.name}` ({', '.join(columns)}) USING parquet")
     spark.sql("CREATE TABLE passona._dlt_loads (load_id STRING, status BIGINT) USING parquet")
 

@@ -231,7 +231,7 @@ class Nights:
         process = spawned.Process(target=load_apart, args=(self.path, base_url, at, tell))
         process.start()
         tell.close()
-        packages, until = self.path.with_name(f"{self.path.name}.work") / "dlt", time.monotonic() + PATIENCE
+        packages, until = self.path.with_name(f"{self.path.name}.work"), time.monotonic() + PATIENCE
         while not _ready(packages):
             assert process.is_alive(), "it ended before it could be killed"
             assert time.monotonic() < until, "it hangs"

@@ -106,9 +106,9 @@ def test_a_signal_while_the_warehouse_is_written_lets_the_package_end(
     # dlt used to make "could not be written" of it, or to forget it.
     account.put(going(ONE), {"alt_delivery": [message(n) for n in range(10_000)]})
     assert passona("load", "--report", "clicks", box=box).returncode == 0
-    dlt = warehouse.path.with_name("warehouse.duckdb.work") / "dlt"
+    work = warehouse.path.with_name("warehouse.duckdb.work")
     load = begun("load", "--report", "alt_delivery", box=box)
-    wait_until(lambda: any(dlt.rglob("alt_delivery*")), load)
+    wait_until(lambda: any(work.glob("run.*/dlt/**/alt_delivery*")), load)
     stderr = end(load, signal.SIGTERM)
     assert (load.returncode, stderr) == (143, STOPPED)
     outcomes = warehouse.rows("SELECT outcome FROM passona.runs ORDER BY started_at")

@@ -115,7 +115,7 @@ def test_copies_that_a_killed_rewriting_left_go_when_the_warehouse_is_opened(
         with pytest.raises(StillThere):
             database.rewrite([GONE], 0, silent)
         database.connection.execute("CHECKPOINT")
-        made = database.work / "rewriting"
+        made = database.work.own / "rewriting"
         assert made.is_dir(), "the copies are made there"
         for name in ("plain.duckdb", "plain.duckdb.wal", "fresh.duckdb", "fresh.duckdb.wal"):
             (made / name).write_text(GONE)
@@ -123,7 +123,7 @@ def test_copies_that_a_killed_rewriting_left_go_when_the_warehouse_is_opened(
         database.connection.close()  # a kill: nothing is cleared
     database = open_database(warehouse.path, 0, silent)
     try:
-        assert not list(database.work.rglob("*.duckdb*"))
+        assert not list(database.work.path.rglob("*.duckdb*"))
     finally:
         database.close()
 

@@ -26,6 +26,7 @@ from passona.verbs.report import report
 from passona.verbs.sandbox import sandbox
 from passona.verbs.status import status
 from passona.verbs.transform import transform
+from passona.verbs.verify import verify
 
 log = logging.getLogger("passona")
 
@@ -86,6 +87,20 @@ def main() -> None:
     """Passona's SMS campaign reports in a DuckDB warehouse."""
 
 
-_VERBS = (load, campaigns, status, doctor, generate, import_csv, transform, report, publish, forget, re_key, sandbox)
+_VERBS = (
+    load,
+    campaigns,
+    status,
+    verify,
+    doctor,
+    generate,
+    import_csv,
+    transform,
+    report,
+    publish,
+    forget,
+    re_key,
+    sandbox,
+)
 for _verb in _VERBS:
     main.add_command(_verb)

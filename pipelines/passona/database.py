@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -28,7 +27,6 @@ from passona.address import Address, check_driver
 from passona.configuration import configure_dlt
 from passona.connection import Connection, columns_of, error_kinds, given, tables_of
 from passona.duckdb_file import DuckDBFile, read_file
-from passona.duckdb_rewriting import REWRITING
 from passona.engine import Engine, Workload
 from passona.errors import ConfigurationError, causes
 from passona.interruption import held
@@ -40,24 +38,25 @@ from passona.spool import LONGEST_AGE
 from passona.upgrades import bring_forward, check_readable, missing_columns
 from passona.waiting import writing
 from passona.walk import Walk
+from passona.work_folder import WorkFolder
 
 log = logging.getLogger("passona")
 
 PIPELINE = "passona"
-# Folders of the work folder that are of no use to a later run: of dlt, of dbt, of files that are imported, and of
-# copies that hold what is to be erased.
-TEMPORARY = ("dlt", "dbt", "files", REWRITING)
 
 
 class Database:
-    """The open warehouse. Its work folder is its owner's alone, for spools and dlt; gone after the run."""
+    """The open warehouse. Its work folder is its owner's alone; gone after the run.
+
+    `files`: the folder for copies of files that are imported, and what is made of them.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.run: logs.Run | None = None
         self._begun = 0.0
         self._closed = False
-        self._make_ready()
+        self._begin_as_a_load()
 
     @property
     def address(self) -> Address:
@@ -68,7 +67,7 @@ class Database:
         return self.engine.connection
 
     @property
-    def work(self) -> Path:
+    def work(self) -> WorkFolder:
         return self.engine.work
 
     def commit(self, package: Package, zone: str) -> None:
@@ -213,26 +212,17 @@ class Database:
         """
         self.tune(Workload.REBUILD)
         searched = self.engine.rewrite(gone, wait, say)
-        self._make_ready()
+        self._begin_as_a_load()
         return searched
 
-    def _make_ready(self) -> None:
-        """Empty the work folder but for its spools, and begin as a load does."""
-        for name in TEMPORARY:
-            shutil.rmtree(self.work / name, ignore_errors=True)
-        for folder in (self.work, self.spools, self.work / "dlt", self.files):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def _begin_as_a_load(self) -> None:
         self.tune(Workload.WALK)
         self.pipeline = _pipeline(self.engine)
+        self.files = self.work.folder("files")
 
     @property
     def spools(self) -> Path:
-        return self.work / "spools"
-
-    @property
-    def files(self) -> Path:
-        """The folder for copies of files that are imported, and what is made of them."""
-        return self.work / "files"
+        return self.work.spools
 
     def clear_spools(self, keys: Iterable[tuple[str, str]]) -> None:
         """Removes what killed walks left behind and nobody will take up: that of these reports, which are
@@ -328,13 +318,7 @@ class Database:
             return
         self._closed = True
         self._end_lines()
-        for name in TEMPORARY:  # before the next run may come and make its own
-            shutil.rmtree(self.work / name, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self.spools.rmdir()
         self.engine.close()
-        with contextlib.suppress(OSError):
-            self.work.rmdir()
 
 
 def _comment(table: str, column: str | None) -> str:
@@ -377,9 +361,7 @@ def _engine(address: Address, wait: float, say: Callable[[str], None]) -> Engine
 
 def _pipeline(engine: Engine) -> dlt.Pipeline:
     """One that knows nothing yet: it learns the schema from the warehouse."""
-    folder = engine.work / "dlt"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
+    folder = engine.work.folder("dlt")
     return dlt.pipeline(PIPELINE, pipelines_dir=str(folder), destination=engine.destination(), dataset_name=DATASET)
 
 

@@ -24,6 +24,7 @@ from passona.errors import ConfigurationError
 from passona.quoting import literal
 from passona.schema import DATASET
 from passona.waiting import Taken, wait_for, writing
+from passona.work_folder import WorkFolder
 
 # DuckDB's buffers; beyond it spills to the work folder, so memory stays flat however large a package
 # is. Loads of 2,000,000 rows are no slower with it than without.
@@ -56,29 +57,23 @@ class DuckDBFile:
         :raises Busy: it is still held after that; names the holder.
         :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
         """
-        self.address, self.work = path, path.with_name(f"{path.name}.work")
+        self.address = path
         self._open(wait, say)
 
     def _open(self, wait: float, say: Callable[[str], None]) -> None:
-        _keep_private(self.address)
-        # DuckDB spills there, also while it replays the log of a killed run. Nobody else removes it.
-        spills = self.work / f"duckdb.{os.getpid()}"
-        self.connection = _connected(self.address, wait, say, temp_directory=str(spills))
+        self.connection, self.work = _open_for_writing(self.address, wait, say)
         self.file = os.open(self.address, os.O_RDONLY)
-        self._remove_spills_of_others(spills)
         self.settings = _settings(self.connection)
         self.connection.execute("SET TimeZone = 'UTC'")
         self.connection.execute("SET preserve_insertion_order = false")
 
-    def _remove_spills_of_others(self, own: Path) -> None:
-        """Give back the disk space of killed runs, before anything needs it."""
-        for folder in self.work.glob("duckdb*"):
-            if folder != own:
-                shutil.rmtree(folder, ignore_errors=True)
-
     def destination(self) -> Any:
         """For dlt: this very connection, so that nobody comes between two of its jobs."""
-        return _Destination(self.connection, destination_name="warehouse")
+        return _Destination(
+            self.connection,
+            destination_name="warehouse",
+            supports_transactions=True,  # or the DELETE and the INSERT of a merge would be in two
+        )
 
     def comments(self) -> dict[tuple[str, str | None], str | None]:
         found = self.connection.execute(
@@ -110,7 +105,7 @@ class DuckDBFile:
 
         DuckDB marks pages of deleted rows as free, and leaves what is in them.
         """
-        searched = rewrite(self.connection, self.address, self.work, gone)
+        searched = rewrite(self.connection, self.address, self.work.folder("rewriting"), gone)
         self.close()
         self._open(wait, say)
         return searched
@@ -118,6 +113,7 @@ class DuckDBFile:
     def close(self) -> None:
         self.connection.close()
         os.close(self.file)
+        self.work.release()
 
 
 def _settings(connection: duckdb.DuckDBPyConnection) -> dict[Workload, tuple[str, ...]]:
@@ -139,7 +135,9 @@ def read_file(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.Duc
 
     :raises Busy: it is still held for writing after `wait` seconds.
     """
-    return _connected(path, wait, say, read_only=True)
+    connection = _connected(path, wait, say, read_only=True)
+    connection.execute("SET temp_directory = ''")  # a killed reader would leave it there
+    return connection
 
 
 @contextlib.contextmanager
@@ -152,18 +150,39 @@ def open_checkpointed(path: Address, wait: float, say: Callable[[str], None]) ->
     if not isinstance(path, Path) or not path.is_file():
         raise ConfigurationError(f"there is no warehouse at {path}: run passona load first")
     connection = _connected(path, wait, say, read_only=True)
-    if killed := log_of(path).exists():  # whoever wrote it left something there that is not in the file
+    if log_of(path).exists():  # whoever wrote it left something there that is not in the file
         connection.close()
-        _keep_private(path)
-        connection = _connected(path, wait, say)
+        connection, work = _open_for_writing(path, wait, say)
+        work.release()
     file = os.open(path, os.O_RDONLY)
     try:
-        if killed:
-            checkpoint(connection)
         yield Checkpointed(path, connection, file)
     finally:
         connection.close()
         os.close(file)
+
+
+def _open_for_writing(
+    path: Path, wait: float, say: Callable[[str], None]
+) -> tuple[duckdb.DuckDBPyConnection, WorkFolder]:
+    """Open a file with DuckDB's usual memory, and write the log of a killed run into it.
+
+    DuckDB replays such a log into memory when it opens the file: with a low limit it would have to spill at once.
+    """
+    _keep_private(path)
+    killed = log_of(path).exists()
+    connection = _connected(path, wait, say)
+    try:
+        # Where DuckDB itself spills to while it opens a file.
+        shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)
+        work = WorkFolder.take(path.with_name(f"{path.name}.work"))
+        connection.execute(f"SET temp_directory = {literal(str(work.own / 'duckdb'))}")
+        if killed:
+            checkpoint(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection, work
 
 
 def log_of(path: Path) -> Path:
@@ -186,16 +205,15 @@ def checkpoint(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _connected(
-    path: Path, wait: float, say: Callable[[str], None], *, read_only: bool = False, **config: str
+    path: Path, wait: float, say: Callable[[str], None], *, read_only: bool = False
 ) -> duckdb.DuckDBPyConnection:
-    if not path.parent.is_dir():
-        raise ConfigurationError(f"the folder of the warehouse does not exist: {path.parent}; make it first")
+    _check_folder(path)
 
     def connect() -> duckdb.DuckDBPyConnection:
         try:
             if read_only:
                 return duckdb.connect(str(path), read_only=True)
-            return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION, **config})
+            return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION})
         except duckdb.IOException as error:
             holder = _holder(str(error))
             if holder is None:
@@ -203,6 +221,11 @@ def _connected(
             raise Taken(holder) from None
 
     return wait_for(connect, path.name, wait, say)
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"the folder of the warehouse does not exist: {path.parent}; make it first")
 
 
 def _holder(message: str) -> str | None:

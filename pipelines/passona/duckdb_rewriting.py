@@ -19,22 +19,18 @@ from passona.quoting import literal, quoted
 
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"
-# The folder of the copies, with DuckDB's logs of them: emptied whenever the warehouse is opened or closed.
-REWRITING = "rewriting"
 
 
-def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, work: Path, gone: Sequence[str]) -> int:
+def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, gone: Sequence[str]) -> int:
     """Put a new file in the place of the open one, and return the bytes searched. The connection is of no use then.
 
-    `work`: the folder for copies. `gone`: texts that may stand in no byte of the new file.
+    `folder`: for copies, and DuckDB's logs of them. `gone`: texts that may stand in no byte of the new file.
 
     :raises StillThere: one does.
     """
     # Rows of a campaign stand together, and are found by that.
     connection.execute("SET preserve_insertion_order = true")
     connection.execute("CHECKPOINT")
-    folder = work / REWRITING
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     searched = _search_unpacked(connection, path, folder / "plain.duckdb", gone) if gone else 0
     fresh = folder / "fresh.duckdb"
     _copy(connection, fresh)

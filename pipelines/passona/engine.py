@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from passona.address import Address
 from passona.connection import Connection
+from passona.work_folder import WorkFolder
 
 
 class Workload(enum.Enum):
@@ -37,7 +38,7 @@ class Checkpointed:
 class Engine(Protocol):
     """A warehouse that this run holds, alone, until `close`.
 
-    `work`: where its work folder is. `settings`: SQL statements that prepare a session for a workload.
+    `work`: its work folder. `settings`: SQL statements that prepare a session for a workload.
     `indexes`: SQL statements, to be repeated without harm, that follow the creation of the tables.
     `out_of_memory`: errors after which a package may succeed with the settings of `Workload.REBUILD`.
     `dbt_target`: the target of the project's profile (pipelines/warehouse/profiles.yml).
@@ -62,7 +63,7 @@ class Engine(Protocol):
     def address(self) -> Address: ...
 
     @property
-    def work(self) -> Path: ...
+    def work(self) -> WorkFolder: ...
 
     def destination(self) -> Any:
         """Return the dlt destination."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from passona.connection import Connection, error_kinds, tables_of
 from passona.errors import ConfigurationError
+from passona.verification import unverified
 
 SCHEMA = "analytics"
 MARTS = ("campaigns", "campaign_statuses", "campaign_hours", "links", "devices", "unsent_reasons")
@@ -79,7 +80,8 @@ _STALE = """
 class Figures:
     """What the page shows. Instants in UTC; rows in the order in which they are shown.
 
-    `stale`: campaigns whose tables changed after the marts were built.
+    `stale`: campaigns whose tables changed after the marts were built. `interrupted`: campaigns that may be half
+    written, whose figures are of an earlier load.
     """
 
     campaigns: tuple[Row, ...]
@@ -89,6 +91,7 @@ class Figures:
     devices: tuple[Row, ...]
     reasons: tuple[Row, ...]
     stale: int = 0
+    interrupted: int = 0
 
     def total(self, column: str) -> int:
         return sum(campaign[column] for campaign in self.campaigns)
@@ -115,7 +118,8 @@ def read_figures(connection: Connection, campaign: str | None) -> Figures:
         raise ConfigurationError(
             f"the marts know no campaign {campaign}: run passona load {campaign}, then passona transform"
         )
-    return Figures(**found, stale=stale)
+    interrupted = {uuid for uuid, _ in unverified(connection) if campaign in (None, uuid)}
+    return Figures(**found, stale=stale, interrupted=len(interrupted))
 
 
 def _rows(connection: Connection, sql: str, campaign: str | None) -> tuple[Row, ...]:

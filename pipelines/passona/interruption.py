@@ -3,7 +3,8 @@
 The first signal is an `Interrupted` in the main thread: the run notes that it was interrupted and lets
 the warehouse go. It waits for the end of an import, for modules written in C may crash or swallow what is
 raised in their midst. Where all this takes too long (a thread that connects cannot be woken), and at the
-second signal, the program ends as a kill would end it, which costs nothing that is in the warehouse.
+second signal, the program prints its last line and ends as a kill would end it, which costs nothing that is in the
+warehouse.
 
 Imported before anything else, so that the time without a handler is short: it imports nothing slow itself.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -76,11 +78,26 @@ def held() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    for each in SIGNALS:
-        signal.signal(each, signal.SIG_DFL)
+    _leave_at_the_next_signal()
     _signals.came, _signals.pending, _signals.until = number, True, time.monotonic() + END_SECONDS
     signal.signal(signal.SIGALRM, _look)
     _look(number, frame)
+
+
+def _leave_at_the_next_signal() -> None:
+    """Let a thread wait for it: the main thread may be in the middle of a query, where it hears nothing."""
+    received, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
+    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+    for each in SIGNALS:
+        signal.signal(each, lambda _number, _frame: None)
+    threading.Thread(target=_leave_at, args=(received,), daemon=True).start()
+
+
+def _leave_at(received: int) -> None:
+    while (number := os.read(received, 1)[0]) not in SIGNALS:
+        pass
+    leave(number)
 
 
 def _look(_number: int, frame: FrameType | None) -> None:

@@ -93,6 +93,13 @@ def _notice(figures: Figures) -> str:
         said.append(
             f"{whose} changed after these figures were computed: run passona transform, then make the page anew."
         )
+    if figures.interrupted:
+        some = f"{number(figures.interrupted)} campaign{'' if figures.interrupted == 1 else 's'}"
+        whose = f"A load of {some}" if many else "Its last load"
+        said.append(
+            f"{whose} was interrupted: the figures are of the load before, or missing. Run passona load, then passona "
+            "transform, and make the page anew."
+        )
     if moving:
         whose = f"{number(moving)} of {number(len(figures.campaigns))} campaigns" if many else "this campaign"
         link = '<a href="#states">What is final, and what is not</a>'

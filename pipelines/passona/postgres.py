@@ -24,6 +24,7 @@ from passona.postgres_session import Session, connected
 from passona.quoting import quoted
 from passona.schema import DATASET, TABLES
 from passona.waiting import reason
+from passona.work_folder import WorkFolder
 
 
 class PostgresServer:
@@ -49,13 +50,13 @@ class PostgresServer:
         :raises NotWritten: the connection broke, or this role has no right to lock it.
         """
         self.address = address
-        # Spools stay where the run is: on another machine a killed walk begins again.
-        self.work = Path.cwd() / f"{address.name}.work"
         self._lock = RunLock(address)
         self.connection = self._lock.session
         try:
             _check_encoding(address, self.connection)
             self._lock.acquire(wait, say)
+            # Spools stay where the run is: on another machine a killed walk begins again.
+            self.work = WorkFolder.take(Path.cwd() / f"{address.name}.work")
         except psycopg2.Error as error:
             self._lock.release()
             raise NotWritten(f"{address} could not be locked: {reason(error)}") from error
@@ -67,7 +68,10 @@ class PostgresServer:
         credentials = self.address.credentials.copy()
         credentials.query = {**(credentials.query or {}), "application_name": self._lock.name}
         return Postgres(
-            credentials=credentials, destination_name="warehouse", staging_dataset_name_layout=self._lock.staging
+            credentials=credentials,
+            destination_name="warehouse",
+            staging_dataset_name_layout=self._lock.staging,
+            supports_transactions=True,  # or the DELETE and the INSERT of a merge would be in two
         )
 
     def comments(self) -> dict[tuple[str, str | None], str | None]:
@@ -113,6 +117,7 @@ class PostgresServer:
         return 0
 
     def close(self) -> None:
+        self.work.release()
         self._lock.release()
 
 

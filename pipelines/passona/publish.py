@@ -27,12 +27,12 @@ from passona.duckdb_file import open_checkpointed
 from passona.duckdb_rewriting import STORAGE_VERSION
 from passona.engine import Checkpointed
 from passona.errors import ConfigurationError, Exit, PassonaError
-from passona.ledger import Key, Ledger
+from passona.ledger import Ledger
 from passona.marts import copy_marts, left_out
 from passona.quoting import literal
 from passona.replacement import Replacement
-from passona.reports import REPORTS
 from passona.target import check_unwritten
+from passona.verification import INTERRUPTED, differences, read_everything, unverified
 from passona.waiting import reason
 
 log = logging.getLogger("passona")
@@ -45,6 +45,8 @@ PIECE_BYTES = 64 * 1024 * 1024
 
 class NotPublished(PassonaError):  # noqa: N818  # named for what happened, as all errors are
     """The warehouse, or the copy made of it, does not agree with its ledger. The old copy stays."""
+
+    exit_code = Exit.FAILED
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def publish(source: Checkpointed, place: Replacement, *, marts_only: bool) -> Pu
     """
     begun = time.monotonic()
     with place.part() as part:
+        _check_verified(source.connection)
         if marts_only:
             cloned, reports = False, _check(source.connection)
             _write_marts(source, part)
@@ -149,38 +152,33 @@ def _check_file(part: Path) -> int:
         try:
             connection.execute(f"ATTACH {literal(str(part))} AS copied (READ_ONLY)")
             connection.execute("USE copied")
+            read_everything(connection, "copied")
             return _check(connection)
         except duckdb.Error as error:
             raise NotPublished(f"the copy cannot be read, the old one stays: {reason(error)}") from error
 
 
-def _check(connection: duckdb.DuckDBPyConnection) -> int:
-    """How many reports of campaigns the ledger vouches for; their rows are counted.
+def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a warehouse in which a report may be half written.
 
-    :raises NotPublished: there are more or fewer than it says.
+    :raises NotPublished: it is.
     :raises ConfigurationError: there is no ledger.
     """
-    _check_loaded(connection)
-    counted = _counted(connection)
-    vouched = [entry for entry in Ledger(connection).values() if entry.verified_at]
-    for entry in vouched:
-        found = counted.get(entry.key, 0)
-        if found != entry.row_count:
-            raise NotPublished(
-                f"campaign {entry.campaign_id}, {entry.report}: expected {entry.row_count} rows as the ledger says, "
-                f"got {found}; the old copy stays, passona load --refresh {entry.campaign_id} loads it anew"
-            )
-    return len(vouched)
-
-
-def _check_loaded(connection: duckdb.DuckDBPyConnection) -> None:
     if "report_ledger" not in tables_of(connection, "passona"):
         raise ConfigurationError("the warehouse holds no report_ledger: run passona load first")
+    if found := unverified(connection):
+        (campaign_id, report), others = found[0], len(found) - 1
+        more = f" and of {others:,} more report{'' if others == 1 else 's'}" if others else ""
+        raise NotPublished(
+            f"campaign {campaign_id}, {report}: {INTERRUPTED}{more}; the old copy stays, run passona load"
+        )
 
 
-def _counted(connection: duckdb.DuckDBPyConnection) -> dict[Key, int]:
-    counts = " UNION ALL ".join(
-        f"SELECT campaign_id, '{name}', count(*) FROM passona.{name} GROUP BY campaign_id"  # noqa: S608  # constant names
-        for name in REPORTS
-    )
-    return {(campaign, report): count for campaign, report, count in connection.execute(counts).fetchall()}
+def _check(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return how many reports of campaigns the ledger vouches for; their rows are counted.
+
+    :raises NotPublished: there are more or fewer than it says.
+    """
+    for difference in differences(connection, digests=False):
+        raise NotPublished(f"{difference}; the old copy stays, run passona verify and then passona load")
+    return sum(entry.verified_at is not None for entry in Ledger(connection).values())

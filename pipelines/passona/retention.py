@@ -4,7 +4,7 @@
 
 What is past it (`past`) is never asked for again nor imported, so nothing comes back. In columns, ids of rows
 become others by a key that nobody keeps: a digest of a phone would say whose row it was. Rows that a killed
-load left and the ledger does not know are half of a report: they go in any case.
+load left and the ledger does not vouch for are half of a report: they go in any case.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from passona.campaigns import Campaign, campaign_values
 from passona.connection import Connection, columns_of, given, tables_of
 from passona.engine import Workload
+from passona.ledger import believed
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.schema import DATASET, TABLES
@@ -173,13 +174,14 @@ def _expire(
             return f"left({sha256(literal(salt) + ' || ' + digest)}, 32)"
 
         present = _present(connection)
+        vouched = f"SELECT campaign_id, report FROM ({believed(connection)}) AS ledger WHERE verified_at IS NOT NULL"  # noqa: S608  # constants
         for report, name in _places():
             # Issues of the list of campaigns are no report's.
             erased[f"passona.{name}"] += _rows(
                 connection,
                 f"DELETE FROM passona.{name} WHERE campaign_id IN (SELECT campaign_id FROM _expired) "  # noqa: S608  # our own words
                 f"AND {report} <> 'campaigns' "
-                f"AND (campaign_id, {report}) NOT IN (SELECT campaign_id, report FROM passona.report_ledger)",
+                f"AND (campaign_id, {report}) NOT IN (SELECT campaign_id, report FROM ({vouched}) AS vouched)",
             )
         for name in _TABLES:
             table = f"passona.{name}"
@@ -190,7 +192,8 @@ def _expire(
                 erased[table] += _delete(connection, table) if goes else _empty_mart(connection, table, columns, anew)
         connection.execute(
             "UPDATE passona.report_ledger SET expired_at = ?, digest = NULL, state = 'settled', "
-            "row_count = CASE WHEN ? THEN 0 ELSE row_count END WHERE campaign_id IN (SELECT campaign_id FROM _expired)",
+            "row_count = CASE WHEN ? OR verified_at IS NULL THEN 0 ELSE row_count END "
+            "WHERE campaign_id IN (SELECT campaign_id FROM _expired)",
             [now, rows],
         )
     if +erased:

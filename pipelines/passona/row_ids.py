@@ -93,6 +93,27 @@ def _repeated(words: array[int], part: int, parts: int) -> list[int]:
     return cast("list[int]", often.to_pylist())
 
 
+def stored_digest(ids: Iterable[str]) -> str:
+    """The digest of a report from the ids in its table, which equal rows have with their ordinals."""
+    there = set(ids)
+    numbered: set[str] = set()
+    equals: list[str] = []
+    for row_id in there:
+        ordinal = 2
+        while (other := _numbered_id(row_id, ordinal)) in there:
+            numbered.add(other)
+            equals.append(row_id)
+            ordinal += 1
+    fingerprint = Fingerprint()
+    fingerprint.add([*(there - numbered), *equals])
+    return fingerprint.digest()
+
+
+def _numbered_id(row_id: str, ordinal: int) -> str:
+    """The id of the second, third, ... of equal rows."""
+    return hashlib.blake2b(f"{row_id} {ordinal}".encode(), digest_size=ID_BYTES).hexdigest()
+
+
 class Ordinals:
     """Gives equal rows their ordinals, piece by piece, over one pass of a report."""
 
@@ -115,6 +136,4 @@ class Ordinals:
             return row_id
         self._seen[row_id] += 1
         ordinal = self._seen[row_id]
-        if ordinal == 1:
-            return row_id
-        return hashlib.blake2b(f"{row_id} {ordinal}".encode(), digest_size=ID_BYTES).hexdigest()
+        return row_id if ordinal == 1 else _numbered_id(row_id, ordinal)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -79,6 +79,22 @@ def watched() -> Iterator[Watch]:
         return
     with watch.bars, logs.written(lambda line: console.print(plain(line), soft_wrap=True)):
         yield watch
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A line on a terminal that moves while the block lasts, with the seconds; nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal or logs.is_json():
+        yield
+        return
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with (
+        Progress(*columns, console=console, transient=True) as progress,
+        logs.written(lambda line: console.print(plain(line), soft_wrap=True)),
+    ):
+        progress.add_task(what, total=None)
+        yield
 
 
 def print_outcome(outcome: Outcome, address: Address) -> None:

@@ -16,9 +16,9 @@ import importlib.util
 import logging
 import os
 import re
-import shutil
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +33,7 @@ from passona.database import Database, open_database
 from passona.engine import Workload
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
 from passona.project import project_folder
+from passona.verification import INTERRUPTED, unverified
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.results import NodeResult
@@ -127,7 +128,7 @@ def build(database: Database, timezone: str, wanted: Wanted) -> Transformed:
     begun = time.monotonic()
     run_id = str(uuid.uuid4())
     database.tune(Workload.TRANSFORM)
-    outcome = Transformed()
+    outcome = Transformed(warnings=_left_as_they_were(database))
     database.begin_run(run_id, "transform")
     try:
         for result in _build(database, timezone, wanted):
@@ -140,11 +141,22 @@ def build(database: Database, timezone: str, wanted: Wanted) -> Transformed:
     return outcome
 
 
+def _left_as_they_were(database: Database) -> list[str]:
+    """Lines on campaigns that may be half written; the project does not touch what it built of them before."""
+    reports: defaultdict[str, list[str]] = defaultdict(list)
+    for campaign_id, report in unverified(database.connection):
+        reports[campaign_id].append(report)
+    return [
+        f"campaign {campaign_id}, {', '.join(names)}: {INTERRUPTED}; its marts stay as they were, and a full build "
+        "leaves it out: run passona load"
+        for campaign_id, names in reports.items()
+    ]
+
+
 def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeResult]:
     """Everything that dbt built or tested, in its order."""
-    project = project_folder()
+    project, folder = project_folder(), database.work.folder("dbt")
     with (
-        _temporary(database.work / "dbt") as folder,
         _environment({"PYTHONWARNINGS": _TRACKER_KEEPS_QUIET}),
         # What it says before it has read that it is to be quiet. Not closed: dbt keeps it from its import on.
         contextlib.redirect_stdout(Path(os.devnull).open("w")),
@@ -229,15 +241,6 @@ def _version(project: Path, timezone: str) -> str:
         if file.suffix in (".sql", ".csv", ".yml"):
             digest.update(file.relative_to(project).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-@contextmanager
-def _temporary(folder: Path) -> Iterator[Path]:
-    folder.mkdir(mode=0o700, exist_ok=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

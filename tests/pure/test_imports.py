@@ -20,7 +20,7 @@ errors reports times lists row_ids quoting replacement phones tokens shapes conn
 pages pace keeping project logs marts csv_form
 privacy settings agents
 people on_failure
-rows client configuration interruption downloads csv_text
+rows client configuration interruption downloads csv_text work_folder
 waiting
 page_pool csv_lines
 spool paginator
@@ -38,7 +38,8 @@ database
 register
 forgetting retention
 rekeying
-campaign_table overview transform figures status mailings
+campaign_table overview verification
+transform figures status mailings
 page_words
 page_sections
 page

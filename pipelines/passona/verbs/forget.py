@@ -56,16 +56,19 @@ def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) 
     from passona.configuration import load_keeping
     from passona.forgetting import forget as erase
     from passona.forgetting import rewrite_all
+    from passona.screen import working
 
     keeping = load_keeping()
     address = warehouse_address()
     if not exists(address):
         raise click.UsageError(f"there is no warehouse at {address}")
-    found = erase(address, texts, keeping, wait, options.say, dry_run=dry_run)
+    with working("counting rows" if dry_run else "erasing rows"):
+        found = erase(address, texts, keeping, wait, options.say, dry_run=dry_run)
     code = Exit.OK
     if not dry_run:
         code = _build(wait) if found.built else Exit.OK
-        rewrite_all(address, texts, keeping, wait, options.say, into=found)
+        with working("rewriting and searching the files"):
+            rewrite_all(address, texts, keeping, wait, options.say, into=found)
     for where in found.unfound:
         options.say(f"{where}: nobody of this number was found here; numbers need their country code")
     _print(found, dry_run=dry_run)

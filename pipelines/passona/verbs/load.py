@@ -176,7 +176,7 @@ def _run(settings: Settings, database: Database, wish: Wish) -> Outcome:
         try:
             return Load(settings, database, wish, progress).run()
         except OSError as error:
-            error.filename = error.filename or database.work  # writing tells no name
+            error.filename = error.filename or database.work.path  # writing tells no name
             raise
 
 

@@ -33,12 +33,13 @@ def publish(*, path: Path, marts_only: bool, on_failure: str | None, wait: float
     with Ending(None, on_failure):
         from passona.address import warehouse_address
         from passona.publish import publish_warehouse
-        from passona.screen import json_text, print_published, published_document
+        from passona.screen import json_text, print_published, published_document, working
         from passona.target import target
 
         warehouse = warehouse_address()
         place = target(path, warehouse, personal=not marts_only)
-        published = publish_warehouse(warehouse, place, wait, options.say, marts_only=marts_only)
+        with working("copying and checking the warehouse"):
+            published = publish_warehouse(warehouse, place, wait, options.say, marts_only=marts_only)
         if as_json:
             click.echo(json_text(published_document(published)))
         else:

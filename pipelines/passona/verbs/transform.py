@@ -52,9 +52,10 @@ def transform(*, full_refresh: bool, select: Sequence[str], on_failure: str | No
 
 def run_transform(build: Callable[[], Transformed], address: Address, *, quiet: bool) -> Transformed:
     """A transformation; what failed and what is odd goes to stderr, the table to stdout unless `quiet`."""
-    from passona.screen import print_transformed
+    from passona.screen import print_transformed, working
 
-    outcome = build()
+    with working("building and testing the models"):
+        outcome = build()
     for line in outcome.failures:
         options.say(f"transform: failed: {line}")
     for line in outcome.warnings:

@@ -31,3 +31,7 @@ full outer join built on built.campaign_id = versions.campaign_id
 where
     versions.version is distinct from built.version
     and not (built.campaign_id is not null and built.campaign_id in (select campaign_id from expired))
+    -- What was built of these stays, until a load has made them whole again.
+    and coalesce(versions.campaign_id, built.campaign_id) not in (
+        select campaign_id from {{ ref('int_unverified_campaigns') }}
+    )

@@ -78,6 +78,9 @@ counted as (
         totals.seconds_to_human_click_p90
     from ids
     left join totals on totals.campaign_id = ids.campaign_id
+    where
+        totals.campaign_id is not null
+        or ids.campaign_id not in (select campaign_id from {{ ref('int_unverified_campaigns') }})
 )
 
 select

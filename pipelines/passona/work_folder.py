@@ -1,0 +1,57 @@
+"""What a run keeps on disk beside the warehouse.
+
+<warehouse>.work/spools        unfinished big walks, which a later run may take up
+<warehouse>.work/run.<token>   all that ends with this run: of dlt, dbt and DuckDB, copies of files
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """The work folder, for the run that holds the warehouse. `own`: what only this run uses, and no other removes.
+
+    A run that has lost its lock on a server may still be alive, in the same folder.
+    """
+
+    path: Path
+    own: Path
+
+    @classmethod
+    def take(cls, path: Path) -> WorkFolder:
+        """Make the folder, and remove what killed runs have left in it, but for their spools.
+
+        :raises OSError: it cannot be made.
+        """
+        path.mkdir(mode=0o700, exist_ok=True)
+        for left in path.iterdir():
+            if left.name != "spools":
+                shutil.rmtree(left, ignore_errors=True)
+        work = cls(path, path / f"run.{secrets.token_hex(4)}")
+        for folder in (work.spools, work.own):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return work
+
+    @property
+    def spools(self) -> Path:
+        return self.path / "spools"
+
+    def folder(self, name: str) -> Path:
+        """Make an empty folder of this run."""
+        folder = self.own / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def release(self) -> None:
+        """Remove all that ends with this run, and the folder itself if no spools are in it."""
+        shutil.rmtree(self.own, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.spools.rmdir()
+            self.path.rmdir()
