@@ -16,6 +16,20 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Errors of DuckDB and psycopg2 whose messages name files, sizes, tables and columns, and quote no value.
+_ABOUT_THE_DATABASE = (
+    "IOException",
+    "OutOfMemoryException",
+    "FatalException",
+    "SerializationException",
+    "TransactionException",
+    "CatalogException",
+    "BinderException",
+    "PermissionException",
+    "HTTPException",
+    "OperationalError",
+    "InterfaceError",
+)
 
 
 class Exit(IntEnum):
@@ -158,7 +172,34 @@ def told(error: BaseException) -> tuple[str, Exit]:
     if isinstance(error, OSError) and error.strerror:
         line = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
         return (f"{line}; make room and run again", Exit.FAULT) if error.errno in _FULL else (line, Exit.USAGE)
+    if type(error).__module__.partition(".")[0] in ("_duckdb", "duckdb", "psycopg2"):
+        return f"the warehouse: {reason(error)}", Exit.FAULT
     return f"a fault in this program ({type(error).__name__}); --debug shows where", Exit.FAULT
+
+
+def reason(error: BaseException) -> str:
+    """Return the database's own reason, without personal data."""
+    last = list(causes(error))[-1]
+    words = masked(_first_line(last))
+    if "No space left" in str(last) or "File too large" in str(last):
+        return "no space left on the device; make room and run again"
+    if "orrupt" in words or "checksum" in words:
+        return f"the database file is damaged ({words}); restore a backup, then run passona verify"
+    if isinstance(last, OSError) and last.strerror:
+        return f"{last.strerror}: {last.filename or 'the work folder'}"
+    return f"{type(last).__name__}; --debug shows more" if _may_quote_a_row(last) else words
+
+
+def _first_line(error: BaseException) -> str:
+    return " ".join(str(error).strip().partition("\n")[0].split())[:300] or type(error).__name__
+
+
+def _may_quote_a_row(error: BaseException) -> bool:
+    """Return True unless the message is known to be about files, memory, locks, rights, tables and columns."""
+    code = getattr(error, "pgcode", None)
+    if code is not None:  # SQLSTATE: classes 22 (data) and 23 (constraints) quote values
+        return code[:2] in ("22", "23")
+    return type(error).__name__ not in _ABOUT_THE_DATABASE
 
 
 def printable(text: str) -> str:

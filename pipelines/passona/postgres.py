@@ -17,13 +17,12 @@ import psycopg2
 
 from passona.address import Server
 from passona.engine import Workload
-from passona.errors import ConfigurationError, NotWritten
+from passona.errors import ConfigurationError, NotWritten, reason
 from passona.postgres_destination import Postgres
 from passona.postgres_lock import RunLock, is_locked
 from passona.postgres_session import Session, connected
 from passona.quoting import quoted
 from passona.schema import DATASET, TABLES
-from passona.waiting import reason
 from passona.work_folder import WorkFolder
 
 

@@ -14,8 +14,8 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,14 +26,13 @@ from passona.connection import tables_of
 from passona.duckdb_file import open_checkpointed
 from passona.duckdb_rewriting import STORAGE_VERSION
 from passona.engine import Checkpointed
-from passona.errors import ConfigurationError, Exit, PassonaError
+from passona.errors import ConfigurationError, Exit, PassonaError, reason
 from passona.ledger import Ledger
 from passona.marts import copy_marts, left_out
 from passona.quoting import literal
 from passona.replacement import Replacement
 from passona.target import check_unwritten
 from passona.verification import INTERRUPTED, differences, read_everything, unverified
-from passona.waiting import reason
 
 log = logging.getLogger("passona")
 
@@ -96,9 +95,11 @@ def publish(source: Checkpointed, place: Replacement, *, marts_only: bool) -> Pu
     """
     begun = time.monotonic()
     with place.part() as part:
-        _check_verified(source.connection)
+        with _read("the warehouse"):
+            _check_verified(source.connection)
         if marts_only:
-            cloned, reports = False, _check(source.connection)
+            with _read("the warehouse"):
+                cloned, reports = False, _check(source.connection)
             _write_marts(source, part)
         else:
             cloned = _copy(source.file, part)
@@ -141,21 +142,24 @@ def _copy_piece(source: int, target: int, offset: int) -> int:
 
 def _write_marts(source: Checkpointed, part: Path) -> None:
     part.unlink()  # DuckDB makes its file itself
-    try:
+    with _read("the warehouse"):
         copy_marts(source.connection, part, STORAGE_VERSION)
-    except duckdb.Error as error:
-        raise NotPublished(f"the marts could not be copied: {reason(error)}") from error
 
 
 def _check_file(part: Path) -> int:
-    with closing(duckdb.connect(config={"temp_directory": ""})) as connection:
-        try:
-            connection.execute(f"ATTACH {literal(str(part))} AS copied (READ_ONLY)")
-            connection.execute("USE copied")
-            read_everything(connection, "copied")
-            return _check(connection)
-        except duckdb.Error as error:
-            raise NotPublished(f"the copy cannot be read, the old one stays: {reason(error)}") from error
+    with closing(duckdb.connect(config={"temp_directory": ""})) as connection, _read("the copy"):
+        connection.execute(f"ATTACH {literal(str(part))} AS copied (READ_ONLY)")
+        connection.execute("USE copied")
+        read_everything(connection, "copied")
+        return _check(connection)
+
+
+@contextmanager
+def _read(what: str) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise NotPublished(f"{what} cannot be read, the old copy stays: {reason(error)}") from error
 
 
 def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
