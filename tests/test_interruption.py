@@ -110,8 +110,8 @@ def test_a_second_signal_ends_it_at_once_with_the_last_line(tmp_path: Path, name
         "import os, signal, threading, time, duckdb\n"
         "from passona.interruption import held, listen; listen()\n"
         f"def strike():\n    for _ in range(2): os.kill(os.getpid(), signal.{name}); time.sleep(0.2)\n"
-        "threading.Thread(target=strike).start()\n"
         "with held():\n"
+        "    threading.Thread(target=strike).start()\n"
         "    duckdb.sql('SELECT count(*) FROM range(100_000_000_000) AS a, range(1000) AS b').fetchall()\n"
     )
     ended = run(tmp_path, script)

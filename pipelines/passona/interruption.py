@@ -47,6 +47,8 @@ _signals = _Signals()
 
 def listen() -> None:
     """From now on SIGINT and SIGTERM raise `Interrupted`. To be called from the main thread."""
+    if (wakeup := signal.set_wakeup_fd(-1)) >= 0:  # of an earlier signal
+        os.close(wakeup)
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, and & in a script
             signal.signal(number, _interrupt)
@@ -95,9 +97,11 @@ def _leave_at_the_next_signal() -> None:
 
 
 def _leave_at(received: int) -> None:
-    while (number := os.read(received, 1)[0]) not in SIGNALS:
-        pass
-    leave(number)
+    """End the program at the first signal that comes through this pipe; give up when the pipe is closed."""
+    while number := os.read(received, 1):
+        if number[0] in SIGNALS:
+            leave(number[0])
+    os.close(received)
 
 
 def _look(_number: int, frame: FrameType | None) -> None:
