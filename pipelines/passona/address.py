@@ -12,12 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import dlt
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
-from passona.configuration import object_store
+from passona.configuration import configuration, object_store
 from passona.errors import ConfigurationError
 from passona.schema import DATASET
+from passona.spelling import WAREHOUSE
 from passona.store import Store
 
 _SECTION = "destination.warehouse"
@@ -86,8 +86,9 @@ def warehouse_address() -> Address:
 
     :raises ConfigurationError: another kind of destination, or a name that cannot work.
     """
-    kind = dlt.config.get("destination.warehouse.destination_type", str) or "duckdb"
-    credentials: Any = dlt.secrets.get(_CREDENTIALS)
+    found = configuration()
+    kind = str(found.value((*WAREHOUSE, "destination_type")) or "duckdb")
+    credentials: Any = found.value((*WAREHOUSE, "credentials"))
     match kind.rpartition(".")[2]:
         case "duckdb":
             return _file(credentials)
@@ -173,7 +174,7 @@ def _server(credentials: Any) -> Server:
 
 
 def _lake() -> Lake:
-    url = dlt.config.get(f"{_SECTION}.bucket_url", str)
+    url = configuration().value((*WAREHOUSE, "bucket_url"))
     if not url:
         raise ConfigurationError(
             f"{_SECTION}.bucket_url: expected a folder, or an address such as s3://bucket/folder, got nothing; set "
@@ -185,10 +186,9 @@ def _lake() -> Lake:
     if re.search(r"""['"`?*\[\]{}\\]""", url):
         raise ConfigurationError(f"{_SECTION}.bucket_url: expected no quotation marks and none of ?*[]{{}} in it")
     try:
-        hours = dlt.config.get(f"{_SECTION}.grace_hours", float)
+        hours = float(configuration().value((*WAREHOUSE, "grace_hours")) or _GRACE_HOURS)
     except ValueError:
         hours = 0
-    hours = _GRACE_HOURS if hours is None else hours
     if not 1 <= hours <= 24 * 365:
         raise ConfigurationError(f"{_SECTION}.grace_hours: expected a number of hours from 1 to 8760")
     return Lake(url, timedelta(hours=hours))

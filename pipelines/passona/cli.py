@@ -15,6 +15,7 @@ from passona import logs, options
 from passona.errors import Exit, Interrupted, PassonaError, causes, masked, printable, told
 from passona.interruption import heed, leave, listen
 from passona.verbs.campaigns import campaigns
+from passona.verbs.config import config
 from passona.verbs.doctor import doctor
 from passona.verbs.forget import forget
 from passona.verbs.generate import generate
@@ -86,6 +87,20 @@ def main() -> None:
     """Passona's SMS campaign reports in a DuckDB warehouse."""
 
 
-_VERBS = (load, campaigns, status, doctor, generate, import_csv, transform, report, publish, forget, re_key, sandbox)
+_VERBS = (
+    load,
+    campaigns,
+    status,
+    config,
+    doctor,
+    generate,
+    import_csv,
+    transform,
+    report,
+    publish,
+    forget,
+    re_key,
+    sandbox,
+)
 for _verb in _VERBS:
     main.add_command(_verb)

@@ -1,148 +1,186 @@
-"""Where settings come from: dlt's own configuration (environment, secrets.toml, config.toml), nothing else."""
+"""Where settings come from: dlt's own configuration, in the sections `sources.passona` and `destination.warehouse`.
+
+    lookup -> names checked (spelling) -> values by key -> Settings, Keeping, or the warehouse's address
+
+Nothing here changes this process: whoever loads settings in a notebook or in Dagster finds variables and dlt as before.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import dlt
-from dlt.common.configuration import configspec, resolve_configuration
-from dlt.common.configuration.exceptions import (
-    ConfigFieldMissingException,
-    ConfigurationException,
-    ConfigValueCannotBeCoercedException,
-)
-from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.configuration import resolve_configuration
+from dlt.common.configuration.exceptions import ConfigurationException, ConfigValueCannotBeCoercedException
+from dlt.common.configuration.utils import deserialize_value
 from dlt.common.exceptions import MissingDependencyException
 from dlt.common.storages.configuration import FilesystemConfiguration
 from dlt.common.storages.fsspec_filesystem import fsspec_from_config
-from dlt.common.typing import TSecretStrValue
 
+from passona import dlt_context
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
+from passona.lookup import Section, Setting, configured, nested
 from passona.settings import Settings, check_zone
+from passona.spelling import ACCOUNTS, SOURCE, WAREHOUSE, misspelled, without_effect
 
-# What this program depends on in dlt, for its own process. Nothing is told to dlt's makers (only the
-# contract's requests are sent); the load id in every row is what the ledger is believed by; a copy of
-# the last load must not stay in the staging tables, nor in the files of packages that are in; dlt's
-# log quotes the database's errors, which may quote a row; and a signal ends the program at once, where
-# dlt would note it and may forget it.
-_FIXED = {
-    "RUNTIME__DLTHUB_TELEMETRY": "false",
-    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
-    "LOAD__TRUNCATE_STAGING_DATASET": "true",
-    "LOAD__DELETE_COMPLETED_JOBS": "true",
-    "RUNTIME__LOG_LEVEL": "CRITICAL",
-    "RUNTIME__INTERCEPT_SIGNALS": "false",
-}
-# A job that fails is given up at once, for the run to say so; and jobs one after another need a third
-# less memory than side by side, and on one connection no more time. Set only where dlt's sections [load]
-# in the environment and in config.toml say nothing.
-_USUAL = {"LOAD__RAISE_ON_MAX_RETRIES": "1", "LOAD__WORKERS": "1"}
-
-_Found = TypeVar("_Found", bound=BaseConfiguration)
+# The keys of each section, in the order in which people are shown them. Meanings and checks: `Settings`, `Keeping`.
+TYPES: Mapping[str, type] = {
+    "api_token": str, "base_url": str, "timezone": str, "team_uuid": str, "page_size": int, "concurrency": int,
+    "requests_per_minute": int, "retry_pause": float, "request_timeout": float, "settle_days": int,
+    "clicks_settle_days": int, "privacy": str, "privacy_key": str, "privacy_former_keys": list, "privacy_fields": list,
+    "retain_days": int, "retain_mode": str, "published": list,
+}  # fmt: skip
+DESTINATION = ("destination_type", "credentials")
+SECRETS = {(*SOURCE, "api_token"), (*SOURCE, "privacy_key"), (*SOURCE, "privacy_former_keys"),
+           (*WAREHOUSE, "credentials")}  # fmt: skip
+KEYS = {SOURCE: tuple(TYPES), WAREHOUSE: DESTINATION}
+_ALL = {(*section, key): (*section, key) in SECRETS for section, keys in KEYS.items() for key in keys}
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)} | {
+    "api_token": None, "destination_type": "duckdb", "credentials": "warehouse.duckdb",
+}  # fmt: skip
+_WORDS = {int: "a whole number", float: "a number", str: "a text", list: 'a list of texts such as ["a", "b"]'}
 
 
-def configure_dlt() -> None:
-    """Sets, for this process, the settings of dlt that loads rest on. Before anything else of dlt is used."""
-    os.environ.update(_FIXED)
-    for name, value in _USUAL.items():
-        if dlt.config.get(name.lower().replace("__", ".")) is None:
-            os.environ[name] = value
+@dataclass(frozen=True)
+class Configuration:
+    """All that is configured. `settings`: those that count first."""
+
+    settings: Sequence[Setting]
+
+    def setting(self, path: Section) -> Setting | None:
+        """What is set under this full name and counts; of a whole section, the first of what is in it."""
+        return next((setting for setting in self.settings if setting.path[: len(path)] == path), None)
+
+    def value(self, path: Section) -> Any:
+        """What is set under this full name: a value, or a document where it is a section; None if it is not set.
+
+        :raises ConfigurationError: it is a secret, and stands where none may be.
+        """
+        first = self.setting(path)
+        if first is None:
+            return None
+        if path in SECRETS and not first.secret:
+            raise ConfigurationError(f"{first.name}: this is a secret; move it to .dlt/secrets.toml")
+        node = nested(setting for setting in self.settings if setting.path[: len(path)] == path)
+        for name in path:
+            node = node[name]
+        return node
+
+    def values(self) -> dict[str, Any]:
+        """What is set in `sources.passona`, each value of its key's type.
+
+        :raises ConfigurationError: a value is of another type.
+        """
+        return {key: self.typed(key) for key in TYPES if self.setting((*SOURCE, key))}
+
+    def typed(self, key: str) -> Any:
+        """What is set for a key of `sources.passona`, of its type; None if it is not set.
+
+        :raises ConfigurationError: it is of another type.
+        """
+        setting = self.setting((*SOURCE, key))
+        return setting and _typed(setting, self.value((*SOURCE, key)), TYPES[key])
+
+    def misspelled(self) -> dict[str, str]:
+        """The settings that are meant for us and not known, each with the name it may have to be."""
+        return misspelled(self.settings, KEYS)
+
+    def without_effect(self) -> list[Setting]:
+        """Settings that somebody may take for settings of this program."""
+        return without_effect(self.settings, KEYS)
 
 
-@configspec
-class KeepingConfiguration(BaseConfiguration):
-    """The keys of section `sources.passona` on what is kept of people. Meanings and checks: `Keeping`."""
+def read_configuration() -> Configuration:
+    """All that is configured, unchecked.
 
-    privacy: str = Keeping.privacy
-    privacy_key: TSecretStrValue | None = None
-    privacy_former_keys: list[TSecretStrValue] | None = None
-    privacy_fields: list[str] | None = None
-    retain_days: int | None = None
-    retain_mode: str = Keeping.retain_mode
-    published: list[str] | None = None
-
-    def keeping(self) -> Keeping:
-        return Keeping(**_given(self, Keeping))
+    :raises ConfigurationError: a file cannot be read.
+    """
+    return Configuration(configured(_ALL))
 
 
-@configspec
-class PassonaConfiguration(KeepingConfiguration):
-    """The keys of section `sources.passona`, for dlt to resolve. Meanings and checks: `Settings`."""
+def configuration() -> Configuration:
+    """All that is configured.
 
-    api_token: TSecretStrValue = None  # type: ignore[assignment]  # dlt: None means it must be found
-    base_url: str = Settings.base_url
-    timezone: str = Settings.timezone
-    team_uuid: str | None = None
-    page_size: int = Settings.page_size
-    concurrency: int = Settings.concurrency
-    requests_per_minute: int | None = None
-    settle_days: int = Settings.settle_days
-    clicks_settle_days: int = Settings.clicks_settle_days
-    retry_pause: float = Settings.retry_pause
-    request_timeout: float = Settings.request_timeout
-
-    def settings(self) -> Settings:
-        return Settings(**_given(self, Settings))
-
-
-def _given(found: BaseConfiguration, kind: type[Keeping]) -> dict[str, Any]:
-    """The values of a dataclass's fields; lists as what cannot be changed."""
-    values = {f.name: getattr(found, f.name) for f in dataclasses.fields(kind)}
-    lists = ("privacy_former_keys", "privacy_fields", "published")
-    return values | {name: tuple(values[name] or ()) for name in lists}
+    :raises ConfigurationError: a file cannot be read, or a name is misspelled.
+    """
+    found = read_configuration()
+    for name, meant in found.misspelled().items():
+        raise ConfigurationError(f"{name}: there is no such key; did you mean {meant}? passona config shows all")
+    if accounts := found.setting((*SOURCE, ACCOUNTS)):
+        raise ConfigurationError(f"{accounts.name}: this version knows no accounts; use a warehouse for each token")
+    return found
 
 
 def load_settings(**known: str) -> Settings:
-    """The settings as dlt finds them, checked. `known`: keys that need not be looked for.
+    """The settings, checked. `known`: keys that need not be looked for.
 
-    :raises ConfigurationError: no token, a value of the wrong type, or one that cannot work.
+    :raises ConfigurationError: no token, a name that is misspelled, or a value that cannot work.
     """
-    return _resolved(PassonaConfiguration(), **known).settings()
+    return settings_of(configuration().values() | known)
+
+
+def settings_of(values: Mapping[str, Any]) -> Settings:
+    """The settings of these values, checked.
+
+    :raises ConfigurationError: no token, or a value that cannot work.
+    """
+    if "api_token" not in values:
+        raise ConfigurationError(
+            "no API token: set SOURCES__PASSONA__API_TOKEN, or api_token under [sources.passona] "
+            "in .dlt/secrets.toml (see .dlt/example.secrets.toml)"
+        )
+    return Settings(**values)
+
+
+def load_settings_without_token() -> Settings:
+    """The settings for what asks nothing of the API: a token is not needed.
+
+    :raises ConfigurationError: as above.
+    """
+    return load_settings(api_token="none")  # noqa: S106  # stands for none
 
 
 def load_keeping() -> Keeping:
     """What is kept of people alone, for verbs that need no token.
 
-    :raises ConfigurationError: a value of the wrong type, or one that cannot work.
+    :raises ConfigurationError: as above.
     """
-    return _resolved(KeepingConfiguration()).keeping()
+    names = {field.name for field in dataclasses.fields(Keeping)}
+    return Keeping(**{key: value for key, value in configuration().values().items() if key in names})
 
 
 def load_retain_days() -> int | None:
     """`retain_days` alone, for who reads the warehouse and needs no key.
 
-    :raises ConfigurationError: it is no number of days.
+    :raises ConfigurationError: as above.
     """
-    return Keeping(retain_days=_resolved(KeepingConfiguration()).retain_days).retain_days
+    return Keeping(retain_days=configuration().values().get("retain_days")).retain_days
 
 
-def _resolved(empty: _Found, **known: str) -> _Found:
-    configure_dlt()
+def load_timezone() -> str:
+    """The account's zone alone, for verbs that need no token.
+
+    :raises ConfigurationError: as above.
+    """
+    name = str(configuration().values().get("timezone", Settings.timezone))
+    check_zone(name)
+    return name
+
+
+def _typed(setting: Setting, value: Any, kind: type) -> Any:
+    """The value as dlt would make it of this type; but no truth value is a number."""
     try:
-        return resolve_configuration(empty, sections=("sources", "passona"), explicit_value=known)
-    except ConfigFieldMissingException as error:
-        raise ConfigurationError(
-            "no API token: set SOURCES__PASSONA__API_TOKEN, or api_token under [sources.passona] "
-            "in .dlt/secrets.toml (see .dlt/example.secrets.toml)"
-        ) from error
-    except ConfigValueCannotBeCoercedException as error:
-        raise ConfigurationError(
-            f"sources.passona.{error.field_name} cannot be read as {_type_name(error.hint)}: "
-            f"mend it in .dlt/config.toml or in SOURCES__PASSONA__{error.field_name.upper()}"
-        ) from error
-    except ConfigurationException as error:
-        raise ConfigurationError(f"configuration of sources.passona cannot be read: {type(error).__name__}") from error
-
-
-def load_settings_without_token() -> Settings:
-    """The settings for what asks nothing of the API: the token is not even looked for.
-
-    :raises ConfigurationError: a value of the wrong type, or one that cannot work.
-    """
-    return load_settings(api_token="none")  # noqa: S106  # stands for none
+        if isinstance(value, bool | dict) or (kind is not list and isinstance(value, list)):
+            raise TypeError  # noqa: TRY301  # as what dlt says of others
+        found: Any = deserialize_value(setting.key, value, kind)
+    except (ConfigValueCannotBeCoercedException, TypeError) as error:
+        raise ConfigurationError(f"{setting.name}: expected {_WORDS[kind]}, got something else") from error
+    if kind is list and not all(isinstance(item, str) for item in found):
+        raise ConfigurationError(f"{setting.name}: expected {_WORDS[kind]}, got other things in it")
+    return tuple(found) if kind is list else found
 
 
 def object_store(address: str, section: str = "sources.filesystem") -> tuple[Any, str]:
@@ -153,10 +191,11 @@ def object_store(address: str, section: str = "sources.filesystem") -> tuple[Any
 
     :raises ConfigurationError: a package is not installed, or there are no credentials.
     """
-    scheme = address.partition("://")[0]
+    scheme, path = address.partition("://")[0], tuple(section.split("."))
+    ours = [setting for setting in configuration().settings if setting.path[: len(path)] == path]
     try:
-        found = resolve_configuration(FilesystemConfiguration(bucket_url=address), sections=tuple(section.split(".")))
-        return fsspec_from_config(found)
+        with dlt_context.handed(nested(ours)):
+            return fsspec_from_config(resolve_configuration(FilesystemConfiguration(bucket_url=address), sections=path))
     except MissingDependencyException as error:
         packages = " ".join(f'"{name}"' for name in error.dependencies)
         raise ConfigurationError(f"{scheme}:// needs what is not installed: pip install {packages}") from error
@@ -166,18 +205,3 @@ def object_store(address: str, section: str = "sources.filesystem") -> tuple[Any
         ) from error
     except (ValueError, ImportError) as error:
         raise ConfigurationError(f"{scheme}:// is no object store that is known here") from error
-
-
-def load_timezone() -> str:
-    """The account's zone alone, for verbs that need no token.
-
-    :raises ConfigurationError: there is no such zone.
-    """
-    configure_dlt()
-    name = dlt.config.get("sources.passona.timezone", str) or Settings.timezone
-    check_zone(name)
-    return name
-
-
-def _type_name(hint: object) -> str:
-    return getattr(hint, "__name__", str(hint))

@@ -25,9 +25,8 @@ import dlt
 import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from passona import logs
+from passona import dlt_context, logs
 from passona.address import Address, Lake, check_driver
-from passona.configuration import configure_dlt
 from passona.connection import Connection, columns_of, error_kinds, given, tables_of
 from passona.duckdb_file import DuckDBFile, Still, open_file, read_file
 from passona.errors import ConfigurationError
@@ -147,14 +146,15 @@ class Database:
                 self.engine.write(package, zone)
                 return
             self._mark_interrupted(package.walks)
-            try:
-                self._run(package, zone)
-            except PipelineStepFailed as error:
-                # Values of megabytes need more than the flat memory that all else is loaded in.
-                if not self.engine.lacked_memory(error):
-                    raise
-                self.pipeline.abort_packages()
-                self._run(package, zone)
+            with dlt_context.handed(dlt_context.LOADING):
+                try:
+                    self._run(package, zone)
+                except PipelineStepFailed as error:
+                    # Values of megabytes need more than the flat memory that all else is loaded in.
+                    if not self.engine.lacked_memory(error):
+                        raise
+                    self.pipeline.abort_packages()
+                    self._run(package, zone)
             new_columns = package.campaigns is not None and set(package.campaigns.column_names) - set(
                 TABLES["campaigns"].schema.names
             )
@@ -427,7 +427,6 @@ def open_database(address: Address, wait: float, say: Callable[[str], None], *, 
     :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
     :raises OSError: its work folder cannot be made.
     """
-    configure_dlt()
     _give_memory_back()
     engine = _engine(address, wait, say, alone=alone)
     with held():
@@ -464,7 +463,8 @@ def _pipeline(engine: Engine) -> dlt.Pipeline:
     folder = engine.work / "dlt"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
-    return dlt.pipeline(PIPELINE, pipelines_dir=str(folder), destination=engine.destination(), dataset_name=DATASET)
+    with dlt_context.handed(dlt_context.LOADING):
+        return dlt.pipeline(PIPELINE, pipelines_dir=str(folder), destination=engine.destination(), dataset_name=DATASET)
 
 
 def _give_memory_back() -> None:

@@ -19,7 +19,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,7 @@ import orjson
 from passona.address import Address, check_no_lake, exists
 from passona.connection import tables_of
 from passona.database import Database, open_database
+from passona.environment import isolated
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
 from passona.project import project_folder
 
@@ -149,11 +150,11 @@ def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeRe
     project = project_folder()
     with (
         _temporary(database.work / "dbt") as folder,
-        _environment({"PYTHONWARNINGS": _TRACKER_KEEPS_QUIET}),
         # What it says before it has read that it is to be quiet. Not closed: dbt keeps it from its import on.
         contextlib.redirect_stdout(Path(os.devnull).open("w")),
         database.engine.dbt() as where,
-        _environment(where),
+        # Each of dbt's options has a variable, DBT_EMPTY for one, and its profile reads those of libpq.
+        isolated(PYTHONWARNINGS=_TRACKER_KEEPS_QUIET, **where),
     ):
         # Importing dbt takes two seconds.
         from dbt.cli.main import dbtRunner
@@ -242,17 +243,3 @@ def _temporary(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

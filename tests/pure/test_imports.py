@@ -17,9 +17,10 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
 errors reports times lists row_ids quoting replacement phones tokens shapes connection capable store
-pages pace keeping project logs marts csv_form lake_log
+pages pace keeping project logs marts csv_form lake_log environment dlt_context
 privacy settings agents
-people on_failure shard
+people on_failure shard lookup
+spelling
 rows client configuration interruption downloads csv_text
 waiting
 page_pool csv_lines
@@ -59,7 +60,18 @@ OWNERS = {
     "requests": {"client", "downloads", "on_failure"},
     "urllib3": {"client"},
     "duckdb": {"duckdb_file", "lake", "lake_contents", "marts", "publish"},
-    "dlt": {"address", "capable", "configuration", "source", "duckdb_file", "lake", "postgres_destination", "database"},
+    "dlt": {
+        "address",
+        "capable",
+        "configuration",
+        "database",
+        "dlt_context",
+        "duckdb_file",
+        "lake",
+        "lookup",
+        "postgres_destination",
+        "source",
+    },
     "psycopg2": {"postgres", "postgres_session", "postgres_locks", "postgres_budget"},
     "dbt": {"transform", "duckdb_file"},
 }
