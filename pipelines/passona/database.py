@@ -28,8 +28,9 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from passona import dlt_context, logs
 from passona.address import Address, Lake, check_driver
 from passona.connection import Connection, columns_of, error_kinds, given, tables_of
+from passona.counting import check_written
 from passona.duckdb_file import DuckDBFile, Still, open_file, read_file
-from passona.errors import ConfigurationError
+from passona.errors import ConfigurationError, NotWritten
 from passona.interruption import held
 from passona.lake import LakeWriter, open_lake, read_lake
 from passona.lake_rewriting import REWRITING
@@ -155,11 +156,20 @@ class Database:
                         raise
                     self.pipeline.abort_packages()
                     self._run(package, zone)
+            self._check_written(package)
             new_columns = package.campaigns is not None and set(package.campaigns.column_names) - set(
                 TABLES["campaigns"].schema.names
             )
             if new_columns or any(walk.spool.new_keys for walk in package.walks):
                 self.describe()
+
+    def _check_written(self, package: Package) -> None:
+        """What is not there as it was written counts for nothing, and is due again."""
+        try:
+            check_written(self.connection, package)
+        except NotWritten:
+            self._mark_interrupted(package.walks)
+            raise
 
     def _check_privacy(self, walks: Sequence[Walk]) -> None:
         """Whoever brings rows has to reduce them as this warehouse does: a way in that forgot to is stopped here."""

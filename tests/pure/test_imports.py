@@ -30,6 +30,7 @@ campaigns csv_places
 ledger
 schema
 address source upgrades erasure lake_forgotten
+counting
 postgres_copy target lake_files work_folder
 postgres_session lake_views
 postgres_locks
