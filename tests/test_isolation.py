@@ -128,13 +128,16 @@ def test_dlts_variables_for_where_its_files_are_change_nothing_where_there_are_n
 @pytest.mark.parametrize("name", ALONE)
 def test_a_foreign_variable_changes_nothing(clean: Clean, tmp_path: Path, name: str) -> None:
     warehouse, foreign = Warehouse(tmp_path / "warehouse.duckdb"), {name: FOREIGN[name]}
-    if POSTGRES is None and name in OF_DBT:  # what is loaded is the same
-        shutil.copy(clean.warehouse.path, warehouse.path)
-        passona(tmp_path, clean.box, "transform", "--full-refresh", "--select", "campaigns", foreign=foreign)
-        assert marts(warehouse) == clean.marts
-    else:
+    if name not in OF_DBT:
         passona(tmp_path, clean.box, "load", foreign=foreign)
         assert warehouse.content() == clean.raw
+        return
+    if POSTGRES is None:  # a tenth of what it takes to build all
+        shutil.copy(clean.warehouse.path, warehouse.path)
+        passona(tmp_path, clean.box, "transform", "--full-refresh", "--select", "campaigns", foreign=foreign)
+    else:
+        passona(tmp_path, clean.box, "load", "--transform", foreign=foreign)
+    assert marts(warehouse) == clean.marts
 
 
 def test_a_load_over_a_loaded_warehouse_goes_into_it(clean: Clean, tmp_path: Path) -> None:
