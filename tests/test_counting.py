@@ -36,7 +36,7 @@ def load(database: Database, box: Sandbox) -> None:
 def test_rows_that_went_into_another_schema_are_missed(warehouse: Warehouse, full_box: Sandbox, tmp_path: Path) -> None:
     # As dlt's dev_mode sends them; the load used to end with "ok".
     with closing(open_database(warehouse.address, 0, print, alone=False)) as database:
-        with dlt_context.handed(dlt_context.LOADING):
+        with dlt_context.use(dlt_context.LOADING):
             database.pipeline = dlt.pipeline(
                 "passona", pipelines_dir=str(tmp_path / "dlt"), destination=database.engine.destination(),
                 dataset_name="elsewhere",

@@ -147,3 +147,11 @@ def test_a_load_over_a_loaded_warehouse_goes_into_it(clean: Clean, tmp_path: Pat
     passona(tmp_path, clean.box, "load", "--refresh", foreign={"DEV_MODE": "true", "FULL_REFRESH": "true"})
     assert warehouse.content() == clean.raw
     assert warehouse.rows("SELECT DISTINCT state FROM passona.report_ledger") == [("settled",)]
+
+
+def test_an_exit_code_is_kept_where_python_would_open_its_prompt(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "passona", "load"], cwd=tmp_path, check=False, capture_output=True, text=True,
+        env=environment_of(None, tmp_path) | {"PYTHONINSPECT": "1"}, stdin=subprocess.DEVNULL, timeout=SECONDS,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)

@@ -1,8 +1,8 @@
-"""Where settings come from: dlt's own configuration, in the sections `sources.passona` and `destination.warehouse`.
+"""The settings: dlt's own configuration, in the sections `sources.passona` and `destination.warehouse`.
 
-    lookup -> names checked (spelling) -> values by key -> Settings, Keeping, or the warehouse's address
+    lookup -> spelling (names checked) -> values by key -> Settings, Keeping, or the warehouse's address
 
-Nothing here changes this process: whoever loads settings in a notebook or in Dagster finds variables and dlt as before.
+Nothing here changes the process: in a notebook or in Dagster, the environment and dlt stay as they are.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from dlt.common.storages.fsspec_filesystem import fsspec_from_config
 from passona import dlt_context
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
-from passona.lookup import Section, Setting, configured, nested
+from passona.lookup import Section, Setting, as_document, read_settings
 from passona.settings import Settings, check_zone
-from passona.spelling import ACCOUNTS, SOURCE, WAREHOUSE, misspelled, without_effect
+from passona.spelling import ACCOUNTS, SOURCE, WAREHOUSE, find_ineffective, find_misspelled
 
-# The keys of each section, in the order in which people are shown them. Meanings and checks: `Settings`, `Keeping`.
+# The keys of `sources.passona`, in the order of `passona config`. Meanings and checks: `Settings`, `Keeping`.
 TYPES: Mapping[str, type] = {
     "api_token": str, "base_url": str, "timezone": str, "team_uuid": str, "page_size": int, "concurrency": int,
     "requests_per_minute": int, "retry_pause": float, "request_timeout": float, "settle_days": int,
@@ -41,68 +41,70 @@ _ALL = {(*section, key): (*section, key) in SECRETS for section, keys in KEYS.it
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)} | {
     "api_token": None, "destination_type": "duckdb", "credentials": "warehouse.duckdb",
 }  # fmt: skip
-_WORDS = {int: "a whole number", float: "a number", str: "a text", list: 'a list of texts such as ["a", "b"]'}
+_KINDS = {int: "a whole number", float: "a number", str: "a text", list: 'a list of texts such as ["a", "b"]'}
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """All that is configured. `settings`: those that count first."""
+    """Everything configured for dlt on this machine. `settings`: in the order in which they count."""
 
     settings: Sequence[Setting]
 
     def setting(self, path: Section) -> Setting | None:
-        """What is set under this full name and counts; of a whole section, the first of what is in it."""
-        return next((setting for setting in self.settings if setting.path[: len(path)] == path), None)
+        """Return the setting of this full name that counts; of a section, the first one in it."""
+        return next(iter(self._under(path)), None)
+
+    def _under(self, path: Section) -> list[Setting]:
+        return [setting for setting in self.settings if setting.path[: len(path)] == path]
 
     def value(self, path: Section) -> Any:
-        """What is set under this full name: a value, or a document where it is a section; None if it is not set.
+        """Return what is set under this full name, as a document if it is a section; None if it is not set.
 
-        :raises ConfigurationError: it is a secret, and stands where none may be.
+        :raises ConfigurationError: it is a secret in a file that may hold none.
         """
-        first = self.setting(path)
-        if first is None:
-            return None
-        if path in SECRETS and not first.secret:
-            raise ConfigurationError(f"{first.name}: this is a secret; move it to .dlt/secrets.toml")
-        node = nested(setting for setting in self.settings if setting.path[: len(path)] == path)
+        settings = self._under(path)
+        for setting in settings:
+            if path in SECRETS and not setting.secret and setting.key in (path[-1], "password"):
+                raise ConfigurationError(f"{setting.name}: this is a secret; move it to .dlt/secrets.toml")
+        node: Any = as_document(settings)
         for name in path:
-            node = node[name]
-        return node
+            node = node.get(name, {})
+        return node if settings else None
 
     def values(self) -> dict[str, Any]:
-        """What is set in `sources.passona`, each value of its key's type.
+        """Return the values set in `sources.passona`, converted to the types of their keys.
 
-        :raises ConfigurationError: a value is of another type.
+        :raises ConfigurationError: a value has another type.
         """
-        return {key: self.typed(key) for key in TYPES if self.setting((*SOURCE, key))}
+        return {key: self.typed_value(key) for key in TYPES if self.setting((*SOURCE, key))}
 
-    def typed(self, key: str) -> Any:
-        """What is set for a key of `sources.passona`, of its type; None if it is not set.
+    def typed_value(self, key: str) -> Any:
+        """Return the value of one key of `sources.passona`, converted to its type; None if it is not set.
 
-        :raises ConfigurationError: it is of another type.
+        :raises ConfigurationError: it has another type.
         """
         setting = self.setting((*SOURCE, key))
-        return setting and _typed(setting, self.value((*SOURCE, key)), TYPES[key])
+        return setting and _converted(setting, self.value((*SOURCE, key)), TYPES[key])
 
     def misspelled(self) -> dict[str, str]:
-        """The settings that are meant for us and not known, each with the name it may have to be."""
-        return misspelled(self.settings, KEYS)
+        """Return the names meant for this program that it does not know, each with the nearest right name."""
+        return find_misspelled(self.settings, KEYS)
 
-    def without_effect(self) -> list[Setting]:
-        """Settings that somebody may take for settings of this program."""
-        return without_effect(self.settings, KEYS)
+    def without_effect(self) -> list[str]:
+        """Return the names of settings that look as if they configured this program, and do not."""
+        return [setting.name for setting in find_ineffective(self.settings, KEYS)]
 
 
 def read_configuration() -> Configuration:
-    """All that is configured, unchecked.
+    """Read everything that is configured, without checking names.
 
     :raises ConfigurationError: a file cannot be read.
     """
-    return Configuration(configured(_ALL))
+    return Configuration(read_settings(_ALL))
 
 
 def configuration() -> Configuration:
-    """All that is configured.
+    """Read everything that is configured.
 
     :raises ConfigurationError: a file cannot be read, or a name is misspelled.
     """
@@ -110,22 +112,24 @@ def configuration() -> Configuration:
     for name, meant in found.misspelled().items():
         raise ConfigurationError(f"{name}: there is no such key; did you mean {meant}? passona config shows all")
     if accounts := found.setting((*SOURCE, ACCOUNTS)):
-        raise ConfigurationError(f"{accounts.name}: this version knows no accounts; use a warehouse for each token")
+        raise ConfigurationError(
+            f"{accounts.name}: this version does not support accounts; use one warehouse per token"
+        )
     return found
 
 
 def load_settings(**known: str) -> Settings:
-    """The settings, checked. `known`: keys that need not be looked for.
+    """Return the checked settings. `known`: values that need not be looked up.
 
-    :raises ConfigurationError: no token, a name that is misspelled, or a value that cannot work.
+    :raises ConfigurationError: there is no token, a name is misspelled, or a value cannot work.
     """
     return settings_of(configuration().values() | known)
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:
-    """The settings of these values, checked.
+    """Make settings of these values and check them.
 
-    :raises ConfigurationError: no token, or a value that cannot work.
+    :raises ConfigurationError: there is no token, or a value cannot work.
     """
     if "api_token" not in values:
         raise ConfigurationError(
@@ -136,7 +140,7 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
 
 
 def load_settings_without_token() -> Settings:
-    """The settings for what asks nothing of the API: a token is not needed.
+    """Return the settings for verbs that send no request.
 
     :raises ConfigurationError: as above.
     """
@@ -144,7 +148,7 @@ def load_settings_without_token() -> Settings:
 
 
 def load_keeping() -> Keeping:
-    """What is kept of people alone, for verbs that need no token.
+    """Return the privacy and retention settings only, for verbs that need no token.
 
     :raises ConfigurationError: as above.
     """
@@ -153,7 +157,7 @@ def load_keeping() -> Keeping:
 
 
 def load_retain_days() -> int | None:
-    """`retain_days` alone, for who reads the warehouse and needs no key.
+    """Return `retain_days` only, for verbs that read the warehouse and need no key.
 
     :raises ConfigurationError: as above.
     """
@@ -161,7 +165,7 @@ def load_retain_days() -> int | None:
 
 
 def load_timezone() -> str:
-    """The account's zone alone, for verbs that need no token.
+    """Return the account's time zone only, for verbs that need no token.
 
     :raises ConfigurationError: as above.
     """
@@ -170,31 +174,34 @@ def load_timezone() -> str:
     return name
 
 
-def _typed(setting: Setting, value: Any, kind: type) -> Any:
-    """The value as dlt would make it of this type; but no truth value is a number."""
+def _converted(setting: Setting, value: Any, kind: type) -> Any:
+    """Convert a value as dlt does, except that true and false are neither numbers nor text."""
+    wrong = ConfigurationError(f"{setting.name}: expected {_KINDS[kind]}, got something else")
+    if isinstance(value, bool | dict) or (kind is not list and isinstance(value, list)):
+        raise wrong
     try:
-        if isinstance(value, bool | dict) or (kind is not list and isinstance(value, list)):
-            raise TypeError  # noqa: TRY301  # as what dlt says of others
-        found: Any = deserialize_value(setting.key, value, kind)
-    except (ConfigValueCannotBeCoercedException, TypeError) as error:
-        raise ConfigurationError(f"{setting.name}: expected {_WORDS[kind]}, got something else") from error
-    if kind is list and not all(isinstance(item, str) for item in found):
-        raise ConfigurationError(f"{setting.name}: expected {_WORDS[kind]}, got other things in it")
-    return tuple(found) if kind is list else found
+        converted: Any = deserialize_value(setting.key, value, kind)
+    except ConfigValueCannotBeCoercedException as error:
+        raise wrong from error
+    if kind is not list:
+        return converted
+    if not all(isinstance(item, str) for item in converted):
+        raise wrong
+    return tuple(converted)
 
 
 def object_store(address: str, section: str = "sources.filesystem") -> tuple[Any, str]:
-    """The file system (fsspec) of an address such as s3://bucket/folder, and the path in it.
+    """Return the file system (fsspec) of an address such as s3://bucket/folder, and the path in it.
 
-    Its credentials are those that dlt's own filesystem source or destination would have: `credentials` in this
-    section, or what the store's own tools have left on this machine.
+    Credentials are those of dlt's own filesystem source or destination: `credentials` in this section, or what the
+    tools of the store have configured on this machine.
 
     :raises ConfigurationError: a package is not installed, or there are no credentials.
     """
     scheme, path = address.partition("://")[0], tuple(section.split("."))
     ours = [setting for setting in configuration().settings if setting.path[: len(path)] == path]
     try:
-        with dlt_context.handed(nested(ours)):
+        with dlt_context.use(as_document(ours)):
             return fsspec_from_config(resolve_configuration(FilesystemConfiguration(bucket_url=address), sections=path))
     except MissingDependencyException as error:
         packages = " ".join(f'"{name}"' for name in error.dependencies)

@@ -1,6 +1,6 @@
-"""What a load package has written, counted in the database: success is said of what is there, not of what was sent.
+"""Count what a load package has written: a load reports success for what is in the database, not for what it sent.
 
-walks, entries of a package -> rows by campaign, ledger entries of a complete load -> the same, or NotWritten
+walks and entries of a package -> rows by campaign, ledger entries of complete loads -> equal, or NotWritten
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from passona.source import Package
 
 
 def check_written(connection: Connection, package: Package) -> None:
-    """Nothing, where the rows and the ledger entries of a package are in the dataset.
+    """Check that the rows and the ledger entries of a package are in the dataset.
 
-    :raises NotWritten: some are not; names the first.
+    :raises NotWritten: some are missing; names the first.
     """
     for table, expected in _expected_rows(package).items():
         counts = _row_counts(connection, table, list(expected))

@@ -147,7 +147,7 @@ class Database:
                 self.engine.write(package, zone)
                 return
             self._mark_interrupted(package.walks)
-            with dlt_context.handed(dlt_context.LOADING):
+            with dlt_context.use(dlt_context.LOADING):
                 try:
                     self._run(package, zone)
                 except PipelineStepFailed as error:
@@ -164,7 +164,10 @@ class Database:
                 self.describe()
 
     def _check_written(self, package: Package) -> None:
-        """What is not there as it was written counts for nothing, and is due again."""
+        """Count the package in the database; what is missing is due again.
+
+        :raises NotWritten: something is missing.
+        """
         try:
             check_written(self.connection, package)
         except NotWritten:
@@ -473,7 +476,7 @@ def _pipeline(engine: Engine) -> dlt.Pipeline:
     folder = engine.work / "dlt"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
-    with dlt_context.handed(dlt_context.LOADING):
+    with dlt_context.use(dlt_context.LOADING):
         return dlt.pipeline(PIPELINE, pipelines_dir=str(folder), destination=engine.destination(), dataset_name=DATASET)
 
 

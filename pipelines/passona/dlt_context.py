@@ -1,8 +1,8 @@
-"""What dlt sees of a configuration: a document that it is handed, and nothing else.
+"""What dlt sees as its configuration: one document, and nothing else.
 
-dlt looks a key up in its section, then in every shorter one, and at last by its bare name, in variables and files
-alike. So DEV_MODE=true, made for another pipeline, would send a load to another schema. In the blocks of `handed`
-there is one provider, with one document.
+dlt looks a key up in its section, then in each shorter section, and at last by its bare name, in variables and files
+alike. So DEV_MODE=true, set for another pipeline, would send a load to another schema. Inside `use`, dlt has one
+provider, which holds one document.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import RunContext
 
-# What holds whatever dlt is used for. Nothing is sent to dlt's makers, because only the contract's requests are; its
-# log quotes the database's errors, which may quote a row; vaults are asked by `lookup`, for what is ours.
+# For every use of dlt. Telemetry is off, because only the contract's requests are sent; dlt's log is off, because it
+# quotes errors of the database, which may quote a row. A signal ends the program at once; dlt would only note it.
+# `lookup` asks vaults for our own keys.
 _ALWAYS = {
     "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL", "intercept_signals": False},
     "providers": {"enable_airflow_secrets": False},
 }
-# What a load rests on. The load id in every row is what the ledger is believed by; a copy of the last load must not
-# stay in the staging tables, nor in the files of packages that are in. A job that fails is given up at once, for the
-# run to say so. Jobs one after another need a third less memory than side by side, and on one connection no more time.
+# What a load relies on. The ledger is trusted by the load id in every row. No copy of a load stays in the staging
+# tables or in the files of a loaded package. A job that fails is not retried, so that the run can report it. Jobs run
+# one after another: that takes a third less memory than side by side and, on one connection, no more time.
 LOADING = {
     "normalize": {"parquet_normalizer": {"add_dlt_load_id": True}},
     "load": {
@@ -48,7 +49,7 @@ class _Document(BaseDocProvider):
 
 
 class _Context(RunContext):
-    """dlt's usual one, with one provider."""
+    """dlt's default context, but with a single provider."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         super().__init__(None)
@@ -59,10 +60,10 @@ class _Context(RunContext):
 
 
 @contextmanager
-def handed(document: Mapping[str, Any]) -> Iterator[list[ConfigProvider]]:
-    """dlt has this configuration in the block, and the one before after it; its providers, vaults included.
+def use(document: Mapping[str, Any]) -> Iterator[list[ConfigProvider]]:
+    """Give dlt this configuration; restore the former one afterwards. Yield its providers, with vaults it enables.
 
-    For the whole process: other pipelines of it must not run meanwhile.
+    Applies to the whole process: no other pipeline may run in it meanwhile.
     """
     with Container().injectable_context(PluggableRunContext(_Context(document))) as context:
         yield context.providers.providers

@@ -1,9 +1,9 @@
-"""Everything that is configured for dlt on this machine, each value with its full section and where it stands.
+"""Everything configured for dlt on this machine: each value with its full section and its origin.
 
-    secret files, variables, secrets.toml, config.toml (of the project, then of the user), vaults -> Settings
+    secret files, variables, secrets.toml, config.toml (the project's, then the global one), vaults -> settings
 
-The order is dlt's: what stands first counts. Unlike dlt's own lookup this one writes no variables and starts no
-logging, and it falls back to no shorter section: `sources.timezone` is not `sources.passona.timezone`.
+The order is dlt's: the first one counts. Unlike dlt's own lookup, this one sets no variable, starts no logging, and
+never falls back to a shorter section: `sources.timezone` is not `sources.passona.timezone`.
 """
 
 from __future__ import annotations
@@ -22,24 +22,23 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.runtime.run_context import global_dir
 from dlt.common.typing import AnyType, TSecretStrValue
 
-from passona import dlt_context, environment
+from passona import dlt_context
+from passona.environment import user_environment
 from passona.errors import ConfigurationError
 
 Section = tuple[str, ...]
 
-# Where Docker and Kubernetes put a secret, a file each.
+# Docker and Kubernetes put each secret into a file here.
 SECRET_FILES = Path("/run/secrets")
 _FILES = _SECRETS, _CONFIG = ("secrets.toml", "config.toml")
-# dlt's own variables for where its files are.
+_FOLDER = Path(".dlt")
+# dlt's own variables for the place of its files.
 PLACES = ("DLT_PROJECT_DIR", "DLT_CONFIG_FOLDER")
-_USUAL_FOLDER = Path(".dlt")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A value, and where it stands. `origin`: a variable, a file or a vault. `secret`: no password is out of place
-    there.
-    """
+    """A value and its origin: a variable, a file or a vault. `secret`: whether the origin may hold secrets."""
 
     section: Section
     key: str
@@ -54,35 +53,35 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """What the user called it."""
+        """The name by which the user knows it."""
         return self.origin if self.is_variable else f"{'.'.join(self.path)} in {self.origin}"
 
 
-# To import Airflow takes seconds, and it may ask its database; so only where the user says so.
+# Importing Airflow takes seconds and may query its database, so it has to be enabled explicitly.
 _NO_AIRFLOW = Setting(("providers",), "enable_airflow_secrets", False, "default")
 
 
-def configured(known: Mapping[Section, bool]) -> Sequence[Setting]:
-    """All settings, those that count first.
+def read_settings(known: Mapping[Section, bool]) -> Sequence[Setting]:
+    """Read all settings, in the order in which they count.
 
-    `known`: full names that secret files and vaults, which cannot be read through, are asked for; True for secrets.
+    `known`: the full names to ask secret files and vaults for, which cannot be listed; True marks a secret.
 
     :raises ConfigurationError: a file or a vault cannot be read.
     """
     secrets = [path for path, secret in known.items() if secret]
-    found = [*_secret_files(secrets), *_variables(environment.users()), *_files()]
-    return [*found, *_vaults(found, known)]
+    settings = [*_secret_files(secrets), *_variables(user_environment()), *_files()]
+    return [*settings, *_vaults(settings, known)]
 
 
-def nested(settings: Iterable[Setting]) -> dict[str, Any]:
-    """The settings as a document; those that count first win."""
+def as_document(settings: Iterable[Setting]) -> dict[str, Any]:
+    """Nest settings by section; earlier ones win."""
     document: dict[str, Any] = {}
     for setting in settings:
         node = document
         for name in setting.section:
             node = node.setdefault(name, {})
             if not isinstance(node, dict):
-                break  # the whole is set, and counts first
+                break  # an earlier setting has the whole section as one value
         else:
             node.setdefault(setting.key, setting.value)
     return document
@@ -92,13 +91,14 @@ def _secret_files(paths: Iterable[Section]) -> Iterator[Setting]:
     for *section, key in paths:
         name = "--".join((*section, key)).replace("_", "-")
         for file in (SECRET_FILES / name, SECRET_FILES / name / name):
-            if file.is_file():
-                yield Setting(tuple(section), key, file.read_text("utf-8").strip(), str(file))
+            text = _text(file)
+            if text is not None:
+                yield Setting(tuple(section), key, text.strip(), str(file))
 
 
 def _variables(variables: Mapping[str, str]) -> Iterator[Setting]:
     for name, value in variables.items():
-        # dlt looks for names in upper case; any other is written so that it cannot be taken for one.
+        # dlt reads upper case only. Swapping the case keeps any other spelling apart from the right one.
         *section, key = name.swapcase().split("__")
         yield Setting(tuple(section), key, value, name, is_variable=True)
 
@@ -107,44 +107,50 @@ def _files() -> Iterator[Setting]:
     folder = _folder()
     for name in _FILES:
         for file in (folder / name, Path(global_dir(), name)):
-            yield from _flat((), _document(file), _shown(file), secret=name == _SECRETS)
+            yield from _flat((), _parsed(file), _shown(file), secret=name == _SECRETS)
 
 
 def _folder() -> Path:
-    """Where dlt has its files for what is run here.
+    """Return the folder of dlt's files for this project.
 
-    :raises ConfigurationError: a variable says that it is elsewhere, and here are some, too.
+    :raises ConfigurationError: variables name another folder than the one that is here.
     """
-    users = environment.users()
-    folder = Path(users.get(PLACES[0], "."), users.get(PLACES[1], _USUAL_FOLDER))
-    if folder.resolve() != _USUAL_FOLDER.resolve() and any((_USUAL_FOLDER / name).is_file() for name in _FILES):
-        variable = next(name for name in PLACES if name in users)
+    variables = user_environment()
+    folder = Path(variables.get(PLACES[0], "."), variables.get(PLACES[1], _FOLDER))
+    if folder.resolve() != _FOLDER.resolve() and any((_FOLDER / name).is_file() for name in _FILES):
+        variable = next(name for name in PLACES if name in variables)
         raise ConfigurationError(
-            f"{variable} says that settings are in {folder}, but {_USUAL_FOLDER} is here, too: which of them counts? "
-            f"Unset {variable}, or run this elsewhere"
+            f"{variable} names {folder} as the place of the settings, but there are some in {_FOLDER} here, too; "
+            f"unset {variable}, or run this elsewhere"
         )
     return folder
 
 
-def _document(file: Path) -> Mapping[str, Any]:
+def _parsed(file: Path) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(_text(file) or "")
+    except tomllib.TOMLDecodeError as error:
+        place = str(error).rpartition("(at ")[2].rstrip(")")
+        # Its own message may quote the value.
+        raise ConfigurationError(f"{_shown(file)} is not TOML, at {place}; text needs quotation marks") from None
+
+
+def _text(file: Path) -> str | None:
+    try:
+        return file.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return {}
+        return None
     except OSError as error:
         raise ConfigurationError(f"{_shown(file)} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{_shown(file)} is not UTF-8 text; save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        where = str(error).rpartition("(at ")[2].rstrip(")")
-        raise ConfigurationError(f"{_shown(file)} is not TOML, at {where}; texts need quotation marks") from None
 
 
 def _shown(file: Path) -> str:
-    """As people would write it; from the folder they are in, or from their home."""
-    for folder, sign in ((Path.cwd(), ""), (Path.home(), "~")):
+    """Return a path relative to the working directory or to the home folder, where it is in one of them."""
+    for folder, prefix in ((Path.cwd(), ""), (Path.home(), "~")):
         if file.absolute().is_relative_to(folder):
-            return os.path.join(sign, file.absolute().relative_to(folder))  # noqa: PTH118  # Path("~") would say ./~
+            return os.path.join(prefix, file.absolute().relative_to(folder))  # noqa: PTH118  # prefix may be empty
     return str(file)
 
 
@@ -156,32 +162,35 @@ def _flat(section: Section, document: Mapping[str, Any], origin: str, *, secret:
             yield Setting(section, key, value, origin, secret=secret)
 
 
-def _vaults(found: Iterable[Setting], known: Mapping[Section, bool]) -> Iterator[Setting]:
-    """What vaults hold under the known names, if the user told dlt of any."""
-    for provider in _other_providers(found):
-        for (*section, key), secret in known.items():
-            value, _ = provider.get_value(key, TSecretStrValue if secret else AnyType, None, *section)
-            if isinstance(value, Mapping):
-                yield from _flat((*section, key), value, provider.name, secret=provider.supports_secrets)
-            elif value is not None:
-                yield Setting(tuple(section), key, value, provider.name, secret=provider.supports_secrets)
+def _vaults(settings: Sequence[Setting], known: Mapping[Section, bool]) -> Iterator[Setting]:
+    """Ask the vaults that these settings enable for the known names.
 
-
-def _other_providers(found: Iterable[Setting]) -> Sequence[ConfigProvider]:
-    """Providers of dlt beside variables and files: those that this process has registered, or else its vaults.
-
-    :raises ConfigurationError: a vault cannot be opened.
+    :raises ConfigurationError: a vault cannot be opened or asked.
     """
+    for provider in _other_providers(settings):
+        for (*section, key), secret in known.items():
+            try:
+                value, _ = provider.get_value(key, TSecretStrValue if secret else AnyType, None, *section)
+            except Exception as error:
+                raise ConfigurationError(
+                    f"the vault {provider.name} cannot be asked for settings ({type(error).__name__})"
+                ) from error
+            if value is not None:
+                yield from _flat(tuple(section), {key: value}, provider.name, secret=provider.supports_secrets)
+
+
+def _other_providers(settings: Sequence[Setting]) -> Sequence[ConfigProvider]:
+    """Return dlt's providers beside variables and files: those registered in this process, or else the vaults."""
     container = Container()
     if PluggableRunContext in container:
         providers = container[PluggableRunContext].providers.providers
         return [each for each in providers if not isinstance(each, EnvironProvider | SettingsTomlProvider)]
-    settings = [setting for setting in found if setting.section[:1] == ("providers",)]
-    enabled = [setting for setting in settings if setting.key.startswith("enable_")]
-    if not enabled:
+    of_providers = [setting for setting in settings if setting.section[:1] == ("providers",)]
+    enabling = [setting for setting in of_providers if setting.key.startswith("enable_")]
+    if not enabling:
         return []
     try:
-        with dlt_context.handed(nested([*settings, _NO_AIRFLOW])) as providers:
-            return providers[1:]  # the first is what it was handed
+        with dlt_context.use(as_document([*of_providers, _NO_AIRFLOW])) as providers:
+            return providers[1:]  # the first one is the document itself
     except Exception as error:
-        raise ConfigurationError(f"{enabled[0].name}: the vault cannot be opened ({type(error).__name__})") from error
+        raise ConfigurationError(f"{enabling[0].name}: the vault cannot be opened ({type(error).__name__})") from error

@@ -2,9 +2,8 @@
 
     outcome as JSON -> standard input of a command, or POST to an address
 
-A command is split into words as a shell would do it, quotation marks and all, and run without one: nothing in it is
-expanded, and what only a shell could do is refused. Neither is given the token: it is left out of the command's
-environment, and the address gets the outcome alone.
+A command is split into words as a shell would do it, and run without a shell: nothing is expanded, and shell syntax is
+refused. Neither gets the token: it is removed from the command's environment, and the address gets the outcome alone.
 What goes wrong here is a line, and changes nothing of how the run ended.
 """
 
@@ -24,7 +23,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from passona.environment import users
+from passona.environment import user_environment
 from passona.errors import ConfigurationError
 from passona.settings import LOOPBACK
 
@@ -114,7 +113,7 @@ def _nobody(request: Any) -> Any:
 
 
 def _run(command: str, body: bytes, code: int) -> str | None:
-    variables = {name: value for name, value in users().items() if not name.upper().endswith(_SECRETS)}
+    variables = {name: value for name, value in user_environment().items() if not name.upper().endswith(_SECRETS)}
     try:
         process = subprocess.Popen(  # noqa: S603  # the user's own words
             shlex.split(command),

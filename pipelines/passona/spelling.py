@@ -1,7 +1,7 @@
-"""Names of settings that are wrong, or that have no effect here.
+"""Find settings whose names are misspelled, and settings that have no effect here.
 
-A setting that is meant for this program and misspelled would be ignored in silence, and personal data loaded in clear
-text. So a name that is nearly one of ours is an error. What is meant for another pipeline is left alone.
+A misspelled setting would be ignored silently, and personal data loaded in clear text. So a name that is nearly one of
+ours is an error. Settings for other pipelines are left alone.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from passona.reports import CAMPAIGNS, REPORTS
 
 SOURCE: Section = ("sources", "passona")
 WAREHOUSE: Section = ("destination", "warehouse")
-# Of a later version: refused, until it has them.
+# Refused until this program supports them.
 ACCOUNTS = "accounts"
-# Sections under our source that are dlt's, for whoever runs the source in a pipeline.
-_SUBSECTIONS = {ACCOUNTS, "data_writer", "schema", "extract", "normalize", "load", SOURCE[1], CAMPAIGNS.name, *REPORTS,
+# dlt's own sections under a source. They configure pipelines that the user runs, not this program.
+_SUBSECTIONS = {ACCOUNTS, "data_writer", "schema", "extract", "normalize", "load", CAMPAIGNS.name, *REPORTS,
                 "row_issues", "report_ledger"}  # fmt: skip
-# Sections and keys of dlt that people set for a pipeline: here dlt sees none of them (`dlt_context`).
+# Sections and keys of dlt that people set for a pipeline. Here dlt sees none of them (`dlt_context`).
 _OF_DLT = {"runtime", "normalize", "load", "extract", "schema", "data_writer", "pipeline_name", "pipelines_dir",
            "dataset_name", "dataset_name_layout", "destination_type", "destination_name", "credentials",
            "loader_file_format", "write_disposition", "restore_from_destination", "use_single_dataset", "dev_mode",
            "full_refresh", "refresh", "progress", "log_level"}  # fmt: skip
-# Two words that are as alike as this are taken for one, misspelled.
+# From this likeness on, one word counts as a misspelling of the other.
 _ALIKE = 0.8
 
 Keys = Mapping[Section, Collection[str]]
 
 
-def misspelled(settings: Iterable[Setting], keys: Keys) -> dict[str, str]:
-    """The settings that are meant for our sections and that they do not know, each with the name it may have to be.
+def find_misspelled(settings: Iterable[Setting], keys: Keys) -> dict[str, str]:
+    """Return the names meant for our sections that these do not know, each with the nearest right name.
 
-    `keys`: those that each section knows.
+    `keys`: the keys of each section.
     """
     return {setting.name: meant for setting in settings if (meant := _meant(setting, keys))}
 
 
-def without_effect(settings: Iterable[Setting], keys: Keys) -> list[Setting]:
-    """Settings that somebody may take for settings of this program."""
+def find_ineffective(settings: Iterable[Setting], keys: Keys) -> list[Setting]:
+    """Return the settings that look as if they configured this program, and do not."""
     return [setting for setting in settings if _meant(setting, keys) is None and _is_without_effect(setting, keys)]
 
 
@@ -55,25 +55,25 @@ def _meant(setting: Setting, keys: Keys) -> str | None:
 
 
 def _is_known(rest: Section, section: Section, known: Collection[str]) -> bool:
-    if section == WAREHOUSE:  # dlt has options of its own there
+    if section == WAREHOUSE:  # a destination has many options of dlt's own
         return bool(rest) and (rest[0] in known or not any(_alike(rest[0], key) for key in known))
     return bool(rest) and rest[0] in (known if len(rest) == 1 else _SUBSECTIONS)
 
 
 def _is_near(path: Section, section: Section, known: Collection[str]) -> bool:
-    """Whether a name of another section can only be meant for this one."""
+    """Return True if a name outside this section can only be meant for it."""
     words = _words(path)
     if section == SOURCE and words[:1] == [SOURCE[1]] and len(path) > 1:
         return True
     if len(words) < 2 or not all(map(_alike, words, section)):
         return False
-    if len(path) == 1:  # DESTINATION_WAREHOUSE_... are common words
+    if len(path) == 1:  # destination and warehouse are common words
         return section == SOURCE or any(_alike("_".join(words[2:]), key) for key in known)
     return not (path[0] == section[0] and len(path) > 2 and _is_another(path[1], section[1]))
 
 
 def _is_another(name: str, ours: str) -> bool:
-    """Whether it is the name of something beside ours: passona_eu, my_passona, warehouse2."""
+    """Return True for a name made from ours for something else: passona_eu, my_passona, warehouse2."""
     return name != ours and re.search(rf"(^|_){ours}(_|\d)|_{ours}$", name) is not None
 
 
@@ -90,7 +90,7 @@ def _likeness(one: str, other: str) -> float:
 
 
 def _nearest(setting: Setting, section: Section, name: str, known: Collection[str]) -> str:
-    """The key that is most like a name, written as this setting is."""
+    """Return the full name of the key nearest to `name`, in the notation of this setting."""
     path = (*section, max(sorted(known), key=lambda key: _likeness(name, key)))
     return "__".join(path).upper() if setting.is_variable else ".".join(path)
 

@@ -30,7 +30,7 @@ import orjson
 from passona.address import Address, check_no_lake, exists
 from passona.connection import tables_of
 from passona.database import Database, open_database
-from passona.environment import isolated
+from passona.environment import isolated_environment
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
 from passona.project import project_folder
 
@@ -153,8 +153,8 @@ def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeRe
         # What it says before it has read that it is to be quiet. Not closed: dbt keeps it from its import on.
         contextlib.redirect_stdout(Path(os.devnull).open("w")),
         database.engine.dbt() as where,
-        # Each of dbt's options has a variable, DBT_EMPTY for one, and its profile reads those of libpq.
-        isolated(PYTHONWARNINGS=_TRACKER_KEEPS_QUIET, **where),
+        # dbt reads a variable for each of its options (DBT_EMPTY), and the profile reads those of libpq.
+        isolated_environment(PYTHONWARNINGS=_TRACKER_KEEPS_QUIET, **where),
     ):
         # Importing dbt takes two seconds.
         from dbt.cli.main import dbtRunner

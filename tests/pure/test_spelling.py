@@ -6,7 +6,7 @@ import pytest
 
 from passona.configuration import KEYS
 from passona.lookup import Setting
-from passona.spelling import misspelled, without_effect
+from passona.spelling import find_ineffective, find_misspelled
 
 
 def variable(name: str) -> Setting:
@@ -29,6 +29,7 @@ def in_file(name: str) -> Setting:
         ("SOURCES__PASSONA__RETAIN_DAY", "RETAIN_DAYS"),
         ("SOURCES__PASSONA__retain_days", "RETAIN_DAYS"),
         ("SOURCES__PASSONA__TOKEN", "API_TOKEN"),
+        ("SOURCES__PASSONA__PASSONA__PRIVACY", None),
         ("SOURCES__PASSONA__PRIVACY__MODE", "PRIVACY"),
         ("SOURCES__PASSONA__", "API_TOKEN"),
         ("SOURCES__PASSONA", "API_TOKEN"),
@@ -47,8 +48,10 @@ def in_file(name: str) -> Setting:
         ("Sources__Passona__Privacy", "PRIVACY"),
     ],
 )
-def test_a_variable_that_is_nearly_ours_is_wrong(name: str, meant: str) -> None:
-    assert misspelled([variable(name)], KEYS) == {name: f"SOURCES__PASSONA__{meant}"}
+def test_a_variable_that_is_nearly_ours_is_wrong(name: str, meant: str | None) -> None:
+    found = find_misspelled([variable(name)], KEYS)
+    assert found.keys() == {name}
+    assert meant is None or found[name] == f"SOURCES__PASSONA__{meant}"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,7 @@ def test_a_variable_that_is_nearly_ours_is_wrong(name: str, meant: str) -> None:
     ],
 )
 def test_a_key_in_a_file_that_is_nearly_ours_is_wrong(name: str, meant: str | None) -> None:
-    assert misspelled([in_file(name)], KEYS) == ({f"{name} in .dlt/config.toml": meant} if meant else {})
+    assert find_misspelled([in_file(name)], KEYS) == ({f"{name} in .dlt/config.toml": meant} if meant else {})
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,7 @@ def test_a_key_in_a_file_that_is_nearly_ours_is_wrong(name: str, meant: str | No
     ],
 )  # fmt: skip
 def test_what_is_right_or_somebody_elses_is_not_wrong(name: str) -> None:
-    assert misspelled([variable(name), in_file(name.lower().replace("__", "."))], KEYS) == {}
+    assert find_misspelled([variable(name), in_file(name.lower().replace("__", "."))], KEYS) == {}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def test_what_is_right_or_somebody_elses_is_not_wrong(name: str) -> None:
     ],
 )  # fmt: skip
 def test_settings_without_effect_are_known(name: str) -> None:
-    assert [setting.name for setting in without_effect([variable(name)], KEYS)] == [name]
+    assert [setting.name for setting in find_ineffective([variable(name)], KEYS)] == [name]
 
 
 @pytest.mark.parametrize(
@@ -117,4 +120,4 @@ def test_settings_without_effect_are_known(name: str) -> None:
     ],
 )  # fmt: skip
 def test_settings_with_effect_and_those_of_others_are_not_among_them(name: str) -> None:
-    assert without_effect([variable(name)], KEYS) == []
+    assert find_ineffective([variable(name)], KEYS) == []

@@ -27,12 +27,12 @@ Examples:
 @options.as_json
 @options.talkative
 def config(*, as_json: bool) -> None:
-    """Show every setting with its value and where it comes from.
+    """Show every setting with its value and origin.
 
     Settings come from variables (SOURCES__PASSONA__PAGE_SIZE), .dlt/secrets.toml and .dlt/config.toml. Secrets
-    are masked. Lists too what looks like a setting and has no effect on this program. Needs no token.
+    are masked. Also lists settings that have no effect on this program. Needs no token.
 
-    Exit codes: 0, or 2 where a name is misspelled or a value cannot work.
+    Exit codes: 0, or 2 if a name is misspelled or a value cannot work.
     """
     from passona.address import warehouse_address
     from passona.configuration import read_configuration, settings_of
@@ -49,7 +49,7 @@ def config(*, as_json: bool) -> None:
 
 
 def _document(found: Configuration) -> dict[str, Any]:
-    """What is configured, as JSON has it."""
+    """Return what `--json` prints."""
     from passona.configuration import KEYS
 
     return {
@@ -59,12 +59,12 @@ def _document(found: Configuration) -> dict[str, Any]:
             for key in keys
         ],
         "misspelled": [f"{name}: did you mean {meant}?" for name, meant in found.misspelled().items()],
-        "without_effect": [setting.name for setting in found.without_effect()],
+        "without_effect": found.without_effect(),
     }
 
 
 def _shown(found: Configuration, path: tuple[str, ...]) -> dict[str, Any]:
-    """A key's value, as it may be shown, and its origin."""
+    """Return the value of a key, masked if it is secret, and its origin."""
     from passona.configuration import DEFAULTS, SECRETS, TYPES
 
     setting = found.setting(path)
@@ -73,14 +73,14 @@ def _shown(found: Configuration, path: tuple[str, ...]) -> dict[str, Any]:
     if path in SECRETS:
         return {"value": _MASK, "origin": setting.origin}
     try:
-        value = found.typed(path[-1]) if path[-1] in TYPES else setting.value
-    except ConfigurationError:  # is told when all is shown
+        value = found.typed_value(path[-1]) if path[-1] in TYPES else setting.value
+    except ConfigurationError:  # reported after everything is printed
         value = setting.value
     return {"value": _harmless(value), "origin": setting.origin}
 
 
 def _harmless(value: Any) -> Any:
-    """The value without a password, which an address may hold."""
+    """Mask the password that an address may hold."""
     return re.sub(r"//[^/@]*@|\?.*", _MASK, value) if isinstance(value, str) else value
 
 
@@ -94,7 +94,7 @@ def _print(document: dict[str, Any]) -> None:
     table = Table("key", "value", "origin", box=None, pad_edge=False, header_style="bold")
     for column in table.columns:
         column.overflow = "fold"
-    # So that they can be copied; a path may be longer than a line.
+    # Names of variables stay whole, to be copied. A path may be longer than a line.
     table.columns[2].no_wrap = all(len(row["origin"]) <= _LONGEST_NAME for row in rows)
     for number, row in enumerate(rows):
         if number == 0 or row["section"] != rows[number - 1]["section"]:
