@@ -68,9 +68,7 @@ def marts(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     names = [name for (name,) in warehouse.rows(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = 'analytics'"
     )]  # fmt: skip
-    found = {
-        name: warehouse.rows(f"SELECT * EXCLUDE (campaign_id), campaign_id FROM analytics.{name}") for name in names
-    }
+    found = {name: warehouse.rows(f"SELECT * FROM analytics.{name}") for name in names}
     loaded = warehouse.rows("SELECT DISTINCT verified_at FROM analytics.campaigns")
     times = {time for (time,) in loaded}
     return {

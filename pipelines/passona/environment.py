@@ -9,6 +9,7 @@ complete, so this is a list of harmless ones.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -44,8 +45,9 @@ def isolate() -> None:
     warnings.resetwarnings()
     warnings.simplefilter("ignore")
     for stream in (sys.stdout, sys.stderr):
-        # A character that PYTHONIOENCODING or the locale cannot print must not fail a load that is done.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper
+        if isinstance(stream, io.TextIOWrapper):
+            # A character that PYTHONIOENCODING or the locale cannot print must not fail a load that is done.
+            stream.reconfigure(errors="replace")
 
 
 def user_environment() -> Mapping[str, str]:
