@@ -34,15 +34,16 @@ demo: $(STAMP) ## a local Passona, loaded into demo/warehouse.duckdb, and three 
 test: $(STAMP) ## all tests, on two cores under four minutes
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder # one more than cores: some wait for slow servers
 
-soak: $(STAMP) ## 300 runs killed with -9, at random moments and with logs of up to 300 MB, 200 published under 20 readers; an hour
-	@PASSONA_KILLS=200 PASSONA_PUBLICATIONS=200 $(BIN)/python -m pytest -n 2 tests/test_kills.py tests/test_publish.py
+soak: $(STAMP) ## 300 runs killed, with logs of up to 300 MB, 200 copies under 20 readers, 190 foreign variables; two hours
+	@PASSONA_KILLS=200 PASSONA_PUBLICATIONS=200 PASSONA_FOREIGN=1 \
+	  $(BIN)/python -m pytest -n 2 tests/test_kills.py tests/test_publish.py tests/test_isolation.py
 	@PASSONA_LOGS=2,30,300 PASSONA_ROUNDS=4 $(BIN)/python -m pytest -n 1 tests/test_big_kills.py
 
 privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, every byte searched; ten minutes
 	@PYTHONPATH=pipelines $(BIN)/python benchmarks/privacy.py
 
 # The tests that are of both engines, and those of a server alone.
-POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retention people transform postgres one_writer verification
+POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retention people transform counting isolation postgres one_writer verification
 postgres-check: $(STAMP) $(if $(POSTGRES),,$(POSTGRES_STAMP)) ## the same tests on a Postgres server of their own, started and stopped; five minutes
 	@PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/python*/site-packages/pgserver/pginstall/bin):)$$PATH" \
 	  $(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile $(POSTGRES_TESTS:%=tests/test_%.py)

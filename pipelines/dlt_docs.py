@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from sandbox import Account
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/dlt.md"
+_SETTINGS = re.compile(r"```toml\n(.*?)```\n", re.DOTALL)
 _COMMAND = re.compile(r"```console\n\$ (?P<code>[^\n]*)\n(?P<result>.*?)```\n", re.DOTALL)
 _SCRIPT = re.compile(r"```python\n(?P<code>.*?)```\n(?:\n```text\n(?P<result>.*?)```\n)?", re.DOTALL)
 
@@ -28,7 +28,8 @@ def with_results(text: str, warehouse: Path) -> str:
     """The page as it is to be for this warehouse: every command and script of it is run, in the page's order."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shutil.copytree(ROOT / ".dlt", folder / ".dlt", ignore=shutil.ignore_patterns("secrets.toml"))
+        (folder / ".dlt").mkdir()
+        (folder / ".dlt/config.toml").write_text(_SETTINGS.findall(text)[0])
         text = _COMMAND.sub(
             lambda found: f"```console\n$ {found['code']}\n{_printed(folder, warehouse, found['code'])}```\n", text
         )
@@ -42,7 +43,7 @@ def with_results(text: str, warehouse: Path) -> str:
 
 
 def _printed(folder: Path, warehouse: Path, command: str, script: str = "") -> str:
-    """What a command of a shell prints, in a folder that has this repository's configuration."""
+    """What a command of a shell prints, in a folder that has the page's configuration."""
     ended = subprocess.run(  # noqa: S603  # commands of our own page
         ["bash", "-euo", "pipefail", "-c", command],  # noqa: S607  # wherever bash is
         cwd=folder, input=script, check=False, capture_output=True, text=True,

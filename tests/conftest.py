@@ -26,6 +26,7 @@ settings.load_profile("passona")
 # Files of one worker for twenty seconds and more, which share what is built once: begun first, so that at the end no
 # worker is left alone with one of them.
 LONG = (
+    "test_isolation",
     "test_one_writer",
     "test_transform",
     "test_lifecycle",

@@ -250,14 +250,3 @@ def test_a_server_that_is_not_there_is_told_with_what_to_check(passona: Run) -> 
         "passona: list of campaigns: page 1: expected a page, got no answer (Connection refused) (tried 8 times); "
         "check the network and sources.passona.base_url\n"
     )
-
-
-def test_dlts_settings_of_the_user_win_over_the_usual_ones(tmp_path: Path) -> None:
-    (tmp_path / ".dlt").mkdir()
-    (tmp_path / ".dlt" / "config.toml").write_text("[load]\nworkers = 3\n")
-    script = (
-        "from passona.configuration import configure_dlt; import dlt; configure_dlt(); "
-        "print(dlt.config['load.workers'], dlt.config['load.raise_on_max_retries'])"
-    )
-    told = subprocess.check_output([sys.executable, "-c", script], cwd=tmp_path, env=environment_of(None), text=True)
-    assert told.split() == ["3", "1"]

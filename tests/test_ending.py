@@ -81,7 +81,7 @@ def test_metrics_tell_how_a_load_ended_and_how_fresh_the_warehouse_is(
 
 def test_a_list_that_is_gone_is_told_too(tmp_path: Path, passona: Callable[..., Any]) -> None:
     told = tmp_path / "told"
-    ended = passona("load", "--campaigns-file", "gone.txt", "--on-failure", f"cat > {told}")
+    ended = passona("load", "--campaigns-file", "gone.txt", "--on-failure", f"sh -c 'cat > {told}'")
     assert (ended.returncode, json.loads(told.read_text())["exit_code"]) == (2, 2)
     assert ended.stderr.startswith("passona: --campaigns-file ")
 
@@ -180,27 +180,37 @@ def test_a_command_gets_the_outcome_and_its_code_and_no_token(
 ) -> None:
     monkeypatch.setenv("SOURCES__PASSONA__API_TOKEN", "sandboxtoken")
     monkeypatch.chdir(tmp_path)
-    assert tell_failure("cat > told; env > seen; echo said", FAILED) is None
+    assert tell_failure("sh -c 'cat > told; env > seen; echo said'", FAILED) is None
     assert json.loads(Path("told").read_text()) == FAILED
     assert "PASSONA_EXIT_CODE=4\n" in Path("seen").read_text()
     assert "sandboxtoken" not in Path("seen").read_text()
     assert capfd.readouterr() == ("", "said\n")
-    assert tell_failure("exit 3", FAILED) == "--on-failure: the command ended with 3"
-    assert tell_failure("no-such-command-at-all 2>/dev/null", FAILED) == "--on-failure: the command ended with 127"
+    assert tell_failure("sh -c 'exit 3'", FAILED) == "--on-failure: the command ended with 3"
+    assert tell_failure("./gone", FAILED) == "--on-failure: the command did not start: No such file or directory"
+
+
+def test_the_words_of_a_command_are_its_own_and_no_shell_reads_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = "touch 'a b' \"c'd\" e\\ f '*' '~' plain"
+    check_target(command)
+    assert tell_failure(command, FAILED) is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["*", "a b", "c'd", "e f", "plain", "~"]
 
 
 def test_a_failure_is_told_and_its_own_failure_changes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = tmp_path / "told"
-    with pytest.raises(NotWritten), Ending(None, f"cat > {told}; exit 1"):
+    with pytest.raises(NotWritten), Ending(None, f"sh -c 'cat > {told}; exit 1'"):
         raise NotWritten("the load package could not be written: no space left on the device")
     assert json.loads(told.read_text()) == {
         "outcome": "error", "exit_code": 1, "errors": ["the load package could not be written: no space left on the device"],
     }  # fmt: skip
     assert caplog.messages == ["--on-failure: the command ended with 1"]
     told.unlink()
-    with Ending(None, f"cat > {told}") as ending:
+    with Ending(None, f"tee {told}") as ending:
         ending.document = {"outcome": "ok", "exit_code": int(Exit.OK)}
     assert not told.exists()
 
@@ -214,6 +224,17 @@ def test_a_failure_is_told_and_its_own_failure_changes_nothing(
         ("https://[::1/x", "the address cannot be read"),
         ("https://host:port/x", "the address cannot be read"),
         (" ", "got nothing"),
+        ("mail 'me", "a quotation mark in the command is not closed"),
+        ("cat > told", "without a shell"),
+        ("cat >told", "without a shell"),
+        ("cat 2>/dev/null", "without a shell"),
+        ("cat | mail", "without a shell"),
+        ("cat; true", "without a shell"),
+        ("true && cat", "without a shell"),
+        ("cat $HOME/told", "without a shell"),
+        ("cat `pwd`", "without a shell"),
+        ("/no/such/command", "there is no command '/no/such/command'"),
+        ("no-such-command-at-all me", "there is no command 'no-such-command-at-all'"),
     ],
 )
 def test_what_cannot_be_told_is_refused_before_the_run(target: str, said: str) -> None:
@@ -222,7 +243,15 @@ def test_what_cannot_be_told_is_refused_before_the_run(target: str, said: str) -
 
 
 @pytest.mark.parametrize(
-    "target", ["https://hooks.example.org/x", "http://localhost:8080/x", "http://[::1]/x", "mail me"]
+    "target",
+    [
+        "https://hooks.example.org/x",
+        "http://localhost:8080/x",
+        "http://[::1]/x",
+        "cat me",
+        "sh -c 'cat > $HOME/x'",
+        "cat 'a;b' 'a&b'",
+    ],
 )
 def test_what_can_be_told_is_not(target: str) -> None:
     check_target(target)

@@ -69,7 +69,7 @@ def test_every_exit_code_has_its_run_its_line_and_is_told(
         if case.broken:
             spoil(warehouse.path)
         ended = passona(
-            "load", "--report", "clicks", "--metrics", "m.prom", "--on-failure", "cat > told; echo $PASSONA_EXIT_CODE > code",
+            "load", "--report", "clicks", "--metrics", "m.prom", "--on-failure", "sh -c 'cat > told; echo $PASSONA_EXIT_CODE > code'",
             *case.arguments, box=box, **case.environment,
         )  # fmt: skip
     assert ended.returncode == case.code

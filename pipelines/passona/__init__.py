@@ -28,5 +28,7 @@ One way, top to bottom of a load:
 - `report` one page of the marts' `figures`: `page`, its `page_sections` and `page_words`, report_page/
 - `publish` a copy for readers at a `target`, checked; `marts` which are nobody's; `replacement` puts files in place
 - `ledger` what is due, what was done; `campaigns` who exists
-- `reports` the six reports as values; `errors` what can go wrong; `settings`, `configuration`; `quoting` for SQL
+- `environment` what libraries see of the user's variables; `lookup` what is configured, `spelling` of its names,
+  `configuration` made `settings` of it; `dlt_context` what dlt sees; `counting` what is written
+- `reports` the six reports as values; `errors` what can go wrong; `quoting` for SQL
 """

@@ -1,18 +1,33 @@
-"""The console command: signals are heard before anything that takes time is imported, and to the end."""
+"""The console command: signals are heard before anything that takes time is imported, and to the end.
 
+The environment is cleaned before any library is imported, because some read variables at import.
+"""
+
+import os
+import sys
+
+from passona.environment import isolate
 from passona.errors import Interrupted
 from passona.interruption import heed, leave, listen
 
 
 def main() -> None:
-    """The command line, as `passona` and as `python -m passona`."""
+    """Run the command line, as `passona` and as `python -m passona`."""
     listen()
+    isolate()
     try:
         from passona.cli import main as command
 
         command()
     except Interrupted as error:
         leave(error.number)
+    except SystemExit as end:
+        if not sys.flags.inspect:
+            raise
+        # With PYTHONINSPECT, Python would start its prompt here and lose the exit code.
+        heed()
+        sys.stdout.flush()
+        os._exit(int(end.code or 0))
     finally:
         heed()
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import dlt
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
+from passona.configuration import configuration
 from passona.errors import ConfigurationError
 from passona.schema import DATASET
+from passona.spelling import WAREHOUSE
 
 _CREDENTIALS = "destination.warehouse.credentials"
 _FORM = "postgresql://user:password@host:5432/database"
@@ -46,8 +47,9 @@ def warehouse_address() -> Address:
 
     :raises ConfigurationError: another kind of destination, or a name that cannot work.
     """
-    kind = dlt.config.get("destination.warehouse.destination_type", str) or "duckdb"
-    credentials: Any = dlt.secrets.get(_CREDENTIALS)
+    found = configuration()
+    kind = str(found.value((*WAREHOUSE, "destination_type")) or "duckdb")
+    credentials: Any = found.value((*WAREHOUSE, "credentials"))
     match kind.rpartition(".")[2]:
         case "duckdb":
             return _file(credentials)

@@ -15,6 +15,7 @@ from passona import logs, options
 from passona.errors import Exit, Interrupted, PassonaError, causes, masked, printable, told
 from passona.interruption import heed, leave, listen
 from passona.verbs.campaigns import campaigns
+from passona.verbs.config import config
 from passona.verbs.doctor import doctor
 from passona.verbs.forget import forget
 from passona.verbs.generate import generate
@@ -92,6 +93,7 @@ _VERBS = (
     campaigns,
     status,
     verify,
+    config,
     doctor,
     generate,
     import_csv,

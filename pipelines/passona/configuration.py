@@ -1,162 +1,208 @@
-"""Where settings come from: dlt's own configuration (environment, secrets.toml, config.toml), nothing else."""
+"""The settings: dlt's own configuration, in the sections `sources.passona` and `destination.warehouse`.
+
+    lookup -> spelling (names checked) -> values by key -> Settings, Keeping, or the warehouse's address
+
+Nothing here changes the process: in a notebook or in Dagster, the environment and dlt stay as they are.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import dlt
-from dlt.common.configuration import configspec, resolve_configuration
-from dlt.common.configuration.exceptions import (
-    ConfigFieldMissingException,
-    ConfigurationException,
-    ConfigValueCannotBeCoercedException,
-)
-from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.configuration import resolve_configuration
+from dlt.common.configuration.exceptions import ConfigurationException, ConfigValueCannotBeCoercedException
+from dlt.common.configuration.utils import deserialize_value
 from dlt.common.exceptions import MissingDependencyException
 from dlt.common.storages.configuration import FilesystemConfiguration
 from dlt.common.storages.fsspec_filesystem import fsspec_from_config
-from dlt.common.typing import TSecretStrValue
 
+from passona import dlt_context
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
+from passona.lookup import Section, Setting, as_document, read_settings
 from passona.settings import Settings, check_zone
+from passona.spelling import ACCOUNTS, SOURCE, WAREHOUSE, find_ineffective, find_misspelled
 
-# What this program depends on in dlt, for its own process. Nothing is told to dlt's makers (only the
-# contract's requests are sent); the load id in every row is what the ledger is believed by; a copy of
-# the last load must not stay in the staging tables, nor in the files of packages that are in; dlt's
-# log quotes the database's errors, which may quote a row; and a signal ends the program at once, where
-# dlt would note it and may forget it.
-_FIXED = {
-    "RUNTIME__DLTHUB_TELEMETRY": "false",
-    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
-    "LOAD__TRUNCATE_STAGING_DATASET": "true",
-    "LOAD__DELETE_COMPLETED_JOBS": "true",
-    "RUNTIME__LOG_LEVEL": "CRITICAL",
-    "RUNTIME__INTERCEPT_SIGNALS": "false",
-}
-# A job that fails is given up at once, for the run to say so; and jobs one after another need a third
-# less memory than side by side, and on one connection no more time. Set only where dlt's sections [load]
-# in the environment and in config.toml say nothing.
-_USUAL = {"LOAD__RAISE_ON_MAX_RETRIES": "1", "LOAD__WORKERS": "1"}
-
-_Found = TypeVar("_Found", bound=BaseConfiguration)
+# The keys of `sources.passona`, in the order of `passona config`. Meanings and checks: `Settings`, `Keeping`.
+TYPES: Mapping[str, type] = {
+    "api_token": str, "base_url": str, "timezone": str, "team_uuid": str, "page_size": int, "concurrency": int,
+    "requests_per_minute": int, "retry_pause": float, "request_timeout": float, "settle_days": int,
+    "clicks_settle_days": int, "privacy": str, "privacy_key": str, "privacy_former_keys": list, "privacy_fields": list,
+    "retain_days": int, "retain_mode": str, "published": list,
+}  # fmt: skip
+DESTINATION = ("destination_type", "credentials")
+SECRETS = {(*SOURCE, "api_token"), (*SOURCE, "privacy_key"), (*SOURCE, "privacy_former_keys"),
+           (*WAREHOUSE, "credentials")}  # fmt: skip
+KEYS = {SOURCE: tuple(TYPES), WAREHOUSE: DESTINATION}
+_ALL = {(*section, key): (*section, key) in SECRETS for section, keys in KEYS.items() for key in keys}
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)} | {
+    "api_token": None, "destination_type": "duckdb", "credentials": "warehouse.duckdb",
+}  # fmt: skip
+_KINDS = {int: "a whole number", float: "a number", str: "a text", list: 'a list of texts such as ["a", "b"]'}
 
 
-def configure_dlt() -> None:
-    """Sets, for this process, the settings of dlt that loads rest on. Before anything else of dlt is used."""
-    os.environ.update(_FIXED)
-    for name, value in _USUAL.items():
-        if dlt.config.get(name.lower().replace("__", ".")) is None:
-            os.environ[name] = value
+@dataclass(frozen=True)
+class Configuration:
+    """Everything configured for dlt on this machine. `settings`: in the order in which they count."""
+
+    settings: Sequence[Setting]
+
+    def setting(self, path: Section) -> Setting | None:
+        """Return the setting of this full name that counts; of a section, the first one in it."""
+        return next(iter(self._under(path)), None)
+
+    def _under(self, path: Section) -> list[Setting]:
+        return [setting for setting in self.settings if setting.path[: len(path)] == path]
+
+    def value(self, path: Section) -> Any:
+        """Return what is set under this full name, as a document if it is a section; None if it is not set.
+
+        :raises ConfigurationError: it is a secret in a file that may hold none.
+        """
+        settings = self._under(path)
+        for setting in settings:
+            if path in SECRETS and not setting.secret and setting.key in (path[-1], "password"):
+                raise ConfigurationError(f"{setting.name}: this is a secret; move it to .dlt/secrets.toml")
+        node: Any = as_document(settings)
+        for name in path:
+            node = node.get(name, {})
+        return node if settings else None
+
+    def values(self) -> dict[str, Any]:
+        """Return the values set in `sources.passona`, converted to the types of their keys.
+
+        :raises ConfigurationError: a value has another type.
+        """
+        return {key: self.typed_value(key) for key in TYPES if self.setting((*SOURCE, key))}
+
+    def typed_value(self, key: str) -> Any:
+        """Return the value of one key of `sources.passona`, converted to its type; None if it is not set.
+
+        :raises ConfigurationError: it has another type.
+        """
+        setting = self.setting((*SOURCE, key))
+        return setting and _converted(setting, self.value((*SOURCE, key)), TYPES[key])
+
+    def misspelled(self) -> dict[str, str]:
+        """Return the names meant for this program that it does not know, each with the nearest right name."""
+        return find_misspelled(self.settings, KEYS)
+
+    def without_effect(self) -> list[str]:
+        """Return the names of settings that look as if they configured this program, and do not."""
+        return [setting.name for setting in find_ineffective(self.settings, KEYS)]
 
 
-@configspec
-class KeepingConfiguration(BaseConfiguration):
-    """The keys of section `sources.passona` on what is kept of people. Meanings and checks: `Keeping`."""
+def read_configuration() -> Configuration:
+    """Read everything that is configured, without checking names.
 
-    privacy: str = Keeping.privacy
-    privacy_key: TSecretStrValue | None = None
-    privacy_former_keys: list[TSecretStrValue] | None = None
-    privacy_fields: list[str] | None = None
-    retain_days: int | None = None
-    retain_mode: str = Keeping.retain_mode
-    published: list[str] | None = None
-
-    def keeping(self) -> Keeping:
-        return Keeping(**_given(self, Keeping))
+    :raises ConfigurationError: a file cannot be read.
+    """
+    return Configuration(read_settings(_ALL))
 
 
-@configspec
-class PassonaConfiguration(KeepingConfiguration):
-    """The keys of section `sources.passona`, for dlt to resolve. Meanings and checks: `Settings`."""
+def configuration() -> Configuration:
+    """Read everything that is configured.
 
-    api_token: TSecretStrValue = None  # type: ignore[assignment]  # dlt: None means it must be found
-    base_url: str = Settings.base_url
-    timezone: str = Settings.timezone
-    team_uuid: str | None = None
-    page_size: int = Settings.page_size
-    concurrency: int = Settings.concurrency
-    requests_per_minute: int | None = None
-    settle_days: int = Settings.settle_days
-    clicks_settle_days: int = Settings.clicks_settle_days
-    retry_pause: float = Settings.retry_pause
-    request_timeout: float = Settings.request_timeout
-
-    def settings(self) -> Settings:
-        return Settings(**_given(self, Settings))
-
-
-def _given(found: BaseConfiguration, kind: type[Keeping]) -> dict[str, Any]:
-    """The values of a dataclass's fields; lists as what cannot be changed."""
-    values = {f.name: getattr(found, f.name) for f in dataclasses.fields(kind)}
-    lists = ("privacy_former_keys", "privacy_fields", "published")
-    return values | {name: tuple(values[name] or ()) for name in lists}
+    :raises ConfigurationError: a file cannot be read, or a name is misspelled.
+    """
+    found = read_configuration()
+    for name, meant in found.misspelled().items():
+        raise ConfigurationError(f"{name}: there is no such key; did you mean {meant}? passona config shows all")
+    if accounts := found.setting((*SOURCE, ACCOUNTS)):
+        raise ConfigurationError(
+            f"{accounts.name}: this version does not support accounts; use one warehouse per token"
+        )
+    return found
 
 
 def load_settings(**known: str) -> Settings:
-    """The settings as dlt finds them, checked. `known`: keys that need not be looked for.
+    """Return the checked settings. `known`: values that need not be looked up.
 
-    :raises ConfigurationError: no token, a value of the wrong type, or one that cannot work.
+    :raises ConfigurationError: there is no token, a name is misspelled, or a value cannot work.
     """
-    return _resolved(PassonaConfiguration(), **known).settings()
+    return settings_of(configuration().values() | known)
 
 
-def load_keeping() -> Keeping:
-    """What is kept of people alone, for verbs that need no token.
+def settings_of(values: Mapping[str, Any]) -> Settings:
+    """Make settings of these values and check them.
 
-    :raises ConfigurationError: a value of the wrong type, or one that cannot work.
+    :raises ConfigurationError: there is no token, or a value cannot work.
     """
-    return _resolved(KeepingConfiguration()).keeping()
-
-
-def load_retain_days() -> int | None:
-    """`retain_days` alone, for who reads the warehouse and needs no key.
-
-    :raises ConfigurationError: it is no number of days.
-    """
-    return Keeping(retain_days=_resolved(KeepingConfiguration()).retain_days).retain_days
-
-
-def _resolved(empty: _Found, **known: str) -> _Found:
-    configure_dlt()
-    try:
-        return resolve_configuration(empty, sections=("sources", "passona"), explicit_value=known)
-    except ConfigFieldMissingException as error:
+    if "api_token" not in values:
         raise ConfigurationError(
             "no API token: set SOURCES__PASSONA__API_TOKEN, or api_token under [sources.passona] "
             "in .dlt/secrets.toml (see .dlt/example.secrets.toml)"
-        ) from error
-    except ConfigValueCannotBeCoercedException as error:
-        raise ConfigurationError(
-            f"sources.passona.{error.field_name} cannot be read as {_type_name(error.hint)}: "
-            f"mend it in .dlt/config.toml or in SOURCES__PASSONA__{error.field_name.upper()}"
-        ) from error
-    except ConfigurationException as error:
-        raise ConfigurationError(f"configuration of sources.passona cannot be read: {type(error).__name__}") from error
+        )
+    return Settings(**values)
 
 
 def load_settings_without_token() -> Settings:
-    """The settings for what asks nothing of the API: the token is not even looked for.
+    """Return the settings for verbs that send no request.
 
-    :raises ConfigurationError: a value of the wrong type, or one that cannot work.
+    :raises ConfigurationError: as above.
     """
     return load_settings(api_token="none")  # noqa: S106  # stands for none
 
 
-def object_store(address: str) -> tuple[Any, str]:
-    """The file system (fsspec) of an address such as s3://bucket/folder, and the path in it.
+def load_keeping() -> Keeping:
+    """Return the privacy and retention settings only, for verbs that need no token.
 
-    Its credentials are those that dlt's own filesystem source would have: `credentials` in section
-    `sources.filesystem`, or what the store's own tools have left on this machine.
+    :raises ConfigurationError: as above.
+    """
+    names = {field.name for field in dataclasses.fields(Keeping)}
+    return Keeping(**{key: value for key, value in configuration().values().items() if key in names})
+
+
+def load_retain_days() -> int | None:
+    """Return `retain_days` only, for verbs that read the warehouse and need no key.
+
+    :raises ConfigurationError: as above.
+    """
+    return Keeping(retain_days=configuration().values().get("retain_days")).retain_days
+
+
+def load_timezone() -> str:
+    """Return the account's time zone only, for verbs that need no token.
+
+    :raises ConfigurationError: as above.
+    """
+    name = str(configuration().values().get("timezone", Settings.timezone))
+    check_zone(name)
+    return name
+
+
+def _converted(setting: Setting, value: Any, kind: type) -> Any:
+    """Convert a value as dlt does, except that true and false are neither numbers nor text."""
+    wrong = ConfigurationError(f"{setting.name}: expected {_KINDS[kind]}, got something else")
+    if isinstance(value, bool | dict) or (kind is not list and isinstance(value, list)):
+        raise wrong
+    try:
+        converted: Any = deserialize_value(setting.key, value, kind)
+    except ConfigValueCannotBeCoercedException as error:
+        raise wrong from error
+    if kind is not list:
+        return converted
+    if not all(isinstance(item, str) for item in converted):
+        raise wrong
+    return tuple(converted)
+
+
+def object_store(address: str) -> tuple[Any, str]:
+    """Return the file system (fsspec) of an address such as s3://bucket/folder, and the path in it.
+
+    Credentials are those of dlt's own filesystem source: `credentials` in section `sources.filesystem`, or what the
+    tools of the store have configured on this machine.
 
     :raises ConfigurationError: a package is not installed, or there are no credentials.
     """
-    scheme = address.partition("://")[0]
+    scheme, path = address.partition("://")[0], ("sources", "filesystem")
+    ours = [setting for setting in configuration().settings if setting.path[: len(path)] == path]
     try:
-        found = resolve_configuration(FilesystemConfiguration(bucket_url=address), sections=("sources", "filesystem"))
-        return fsspec_from_config(found)
+        with dlt_context.use(as_document(ours)):
+            return fsspec_from_config(resolve_configuration(FilesystemConfiguration(bucket_url=address), sections=path))
     except MissingDependencyException as error:
         packages = " ".join(f'"{name}"' for name in error.dependencies)
         raise ConfigurationError(f"{scheme}:// needs what is not installed: pip install {packages}") from error
@@ -166,18 +212,3 @@ def object_store(address: str) -> tuple[Any, str]:
         ) from error
     except (ValueError, ImportError) as error:
         raise ConfigurationError(f"{scheme}:// is no object store that is known here") from error
-
-
-def load_timezone() -> str:
-    """The account's zone alone, for verbs that need no token.
-
-    :raises ConfigurationError: there is no such zone.
-    """
-    configure_dlt()
-    name = dlt.config.get("sources.passona.timezone", str) or Settings.timezone
-    check_zone(name)
-    return name
-
-
-def _type_name(hint: object) -> str:
-    return getattr(hint, "__name__", str(hint))

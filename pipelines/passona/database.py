@@ -22,13 +22,13 @@ import dlt
 import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from passona import logs
+from passona import dlt_context, logs
 from passona.address import Address, check_driver
-from passona.configuration import configure_dlt
 from passona.connection import Connection, columns_of, error_kinds, given, tables_of
+from passona.counting import check_written
 from passona.duckdb_file import DuckDBFile, read_file
 from passona.engine import Engine, Workload
-from passona.errors import ConfigurationError, causes
+from passona.errors import ConfigurationError, NotWritten, causes
 from passona.interruption import held
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
@@ -79,20 +79,33 @@ class Database:
         with self.writing("the load package"):
             self._check_privacy(package.walks)
             self._mark_interrupted(package.walks)
-            try:
-                self._run(package, zone)
-            except PipelineStepFailed as error:
-                # Values of megabytes need more than the flat memory that all else is loaded in.
-                if not any(isinstance(cause, self.engine.out_of_memory) for cause in causes(error)):
-                    raise
-                self.tune(Workload.REBUILD)
-                self.pipeline.abort_packages()
-                self._run(package, zone)
+            with dlt_context.use(dlt_context.LOADING):
+                try:
+                    self._run(package, zone)
+                except PipelineStepFailed as error:
+                    # Values of megabytes need more than the flat memory that all else is loaded in.
+                    if not any(isinstance(cause, self.engine.out_of_memory) for cause in causes(error)):
+                        raise
+                    self.tune(Workload.REBUILD)
+                    self.pipeline.abort_packages()
+                    self._run(package, zone)
+            self._check_written(package)
             new_columns = package.campaigns is not None and set(package.campaigns.column_names) - set(
                 TABLES["campaigns"].schema.names
             )
             if new_columns or any(walk.spool.new_keys for walk in package.walks):
                 self.describe()
+
+    def _check_written(self, package: Package) -> None:
+        """Count the package in the database; what is missing is due again.
+
+        :raises NotWritten: something is missing.
+        """
+        try:
+            check_written(self.connection, package)
+        except NotWritten:
+            self._mark_interrupted(package.walks)
+            raise
 
     def _check_privacy(self, walks: Sequence[Walk]) -> None:
         """Whoever brings rows has to reduce them as this warehouse does: a way in that forgot to is stopped here."""
@@ -339,7 +352,6 @@ def open_database(address: Address, wait: float, say: Callable[[str], None]) -> 
     :raises ConfigurationError: it is no DuckDB file, its folder is not there, or the server cannot be reached.
     :raises OSError: its work folder cannot be made.
     """
-    configure_dlt()
     _give_memory_back()
     engine = _engine(address, wait, say)
     with held():
@@ -362,7 +374,8 @@ def _engine(address: Address, wait: float, say: Callable[[str], None]) -> Engine
 def _pipeline(engine: Engine) -> dlt.Pipeline:
     """One that knows nothing yet: it learns the schema from the warehouse."""
     folder = engine.work.folder("dlt")
-    return dlt.pipeline(PIPELINE, pipelines_dir=str(folder), destination=engine.destination(), dataset_name=DATASET)
+    with dlt_context.use(dlt_context.LOADING):
+        return dlt.pipeline(PIPELINE, pipelines_dir=str(folder), destination=engine.destination(), dataset_name=DATASET)
 
 
 def _give_memory_back() -> None:

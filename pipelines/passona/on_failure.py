@@ -2,13 +2,17 @@
 
     outcome as JSON -> standard input of a command, or POST to an address
 
-Neither is given the token: it is left out of the command's environment, and the address gets the outcome alone.
+A command is split into words as a shell would do it, and run without a shell: nothing is expanded, and shell syntax is
+refused. Neither gets the token: it is removed from the command's environment, and the address gets the outcome alone.
 What goes wrong here is a line, and changes nothing of how the run ended.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import threading
@@ -19,6 +23,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from passona.environment import user_environment
 from passona.errors import ConfigurationError
 from passona.settings import LOOPBACK
 
@@ -42,6 +47,7 @@ def check_target(target: str) -> None:
     if not target.strip():
         raise ConfigurationError("--on-failure: expected a command or an https address, got nothing")
     if not is_address(target):
+        _check_command(target)
         return
     try:
         parts = urlsplit(target)
@@ -53,6 +59,23 @@ def check_target(target: str) -> None:
         raise ConfigurationError("--on-failure: the address cannot be read; expected something like https://host/path")
     if parts.scheme.lower() == "http" and host not in LOOPBACK:
         raise ConfigurationError(f"--on-failure: http would tell {host} in clear; use https")
+
+
+def _check_command(command: str) -> None:
+    try:
+        words, lexer = shlex.split(command), shlex.shlex(command, posix=True, punctuation_chars=True)
+        lexer.whitespace_split, lexer.commenters = True, ""
+        pieces = list(lexer)
+    except ValueError as error:
+        raise ConfigurationError("--on-failure: a quotation mark in the command is not closed") from error
+    of_shells = pieces != words or any(re.fullmatch(r"[();<>|&]+", word) for word in words)
+    if of_shells or (not words[0].endswith("sh") and re.search(r"[$`]", command)):
+        raise ConfigurationError(
+            "--on-failure: the command is run without a shell, so no pipe, no redirection and no variable works in it; "
+            "quote what is meant literally, or give the whole to one: sh -c '...'"
+        )
+    if shutil.which(words[0]) is None:
+        raise ConfigurationError(f"--on-failure: there is no command {words[0]!r} that can be run")
 
 
 def tell_failure(target: str, document: Mapping[str, Any]) -> str | None:
@@ -90,15 +113,17 @@ def _nobody(request: Any) -> Any:
 
 
 def _run(command: str, body: bytes, code: int) -> str | None:
-    environment = {name: value for name, value in os.environ.items() if not name.upper().endswith(_SECRETS)}
-    process = subprocess.Popen(  # noqa: S602  # the user's own words, as in a crontab
-        command,
-        shell=True,
-        stdin=subprocess.PIPE,
-        stdout=_STDERR,  # standard output is for results
-        env=environment | {"PASSONA_EXIT_CODE": str(code)},
-        start_new_session=True,
-    )
+    variables = {name: value for name, value in user_environment().items() if not name.upper().endswith(_SECRETS)}
+    try:
+        process = subprocess.Popen(  # noqa: S603  # the user's own words
+            shlex.split(command),
+            stdin=subprocess.PIPE,
+            stdout=_STDERR,  # standard output is for results
+            env=variables | {"PASSONA_EXIT_CODE": str(code)},
+            start_new_session=True,
+        )
+    except OSError as error:
+        return f"--on-failure: the command did not start: {error.strerror}"
     try:
         process.communicate(body, timeout=COMMAND_SECONDS)
     except subprocess.TimeoutExpired:

@@ -52,7 +52,7 @@ on_failure = click.option(
     "--on-failure",
     metavar="COMMAND|URL",
     callback=_on_failure,
-    help="If it fails (exit codes 1 to 6): run this in a shell, the JSON outcome on its input, or POST that there.",
+    help="If it fails (exit codes 1 to 6): run this (no shell), the JSON outcome on its input, or POST that there.",
 )
 
 

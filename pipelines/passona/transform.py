@@ -19,8 +19,8 @@ import re
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from passona.address import Address, exists
 from passona.connection import tables_of
 from passona.database import Database, open_database
 from passona.engine import Workload
+from passona.environment import isolated_environment
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
 from passona.project import project_folder
 from passona.verification import INTERRUPTED, unverified
@@ -157,11 +158,11 @@ def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeRe
     """Everything that dbt built or tested, in its order."""
     project, folder = project_folder(), database.work.folder("dbt")
     with (
-        _environment({"PYTHONWARNINGS": _TRACKER_KEEPS_QUIET}),
         # What it says before it has read that it is to be quiet. Not closed: dbt keeps it from its import on.
         contextlib.redirect_stdout(Path(os.devnull).open("w")),
         database.engine.dbt() as where,
-        _environment(where),
+        # dbt reads a variable for each of its options (DBT_EMPTY), and the profile reads those of libpq.
+        isolated_environment(PYTHONWARNINGS=_TRACKER_KEEPS_QUIET, **where),
     ):
         # Importing dbt takes two seconds.
         from dbt.cli.main import dbtRunner
@@ -241,17 +242,3 @@ def _version(project: Path, timezone: str) -> str:
         if file.suffix in (".sql", ".csv", ".yml"):
             digest.update(file.relative_to(project).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

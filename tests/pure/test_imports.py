@@ -17,9 +17,10 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
 errors reports times lists row_ids quoting replacement phones tokens shapes connection capable
-pages pace keeping project logs marts csv_form
+pages pace keeping project logs marts csv_form environment dlt_context
 privacy settings agents
-people on_failure
+people on_failure lookup
+spelling
 rows client configuration interruption downloads csv_text work_folder
 waiting
 page_pool csv_lines
@@ -29,6 +30,7 @@ campaigns csv_places
 ledger
 schema
 address source upgrades erasure
+counting
 postgres_copy target engine duckdb_rewriting
 postgres_session
 postgres_lock
@@ -57,7 +59,17 @@ OWNERS = {
     "requests": {"client", "downloads", "on_failure"},
     "urllib3": {"client"},
     "duckdb": {"duckdb_file", "duckdb_rewriting", "marts", "publish"},
-    "dlt": {"address", "capable", "configuration", "source", "duckdb_file", "postgres_destination", "database"},
+    "dlt": {
+        "address",
+        "capable",
+        "configuration",
+        "database",
+        "dlt_context",
+        "duckdb_file",
+        "lookup",
+        "postgres_destination",
+        "source",
+    },
     "psycopg2": {"postgres", "postgres_session", "postgres_lock"},
     "dbt": {"transform", "duckdb_file"},
 }

@@ -1,0 +1,112 @@
+"""`passona config`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from passona import options
+from passona.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from passona.configuration import Configuration
+
+_MASK = "***"
+_WIDTH = 80
+_LONGEST_NAME = len("DESTINATION__WAREHOUSE__DESTINATION_TYPE")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  passona config
+  passona config --json"""
+)
+@options.as_json
+@options.talkative
+def config(*, as_json: bool) -> None:
+    """Show every setting with its value and origin.
+
+    Settings come from variables (SOURCES__PASSONA__PAGE_SIZE), .dlt/secrets.toml and .dlt/config.toml. Secrets
+    are masked. Also lists settings that have no effect on this program. Needs no token.
+
+    Exit codes: 0, or 2 if a name is misspelled or a value cannot work.
+    """
+    from passona.address import warehouse_address
+    from passona.configuration import read_configuration, settings_of
+    from passona.screen import json_text
+
+    found = read_configuration()
+    document = _document(found)
+    if as_json:
+        click.echo(json_text(document))
+    else:
+        _print(document)
+    warehouse_address()
+    settings_of({"api_token": "none"} | found.values())
+
+
+def _document(found: Configuration) -> dict[str, Any]:
+    """Return what `--json` prints."""
+    from passona.configuration import KEYS
+
+    return {
+        "settings": [
+            {"section": ".".join(section), "key": key} | _shown(found, (*section, key))
+            for section, keys in KEYS.items()
+            for key in keys
+        ],
+        "misspelled": [f"{name}: did you mean {meant}?" for name, meant in found.misspelled().items()],
+        "without_effect": found.without_effect(),
+    }
+
+
+def _shown(found: Configuration, path: tuple[str, ...]) -> dict[str, Any]:
+    """Return the value of a key, masked if it is secret, and its origin."""
+    from passona.configuration import DEFAULTS, SECRETS, TYPES
+
+    setting = found.setting(path)
+    if setting is None:
+        return {"value": DEFAULTS[path[-1]], "origin": "default"}
+    if path in SECRETS:
+        return {"value": _MASK, "origin": setting.origin}
+    try:
+        value = found.typed_value(path[-1]) if path[-1] in TYPES else setting.value
+    except ConfigurationError:  # reported after everything is printed
+        value = setting.value
+    return {"value": _harmless(value), "origin": setting.origin}
+
+
+def _harmless(value: Any) -> Any:
+    """Mask the password that an address may hold."""
+    return re.sub(r"//[^/@]*@|\?.*", _MASK, value) if isinstance(value, str) else value
+
+
+def _print(document: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from passona.screen import plain
+
+    console, rows = Console(highlight=False, width=_WIDTH), document["settings"]
+    table = Table("key", "value", "origin", box=None, pad_edge=False, header_style="bold")
+    for column in table.columns:
+        column.overflow = "fold"
+    # Names of variables stay whole, to be copied. A path may be longer than a line.
+    table.columns[2].no_wrap = all(len(row["origin"]) <= _LONGEST_NAME for row in rows)
+    for number, row in enumerate(rows):
+        if number == 0 or row["section"] != rows[number - 1]["section"]:
+            table.add_row(plain(f"[{row['section']}]"))
+        table.add_row(row["key"], plain(_text(row["value"])), plain(row["origin"]))
+    console.print(table)
+    for title in ("misspelled", "without_effect"):
+        for line in [f"\n{title.replace('_', ' ')}:", *document[title]] if document[title] else ():
+            console.print(line, overflow="fold", markup=False)
+
+
+def _text(value: Any) -> str:
+    if value is None or value == ():
+        return "none"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
