@@ -111,9 +111,9 @@ class DuckDBFile:
         return searched
 
     def close(self) -> None:
+        self.work.release()  # before the next run may come and make its own
         self.connection.close()
         os.close(self.file)
-        self.work.release()
 
 
 def _settings(connection: duckdb.DuckDBPyConnection) -> dict[Workload, tuple[str, ...]]:
