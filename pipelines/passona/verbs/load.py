@@ -77,7 +77,7 @@ Examples:
     help="Only the campaigns of part N of M; requests_per_minute is shared among the M.",
 )
 @click.option("--refresh", is_flag=True, help="Walk and rewrite settled and unchanged reports too.")
-@click.option("--accept-shrink", is_flag=True, help="Take reports that have far fewer rows than before.")
+@click.option("--accept-shrink", is_flag=True, help="Take reports, and a list of campaigns, that have shrunk.")
 @click.option(
     "--transform", "then_transform", is_flag=True, help="Build the models afterwards, as passona transform does."
 )
