@@ -175,7 +175,9 @@ def test_of_a_campaign_of_which_nothing_was_ever_loaded_there_is_no_page(
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE wrong AS SELECT * FROM analytics.campaigns WHERE campaign_name = 'No rows'")
         states = ", ".join(f"{report}_state = 'failed'" for report in REPORTS)
-        connection.execute(f"UPDATE wrong SET campaign_id = ?, campaign_name = NULL, verified_at = NULL, {states}", [ONE])
+        connection.execute(
+            f"UPDATE wrong SET campaign_id = ?, campaign_name = NULL, verified_at = NULL, {states}", [ONE]
+        )
         connection.execute("INSERT INTO analytics.campaigns SELECT * FROM wrong")
     ended = passona("report", "--campaign", ONE, "out.html")
     assert (ended.returncode, ended.stdout) == (2, "")
