@@ -1,4 +1,4 @@
-"""The page docs/nights.md: thirty nights of a live account, five of them bad, and then the truth.
+"""The page docs/nights.md: thirty nights of a live account, seven of them bad, and then the truth.
 
     python benchmarks/nights.py
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from night_truth import differences, unexplained  # noqa: E402
-from nights import BAD, DAY, Night, Nights  # noqa: E402  # found by the line above
+from nights import AHEAD, DAY, DOWN, EMPTY, FULL, HALF, KILLED, REVOKED, Night, Nights  # noqa: E402  # found by the line above
 from warehouses import Warehouse  # noqa: E402
 
 PAGE = ROOT / "docs" / "nights.md"
@@ -32,8 +32,10 @@ NIGHTS = 30
 FIRST = datetime(2026, 3, 5, 2, tzinfo=UTC)
 # A dozen campaigns a month is what a busy sender has; with so many rows a report has up to three pages.
 CAMPAIGNS, ROWS = 12, 24_000
-# Spread evenly, and never the last night: after that one the warehouse has to be the truth.
-BAD_NIGHTS = dict(zip((5, 10, 15, 20, 25), BAD, strict=True))
+# Never the last night: after that one the warehouse has to be the truth.
+BAD_NIGHTS = {5: DOWN, 10: REVOKED, 12: EMPTY, 15: FULL, 17: AHEAD, 20: KILLED, 25: HALF}
+# The night on which a draft is found sent for the first time.
+SENT = 20
 HEADINGS = (
     "night", "campaigns listed", "reports due", "requests", "reports loaded", "rows", "reports unchanged", "failed",
     "settled", "exit", "what was bad",
@@ -44,7 +46,8 @@ def main() -> int:
     """Passes the nights, prints a line for each, and writes the page."""
     progress = Console(stderr=True, highlight=False)
     with tempfile.TemporaryDirectory() as folder:
-        nights = Nights(Path(folder) / "warehouse.duckdb", FIRST, CAMPAIGNS, ROWS)
+        sent_at = FIRST + (SENT - 2) * DAY + timedelta(hours=11)
+        nights = Nights(Path(folder) / "warehouse.duckdb", FIRST, CAMPAIGNS, ROWS, sent_at)
         for number in range(1, NIGHTS + 1):
             night = nights.pass_night(FIRST + (number - 1) * DAY, BAD_NIGHTS.get(number, ""))
             progress.print(f"{number:2} of {NIGHTS}  {night.at:%Y-%m-%d}  {night.requests} requests  {night.bad}")
@@ -97,6 +100,7 @@ def page(nights: Sequence[Night], held: tuple[int, int]) -> str:
         first=nights[0].requests,
         least=min(night.requests for night in good),
         most=max(night.requests for night in good),
+        sent=SENT,
         table="\n".join(lines),
     )
 
@@ -107,9 +111,10 @@ TEXT = """# Thirty nights
 
 A live account of the sandbox (`passona sandbox --live`), and one `passona load` a night, both by one clock that
 leaps from night to night: campaigns are created, send for hours, are given up after two days, are clicked for four
-weeks, are deleted or leave the list. Five nights are bad: the server is down, the token is revoked, the disk is
-full, the load is killed with -9 while it writes, half of the reports are answered with 500. The clocks go forward
-on 29 March.
+weeks, are deleted or leave the list. One more is a draft without any date, which is sent on the day before night
+{sent}. Seven nights are bad: the server is down, the token is revoked, the list is empty because the token's team is
+another, the disk is full, the machine's clock is 400 days ahead, the load is killed with -9 while it writes, half of
+the reports are answered with 500. The clocks go forward on 29 March.
 
 After the last night every row of {campaigns} campaigns, {rows} rows in all, is compared with what the account has
 at that instant; of campaigns that were deleted, with what it had when they were last there. Nothing differs, or
@@ -118,10 +123,13 @@ this page would not have been written.
 - **requests** are those that came to the server. On a good night they are the pages of the campaign list and the
   pages of the reports that are due (500 rows a page), and not one more; that is checked for each night. The first
   night reads what is ten weeks old, {first} requests; after that a good night takes {least} to {most}.
-- **due** are the reports that may still change: of a campaign that has not started the recipients; of the others
-  five reports until three days after their end, the clicks until thirty days after the last one. **settled** are
+- **due** are the reports that may still change: of a campaign that has not started the recipients, of a draft
+  without dates all; of the others five reports until three days after their end, the clicks until thirty days after
+  the last one. **settled** are
   those that were found final that night: they are never asked for again, which is checked, too.
 - **unchanged** reports were read, and are the same as before: nothing is written.
+- On the night of the empty list the shrink guard holds it: every campaign stays listed, and all that is due is due
+  the next night. On the night of the wrong clock the server's counts, and the night is like any other.
 - A night in which half of the reports fail takes many requests, because each of the failing ones is tried eight
   times, in case the server recovers.
 - **failed** counts what the ledger says is not loaded as it should be. It is due the next night, unless its campaign

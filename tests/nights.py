@@ -1,10 +1,11 @@
 """Nights of a live account: one load a night on a clock that leaps, some of them bad, and then the truth.
 
-    LiveAccount (sandbox) and Load (passona), both by one `NightClock` -> a `Night` each -> `night_truth`
+    DraftedAccount (sandbox) and Load (passona), both by one `NightClock` -> a `Night` each -> `night_truth`
 
 What is bad is done to a real load: the server is down, the token is another, the disk is full (a limit of
 the process on the size of its files), the process is killed with -9 while it writes, half of the reports are
-answered with 500. `benchmarks/nights.py` makes thirty nights of it, `test_nights` eight.
+answered with 500, the list is empty because the token's team is another, this machine's clock is 400 days ahead of
+the server's. `benchmarks/nights.py` makes thirty nights of it, `test_nights` ten.
 
 What has to be settled by a night, and so which requests it may take, is computed here once more, from the
 contract alone.
@@ -16,10 +17,10 @@ import math
 import multiprocessing
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from passona.load import Load, Wish
 from passona.pace import Clock
 from passona.settings import Settings
 from sandbox import LiveAccount, Sandbox, Switches
+from sandbox.given import Given
 from warehouses import Lines, Warehouse
 
 REPORTS = ("clicks", "delivery", "alt_delivery", "recipient", "sent", "unsent")
@@ -40,12 +42,17 @@ DAY = timedelta(days=1)
 WINDOWS = dict.fromkeys(REPORTS, 3 * DAY) | {"clicks": 30 * DAY}
 LONDON = ZoneInfo("Europe/London")
 PAGE = 500
-DOWN, REVOKED, FULL, KILLED, HALF = BAD = (
+DOWN, REVOKED, FULL, KILLED, HALF, EMPTY, AHEAD = BAD = (
     "the server is down", "the token is revoked", "the disk is full", "killed while it writes", "half of the reports fail",
+    "the list is empty", "the clock is 400 days ahead",
 )  # fmt: skip
 FAILING = ("clicks", "delivery", "recipient")
 # The reports that such a night reads all the same.
-READ = {"": REPORTS, HALF: tuple(report for report in REPORTS if report not in FAILING)}
+READ = {"": REPORTS, AHEAD: REPORTS, HALF: tuple(report for report in REPORTS if report not in FAILING)}
+OFF = timedelta(days=400)
+# A team without any campaign.
+NOBODYS = "99999999-9999-4999-8999-999999999999"
+DRAFT = "dddddddd-dddd-4ddd-8ddd-dddddddddddd"
 # Seconds that a load in a process of its own may take; never waited for unless it hangs.
 PATIENCE = 120
 # Room for the plan and nothing else: any file of a package is larger, or would be.
@@ -72,6 +79,66 @@ class NightClock(Clock):
 
     def utc(self) -> datetime:
         return self._at + timedelta(seconds=time.monotonic() - self._since)
+
+
+class DraftedAccount(LiveAccount):
+    """A live account, and beside its campaigns one that is a draft without any date until it is sent.
+
+    The list never tells when it ends: its rows alone do, and where they have no times the last change of them.
+    """
+
+    def __init__(self, *, sent_at: datetime, campaigns: int, rows: int, clock: Callable[[], float]) -> None:
+        super().__init__(campaigns=campaigns, rows=rows, clock=clock)
+        self._sent_at = sent_at
+
+    def _stand(self) -> tuple[Mapping[str, Any], Hashable]:
+        campaigns, state = super()._stand()
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        return {**campaigns, DRAFT: drafted(self._sent_at, now)}, (state, now >= self._sent_at)
+
+
+def drafted(sent_at: datetime, now: datetime) -> Given:
+    """The draft at an instant: forty recipients, and once it is sent their messages, and a click every seven hours."""
+    dates = dict.fromkeys(("scheduled_send_date", "expiry_date", "started_sending_at", "finished_sending_at"), "")
+    entry = {"uuid": DRAFT, "name": "Drafted", "status": 0, **dates}
+    entry |= {"created_at": "2026-03-01 10:00:00", "updated_at": "2026-03-01 10:00:00"}
+    people = [f"4477009001{number:02}" for number in range(40)]
+    rows: dict[str, list[dict[str, Any]]] = {
+        "recipient": [
+            {"Phone_Number": phone, "Group_Name": "G", "Group_Description": "", "Field_Names": "", "Field_Values": ""}
+            for phone in people
+        ]
+    }
+    if now >= sent_at:
+        at = civil(sent_at)
+        entry |= {"status": 2, "started_sending_at": at, "finished_sending_at": at, "updated_at": at}
+        ends = civil(sent_at + 2 * DAY)
+        rows["delivery"] = [
+            {"SMS_ID": f"m{phone}", "Sender": "S", "Recipient": phone, "Message_Copy": "Hello", "Status": "Success",
+             "Expiry_Date": ends}
+            for phone in people
+        ]  # fmt: skip
+        rows["alt_delivery"] = [
+            {"MessageId": f"m{phone}", "Mobile": phone, "FieldNames": "", "FieldValues": "", "MessageSent": at,
+             "MessageUpdate": at, "Status": "Success"}
+            for phone in people
+        ]  # fmt: skip
+        rows["sent"] = [
+            {"MessageId": DRAFT, "Brand": "S", "SentOn": at, "RecipientCount": 40, "TemplateApiId": "t",
+             "TemplateName": "T", "Message": "Hello"}
+        ]  # fmt: skip
+        clicked = [(phone, sent_at + number * timedelta(hours=7)) for number, phone in enumerate(people)]
+        rows["clicks"] = [
+            {"Phone_Number": phone, "Link_Name": "L", "Link_Destination": "https://example.org/",
+             "Clicked_At": civil(time), "User_Agent": "UA", "Device_Type": "", "OS_Version": "", "Browser_Version": ""}
+            for phone, time in clicked if time <= now
+        ]  # fmt: skip
+    return Given(entry, rows)
+
+
+def civil(time: datetime) -> str:
+    """An instant as the account writes it."""
+    return f"{time.astimezone(LONDON):%Y-%m-%d %H:%M:%S}"
 
 
 @dataclass(frozen=True)
@@ -142,28 +209,34 @@ def full_disk() -> Iterator[None]:
 
 @dataclass
 class Nights:
-    """An account and a warehouse by one clock; `pass_night` for each night.
+    """An account and a warehouse by one clock; `pass_night` for each night. `sent_at`: when the draft is sent.
 
     `seen`: campaigns as a good night found them last, and which night that was. `settled`: what has to be.
+    `changed`: of the draft's reports, how many rows a load found last, and the first night on which it found these.
     """
 
     path: Path
     first: datetime
     campaigns: int
     rows: int
+    sent_at: datetime
     clock: NightClock = field(init=False)
-    account: LiveAccount = field(init=False)
+    account: DraftedAccount = field(init=False)
     seen: dict[str, tuple[datetime, dict[str, Any]]] = field(default_factory=dict)
     settled: set[Key] = field(default_factory=set)
+    changed: dict[Key, tuple[int, datetime]] = field(default_factory=dict)
     nights: list[Night] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clock = NightClock(self.first)
-        self.account = LiveAccount(campaigns=self.campaigns, rows=self.rows, clock=lambda: self.clock.utc().timestamp())
+        self.account = self._account(lambda: self.clock.utc().timestamp())
 
-    def then(self, at: datetime) -> LiveAccount:
+    def then(self, at: datetime) -> DraftedAccount:
         """The account as it was at an instant."""
-        return LiveAccount(campaigns=self.campaigns, rows=self.rows, clock=at.timestamp)
+        return self._account(at.timestamp)
+
+    def _account(self, clock: Callable[[], float]) -> DraftedAccount:
+        return DraftedAccount(sent_at=self.sent_at, campaigns=self.campaigns, rows=self.rows, clock=clock)
 
     def pass_night(self, at: datetime, bad: str = "") -> Night:
         """One load, and what it has to have done."""
@@ -171,7 +244,8 @@ class Nights:
         listed = {str(row["uuid"]): row for row in self.account.campaigns()}
         due = list(self._due(listed, at))
         before = self._load_ids()
-        switches = Switches(token="another" if bad == REVOKED else "sandbox", per_page_limit=PAGE)
+        token, teams = "another" if bad == REVOKED else "sandbox", (NOBODYS,) if bad == EMPTY else ()
+        switches = Switches(token=token, teams=teams, per_page_limit=PAGE)
         with Sandbox(self.account, switches, faults=_faults(bad)) as box:
             code, planned = self._load(box, at, bad)
             asked = box.requests
@@ -180,12 +254,21 @@ class Nights:
         )
         new = self._load_ids() - before
         # A kill that came late found all written.
-        read = REPORTS if bad == KILLED and new else READ.get(bad, ())
-        self.settled |= {key for key in due if key[1] in read and self._end(listed, key) + WINDOWS[key[1]] <= at}
+        names = REPORTS if bad == KILLED and new else READ.get(bad, ())
+        read = [key for key in due if key[1] in names]
+        self._note_changes(read, at)
+        self.settled |= {key for key in read if self._is_over(listed[key[0]], key, at)}
         if not bad:
             self.seen |= {uuid: (at, row) for uuid, row in listed.items()}
         night = Night(
-            at, bad, len(listed), planned, len(asked), self._explained(len(listed), due), *self._done(at, new), code
+            at,
+            bad,
+            0 if bad == EMPTY else len(listed),
+            planned,
+            len(asked),
+            self._explained(len(listed), due),
+            *self._done(at, new),
+            code,
         )
         self.nights.append(night)
         return night
@@ -193,19 +276,32 @@ class Nights:
     def _due(self, listed: dict[str, dict[str, Any]], at: datetime) -> Iterator[Key]:
         """What has to be asked for: of campaigns that have not started the recipients, of others all that is not settled."""
         for uuid, row in listed.items():
-            started = instant(row["scheduled_send_date"]) <= at
+            # Of a draft without any date nobody knows, so all is asked for.
+            started = not row["scheduled_send_date"] or instant(row["scheduled_send_date"]) <= at
             yield from (
                 (uuid, report)
                 for report in REPORTS
                 if (started or report == "recipient") and (uuid, report) not in self.settled
             )
 
-    def _end(self, listed: dict[str, dict[str, Any]], key: Key) -> datetime:
-        """The later of the campaign's expiry and the last time in the report's rows."""
-        times = [
-            time_of(row[name], LONDON)[0] for row in self.account.rows(*key) for name in TIMES & row.keys() if row[name]
-        ]
-        return max([instant(listed[key[0]]["expiry_date"]), *(time for time in times if time)])
+    def _note_changes(self, read: Sequence[Key], at: datetime) -> None:
+        """Rows of the draft only ever come, so their number tells whether there are others."""
+        for key in read:
+            if key[0] == DRAFT and self.changed.get(key, (None,))[0] != self.account.count(*key):
+                self.changed[key] = self.account.count(*key), at
+
+    def _is_over(self, row: Mapping[str, Any], key: Key, at: datetime) -> bool:
+        """Whether a report has to settle on this night.
+
+        Its end is the later of the campaign's expiry and the last time in the report's rows; without both the last
+        change of the rows. What was never sent has none.
+        """
+        if not row["started_sending_at"]:
+            return False
+        texts = [row["expiry_date"]]
+        texts += [row[name] for row in self.account.rows(*key) for name in TIMES & row.keys()]
+        times = [time for text in texts if text and (time := time_of(text, LONDON)[0])]
+        return max(times or [self.changed[key][1]]) + WINDOWS[key[1]] <= at
 
     def _explained(self, listed: int, due: Sequence[Key]) -> int:
         return sum(max(1, math.ceil(rows / PAGE)) for rows in (listed, *(self.account.count(*key) for key in due)))
@@ -215,11 +311,12 @@ class Nights:
         if bad == KILLED:
             return self._load_killed(box.base_url, at)
         watcher = Watcher()
+        clock = NightClock(self.clock.utc() + OFF) if bad == AHEAD else self.clock
         if bad == DOWN:
             box.stop()
         try:
             with full_disk() if bad == FULL else nullcontext():
-                return load(self.path, box.base_url, self.clock, watcher), watcher.due
+                return load(self.path, box.base_url, clock, watcher), watcher.due
         finally:
             if bad == DOWN:
                 box.start()

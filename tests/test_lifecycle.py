@@ -341,20 +341,6 @@ def test_a_known_campaign_of_another_team_is_not_asked_for(
     assert asked(box) == []
 
 
-def test_a_campaign_is_found_by_its_uuid_in_whatever_case_the_server_writes_it(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
-    uuid = "abcdefab-1111-4111-8111-111111111111"
-    account.put(going(uuid.upper()), {"clicks": [click()]})
-    assert warehouse.load(box, uuid).exit_code == 0
-    assert warehouse.rows("SELECT campaign_id FROM passona.campaigns") == [(uuid.upper(),)]
-
-
-def test_a_campaign_that_does_not_exist_leaves_no_row(warehouse: Warehouse, box: Sandbox) -> None:
-    assert warehouse.load(box, ONE).exit_code == 4
-    assert warehouse.count("campaigns") == 0
-
-
 def test_pending_messages_that_are_gone_at_the_end_are_not_held(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:

@@ -193,7 +193,8 @@ def test_a_report_that_never_had_rows_has_its_typed_tables(
             "AND column_name NOT LIKE '\\_%' ESCAPE '\\' ORDER BY ordinal_position",
             table.name,
         )
-        assert columns == [(column.name, types[str(column.type)]) for column in table.schema], table.name
+        ours = [column for column in table.schema if not column.name.startswith("_")]
+        assert columns == [(column.name, types[str(column.type)]) for column in ours], table.name
 
 
 def test_every_table_and_column_has_a_comment(warehouse: Warehouse, account: Account, box: Sandbox) -> None:

@@ -16,6 +16,7 @@ from passona.errors import ConfigurationError
 from passona.figures import without_phones
 from passona.page_words import duration
 from passona.report import write_report
+from passona.reports import REPORTS
 from picture import Chromium, chromium_path
 from test_load import ONE
 
@@ -163,6 +164,27 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(
     with pytest.raises(ConfigurationError, match=said):
         write_report(demo_warehouse, tmp_path / out, campaign, 0, print)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_a_campaign_of_which_nothing_was_ever_loaded_there_is_no_page(
+    passona: Run, demo_warehouse: Path, tmp_path: Path
+) -> None:
+    # Earlier versions kept six failed reports of a wrong uuid, and the marts a row of zeros.
+    path = tmp_path / "warehouse.duckdb"
+    shutil.copy(demo_warehouse, path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE wrong AS SELECT * FROM analytics.campaigns WHERE campaign_name = 'No rows'")
+        states = ", ".join(f"{report}_state = 'failed'" for report in REPORTS)
+        connection.execute(
+            f"UPDATE wrong SET campaign_id = ?, campaign_name = NULL, verified_at = NULL, {states}", [ONE]
+        )
+        connection.execute("INSERT INTO analytics.campaigns SELECT * FROM wrong")
+    ended = passona("report", "--campaign", ONE, "out.html")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        f"passona: the marts know no campaign {ONE}: run passona load {ONE}, then passona transform\n"
+    )
+    assert not (tmp_path / "out.html").exists()
 
 
 def test_without_a_warehouse_or_marts_the_error_says_what_to_run(passona: Run, tmp_path: Path) -> None:

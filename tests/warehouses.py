@@ -34,6 +34,8 @@ class Lines:
 
     def walked(self, pull: Any) -> None: ...
 
+    def waiting(self, line: str) -> None: ...
+
     def rows(self, report: Report, count: int) -> None: ...
 
     def say(self, line: str) -> None:
@@ -51,14 +53,14 @@ class Warehouse:
         return address_of(self.path)
 
     def load(self, box: Sandbox, *uuids: str, reports: Sequence[str] = tuple(REPORTS), **options: Any) -> Outcome:
-        """One load in this process, as `passona load` does it."""
+        """One load in this process, as `passona load` does it. `clock`: this machine's; `lines`: hear what is said."""
+        clock, lines = options.pop("clock", None), options.pop("lines", None) or Lines()
         wishes = {name: options.pop(name) for name in ("since", "refresh", "accept_shrink") if name in options}
         settings = Settings(box.token, **({"base_url": box.base_url, "retry_pause": 0.01} | options))
-        lines = Lines()
         database = open_database(self.address, 0, lines.say)
         try:
             wish = Wish(uuids, tuple(REPORTS[name] for name in reports), **wishes)
-            return Load(settings, database, wish, lines).run()
+            return Load(settings, database, wish, lines, clock).run()
         finally:
             database.close()
 

@@ -119,6 +119,8 @@ class _Progress:
 
     def walked(self, pull: Any) -> None: ...
 
+    def waiting(self, line: str) -> None: ...
+
 
 def _told(outcome: Outcome) -> Mapping[str, Any]:
     lines = [

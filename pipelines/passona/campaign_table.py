@@ -11,10 +11,14 @@ import pyarrow.compute as pc
 from passona.campaigns import Campaign, CampaignList, campaign_values
 from passona.connection import columns_of, given, registered
 from passona.database import Database
+from passona.errors import Held
 from passona.quoting import quoted
 from passona.reports import CAMPAIGNS
 from passona.schema import DATASET, TABLES
 from passona.source import Package
+
+# From so many listed campaigns on, a list with fewer than half of them is held; a shorter one may well halve.
+GUARDED_FROM = 4
 
 
 class CampaignTable:
@@ -23,6 +27,8 @@ class CampaignTable:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[str, Campaign] = {}
+        # Ids of the campaigns that a load of all asks for.
+        self._loadable: set[str] = set()
         # Campaigns of the list that are new or changed, until a package takes them.
         self._due: CampaignList | None = None
 
@@ -31,26 +37,47 @@ class CampaignTable:
         """Whether campaigns wait for a package."""
         return self._due is not None
 
-    def read(self, listed: CampaignList | None) -> None:
+    def read(self, listed: CampaignList | None, *, accept_shrink: bool = False) -> Held | None:
         """Takes in what the warehouse holds and what the list says, None if it could not be had.
 
-        Campaigns that left the list are marked so, at once.
+        Campaigns that left the list are marked so, at once. Returns why the list is held, if the shrink guard holds
+        it: then every campaign stays listed, and a load of all asks for those alone that the list still has.
         """
         there = {campaign.campaign_id: campaign for campaign in listed.campaigns} if listed else {}
-        known = there | self._absent(list(there))
-        if listed is not None:
+        self._known = known = there | self._absent(list(there))
+        before = self._listed_before()
+        stayed = {uuid for uuid, was_listed in before.items() if was_listed and uuid in there}
+        self._loadable = set(there)
+        if listed is None:
+            return None
+        held = None if accept_shrink else _held(sum(before.values()), len(stayed), len(there))
+        if held is not None:
+            self._loadable = stayed
+        else:
             gone = [uuid for uuid, campaign in known.items() if campaign.listed and uuid not in there]
             self._unlist(gone)
             known |= {uuid: replace(known[uuid], listed=False) for uuid in gone}
+            self._reopen([uuid for uuid in there if before.get(uuid) is False])
             changed = self._changed(listed).intersection(there)
             self._due = _part(listed, sorted(changed)) if changed else None
-        self._known = {uuid.lower(): campaign for uuid, campaign in known.items()}
+        return held
 
     def campaigns(self, wanted: Sequence[str]) -> list[Campaign]:
         """The campaigns wanted, or all that are listed. Of one that nobody has heard of the uuid is all there is."""
         if not wanted:
-            return sorted((c for c in self._known.values() if c.listed), key=lambda c: c.campaign_id)
+            return [self._known[uuid] for uuid in sorted(self._loadable)]
         return [self._known.get(uuid, Campaign(uuid)) for uuid in dict.fromkeys(wanted)]
+
+    def is_known(self, uuid: str) -> bool:
+        """Whether the list or the warehouse has this campaign."""
+        return uuid in self._known
+
+    def forget(self, uuid: str) -> None:
+        """Removes what the ledger says of a campaign that does not exist. Of one that was ever loaded, it says more."""
+        self._database.connection.execute(
+            "DELETE FROM passona.report_ledger WHERE campaign_id = ? AND verified_at IS NULL AND row_count IS NULL",
+            [uuid],
+        )
 
     def add_to(self, package: Package) -> None:
         """Puts into a package what waits, and a bare row for each of its walks' campaigns that has none."""
@@ -72,6 +99,22 @@ class CampaignTable:
             ).fetchall()
         waiting = self._due.rows.column("campaign_id").to_pylist() if self._due else []
         return {uuid for (uuid,) in found}.difference(waiting)
+
+    def _listed_before(self) -> dict[str, bool]:
+        """The campaigns in the warehouse, and whether each was listed at the last look."""
+        sql = "SELECT campaign_id, coalesce(listed, false) FROM passona.campaigns"
+        return dict(self._database.connection.execute(sql).fetchall())
+
+    def _reopen(self, ids: list[str]) -> None:
+        """What had settled of campaigns that are back in the list is due again: they may have been made anew.
+
+        At once: the package that notes that they are back may be written before they are asked for.
+        """
+        with given(self._database.connection, campaign_id=ids):
+            self._database.connection.execute(
+                "UPDATE passona.report_ledger SET state = 'open' WHERE state = 'settled' AND expired_at IS NULL "
+                "AND campaign_id IN (SELECT campaign_id FROM given)"
+            )
 
     def _unlist(self, ids: list[str]) -> None:
         with given(self._database.connection, campaign_id=ids):
@@ -110,6 +153,21 @@ class CampaignTable:
                 """  # noqa: S608  # names of ours, and quoted ones
             ).fetchall()
         return {uuid for (uuid,) in found}
+
+
+def _held(before: int, stayed: int, now: int) -> Held | None:
+    """Why the shrink guard holds a list, None if it does not (contract, rule 3).
+
+    `before`: campaigns that were listed; `stayed`: those of them in the list; `now`: all that are in it.
+    """
+    if now and (before < GUARDED_FROM or stayed * 2 >= before):
+        return None
+    if not before:
+        return None
+    return Held(
+        f"list of campaigns: expected most of the {before} that were listed, got {stayed} of them; all stay listed; "
+        "check the team that the token is switched to, --accept-shrink takes the new list"
+    )
 
 
 def _columns(names: Sequence[str], there: Collection[str]) -> str:

@@ -4,19 +4,21 @@
 
 Facts: `uuid` names the campaign in the addresses of its reports; dates are civil times of the
 account's zone, missing ones are ""; contact groups are lists of uuids (fixtures of the vendor's SDK).
+A uuid is case-insensitive: ids are kept and compared in lower case, requests use the list's own spelling.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 import pyarrow as pa
 
 from passona.client import Client
-from passona.errors import ConfigurationError, PageRefused, RequestFailed, WalkFailed
+from passona.errors import ConfigurationError, PageRefused, PassonaError, RequestFailed, Unreachable, WalkFailed
 from passona.page_pool import PagePool
 from passona.pages import Row
 from passona.paginator import Paginator
@@ -25,7 +27,7 @@ from passona.reports import CAMPAIGNS
 from passona.rows import ISSUES, tables, text_of, vendor_texts
 from passona.settings import Settings
 from passona.times import python_values
-from passona.walk import WALK_PAUSES
+from passona.walk import REFUSED, WALK_PAUSES, Walk
 
 _GROUP_TYPES: dict[str, pa.DataType] = {
     "campaign_id": pa.string(),
@@ -39,7 +41,10 @@ _GROUP_KEYS = {"included_contact_groups": True, "excluded_contact_groups": False
 
 @dataclass(frozen=True)
 class Campaign:
-    """What the plan needs to know of a campaign; all instants in UTC, None where unknown."""
+    """What the plan needs to know of a campaign; all instants in UTC, None where unknown.
+
+    `spelling`: its uuid as the list writes it, None where it is not in the list.
+    """
 
     campaign_id: str
     team_id: str | None = None
@@ -49,7 +54,23 @@ class Campaign:
     finished_sending_at: datetime | None = None
     expiry_date: datetime | None = None
     created_at: datetime | None = None
+    updated_at: datetime | None = None
     listed: bool = False
+    spelling: str | None = None
+
+    @property
+    def address(self) -> str:
+        """The uuid in the addresses of its reports."""
+        return self.spelling or self.campaign_id
+
+    @property
+    def was_sent(self) -> bool:
+        return self.started_sending_at is not None or self.finished_sending_at is not None
+
+    @cached_property
+    def latest_date(self) -> datetime | None:
+        """The latest of its dates in the list."""
+        return max((date for name in _DATES if (date := getattr(self, name)) is not None), default=None)
 
     def not_started(self, now: datetime) -> bool:
         """Whether nothing of it can have been sent yet. Decided by dates: the status number is undocumented."""
@@ -58,6 +79,12 @@ class Campaign:
         dates = [date for date in (self.scheduled_send_date, self.expiry_date) if date is not None]
         # Without a date that could be read nobody knows: better a request too many than rows too few.
         return bool(dates) and all(date > now for date in dates)
+
+
+_DATES = (
+    "scheduled_send_date", "started_sending_at", "finished_sending_at", "expiry_date", "created_at", "updated_at",
+)  # fmt: skip
+_STORED = tuple(name for name in Campaign.__dataclass_fields__ if name != "spelling")
 
 
 @dataclass(frozen=True)
@@ -82,10 +109,34 @@ def list_campaigns(client: Client, pool: PagePool, settings: Settings, privacy: 
     :raises ConfigurationError: a campaign belongs to another team than `team_uuid`.
     :raises TokenRefused: 401.
     """
-    rows = _walk(client, pool, settings)
-    found = campaign_list(rows, settings.timezone, privacy)
+    rows = _one_each(_walk(client, pool, settings))
+    found = campaign_list([row | {"uuid": uuid} for uuid, row in rows.items()], settings.timezone, privacy)
     check_team(found.campaigns, settings.team_uuid)
-    return found
+    spelled = [replace(campaign, spelling=rows[campaign.campaign_id]["uuid"]) for campaign in found.campaigns]
+    return replace(found, campaigns=tuple(spelled))
+
+
+def _one_each(rows: Sequence[Row]) -> dict[str, Row]:
+    """The row of each campaign under its id. Of two spellings the one in lower case counts, whichever comes first."""
+    return {row["uuid"].lower(): row for row in sorted(rows, key=lambda row: str(row["uuid"]))}
+
+
+def unknown_campaign(campaign_id: str, results: Sequence[Walk | PassonaError], *, has_list: bool) -> WalkFailed | None:
+    """The error of a campaign that does not exist, None if the server may know it.
+
+    `results`: of the walks of all its reports, none with a row. `has_list`: the list could be read, and lacks it.
+    Some servers answer for such a campaign as if it had no rows.
+    """
+    failed = [result for result in results if isinstance(result, WalkFailed)]
+    refused = [error.status for error in failed if error.status in REFUSED]
+    is_denied = refused or not failed if has_list else len(refused) == len(results)
+    if not results or not is_denied:
+        return None
+    seen = ["not in the list"] * has_list + [f"status {refused[0]}" if refused else "no rows"]
+    return WalkFailed(
+        f"campaign {campaign_id}: the account has no such campaign ({', '.join(seen)}); check the uuid and the team "
+        "that the token is switched to"
+    )
 
 
 def check_team(campaigns: Sequence[Campaign], team_uuid: str | None) -> None:
@@ -116,6 +167,8 @@ def _walk(client: Client, pool: PagePool, settings: Settings) -> list[Row]:
             if refusal.page_size:
                 paginator.ask_plain()
         except RequestFailed as error:
+            if not error.reached:
+                raise Unreachable(f"list of campaigns: {error}") from None
             raise WalkFailed(f"list of campaigns: {error}") from None
         else:
             return rows
@@ -152,7 +205,7 @@ def campaign_list(rows: Sequence[Row], zone: str, privacy: Privacy = CLEAR) -> C
 
 def campaign_values(parent: pa.Table) -> tuple[Campaign, ...]:
     """Rows of the table `campaigns` as values."""
-    columns = parent.select(list(Campaign.__dataclass_fields__)).columns
+    columns = parent.select(list(_STORED)).columns
     return tuple(Campaign(*cells) for cells in zip(*map(python_values, columns), strict=True))
 
 

@@ -20,6 +20,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -27,11 +28,11 @@ import orjson
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, Timeout
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 from urllib3.exceptions import HTTPError as WireError
 
 from passona.errors import FateUnknown, RequestFailed, TokenRefused, masked, printable
-from passona.pace import Clock, Pace
+from passona.pace import Clock, Pace, ServerClock
 from passona.settings import Settings
 
 log = logging.getLogger("passona")
@@ -53,15 +54,22 @@ T = TypeVar("T")
 
 
 class _Passing(Exception):  # noqa: N818  # named for what happened, as in errors
-    """This attempt failed in a way that another may not."""
+    """This attempt failed in a way that another may not. `reached`: whether there was a connection to the server."""
 
     def __init__(
-        self, reason: str, retry_after: float | None = None, status: int | None = None, advice: str = ""
+        self,
+        reason: str,
+        retry_after: float | None = None,
+        status: int | None = None,
+        advice: str = "",
+        *,
+        reached: bool = True,
     ) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
         self.status = status
         self.advice = advice
+        self.reached = reached
 
 
 class _Connections(HTTPAdapter):
@@ -147,7 +155,8 @@ class _Sockets:
 class Client:
     """GETs and POSTs of one account. Safe to use from many threads.
 
-    `attempts`: how often a request is tried. `headers`: those of the latest answer.
+    `attempts`: how often a request is tried. `headers`: those of the latest answer. `on_retry` hears of each request
+    that is about to be tried again, in a line for people; called from any thread.
     """
 
     def __init__(
@@ -157,12 +166,13 @@ class Client:
         attempts: int = ATTEMPTS,
     ) -> None:
         self._settings, self._attempts = settings, attempts
-        self.clock = clock or Clock()
+        self.clock = ServerClock(clock or Clock())
         self.pace = Pace(settings.requests_per_minute, self.clock)
         self._in_flight = threading.BoundedSemaphore(settings.concurrency)
         self._connections = _Connections(settings)
         self._lock = threading.Lock()
         self.requests = 0
+        self.on_retry: Callable[[str], None] = lambda _line: None
         self.headers: Mapping[str, str] = {}
 
     def get(self, path: str, page: int, per_page: int | None) -> bytes:
@@ -194,7 +204,9 @@ class Client:
                 return attempt_once(attempt)
             except _Passing as fault:
                 if attempt == self._attempts or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
-                    raise RequestFailed(f"{fault} ({_times(attempt)}){fault.advice}", fault.status) from None
+                    raise RequestFailed(
+                        f"{fault} ({_times(attempt)}){fault.advice}", fault.status, reached=fault.reached
+                    ) from None
                 self._wait(fault, attempt, random.uniform(pause / 2, pause), where)  # noqa: S311  # jitter, no secret
             pause = min(pause * 2, LONGEST_PAUSE)
         raise AssertionError("unreachable")  # the last attempt returns or raises
@@ -229,6 +241,7 @@ class Client:
                 **where,
             },
         )  # fmt: skip
+        self.on_retry(f"{where['report']}: {fault}; attempt {attempt + 1} of {self._attempts} in {seconds:.1f} s")
         self.pace.pause(asked)
         self.pace.sleep(pause)
 
@@ -242,6 +255,7 @@ class Client:
                     self.requests += 1
                 answer = self._send(target)
                 headers = self.headers = answer.headers
+                self.clock.learn(headers)
                 return self._read(answer, until)
             finally:
                 self.pace.leave(headers)
@@ -287,7 +301,8 @@ class Client:
         try:
             return self._connections.ask("GET", target)
         except (WireError, OSError) as error:
-            raise _Passing(f"no answer ({_cause(error)})", advice=_ADVICE) from None
+            reached = not isinstance(error, NewConnectionError | ConnectTimeoutError | ProxyError)
+            raise _Passing(f"no answer ({_cause(error)})", advice=_ADVICE, reached=reached) from None
 
     def _read(self, answer: BaseHTTPResponse, until: float) -> bytes:
         try:
@@ -322,7 +337,8 @@ class Client:
             self.pace.stop()
             raise TokenRefused(f"the server refuses the token (401{said}): check sources.passona.api_token")
         if status in PASSING or status >= 500:
-            raise _Passing(f"status {status}{said}", _retry_after(answer.headers.get("Retry-After")), status)
+            retry_after = _retry_after(answer.headers.get("Retry-After"), self.clock.utc())
+            raise _Passing(f"status {status}{said}", retry_after, status)
         if 300 <= status < 400:
             raise RequestFailed(
                 f"status {status}, a redirect, which is never followed: "
@@ -366,14 +382,14 @@ def _cause(error: BaseException) -> str:
     return names[-1] if names[-1] != "Stopped" else names[0]
 
 
-def _retry_after(value: str | None) -> float | None:
-    """`Retry-After` in seconds, from either of its forms: seconds or a date."""
+def _retry_after(value: str | None, now: datetime) -> float | None:
+    """`Retry-After` in seconds, from either of its forms: seconds or a date. `now`: by the server's clock."""
     if not value:
         return None
     if value.strip().isdecimal():
         return float(value)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now.timestamp())
     except (ValueError, TypeError):
         return None
 

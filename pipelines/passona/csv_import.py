@@ -39,6 +39,7 @@ from passona.ledger import (
     Entry,
     Ledger,
     Pull,
+    accepted,
     fewer_than_listed,
     imported,
     odd_reports,
@@ -257,6 +258,8 @@ class CsvImport:
     def _entry(self, pull: Pull, walk: Walk, file: CsvFile, rejected: int) -> Entry:
         """Its row of the ledger. A file whose age nobody vouches for, or that lost lines, settles nothing."""
         entry = imported(pull, walk, self._settings, self._outcome.run_id)
+        if self._wish.accept_shrink:
+            entry = accepted(entry)
         if rejected:
             self._say(f"{file.name}: {rejected} lines cannot be read and are in {self._wish.rejects}")
             return unsettled(pull, entry)

@@ -289,17 +289,18 @@ class Database:
         row_count: int,
         at: datetime | None = None,
         *,
+        began: datetime | None = None,
         erased: int = 0,
     ) -> None:
-        """Notes how a run ended, `at` (UTC) or now.
+        """Notes how a run ended, `at` (UTC) or now. `began`: when it began, if that was noted by a wrong clock.
 
         :raises NotWritten: the database could not take it.
         """
         with self.writing("the end of the run"):
             self.connection.execute(
-                "UPDATE passona.runs SET finished_at = coalesce(?, now()), outcome = ?, requests = ?, row_count = ?, "
-                "erased = ? WHERE run_id = ?",
-                [at, outcome, requests, row_count, erased, run_id],
+                "UPDATE passona.runs SET started_at = coalesce(?, started_at), finished_at = coalesce(?, now()), "
+                "outcome = ?, requests = ?, row_count = ?, erased = ? WHERE run_id = ?",
+                [began, at, outcome, requests, row_count, erased, run_id],
             )
         seconds = round(time.monotonic() - self._begun, 3)
         log.info(

@@ -86,13 +86,16 @@ class Stopped(PassonaError):
 
 
 class RequestFailed(PassonaError):
-    """One request could not be answered, however often it was tried. Fails its report alone."""
+    """One request could not be answered, however often it was tried. Fails its report alone.
+
+    `reached`: whether there was a connection to the server at all.
+    """
 
     exit_code = Exit.FAILED
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, *, reached: bool = True) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.reached = status, reached
 
 
 class FateUnknown(PassonaError):
@@ -129,18 +132,22 @@ class FileRefused(PassonaError):
 class WalkFailed(PassonaError):
     """A report could not be had whole. Its old rows stay; the run goes on with the others.
 
-    `attempts`: how many walks were begun.
+    `attempts`: how many walks were begun. `status`: of the answer that ended the last one, if that was it.
     """
 
     exit_code = Exit.FAILED
 
-    def __init__(self, message: str, attempts: int = 1) -> None:
+    def __init__(self, message: str, attempts: int = 1, status: int | None = None) -> None:
         super().__init__(message)
-        self.attempts = attempts
+        self.attempts, self.status = attempts, status
+
+
+class Unreachable(WalkFailed):
+    """There is no connection to the server. Ends the run: no other request would do better."""
 
 
 class Held(PassonaError):
-    """The shrink guard holds a report back: it has far fewer rows than before. The old ones stay."""
+    """The shrink guard holds back a report or the list of campaigns: it is far shorter. The old one stays."""
 
     exit_code = Exit.HELD
 

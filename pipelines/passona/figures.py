@@ -16,6 +16,7 @@ from typing import Any
 
 from passona.connection import Connection, error_kinds, tables_of
 from passona.errors import ConfigurationError
+from passona.reports import REPORTS
 from passona.verification import unverified
 
 SCHEMA = "analytics"
@@ -114,12 +115,19 @@ def read_figures(connection: Connection, campaign: str | None) -> Figures:
         ((stale,),) = connection.execute(_STALE, {"campaign": campaign}).fetchall()
     except error_kinds("ProgrammingError") as error:
         raise ConfigurationError(UNMADE) from error
-    if campaign and not found["campaigns"]:
+    if campaign and not any(map(_is_loaded, found["campaigns"])):
         raise ConfigurationError(
             f"the marts know no campaign {campaign}: run passona load {campaign}, then passona transform"
         )
     interrupted = {uuid for uuid, _ in unverified(connection) if campaign in (None, uuid)}
     return Figures(**found, stale=stale, interrupted=len(interrupted))
+
+
+def _is_loaded(row: Row) -> bool:
+    """Whether anything of a campaign was ever loaded; of one that does not exist the marts may know that it failed."""
+    states = {row[f"{name}_state"] for name in REPORTS}
+    counts = ("targeted", "sent", "unsent", "clicks")
+    return not states <= {"failed", "never loaded"} or any(row[name] for name in counts) or bool(row["verified_at"])
 
 
 def _rows(connection: Connection, sql: str, campaign: str | None) -> tuple[Row, ...]:

@@ -47,6 +47,8 @@ LEDGER = pa.schema(
         ("origin", pa.string()),
         ("suppressed", pa.int64()),
         ("expired_at", UTC_TIME),
+        # Begins with "_": no part of the contract.
+        ("_peak", pa.int64()),
     ]
 )
 _COLUMNS = tuple(LEDGER.names)
@@ -71,7 +73,11 @@ _BELIEVED = f"""
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the ledger. Instants in UTC; `pages`, `row_count`, `digest` are of the rows in the tables."""
+    """One row of the ledger. Instants in UTC; `pages`, `row_count`, `digest` are of the rows in the tables.
+
+    `peak`: the highest verified number of rows, suppressed ones included, since the report was first loaded or
+    its shrinking was accepted; None for `unsent` until it settles, because it may shrink freely.
+    """
 
     campaign_id: str
     report: str
@@ -89,10 +95,16 @@ class Entry:
     origin: str | None = None
     suppressed: int | None = None
     expired_at: datetime | None = None
+    peak: int | None = None
 
     @property
     def key(self) -> Key:
         return self.campaign_id, self.report
+
+    @property
+    def total(self) -> int:
+        """Rows in the tables, and those of people who are kept out of them."""
+        return (self.row_count or 0) + (self.suppressed or 0)
 
 
 @dataclass(frozen=True)
@@ -184,7 +196,8 @@ def odd_reports(connection: Connection) -> set[Key]:
 
 
 def entry_table(entries: Iterable[Entry]) -> pa.Table:
-    return pa.Table.from_pylist([{name: getattr(entry, name) for name in _COLUMNS} for entry in entries], schema=LEDGER)
+    rows = [{name: getattr(entry, name.removeprefix("_")) for name in _COLUMNS} for entry in entries]
+    return pa.Table.from_pylist(rows, schema=LEDGER)
 
 
 def plan(
@@ -208,23 +221,23 @@ def plan(
         for report in reports
         if refresh
         or (checked := settled.get((campaign.campaign_id, report.name))) is None
-        or _ends_later(campaign, report, checked, settings)
+        or _is_reopened(campaign, report, checked, settings, now)
     )
     due = (pull for pull in pulls if refresh or is_due(pull, settings, now))
-    return sorted(due, key=_need)
+    return sorted(due, key=lambda pull: _need(pull, now))
 
 
 def is_due(pull: Pull, settings: Settings, now: datetime) -> bool:
     """Whether a report may have changed since it was verified.
 
-    A settled one is due again only where its campaign's end was moved behind the verification.
+    A settled one is due again where the list tells something of its campaign that it did not tell at the last look.
     """
     if not may_have_rows(pull.campaign, pull.report, now):
         return False
     known = pull.known
     if known is None or known.state != "settled" or known.checked_at is None:
         return True
-    return _ends_later(pull.campaign, pull.report, known.checked_at, settings)
+    return _is_reopened(pull.campaign, pull.report, known.checked_at, settings, now)
 
 
 def may_have_rows(campaign: Campaign, report: Report, now: datetime) -> bool:
@@ -232,17 +245,32 @@ def may_have_rows(campaign: Campaign, report: Report, now: datetime) -> bool:
     return report.before_start or not campaign.not_started(now)
 
 
-def _ends_later(campaign: Campaign, report: Report, checked: datetime, settings: Settings) -> bool:
-    """Whether a campaign's end, with the report's window, is behind the last look at it."""
-    expiry = campaign.expiry_date
-    return expiry is not None and checked < expiry + _window(report, settings)
+def _is_reopened(campaign: Campaign, report: Report, checked: datetime, settings: Settings, now: datetime) -> bool:
+    """Whether the last look at a settled report was too early. One in the future was dated by a wrong clock."""
+    return checked > now or not _may_be_over(campaign, checked, _window(report, settings))
 
 
-def _need(pull: Pull) -> tuple[Any, ...]:
+def _may_be_over(campaign: Campaign, at: datetime, window: timedelta) -> bool:
+    """Whether a look at this time may settle a report, as far as the list tells (contract, rule 9).
+
+    Not before the expiry and the window, nor while the list has a later date than the look, nor as long as a
+    listed campaign was never sent: nobody knows its end.
+    """
+    if campaign.listed and not campaign.was_sent:
+        return False
+    # Compared this way round, because a date may be the last that a calendar has.
+    if campaign.expiry_date is not None and at - window < campaign.expiry_date:
+        return False
+    return campaign.latest_date is None or campaign.latest_date <= at
+
+
+def _need(pull: Pull, now: datetime) -> tuple[Any, ...]:
     known = pull.known
     campaign = pull.campaign
     begun = campaign.started_sending_at or campaign.scheduled_send_date or campaign.created_at or _FIRST
     checked = known.checked_at if known and known.verified_at else None
+    if checked is not None and checked > now:
+        checked = None
     return (checked is not None, checked or _FIRST, -begun.timestamp() if begun > _FIRST else 0.0, campaign.campaign_id)
 
 
@@ -253,10 +281,12 @@ def _window(report: Report, settings: Settings) -> timedelta:
 def verified(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
     """The entry of a verified walk, open or settled."""
     same = pull.known is not None and pull.known.digest == walk.digest
-    changed_at = (pull.known.changed_at if pull.known and same else None) or walk.at
+    changed_at = min((pull.known.changed_at if pull.known and same else None) or walk.at, walk.at)
+    settled = _is_settled(pull, walk, settings, changed_at)
+    total = walk.row_count + walk.spool.suppressed
     return Entry(
         *pull.key,
-        state="settled" if _is_settled(pull, walk, settings, changed_at) else "open",
+        state="settled" if settled else "open",
         verified_at=walk.at,
         checked_at=walk.at,
         changed_at=changed_at,
@@ -268,7 +298,13 @@ def verified(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
         run_id=run_id,
         origin="api",
         suppressed=walk.spool.suppressed,
+        peak=None if _may_shrink(pull, settled=settled) else max(total, _guarded(pull)),
     )
+
+
+def accepted(entry: Entry) -> Entry:
+    """The entry of a report whose shrinking is accepted: from now on the guard compares with these rows."""
+    return entry if entry.peak is None else replace(entry, peak=entry.total)
 
 
 def imported(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
@@ -287,7 +323,9 @@ def imported(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
 def unsettled(pull: Pull, entry: Entry) -> Entry:
     """The entry where nobody vouches for the time of its .csv: settled only if the same content was so before."""
     same = pull.known is not None and pull.known.state == "settled" and pull.verified_digest == entry.digest
-    return entry if same else replace(entry, state="open")
+    if same:
+        return entry
+    return replace(entry, state="open", peak=None if pull.report.may_shrink else entry.peak)
 
 
 def outdated(pull: Pull, made_at: datetime) -> bool:
@@ -305,7 +343,7 @@ def fewer_than_listed(pull: Pull, row_count: int, *, settled: bool) -> Held | No
     known = pull.known.api_total if pull.known else None
     if known is None or row_count >= known:
         return shrunk(pull, row_count, settled=settled)
-    if pull.report.may_shrink and not (settled and pull.known and pull.known.state == "settled"):
+    if pull.report.may_shrink and not (settled and _guarded(pull)):
         return None
     return _held(pull, f"{known} rows or more, as the API had", row_count)
 
@@ -316,15 +354,11 @@ def _is_settled(pull: Pull, walk: Walk, settings: Settings, changed_at: datetime
     The end is the later of the campaign's expiry and the last time in the report's rows; where
     neither is known, the last change of its content.
     """
-    if pull.campaign.not_started(walk.at):
-        return False
     window = _window(pull.report, settings)
-    expiry = pull.campaign.expiry_date
-    if expiry is not None and walk.at < expiry + window:
+    if not _may_be_over(pull.campaign, walk.at, window):
         return False
     last_time = walk.last_time(settings.timezone)
-    end = max((time for time in (expiry, last_time) if time is not None), default=changed_at)
-    # Compared this way round, because a time in the rows may be the last that a calendar has.
+    end = max((time for time in (pull.campaign.expiry_date, last_time) if time is not None), default=changed_at)
     return walk.at - window >= end
 
 
@@ -337,15 +371,34 @@ def unloaded(pull: Pull, state: State, error: PassonaError, attempts: int, run_i
     return replace(known, state=state, error=str(error), checked_at=at, attempts=attempts, run_id=run_id)
 
 
-def shrunk(pull: Pull, row_count: int, *, settled: bool) -> Held | None:
-    """Why the shrink guard holds a walk, None if it does not (contract, rule 3)."""
-    before = (pull.known.row_count if pull.known else None) or 0
-    if before == 0 or (row_count > 0 and row_count * 2 >= before):
+def shrunk(pull: Pull, total: int, *, settled: bool) -> Held | None:
+    """Why the shrink guard holds a walk, None if it does not (contract, rule 3).
+
+    `total`: its rows, those of people who are kept out included.
+    """
+    before = 0 if _may_shrink(pull, settled=settled) else _guarded(pull)
+    if before == 0 or (total > 0 and total * 2 >= before):
         return None
-    # What was open when it was loaded may have come to its end since.
-    if pull.report.may_shrink and not (settled and pull.known and pull.known.state == "settled"):
-        return None
-    return _held(pull, f"about {before} rows as before", row_count)
+    return _held(pull, f"about {before} rows as before", total)
+
+
+def _may_shrink(pull: Pull, *, settled: bool) -> bool:
+    """Whether a report may lose any number of rows. `settled`: whether what it would be now is final."""
+    return pull.report.may_shrink and not settled
+
+
+def _guarded(pull: Pull) -> int:
+    """The number of rows that the shrink guard compares with, 0 if there is nothing to lose.
+
+    What an interrupted load left counts, too. Of a report that may shrink only rows that had settled count: those
+    that were loaded before may be gone since.
+    """
+    known = pull.known
+    if known is None:
+        return 0
+    if pull.report.may_shrink and known.peak is None and known.state != "settled":
+        return 0
+    return max(known.peak or 0, known.total)
 
 
 def _held(pull: Pull, expected: str, row_count: int) -> Held:

@@ -17,21 +17,32 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from passona.campaign_table import CampaignTable
-from passona.campaigns import Campaign, check_team, list_campaigns
+from passona.campaigns import Campaign, check_team, list_campaigns, unknown_campaign
 from passona.client import Client
 from passona.database import Database
 from passona.engine import Workload
-from passona.errors import Exit, Held, Interrupted, PassonaError, Stopped, TokenRefused, WalkFailed, is_interruption
+from passona.errors import (
+    Exit,
+    Held,
+    Interrupted,
+    PassonaError,
+    Stopped,
+    TokenRefused,
+    Unreachable,
+    WalkFailed,
+    is_interruption,
+)
 from passona.interruption import held
 from passona.ledger import (
     Entry,
     Key,
     Ledger,
     Pull,
+    accepted,
     odd_reports,
     plan,
     shrunk,
@@ -62,6 +73,7 @@ TICK_SECONDS = 1.0
 PACKAGE_BYTES = 32 * 1024 * 1024
 
 # A pull, what became of its walk, and the seconds that took.
+_Finished = tuple[Pull, Walk | PassonaError, float]
 _Done = queue.SimpleQueue[tuple[Pull, Walk | BaseException | None, float]]
 
 
@@ -86,6 +98,11 @@ class ReportOutcome:
     held: int = 0
     pages: int = 0
     counts: Counts = field(default_factory=Counts)
+
+    @property
+    def any(self) -> bool:
+        """Whether anything became of any campaign's report."""
+        return bool(self.loaded or self.unchanged or self.failed or self.held)
 
 
 @dataclass
@@ -123,13 +140,16 @@ class Progress(Protocol):
 
     def walked(self, pull: Pull) -> None: ...
 
+    def waiting(self, line: str) -> None:
+        """Shows what the load is waiting for, on a terminal; called from any thread."""
+
     def say(self, line: str) -> None: ...
 
 
 class Load:
     """One run of `load`. Ends with an Outcome; what could be verified is in the warehouse.
 
-    `clock`: decides what is due and what is settled.
+    `clock`: this machine's. What is due and what is settled is decided by the server's, once it has answered.
     """
 
     def __init__(
@@ -138,15 +158,21 @@ class Load:
         self._settings, self._database, self._wish, self._progress = settings, database, wish, progress
         self._clock = clock or Clock()
         self._client = Client(settings, self._clock)
+        self._client.on_retry = progress.waiting
+        self._clock = self._client.clock
         self._backlog = _Backlog()
         self._campaign_table = CampaignTable(database)
         self._odd: set[Key] = set()
+        # Campaigns that neither list nor warehouse have, each with what came of its walks so far.
+        self._unknown: dict[str, list[_Finished]] = {}
+        self._has_list = False
+        self._begun = 0.0
         self._privacy = CLEAR
         self._outcome = Outcome(run_id=str(uuid.uuid4()))
         self._outcome.reports = {report.name: ReportOutcome() for report in wish.reports}
 
     def run(self) -> Outcome:
-        begun = time.monotonic()
+        self._begun = time.monotonic()
         self._database.prepare()
         self._privacy = privacy_of(self._database, self._settings)
         self._database.begin_run(self._outcome.run_id, "load", self._clock.utc())
@@ -157,7 +183,7 @@ class Load:
             with contextlib.suppress(Exception):  # the first error is the one to tell
                 self._end("interrupted" if is_interruption(error) else "error")
             raise
-        self._outcome.seconds = time.monotonic() - begun
+        self._outcome.seconds = time.monotonic() - self._begun
         self._end(self._outcome.word)
         return self._outcome
 
@@ -177,15 +203,20 @@ class Load:
         self._outcome.requests = self._client.requests
         rows = sum(report.counts.rows for report in self._outcome.reports.values())
         now, erased = self._clock.utc(), self._outcome.erased
-        self._database.end_run(self._outcome.run_id, word, self._client.requests, rows, now, erased=erased)
+        # When the run began, the server's clock was not known.
+        began = now - timedelta(seconds=time.monotonic() - self._begun) if self._client.clock.ahead else None
+        self._database.end_run(self._outcome.run_id, word, self._client.requests, rows, now, began=began, erased=erased)
 
     def _note(self, error: PassonaError, event: str, **fields: object) -> None:
+        if isinstance(error, TokenRefused) and error.exit_code in self._outcome.exits:
+            return  # requests that were under way together are refused together
         self._outcome.errors.append(str(error))
         self._outcome.exits.add(error.exit_code)
         level = logging.WARNING if isinstance(error, Held) else logging.ERROR
         log.log(level, "%s", error, extra={"event": event, "exit_code": int(error.exit_code), **fields})
 
     def _load(self, pool: PagePool) -> None:
+        self._progress.waiting("asking for the list of campaigns")
         campaigns = self._campaigns(pool)
         self._outcome.campaigns = len(campaigns)
         now, refresh = self._clock.utc(), self._wish.refresh
@@ -216,19 +247,32 @@ class Load:
 
     def _campaigns(self, pool: PagePool) -> Sequence[Campaign]:
         """The campaigns asked for, with their dates; the list is kept in the warehouse."""
-        listed = None
+        listed, wanted = None, [uuid.lower() for uuid in self._wish.campaign_ids]
         try:
             listed = list_campaigns(self._client, pool, self._settings, self._privacy)
             self._tell_drift("campaigns", listed.new_keys, listed.missing_keys)
         except WalkFailed as error:
-            if not self._wish.campaign_ids or self._settings.team_uuid:
+            if not wanted or self._settings.team_uuid or isinstance(error, Unreachable):
                 raise
             self._progress.say(f"{error}; going on without the campaigns' dates")
+        self._tell_clock()
         with self._database.writing("the list of campaigns"):
-            self._campaign_table.read(listed)
-        found = self._campaign_table.campaigns(self._wish.campaign_ids)
+            shrink = self._campaign_table.read(listed, accept_shrink=self._wish.accept_shrink)
+            if shrink is not None and not wanted:
+                self._note(shrink, "list_held")
+            elif shrink is not None:
+                self._progress.say(str(shrink))
+        found = self._campaign_table.campaigns(wanted)
+        self._has_list = listed is not None
+        self._unknown = {uuid: [] for uuid in wanted if not self._campaign_table.is_known(uuid)}
         check_team([campaign for campaign in found if campaign.team_id], self._settings.team_uuid)
         return since(found, self._wish.since) if self._wish.since else found
+
+    def _tell_clock(self) -> None:
+        ahead = self._client.clock.ahead
+        if ahead:
+            hours, where = abs(ahead) / timedelta(hours=1), "ahead of" if ahead > timedelta() else "behind"
+            self._progress.say(f"this machine's clock is {hours:,.1f} hours {where} the server's: using the server's")
 
     def _packages(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[Package]:
         """Packages of finished walks, each as large as it may be, the last with what is left."""
@@ -247,10 +291,12 @@ class Load:
                 yield package
             raise
         self._database.tune(Workload.WRITE)
+        for campaign_id in list(self._unknown):
+            self._end_unknown(package, campaign_id)
         if not package.empty or self._campaign_table.waiting:
             yield package
 
-    def _walks(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[tuple[Pull, Walk | PassonaError, float] | None]:
+    def _walks(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[_Finished | None]:
         """Walks all pulls side by side and gives them as they end; None where none ended for some seconds."""
         done: _Done = queue.SimpleQueue()
         begun = self._clock.utc()
@@ -285,7 +331,10 @@ class Load:
         try:
             self._backlog.wait()
             start = time.monotonic()
-            result = walker.walk(pull.report, pull.campaign.campaign_id, pull.verified_digest, after)
+            campaign = pull.campaign
+            result = walker.walk(
+                pull.report, campaign.campaign_id, pull.verified_digest, after, address=campaign.address
+            )
             self._backlog.add(result.spool.memory)
         except Stopped:
             pass
@@ -294,7 +343,16 @@ class Load:
         done.put((pull, result, round(time.monotonic() - start, 3)))
 
     def _take(self, package: Package, pull: Pull, result: Walk | PassonaError, seconds: float) -> None:
-        """Decides what becomes of a finished walk, and puts that into the package."""
+        """Decides what becomes of a finished walk, and puts that into the package.
+
+        What came of a campaign that nobody knows has to wait, until one of its reports has rows.
+        """
+        campaign_id = pull.campaign.campaign_id
+        if campaign_id in self._unknown and not isinstance(result, TokenRefused):
+            self._unknown[campaign_id].append((pull, result, seconds))
+            if isinstance(result, Walk) and result.total:
+                self._take_waiting(package, campaign_id)
+            return
         where = {"campaign": pull.campaign.campaign_id, "report": pull.report.name, "seconds": seconds}
         if isinstance(result, Walk):
             self._outcome.reports[pull.report.name].pages += result.pages
@@ -309,6 +367,26 @@ class Load:
             package.entries.append(unloaded(pull, "failed", result, result.attempts, run_id, at=self._clock.utc()))
         else:
             self._note(result, "load_failed", **where)
+
+    def _take_waiting(self, package: Package, campaign_id: str) -> None:
+        for finished in self._unknown.pop(campaign_id):
+            self._take(package, *finished)
+
+    def _end_unknown(self, package: Package, campaign_id: str) -> None:
+        """All walks of a campaign that neither list nor warehouse have came without rows, or not at all."""
+        results = [result for _, result, _ in self._unknown[campaign_id]]
+        error = unknown_campaign(campaign_id, results, has_list=self._has_list)
+        interrupted = Exit.TOKEN in self._outcome.exits  # then nobody can tell
+        if error is None and not interrupted:
+            self._take_waiting(package, campaign_id)
+            return
+        for pull, result, _ in self._unknown.pop(campaign_id):
+            self._outcome.reports[pull.report.name].failed += not interrupted
+            if isinstance(result, Walk):
+                self._forget(result)
+        if error is not None and not interrupted:
+            self._campaign_table.forget(campaign_id)
+            self._note(error, "campaign_unknown", campaign=campaign_id)
 
     def _take_walk(self, package: Package, pull: Pull, walk: Walk, where: Mapping[str, object]) -> None:
         outcome = self._outcome.reports[pull.report.name]
@@ -329,11 +407,12 @@ class Load:
         """The entry of a walk, and why the shrink guard holds it, if it does."""
         entry = verified(pull, walk, self._settings, self._outcome.run_id)
         if not self._wish.accept_shrink:
-            shrink = shrunk(pull, walk.row_count, settled=entry.state == "settled")
+            shrink = shrunk(pull, walk.total, settled=entry.state == "settled")
             if shrink is not None:
                 run_id, at = self._outcome.run_id, self._clock.utc()
                 return unloaded(pull, "held", shrink, walk.attempts, run_id, at=at), shrink
-        return entry, None
+            return entry, None
+        return accepted(entry), None
 
     def _hold(self, shrink: Held, walk: Walk, where: Mapping[str, object]) -> None:
         self._note(shrink, "report_held", **where)

@@ -29,13 +29,20 @@ class Overview:
         return entry.state if entry else NEVER_LOADED
 
 
-def overview(settings: Settings, address: Address, wait: float, say: Callable[[str], None]) -> Overview:
+def overview(
+    settings: Settings,
+    address: Address,
+    wait: float,
+    say: Callable[[str], None],
+    on_retry: Callable[[str], None] = lambda _line: None,
+) -> Overview:
     """Campaigns as the API lists them, newest first, with the state of each report.
 
     :raises WalkFailed, TokenRefused: the list cannot be had.
     :raises Busy: the warehouse is being written.
     """
     client = Client(settings)
+    client.on_retry = on_retry
     with PagePool(settings.concurrency) as pool, closing(client):
         try:
             campaigns = list_campaigns(client, pool, settings).campaigns

@@ -7,16 +7,19 @@ API, window one minute as in Laravel); and a pause the server asked for (`Retry-
 
 from __future__ import annotations
 
+import email.utils
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from passona.errors import Stopped
 
 # Laravel's throttle counts by the minute; the API's documents name no other window.
 WINDOW_SECONDS = 60.0
+# A `Date` header has whole seconds and spends time on its way: clocks that differ by less than this agree.
+CLOCKS_AGREE = timedelta(minutes=1)
 
 
 class Clock:
@@ -32,6 +35,42 @@ class Clock:
     def wait(self, condition: threading.Condition, seconds: float | None) -> None:
         """Waits on a held condition until it is notified or `seconds` have passed."""
         condition.wait(seconds)
+
+
+class ServerClock(Clock):
+    """The server's time, learned from the `Date` headers of its answers; until then the time of `own`.
+
+    What is due and what is settled depends on it, so a machine whose clock is wrong settles nothing too early.
+    `ahead`: by how much `own` is ahead of the server, 0 where the two agree.
+    """
+
+    def __init__(self, own: Clock) -> None:
+        self._own = own
+        self.ahead = timedelta()
+
+    def now(self) -> float:
+        return self._own.now()
+
+    def utc(self) -> datetime:
+        return self._own.utc() - self.ahead
+
+    def wait(self, condition: threading.Condition, seconds: float | None) -> None:
+        self._own.wait(condition, seconds)
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """Compares itself with an answer that has just come."""
+        date = _http_date(headers.get("Date"))
+        if date is not None and abs(self.utc() - date) > CLOCKS_AGREE:
+            self.ahead = self._own.utc() - date
+
+
+def _http_date(text: str | None) -> datetime | None:
+    """A `Date` header as an instant, None if it is missing or unreadable."""
+    try:
+        date = email.utils.parsedate_to_datetime(text or "")
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 class Pace:

@@ -109,7 +109,9 @@ class Paginator:
             refusal.page = number
             raise
         except RequestFailed as error:
-            raise RequestFailed(f"page {number}: expected a page, got {error}", error.status) from None
+            raise RequestFailed(
+                f"page {number}: expected a page, got {error}", error.status, reached=error.reached
+            ) from None
 
 
 def may_be_the_size(status: int | None) -> bool:

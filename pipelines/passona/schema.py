@@ -211,10 +211,12 @@ _LEDGER_TABLE = Table(
         "origin": "api or csv",
         "suppressed": "rows of people who are kept out (passona forget): row_count and these are api_total",
         "expired_at": "when its personal data were given up (retain_days)",
+        "_peak": "most rows so far, which the shrink guard compares with; belongs to this program, no part of the "
+        "contract",
     },
     _plain(
         "campaign_id report state verified_at checked_at changed_at pages row_count api_total digest attempts error "
-        "run_id origin suppressed expired_at"
+        "run_id origin suppressed expired_at _peak"
     ),
     merge_key=("campaign_id", "report"),
     marked=False,

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import click
 import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -27,14 +37,36 @@ from passona.reports import REPORTS, Report
 from passona.transform import SCHEMA, Transformed
 
 
+class _Bars(Progress):
+    """Bars, and above them a line for what is waited for, if there is any."""
+
+    def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
+        self._spinner = Spinner("dots")
+        self._waits = False
+        super().__init__(*columns, **options)
+
+    def wait_for(self, text: str) -> None:
+        """Shows this line; "" for none."""
+        self._spinner.update(text=plain(text))
+        self._waits = bool(text)
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        if self._waits:
+            yield self._spinner
+        yield from super().get_renderables()
+
+
 class Watch:
-    """Progress of a load on stderr: a bar for each report on a terminal, nothing but what is logged elsewhere."""
+    """Progress of a load on stderr: a bar for each report on a terminal, nothing but what is logged elsewhere.
+
+    While a request is retried, a line shows the attempt and the pause.
+    """
 
     def __init__(self, console: Console) -> None:
         self._lock = threading.Lock()
         self._rows: dict[str, int] = dict.fromkeys(REPORTS, 0)
         self._tasks: dict[str, TaskID] = {}
-        self.bars = Progress(
+        self.bars = _Bars(
             TextColumn("{task.description:<13}"),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
@@ -46,6 +78,7 @@ class Watch:
         )
 
     def planned(self, pulls: Sequence[Pull]) -> None:
+        self.bars.wait_for("")
         for name in REPORTS:
             count = sum(pull.report.name == name for pull in pulls)
             if count:
@@ -58,6 +91,7 @@ class Watch:
         self.bars.update(self._tasks[report.name], rows=count)
 
     def page(self, report: Report, page: Page) -> None:
+        self.bars.wait_for("")
         with self._lock:
             self._rows[report.name] += len(page.rows)
         self.bars.update(self._tasks[report.name], rows=self._rows[report.name])
@@ -65,8 +99,27 @@ class Watch:
     def walked(self, pull: Pull) -> None:
         self.bars.advance(self._tasks[pull.report.name])
 
+    def waiting(self, line: str) -> None:
+        self.bars.wait_for(line)
+
     def say(self, line: str) -> None:
         logs.say(line)
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[Callable[[str], None]]:
+    """A line on a terminal that moves as long as the block lasts, elsewhere nothing; what is yielded changes it."""
+    console = Console(stderr=True)
+    if not console.is_terminal or logs.is_json():
+        yield lambda _line: None
+        return
+    with console.status(plain(text)) as line, _lines_on(console):
+        yield lambda text: line.update(plain(text))
+
+
+def _lines_on(console: Console) -> AbstractContextManager[None]:
+    """Lines that are logged go above what moves on this console."""
+    return logs.written(lambda line: console.print(plain(line), soft_wrap=True))
 
 
 @contextmanager
@@ -77,7 +130,7 @@ def watched() -> Iterator[Watch]:
     if watch.bars.disable:
         yield watch
         return
-    with watch.bars, logs.written(lambda line: console.print(plain(line), soft_wrap=True)):
+    with watch.bars, _lines_on(console):
         yield watch
 
 
@@ -98,7 +151,9 @@ def working(what: str) -> Iterator[None]:
 
 
 def print_outcome(outcome: Outcome, address: Address) -> None:
-    """The closing table of a load."""
+    """The closing table of a load; none where an error ended it before any report was had, and has said all."""
+    if outcome.errors and not any(report.any for report in outcome.reports.values()):
+        return
     table = new_table("report", "loaded", "unchanged", "failed", "held", "pages", "rows", "field rows", "issues")
     sums = [0] * 8
     for name, report in outcome.reports.items():

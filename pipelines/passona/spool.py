@@ -210,7 +210,7 @@ class Spool:
         self._begin(page)
         try:
             began = _began(old, vendor_schema(self.report), self._identity())
-            if began is None or self.at - began > LONGEST_AGE or (after is not None and began <= after):
+            if began is None or not _is_recent(began, self.at) or (after is not None and began <= after):
                 return False
             for batch, last_page, suppressed in _whole_batches(old):
                 self.at, self.suppressed = began, suppressed
@@ -236,6 +236,11 @@ class Spool:
     def _ids(self, page: Page) -> list[str]:
         kept = self.privacy.without_forgotten(self.report, page.rows)
         return listed(self._texts(kept).batch.column(ROW_ID))
+
+
+def _is_recent(began: datetime, now: datetime) -> bool:
+    """Whether a walk began within the last LONGEST_AGE: one in the future was dated by a wrong clock."""
+    return timedelta() <= now - began <= LONGEST_AGE
 
 
 def _write(writer: pa.RecordBatchStreamWriter, batch: pa.RecordBatch, last_page: int, suppressed: int) -> None:

@@ -26,6 +26,8 @@ from passona.connection import Connection, columns_of, tables_of
 from passona.errors import ConfigurationError
 from passona.schema import DATASET, TABLES
 
+# ruff: noqa: S608  # the statements are constants
+
 NOTES = "_upgrades"
 
 
@@ -45,7 +47,43 @@ class Form:
     version: str
 
 
-STEPS: tuple[Step, ...] = ()
+# The tables of rows in the first release, each with the report of its rows.
+_ROWS = {
+    "clicks": "'clicks'", "delivery": "'delivery'", "alt_delivery": "'alt_delivery'",
+    "alt_delivery__fields": "'alt_delivery'", "recipient": "'recipient'", "recipient__fields": "'recipient'",
+    "sent": "'sent'", "unsent": "'unsent'", "unsent__fields": "'unsent'", "row_issues": "report",
+}  # fmt: skip
+_ODD = "campaign_id <> lower(campaign_id)"
+
+
+def _lowered() -> tuple[str, ...]:
+    """SQL that writes campaign ids in lower case. Where both spellings are there, that in lower case stays."""
+    # Another spelling may have been loaded later, so what stays is due again.
+    statements = [
+        f"""
+        UPDATE passona.report_ledger SET state = 'open' WHERE state = 'settled'
+        AND campaign_id IN (SELECT lower(campaign_id) FROM passona.report_ledger WHERE {_ODD})
+        """
+    ]
+    statements += [
+        f"""
+        DELETE FROM passona.{table} WHERE {_ODD}
+        AND (lower(campaign_id), {report}) IN (SELECT campaign_id, report FROM passona.report_ledger)
+        """
+        for table, report in (_ROWS | {"report_ledger": "report"}).items()
+    ]
+    statements += [
+        f"""
+        DELETE FROM passona.{table} WHERE {_ODD} AND lower(campaign_id) IN (SELECT campaign_id FROM passona.campaigns)
+        """
+        for table in ("campaigns__contact_groups", "campaigns")
+    ]
+    tables = (*_ROWS, "report_ledger", "campaigns__contact_groups", "campaigns")
+    statements += [f"UPDATE passona.{table} SET campaign_id = lower(campaign_id) WHERE {_ODD}" for table in tables]
+    return tuple(statements)
+
+
+STEPS: tuple[Step, ...] = (Step("campaign ids are in lower case", _lowered()),)
 _FIRST = Form(0, "0.1.0")
 
 
@@ -54,9 +92,7 @@ def form_of(connection: Connection) -> Form | None:
     tables = tables_of(connection, DATASET)
     if NOTES not in tables:
         return _FIRST if tables & TABLES.keys() else None
-    noted = connection.execute(
-        f"SELECT form, version FROM {DATASET}.{NOTES} ORDER BY form DESC LIMIT 1"  # noqa: S608  # constants
-    ).fetchone()
+    noted = connection.execute(f"SELECT form, version FROM {DATASET}.{NOTES} ORDER BY form DESC LIMIT 1").fetchone()
     return Form(*noted) if noted else _FIRST
 
 
@@ -119,7 +155,7 @@ def _refuse_later(form: Form) -> None:
 
 def _note(connection: Connection, form: int, step: str) -> None:
     connection.execute(
-        f"INSERT INTO {DATASET}.{NOTES} VALUES (?, ?, ?, now())",  # noqa: S608  # constants
+        f"INSERT INTO {DATASET}.{NOTES} VALUES (?, ?, ?, now())",
         [form, step, _version()],
     )
 

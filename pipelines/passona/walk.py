@@ -67,6 +67,11 @@ class Walk:
         return len(self.spool)
 
     @property
+    def total(self) -> int:
+        """Its rows, and those of people who are kept out."""
+        return self.row_count + self.spool.suppressed
+
+    @property
     def pages(self) -> int:
         return self.spool.last_page
 
@@ -101,17 +106,24 @@ class Walker:
         self._spools, self._on_page, self._privacy = spools, on_page, privacy
 
     def walk(
-        self, report: Report, campaign_id: str, known_digest: str | None = None, after: datetime | None = None
+        self,
+        report: Report,
+        campaign_id: str,
+        known_digest: str | None = None,
+        after: datetime | None = None,
+        *,
+        address: str = "",
     ) -> Walk:
         """A verified walk of a report.
 
         `known_digest`: its content as verified before, if any. `after`: the walk has to begin after it; one
-        that was killed is taken up only if it did.
+        that was killed is taken up only if it did. `address`: the campaign as its address spells it, if not
+        by its id.
 
         :raises WalkFailed: it cannot be had whole; says what was expected and what came.
         :raises TokenRefused, Stopped: the run ends.
         """
-        path = f"reporting/{campaign_id}/{report.name}"
+        path = f"reporting/{address or campaign_id}/{report.name}"
         paginator = Paginator(self._client, self._pool, path, self._settings.page_size)
         seen = {known_digest}
         reason, confirming = "", False
@@ -134,7 +146,7 @@ class Walker:
                 if refusal.page_size:
                     paginator.ask_plain()
             except RequestFailed as error:
-                raise WalkFailed(_message(report, campaign_id, str(error)), attempt) from None
+                raise WalkFailed(_message(report, campaign_id, str(error)), attempt, error.status) from None
             log.info(
                 "campaign %s, %s, walk %d: %s", campaign_id, report.name, attempt, reason,
                 extra={"event": "walk_repeated", "campaign": campaign_id, "report": report.name, "attempt": attempt},

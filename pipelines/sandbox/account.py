@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Protocol
 
@@ -61,8 +61,9 @@ class Account:
         `special` adds the guide's own campaign, one not started, one still sending and one without rows;
         `refused` one that is answered with 403; `hostile` makes odd values frequent and worse. `zone` is that
         of times without an offset. `now` (seconds of UTC, by default the clock's) dates the campaign that is
-        still sending, to the hour.
+        still sending, to the hour. `clock`, an attribute, is what the server says the time is, in seconds of UTC.
         """
+        self.clock: Callable[[], float] = time.time
         self._lock = RLock()
         self._edits: dict[tuple[str, str], tuple[Edit, ...]] = {}
         self._refused: set[str] = set()

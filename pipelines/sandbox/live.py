@@ -50,7 +50,7 @@ class LiveAccount(Account):
         `zone` is that of times without an offset; `clock` tells the instant, in seconds of UTC.
         """
         super().__init__(campaigns=0, rows=0, special=False)
-        self._seed, self._hostile, self._zone, self._clock = seed, hostile, zone, clock
+        self._seed, self._hostile, self._zone, self.clock = seed, hostile, zone, clock
         self._people = People(seed, hostile=hostile)
         self._every, self._share = MONTH // max(campaigns, 1), rows // max(campaigns, 1)
         self._courses: dict[int, Course] = {}
@@ -58,7 +58,7 @@ class LiveAccount(Account):
 
     def _stand(self) -> tuple[Mapping[str, Campaign], Hashable]:
         """Give the campaigns of this quarter of an hour, and those that were put beside them."""
-        step = int(self._clock()) // STEP
+        step = int(self.clock()) // STEP
         with self._lock:
             if step != self._step:
                 self._step, self._live = step, self._listed(step * STEP)

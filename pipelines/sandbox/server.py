@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterable, Mapping
-from threading import Event, Lock, Thread
+from email.utils import formatdate
+from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
@@ -35,8 +36,8 @@ class Sandbox:
         self.account = Account() if account is None else account
         self._desk = Desk(self.account, switches or Switches())
         self.faults = faults
-        self._port, self._stopped, self._lock = port, Event(), Lock()
-        self._serving: dict[socket.socket, Thread] = {}
+        self._port, self._stopped = port, Event()
+        self._serving: list[tuple[socket.socket, Thread]] = []
 
     @property
     def base_url(self) -> str:
@@ -89,10 +90,8 @@ class Sandbox:
         with contextlib.suppress(OSError):  # wakes the acceptor, on every platform
             socket.create_connection(self._listener.getsockname()).close()
         self._acceptor.join()
-        with self._lock:
-            serving = list(self._serving.items())
-        for connection, thread in serving:
-            with contextlib.suppress(OSError):
+        for connection, thread in self._serving:
+            with contextlib.suppress(OSError):  # it may have ended by itself
                 connection.shutdown(socket.SHUT_RDWR)
             thread.join()
 
@@ -115,20 +114,20 @@ class Sandbox:
                     connection.close()
                     return
                 thread = Thread(target=self._serve, args=(connection,), name="sandbox", daemon=True)
-                with self._lock:
-                    self._serving[connection] = thread
                 thread.start()
+                # Only a thread that has ended is dropped, so that `stop` joins every other one.
+                self._serving = [pair for pair in self._serving if pair[1].is_alive()]
+                self._serving.append((connection, thread))
 
     def _serve(self, connection: socket.socket) -> None:
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for request in read(connection):
                 with self._desk.answering(request) as response:
+                    response.headers.setdefault("Date", formatdate(self.account.clock(), usegmt=True))
                     if not send(connection, response, self._stopped):
                         break
         except (OSError, ValueError):
             pass  # the client left, or does not speak HTTP
         finally:
-            with self._lock:
-                del self._serving[connection]
             connection.close()

@@ -85,13 +85,17 @@ def test_nonsense_ends_the_connection_and_not_the_server(ask):
 
 
 def test_after_the_end_nothing_is_left(ask):
-    before = threading.active_count()
+    # Other tests' threads may come and go meanwhile.
+    before = set(threading.enumerate())
     with Sandbox(Account.empty()) as box:
         port = int(box.base_url.split(":")[2].split("/")[0])
         idle = socket.create_connection(("127.0.0.1", port))
         assert ask(box, "campaigns").status == 200
         url = box.base_url
-    assert threading.active_count() == before
+        ours = {thread for thread in threading.enumerate() if thread.name == "sandbox"} - before
+        assert len(ours) > 1
+    assert not any(thread.is_alive() for thread in ours)
+    assert {thread for thread in threading.enumerate() if thread.name == "sandbox"} <= before
     idle.close()
     with pytest.raises(OSError, match="refused"):
         urlopen(url, timeout=5)

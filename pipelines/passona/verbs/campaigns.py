@@ -25,9 +25,11 @@ def campaigns(*, wait: float, as_json: bool) -> None:
     from passona.address import warehouse_address
     from passona.configuration import load_settings
     from passona.overview import overview
-    from passona.screen import overview_json, print_overview
+    from passona.screen import overview_json, print_overview, waiting
 
-    found = overview(load_settings(), warehouse_address(), wait, options.say)
+    settings = load_settings()
+    with waiting("asking for the list of campaigns") as on_retry:
+        found = overview(settings, warehouse_address(), wait, options.say, on_retry)
     if as_json:
         click.echo(overview_json(found))
     else:

@@ -93,15 +93,17 @@ def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mail
     from passona.configuration import load_settings
     from passona.database import open_database
     from passona.mailings import ask, asked_before, to_be_asked
+    from passona.screen import waiting
 
     settings = load_settings()
     database = open_database(warehouse_address(), wait, options.say)
     client = Client(settings)
     try:
-        database.prepare()
-        _check_team(client, settings)
-        mailings = to_be_asked(keys, asked_before(database.connection, period))
-        yield from ask(database, client, mailings, options.say)
+        with waiting("asking for reports by mail") as client.on_retry:
+            database.prepare()
+            _check_team(client, settings)
+            mailings = to_be_asked(keys, asked_before(database.connection, period))
+            yield from ask(database, client, mailings, options.say)
     finally:
         client.close()
         database.close()

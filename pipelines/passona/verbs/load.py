@@ -70,7 +70,7 @@ Examples:
     help="Only campaigns that ended at this date (UTC) or later.",
 )
 @click.option("--refresh", is_flag=True, help="Walk and rewrite settled and unchanged reports too.")
-@click.option("--accept-shrink", is_flag=True, help="Take reports that have far fewer rows than before.")
+@click.option("--accept-shrink", is_flag=True, help="Take reports, and a list of campaigns, that have shrunk.")
 @click.option(
     "--transform", "then_transform", is_flag=True, help="Build the models afterwards, as passona transform does."
 )
