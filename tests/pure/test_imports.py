@@ -28,7 +28,8 @@ walk csv_reader
 campaigns csv_places
 ledger
 schema
-address source upgrades erasure
+ownership address source
+upgrades erasure
 postgres_copy target engine duckdb_rewriting
 postgres_session
 postgres_lock
