@@ -12,6 +12,7 @@ from passona.campaigns import Campaign, CampaignList, campaign_values
 from passona.connection import columns_of, given, registered
 from passona.database import Database
 from passona.errors import Held
+from passona.ownership import own_columns
 from passona.quoting import quoted
 from passona.reports import CAMPAIGNS
 from passona.schema import DATASET, TABLES
@@ -138,7 +139,9 @@ class CampaignTable:
     def _differing(self, table: str, rows: pa.Table) -> set[str]:
         """Ids of the campaigns of which a table holds other rows than these. No column is as good as nulls in it."""
         connection = self._database.connection
-        stored = [name for owner, name in columns_of(connection, DATASET) if owner == table and name[0] != "_"]
+        own = own_columns(connection)[table]
+        stored = [name for owner, name in columns_of(connection, DATASET) if owner == table and name in own]
+        stored = [name for name in stored if name[0] != "_"]
         names = sorted({*stored, *rows.column_names})
         there, here = _columns(names, stored), _columns(names, rows.column_names)
         where = f"WHERE report = '{CAMPAIGNS.name}'" if "report" in stored else ""

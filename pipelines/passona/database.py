@@ -30,6 +30,8 @@ from passona.duckdb_file import DuckDBFile, read_file
 from passona.engine import Engine, Workload
 from passona.errors import ConfigurationError, NotWritten, causes
 from passona.interruption import held
+from passona.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
+from passona.project import project_folder
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.schema import DATASET, TABLES
@@ -165,27 +167,37 @@ class Database:
             self._make_tables()
 
     def _make_tables(self) -> None:
+        inventory = self.inventory()
+        inventory.check(OWN_NAMES)
         self.connection.begin()
         self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
-        missing = TABLES.keys() - tables_of(self.connection, DATASET)
-        bring_forward(self.connection)
+        inventory.keep_register([*OWN_NAMES, *model_names(project_folder())])
+        if bring_forward(self.connection):
+            inventory = self.inventory()
+        inventory.check_types()
         # DuckDB adds no column in the transaction that changed rows. Killed here, the next load adds them.
         self.connection.commit()
         self.connection.begin()
+        missing = TABLES.keys() - tables_of(self.connection, DATASET)
         for table in TABLES.values():
             columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table.sql_columns.items())
             self.connection.execute(f"CREATE TABLE IF NOT EXISTS {DATASET}.{quoted(table.name)} ({columns})")
         for table_name, column in missing_columns(self.connection):
             kind = TABLES[table_name].sql_columns[column]
             self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(table_name)} ADD COLUMN {quoted(column)} {kind}")
+        inventory.record({Name(DATASET, table.name): ("table", table.sql_columns) for table in TABLES.values()})
         for statement in self.engine.indexes:
             self.connection.execute(statement)
         if missing:
             self._mark_lost(missing)
         self._note_killed()
-        if self._undescribed():
+        if self._undescribed(inventory):
             self.describe()
         self.connection.commit()
+
+    def inventory(self) -> Inventory:
+        """Return what the schemas of the warehouse hold now."""
+        return Inventory(self.connection, self.engine.relations())
 
     def _mark_lost(self, missing: set[str]) -> None:
         """What the ledger says of tables that somebody dropped (dlt's `drop` does) is true no more: due again."""
@@ -196,17 +208,21 @@ class Database:
             [lost],
         )
 
-    def _undescribed(self) -> bool:
-        """Whether a run was killed before all was described, or another version said other words."""
-        said = self.engine.comments()
-        return any(comment != _comment(*key) for key, comment in said.items() if key[0] in TABLES)
+    def _undescribed(self, inventory: Inventory) -> bool:
+        """Whether something is new, a run was killed before all was described, or another version said other words."""
+        return any(
+            inventory.comment(table, column) != _comment(table, column)
+            for table, columns in own_columns(self.connection).items()
+            for column in (None, *columns)
+        )
 
     def describe(self) -> None:
-        """Comments on tables and columns: dlt's descriptions do not get there."""
+        """Comment on tables and columns: dlt's descriptions do not get there. The user's columns keep their own."""
         for table in TABLES.values():
             self.connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {literal(table.comment)}")
+        own = own_columns(self.connection)
         for table_name, column in columns_of(self.connection, DATASET):
-            if table_name in TABLES:
+            if column in own.get(table_name, ()):
                 comment = literal(_comment(table_name, column))
                 self.connection.execute(f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {comment}")
 

@@ -21,8 +21,8 @@ from passona.capable import Capable
 from passona.duckdb_rewriting import STORAGE_VERSION, rewrite
 from passona.engine import Checkpointed, Workload
 from passona.errors import ConfigurationError
+from passona.ownership import SCHEMAS, Column, Name, Relation, Relations
 from passona.quoting import literal
-from passona.schema import DATASET
 from passona.waiting import Taken, wait_for, writing
 from passona.work_folder import WorkFolder
 
@@ -31,6 +31,32 @@ from passona.work_folder import WorkFolder
 MEMORY_LIMIT = "64MB"
 # Ten million messages are built in little more time with it than without.
 TRANSFORM_GIGABYTES = 4
+
+_OURS = "database_name = current_database() AND lower(schema_name) IN $schemas"
+_RELATIONS = f"""
+SELECT lower(schema_name), lower(table_name), 'table', comment FROM duckdb_tables() WHERE {_OURS}
+UNION ALL
+SELECT lower(schema_name), lower(view_name), 'view', comment FROM duckdb_views() WHERE {_OURS}
+"""  # noqa: S608  # constants
+_COLUMNS = f"""
+SELECT lower(schema_name), lower(table_name), lower(column_name), data_type, comment,
+    NOT is_nullable AND column_default IS NULL
+FROM duckdb_columns() WHERE {_OURS} ORDER BY column_index
+"""  # noqa: S608  # constants
+# DuckDB tells of a generated column in the definition of its table alone.
+_OBSTACLES = f"""
+SELECT lower(schema_name), lower(table_name), lower(constraint_type) || ' constraint ' || constraint_name
+FROM duckdb_constraints() WHERE {_OURS} AND constraint_type <> 'NOT NULL'
+UNION ALL
+SELECT lower(schema_name), lower(table_name), 'unique index ' || index_name
+FROM duckdb_indexes() WHERE {_OURS} AND is_unique
+UNION ALL
+SELECT lower(schema_name), lower(table_name), 'generated column ' || column_name
+FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, table_name)
+WHERE {_OURS} AND column_default IS NOT NULL
+    AND (contains(sql, column_name || ' ' || data_type || ' GENERATED ALWAYS AS(')
+        OR contains(sql, column_name || '" ' || data_type || ' GENERATED ALWAYS AS('))
+"""  # noqa: S608  # constants
 
 
 class _Destination(Capable, dlt.destinations.duckdb):
@@ -75,13 +101,18 @@ class DuckDBFile:
             supports_transactions=True,  # or the DELETE and the INSERT of a merge would be in two
         )
 
-    def comments(self) -> dict[tuple[str, str | None], str | None]:
-        found = self.connection.execute(
-            "SELECT table_name, NULL, comment FROM duckdb_tables() WHERE schema_name = $schema UNION ALL "
-            "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = $schema",
-            {"schema": DATASET},
-        ).fetchall()
-        return {(table, column): comment for table, column, comment in found}
+    def relations(self) -> Relations:
+        """Return what the schemas hold, by names in lower case."""
+
+        def asked(sql: str) -> list[Any]:
+            return self.connection.execute(sql, {"schemas": list(SCHEMAS)}).fetchall()
+
+        found = {Name(schema, name): Relation(kind, comment) for schema, name, kind, comment in asked(_RELATIONS)}
+        for schema, name, column, *values in asked(_COLUMNS):
+            found[Name(schema, name)].columns[column] = Column(*values)
+        for schema, name, obstacle in asked(_OBSTACLES):
+            found[Name(schema, name)].obstacles.append(obstacle)
+        return found
 
     def sha256(self, text: str) -> str:
         return f"sha256({text})"

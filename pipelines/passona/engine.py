@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from passona.address import Address
 from passona.connection import Connection
+from passona.ownership import Relations
 from passona.work_folder import WorkFolder
 
 
@@ -68,8 +69,8 @@ class Engine(Protocol):
     def destination(self) -> Any:
         """Return the dlt destination."""
 
-    def comments(self) -> dict[tuple[str, str | None], str | None]:
-        """Return the comment on each table (column None) and on each column of the dataset."""
+    def relations(self) -> Relations:
+        """Return what the schemas that this program writes to hold (`ownership.SCHEMAS`)."""
 
     def sha256(self, text: str) -> str:
         """Return SQL that computes the digest of a text, in hexadecimal."""

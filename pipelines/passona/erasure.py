@@ -9,10 +9,12 @@ The bytes are gone when the file has been rewritten (`rewriting`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from passona.connection import Connection
+from passona.connection import Connection, error_kinds
+from passona.errors import ConfigurationError
+from passona.ownership import SCHEMAS, owned
 from passona.people import People
 from passona.phones import DIGIT_STEPS, spellings
 from passona.quoting import literal, quoted
@@ -30,6 +32,12 @@ _KEYS = {
 # Its last twelve digits of hexadecimal may all be decimal.
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 ERASED = "[erased]"
+_IN_OUR_SCHEMAS = f"is_generated = 'NEVER' AND table_schema IN ({', '.join(map(literal, SCHEMAS))})"
+# What is generated follows the columns it is made of.
+_NOT_GENERATED = """NOT EXISTS (
+    SELECT 1 FROM duckdb_tables() AS made WHERE made.schema_name = table_schema AND made.table_name = columns.table_name
+    AND contains(made.sql, column_name || ' VARCHAR GENERATED ALWAYS AS(')
+)"""
 # Phones in one expression: ten take DuckDB no longer than one, fifty two hundred times as long.
 _AT_ONCE = 10
 
@@ -73,7 +81,7 @@ def erase(connection: Connection, people: People, in_texts: Sequence[str] | None
     name_people(connection, people)
     connection.execute("CREATE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
     erased: Counter[str] = Counter()
-    columns = list(text_columns(connection))
+    columns = text_columns(connection)
     there = {column.shown for column in columns}
     if in_texts is None:
         in_texts = _phones_of_texts(connection, people.phones, columns)
@@ -113,7 +121,7 @@ def found_of(connection: Connection, values: Sequence[str], columns: Iterable[Te
 
 def telling(connection: Connection, phones: Sequence[str]) -> list[str]:
     """Phones that nothing which stays holds as a part: in ids, in longer numbers. Bytes tell of these alone."""
-    columns = list(text_columns(connection))
+    columns = text_columns(connection)
     return [phone for phone in phones if not any(_stays_within(connection, column, phone) for column in columns)]
 
 
@@ -196,11 +204,14 @@ def _erase_marts(connection: Connection) -> Counter[str]:
     """Rows of theirs in all other tables, and what the marts keep of a click beside its row."""
     erased: Counter[str] = Counter()
     own = {f"passona.{report.name}" for report in REPORTS.values()}
-    columns = list(text_columns(connection))
+    columns = text_columns(connection)
     for column in columns:
         if column.is_of_phones and column.shown not in own:
             erased[column.shown] += _deleted(connection, column.table, _is_one_of_them(column.quoted))
     tables = {column.shown for column in columns}
+    ours = owned(connection)
+    if ours is not None:  # in a copy that has no register all models are ours
+        tables &= ours
     if {"analytics.links", "passona.clicks"} <= tables:
         # Without any click left, the address may have been this person's own.
         erased["analytics.links"] += _deleted(
@@ -259,26 +270,63 @@ def _tokens_within(connection: Connection, column: TextColumn) -> list[str]:
 
 def _updated(connection: Connection, column: TextColumn, text: str, condition: str) -> int:
     """Gives a column another text where the condition holds; the rows it was so in."""
-    ((rows,),) = connection.execute(
-        f"UPDATE {column.table} SET {column.quoted} = {text} WHERE {condition}"  # noqa: S608  # quoted names, digits
-    ).fetchall()
-    return int(rows)
+    return _changed(connection, column.table, f"UPDATE {column.table} SET {column.quoted} = {text} WHERE {condition}")  # noqa: S608  # quoted names, digits
 
 
-def text_columns(connection: Connection) -> Iterator[TextColumn]:
-    """Every column of text of every table of the warehouse."""
+def text_columns(connection: Connection) -> list[TextColumn]:
+    """Every column of text of every table: a file is the warehouse's alone. On a server those of our own tables."""
+    if not _is_server(connection):
+        return _text_columns(connection, _NOT_GENERATED)
+    ours = owned(connection) or ()
+    return [column for column in _text_columns(connection, _IN_OUR_SCHEMAS) if column.shown in ours]
+
+
+def named_elsewhere(connection: Connection, people: People) -> list[str]:
+    """On a server, tables that users made beside ours and that name one of these people: theirs to erase."""
+    if not _is_server(connection):
+        return []
+    ours = owned(connection) or ()
+    name_people(connection, people)
+    tokens = [value for value in people.values if value.startswith("p_")]
+    found = {
+        column.shown
+        for column in _text_columns(connection, _IN_OUR_SCHEMAS)
+        if column.shown not in ours
+        for condition in tell_of(column, people.phones, tokens)
+        if connection.execute(f"SELECT 1 FROM {column.table} WHERE {condition} LIMIT 1").fetchall()  # noqa: S608  # quoted names, digits
+    }
+    connection.execute("DROP TABLE _people")
+    return sorted(found)
+
+
+def _is_server(connection: Connection) -> bool:
+    return "PostgreSQL" in str(connection.execute("SELECT version()").fetchone())
+
+
+def _text_columns(connection: Connection, condition: str) -> list[TextColumn]:
     found: list[tuple[Any, ...]] = connection.execute(
-        "SELECT table_schema, table_name, column_name FROM information_schema.columns "
+        "SELECT table_schema, table_name, column_name FROM information_schema.columns "  # noqa: S608  # constants
         "JOIN information_schema.tables USING (table_catalog, table_schema, table_name) "
         "WHERE table_catalog = current_database() AND table_type = 'BASE TABLE' "
-        "AND data_type IN ('VARCHAR', 'character varying', 'text') "
-        # A file is the warehouse's alone; in a server's database other schemas are others' own.
-        "AND (version() NOT LIKE 'PostgreSQL%' OR table_schema IN ('passona', 'analytics', 'analytics_staging')) "
-        "ORDER BY 1, 2, 3"
+        f"AND data_type IN ('VARCHAR', 'character varying', 'text') AND {condition} ORDER BY 1, 2, 3"
     ).fetchall()
-    yield from map(TextColumn._make, found)
+    return [TextColumn(*names) for names in found]
 
 
 def _deleted(connection: Connection, table: str, condition: str) -> int:
-    ((rows,),) = connection.execute(f"DELETE FROM {table} WHERE {condition}").fetchall()  # noqa: S608  # our own words
+    return _changed(connection, table, f"DELETE FROM {table} WHERE {condition}")  # noqa: S608  # our own words
+
+
+def _changed(connection: Connection, table: str, sql: str) -> int:
+    """The rows that a statement changed.
+
+    :raises ConfigurationError: a constraint of the user's table forbids it.
+    """
+    try:
+        ((rows,),) = connection.execute(sql).fetchall()
+    except error_kinds("IntegrityError") as error:
+        raise ConfigurationError(
+            f"{table.partition(' ')[0]}: a constraint keeps people in this table, so nobody was forgotten; drop it, or "
+            "erase them there yourself, and run again"
+        ) from error
     return int(rows)

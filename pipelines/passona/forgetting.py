@@ -16,7 +16,7 @@ from pathlib import Path
 from passona.address import Address
 from passona.connection import tables_of
 from passona.database import Database, open_database
-from passona.erasure import erase, found_of, telling
+from passona.erasure import erase, found_of, named_elsewhere, telling
 from passona.errors import ConfigurationError, PassonaError
 from passona.keeping import Keeping
 from passona.people import People, people
@@ -29,6 +29,7 @@ Texts = Sequence[tuple[str, str]]
 class Forgotten:
     """What was erased. `tables`: rows by table, of all files. `built`: whether there are marts to build anew.
     `unfound`: where people were given of whom the warehouse has no row. `left`: why copies are as they were.
+    `elsewhere`: tables of the user on a server that name these people.
     """
 
     people: int = 0
@@ -38,6 +39,7 @@ class Forgotten:
     searched: int = 0
     built: bool = False
     unfound: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
     left: list[PassonaError] = field(default_factory=list)
 
 
@@ -122,6 +124,7 @@ def _opened(address: Address, wait: float, say: Callable[[str], None], *, whole:
 def _erase(database: Database, who: People, into: Forgotten, *, keep: bool) -> None:
     """Out of the tables; without `keep` it is only counted."""
     into.unfound = who.unfound(found_of(database.connection, who.values))
+    into.elsewhere = named_elsewhere(database.connection, who)
     into.tables = _erased(database, who, keep=keep)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,12 +19,48 @@ import psycopg2
 from passona.address import Server
 from passona.engine import Workload
 from passona.errors import ConfigurationError, NotWritten, reason
+from passona.ownership import SCHEMAS, STAGING, Column, Name, Relation, Relations, owned
 from passona.postgres_destination import Postgres
 from passona.postgres_lock import RunLock, is_locked
 from passona.postgres_session import Session, connected
 from passona.quoting import quoted
 from passona.schema import DATASET, TABLES
 from passona.work_folder import WorkFolder
+
+_OURS = "nspname = ANY (?) AND relkind NOT IN ('t', 'I')"
+_TABLES = "FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+_RELATIONS = f"""
+SELECT nspname, relname, CASE relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
+    WHEN 'p' THEN 'partitioned table' WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index'
+    ELSE 'type' END, obj_description(pg_class.oid, 'pg_class')
+{_TABLES} WHERE {_OURS}
+"""
+_COLUMNS = f"""
+SELECT nspname, relname, attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum),
+    attnotnull AND NOT atthasdef AND attidentity = ''
+{_TABLES} JOIN pg_attribute ON attrelid = pg_class.oid
+WHERE {_OURS} AND attnum > 0 AND NOT attisdropped ORDER BY attrelid, attnum
+"""
+_OBSTACLES = f"""
+WITH ours AS (SELECT pg_class.oid, nspname, relname, relowner {_TABLES} WHERE {_OURS} AND relkind = 'r')
+SELECT nspname, relname, CASE contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'foreign key' WHEN 'p' THEN 'primary key'
+    WHEN 'u' THEN 'unique' ELSE 'exclusion' END || ' constraint ' || conname
+FROM ours JOIN pg_constraint ON conrelid = ours.oid WHERE contype IN ('c', 'f', 'p', 'u', 'x')
+UNION ALL
+SELECT nspname, relname, 'unique index ' || indexrelid::regclass
+FROM ours JOIN pg_index ON indrelid = ours.oid WHERE indisunique
+UNION ALL
+SELECT nspname, relname, 'generated column ' || attname
+FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attgenerated <> '' AND NOT attisdropped
+UNION ALL
+SELECT nspname, relname, 'rule ' || rulename FROM ours JOIN pg_rewrite ON ev_class = ours.oid
+UNION ALL
+SELECT nspname, relname, 'inheritance: ' || inhrelid::regclass || ' inherits from ' || inhparent::regclass
+FROM ours JOIN pg_inherits ON ours.oid IN (inhrelid, inhparent)
+UNION ALL
+SELECT nspname, relname, 'owner ' || pg_get_userbyid(relowner) || ', of whose rights this role has none'
+FROM ours WHERE NOT pg_has_role(relowner, 'USAGE')
+"""  # noqa: S608  # constants
 
 
 class PostgresServer:
@@ -73,15 +110,18 @@ class PostgresServer:
             supports_transactions=True,  # or the DELETE and the INSERT of a merge would be in two
         )
 
-    def comments(self) -> dict[tuple[str, str | None], str | None]:
-        tables = "FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
-        where = f"WHERE relkind = 'r' AND nspname = '{DATASET}'"
-        found = self.connection.execute(
-            f"SELECT relname, NULL, obj_description(pg_class.oid, 'pg_class') {tables} {where} UNION ALL "  # constants
-            f"SELECT relname, attname, col_description(pg_class.oid, attnum) {tables} "
-            f"JOIN pg_attribute ON attrelid = pg_class.oid {where} AND attnum > 0 AND NOT attisdropped"
-        ).fetchall()
-        return {(table, column): comment for table, column, comment in found}
+    def relations(self) -> Relations:
+        schemas = [schema for schema in SCHEMAS if schema != STAGING]  # the run has a staging dataset of its own
+
+        def asked(sql: str) -> list[Any]:
+            return self.connection.execute(sql, [schemas]).fetchall()
+
+        found = {Name(schema, name): Relation(kind, comment) for schema, name, kind, comment in asked(_RELATIONS)}
+        for schema, name, column, kind, comment, is_required in asked(_COLUMNS):
+            found[Name(schema, name)].columns[column] = Column(_type(kind), comment, is_required)
+        for schema, name, obstacle in asked(_OBSTACLES):
+            found[Name(schema, name)].obstacles.append(obstacle)
+        return found
 
     def sha256(self, text: str) -> str:
         return f"encode(sha256(convert_to({text}, 'UTF8')), 'hex')"
@@ -106,12 +146,10 @@ class PostgresServer:
         )
 
     def rewrite(self, _gone: Sequence[str], _wait: float, _say: Callable[[str], None]) -> int:
-        """Write the tables without what was deleted from them; nobody reads them meanwhile. Searches no bytes."""
-        found = self.connection.execute(
-            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' "
-            "AND table_schema IN ('passona', 'analytics', 'analytics_staging')"
-        ).fetchall()
-        for schema, table in found:
+        """Write our tables without what was deleted from them; nobody reads them meanwhile. Searches no bytes."""
+        ours = owned(self.connection) or ()
+        tables = sorted(name for name, relation in self.relations().items() if relation.kind == "table")
+        for schema, table in (name for name in tables if str(name) in ours):
             self.connection.execute(f"VACUUM (FULL) {quoted(schema)}.{quoted(table)}")
         return 0
 
@@ -142,6 +180,13 @@ def read_server(server: Server) -> Reader:
     # Not read-only: a query may need a temporary table.
     raw.set_session(isolation_level="REPEATABLE READ", autocommit=False)
     return reader
+
+
+def _type(name: str) -> str:
+    """A type as `schema` calls it; the length of a text stays."""
+    if name in ("character varying", "text"):
+        return "VARCHAR"
+    return re.sub(r"^(timestamp)\(\d\)", r"\1", name).upper()
 
 
 def _check_encoding(server: Server, session: Session) -> None:

@@ -19,7 +19,9 @@ from passona.erasure import TextColumn, text_columns
 from passona.errors import ConfigurationError
 from passona.forgetting import drop_spools
 from passona.keeping import Keeping
+from passona.ownership import owned
 from passona.register import known_mode
+from passona.reports import REPORTS
 from passona.tokens import TOKEN_DIGITS, Tokens, purpose_key
 
 # By the letter that its tokens begin with.
@@ -59,19 +61,30 @@ def _changed_all(connection: Connection, keys: tuple[bytes, ...], key_id: str | 
     connection.begin()
     changed: Counter[str] = Counter()
     new = Tokens(keys)
+    ours = owned(connection) or set()
+    _name_row_ids(connection)
     for column in text_columns(connection):
         # One key after the other: what still has an older key's token gets there by the same steps.
         for count in range(1, len(keys)):
             changed[column.shown] += _tokens_changed(connection, column, keys[: count + 1])
         if new.key_id != key_id and column.name in _DIGESTS:
             anew = f"UPDATE {column.table} SET {column.quoted} = left(sha256($key || {column.quoted}), {TOKEN_DIGITS})"  # noqa: S608  # quoted names
+            if column.shown not in ours:  # a user's own ids may be called so
+                anew += f" WHERE {column.quoted} IN (SELECT row_id FROM _row_ids)"  # noqa: S608  # quoted names
             changed[column.shown] += _changed(connection, anew, {"key": new.row_key.hex()})
     if changed.total():
         # Rows are others now, so the next walk of an open report finds another content, and writes it.
         connection.execute("UPDATE passona.report_ledger SET digest = NULL")
     connection.execute("UPDATE passona._privacy SET key_id = ?", [new.key_id])
+    connection.execute("DROP TABLE _row_ids")
     connection.commit()
     return changed
+
+
+def _name_row_ids(connection: Connection) -> None:
+    """Make the table `_row_ids` of all ids as they are before they change."""
+    ids = " UNION ALL ".join(f"SELECT row_id FROM passona.{name}" for name in REPORTS)  # noqa: S608  # constant names
+    connection.execute(f"CREATE TEMP TABLE _row_ids AS {ids}")
 
 
 def _tokens_changed(connection: Connection, column: TextColumn, keys: tuple[bytes, ...]) -> int:

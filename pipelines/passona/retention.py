@@ -19,6 +19,7 @@ from passona.campaigns import Campaign, campaign_values
 from passona.connection import Connection, columns_of, given, tables_of
 from passona.engine import Workload
 from passona.ledger import believed
+from passona.ownership import SCHEMAS, STAGING, own_columns, owned
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.schema import DATASET, TABLES
@@ -217,9 +218,7 @@ def _choose(connection: Connection, old: Collection[str]) -> None:
 
 def _clear_staging(connection: Connection) -> Counter[str]:
     """What a killed load left in dlt's staging, which is empty between loads."""
-    prefix = f"{DATASET}_staging."
-    # What dlt notes of itself there stays.
-    staged = [table for table in _present(connection) if table.startswith(prefix) and table[len(prefix)] != "_"]
+    staged = [table for table in _present(connection) if table.startswith(f"{STAGING}.")]
     return Counter({table: _rows(connection, f"DELETE FROM {table}") for table in staged})  # noqa: S608  # dlt's own names
 
 
@@ -254,20 +253,18 @@ def _empty_mart(connection: Connection, table: str, columns: tuple[str, ...], an
 
 def _new_columns(connection: Connection, name: str) -> list[str]:
     """Columns of keys that the guide does not know: nobody can say what is in them."""
-    known = {*TABLES[name].sql_columns, "row_id", "campaign_id"}
-    return [
-        quoted(column)
-        for column in sorted(_present(connection)[f"passona.{name}"])
-        if column not in known and not column.startswith("_")
-    ]
+    new = own_columns(connection)[name] & _present(connection)[f"passona.{name}"] - TABLES[name].sql_columns.keys()
+    return [quoted(column) for column in sorted(new) if not column.startswith("_")]
 
 
 def _present(connection: Connection) -> Mapping[str, set[str]]:
-    """The tables there are, with their columns."""
+    """The tables there are that this program made, with their columns."""
+    ours = owned(connection) or set()
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for schema in (DATASET, f"{DATASET}_staging", "analytics", "analytics_staging"):
+    for schema in SCHEMAS:
         for table, column in columns_of(connection, schema):
-            found[f"{schema}.{table}"].add(column)
+            if f"{schema}.{table}" in ours:
+                found[f"{schema}.{table}"].add(column)
     return found
 
 

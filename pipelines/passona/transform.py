@@ -33,6 +33,7 @@ from passona.database import Database, open_database
 from passona.engine import Workload
 from passona.environment import isolated_environment
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
+from passona.ownership import model_names
 from passona.project import project_folder
 from passona.verification import INTERRUPTED, unverified
 
@@ -44,6 +45,8 @@ log = logging.getLogger("passona")
 SCHEMA = "analytics"
 _BUILT = ("model", "seed")
 _TESTS = ("test", "unit_test")
+# What the project, or the database, says of an object of the user: names of tables, columns and views alone.
+_OBSTACLE = re.compile(r"\S+ is in the way: .*|\S.* depends? on .*")
 # dbt's semaphores have a process that tidies up after them, and complains where a signal ended the program first.
 _TRACKER_KEEPS_QUIET = "ignore:resource_tracker:UserWarning"
 
@@ -121,11 +124,21 @@ def transform(address: Address, timezone: str, wait: float, say: Callable[[str],
         return build(database, timezone, wanted)
 
 
+def check_models(database: Database) -> None:
+    """Nothing, where no object of the user is in the way of a model. Changes nothing.
+
+    :raises ConfigurationError: one is; names it.
+    """
+    database.inventory().check(model_names(project_folder()))
+
+
 def build(database: Database, timezone: str, wanted: Wanted) -> Transformed:
     """The same on a warehouse that is open.
 
+    :raises ConfigurationError: an object of the user is in the way of a model.
     :raises NotBuilt: as above.
     """
+    check_models(database)
     begun = time.monotonic()
     run_id = str(uuid.uuid4())
     database.tune(Workload.TRANSFORM)
@@ -204,9 +217,11 @@ def _take(outcome: Transformed, result: NodeResult) -> None:
         outcome.failures.append(f"{name}: {_rows(result)}")
         outcome.exits.add(Exit.FAILED)
     else:
-        log.debug("%s: %s", name, result.message)
-        outcome.failures.append(f"{kind} {name}: {_kind(result.message or '')}")
-        outcome.exits.add(Exit.FAULT)
+        message = result.message or ""
+        log.debug("%s: %s", name, message)
+        obstacle = _OBSTACLE.search(message)
+        outcome.failures.append(f"{kind} {name}: {obstacle[0] if obstacle else _kind(message)}")
+        outcome.exits.add(Exit.USAGE if obstacle else Exit.FAULT)
 
 
 def _rows(result: NodeResult) -> str:

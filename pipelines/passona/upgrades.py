@@ -24,11 +24,10 @@ from importlib.metadata import version
 
 from passona.connection import Connection, columns_of, tables_of
 from passona.errors import ConfigurationError
+from passona.ownership import UPGRADES
 from passona.schema import DATASET, TABLES
 
 # ruff: noqa: S608  # the statements are constants
-
-NOTES = "_upgrades"
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,9 @@ _FIRST = Form(0, "0.1.0")
 def form_of(connection: Connection) -> Form | None:
     """The form of a warehouse; None where nothing was ever loaded. Before there were notes it was the first."""
     tables = tables_of(connection, DATASET)
-    if NOTES not in tables:
+    if UPGRADES not in tables:
         return _FIRST if tables & TABLES.keys() else None
-    noted = connection.execute(f"SELECT form, version FROM {DATASET}.{NOTES} ORDER BY form DESC LIMIT 1").fetchone()
+    noted = connection.execute(f"SELECT form, version FROM {DATASET}.{UPGRADES} ORDER BY form DESC LIMIT 1").fetchone()
     return Form(*noted) if noted else _FIRST
 
 
@@ -112,24 +111,26 @@ def check_readable(connection: Connection) -> None:
         )
 
 
-def bring_forward(connection: Connection) -> None:
-    """Takes the steps that the warehouse has not seen, and notes them. To be called in a transaction.
+def bring_forward(connection: Connection) -> bool:
+    """Takes the steps that the warehouse has not seen, and notes them; whether there were any. To be called in a
+    transaction.
 
     :raises ConfigurationError: a later version made it; says what to do.
     """
     form = form_of(connection)
     connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {DATASET}.{NOTES} (form BIGINT NOT NULL, step VARCHAR NOT NULL, "
+        f"CREATE TABLE IF NOT EXISTS {DATASET}.{UPGRADES} (form BIGINT NOT NULL, step VARCHAR NOT NULL, "
         "version VARCHAR NOT NULL, taken_at TIMESTAMP WITH TIME ZONE NOT NULL)"
     )
     if form is None:
         _note(connection, len(STEPS), "made so")
-        return
+        return False
     _refuse_later(form)
     for number, step in enumerate(STEPS[form.number :], form.number + 1):
         for statement in step.statements:
             connection.execute(statement)
         _note(connection, number, step.why)
+    return form.number < len(STEPS)
 
 
 def missing_columns(connection: Connection) -> list[tuple[str, str]]:
@@ -155,7 +156,7 @@ def _refuse_later(form: Form) -> None:
 
 def _note(connection: Connection, form: int, step: str) -> None:
     connection.execute(
-        f"INSERT INTO {DATASET}.{NOTES} VALUES (?, ?, ?, now())",
+        f"INSERT INTO {DATASET}.{UPGRADES} VALUES (?, ?, ?, now())",
         [form, step, _version()],
     )
 

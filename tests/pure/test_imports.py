@@ -29,7 +29,8 @@ walk csv_reader
 campaigns csv_places
 ledger
 schema
-address source upgrades erasure
+ownership address source
+upgrades erasure
 counting
 postgres_copy target engine duckdb_rewriting
 postgres_session

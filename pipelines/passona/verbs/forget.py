@@ -71,6 +71,10 @@ def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) 
             rewrite_all(address, texts, keeping, wait, options.say, into=found)
     for where in found.unfound:
         options.say(f"{where}: nobody of this number was found here; numbers need their country code")
+    for table in found.elsewhere:
+        options.say(
+            f"{table} is not a table of passona-warehouse and names these people too: erase them there yourself"
+        )
     _print(found, dry_run=dry_run)
     for error in found.left:
         options.say(str(error))

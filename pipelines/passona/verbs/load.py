@@ -138,7 +138,7 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     from passona.retention import sweep
     from passona.screen import json_text, outcome_document, print_outcome
     from passona.target import target
-    from passona.transform import Wanted, build, check_warehouse
+    from passona.transform import Wanted, build, check_models, check_warehouse
 
     settings = load_settings()
     ending.warehouse = address = warehouse_address()
@@ -148,6 +148,8 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     transformed = published = None
     database = open_database(address, wait, options.say)
     try:
+        if then.transform:
+            check_models(database)
         outcome = _run(settings, database, wish)
         if not as_json:
             print_outcome(outcome, address)

@@ -9,28 +9,14 @@
     campaign_id in (select campaign_id from {{ ref('int_changed_campaigns') }})
 {%- endmacro %}
 
-{#- Before rows are added: the old ones of the same campaigns go, in the same transaction. -#}
-{% macro remove_changed() -%}
-    {%- if is_incremental() -%}
-        delete from {{ this }}
-        where campaign_id in (select campaign_id from {{ int_relation('int_changed_campaigns') }})
-    {%- endif -%}
-{%- endmacro %}
-
-{#- After a model was built anew: rows of campaigns whose personal data were given up, which cannot be built again. -#}
-{% macro keep_expired() -%}
-    {%- set old = make_backup_relation(this, 'table') -%}
-    {%- if execute and flags.FULL_REFRESH and model.config.materialized == 'incremental' and load_cached_relation(old) is not none -%}
-        {%- set there = adapter.get_columns_in_relation(old) | map(attribute='quoted') | list -%}
-        {%- set columns = adapter.get_columns_in_relation(this) | map(attribute='quoted') | select('in', there) | join(', ') -%}
-        insert into {{ this }} ({{ columns }})
-        select {{ columns }} from {{ old }}
-        where
-            campaign_id in (
-                select campaign_id from {{ source('passona', 'report_ledger') }} where expired_at is not null
-            )
-            and campaign_id not in (select campaign_id from {{ int_relation('int_changed_campaigns') }})
-    {%- endif -%}
+{#- Rows that an incremental model replaces: those of the campaigns of this build; of a full one all, but those of
+    campaigns whose personal data were given up, which cannot be built again. -#}
+{% macro stale_rows() -%}
+    {%- set changed = 'campaign_id in (select campaign_id from ' ~ int_relation('int_changed_campaigns') ~ ')' -%}
+    {%- set expired -%}
+        campaign_id in (select campaign_id from {{ source('passona', 'report_ledger') }} where expired_at is not null)
+    {%- endset -%}
+    {{ return('not coalesce(' ~ expired ~ ' and not ' ~ changed ~ ', false)' if should_full_refresh() else changed) }}
 {%- endmacro %}
 
 {#- A model of the intermediate layer where `ref` would make a circle or is not known. -#}

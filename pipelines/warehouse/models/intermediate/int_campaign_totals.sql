@@ -1,12 +1,4 @@
-{{
-    config(
-        materialized='incremental' if target.type != 'spark' else 'table',
-        incremental_strategy='append',
-        on_schema_change='fail',
-        pre_hook='{{ remove_changed() }}',
-        post_hook='{{ keep_expired() }}'
-    )
-}}
+{{ config(materialized='incremental' if target.type != 'spark' else 'table') }}
 
 with
 

@@ -1,0 +1,263 @@
+"""What this program made in the warehouse: everything else is the user's, and is never written, replaced or dropped.
+
+    engine.relations() + passona._objects -> Inventory -> objects that are in the way | objects that are ours
+
+The table `passona._objects` lists what was made: it is written in the transaction that makes the tables of the
+dataset, and by the dbt project in the one that makes a model. dlt notes its own tables in `_dlt_version`. A warehouse
+of a version without `_objects` is known by either of dlt's notes and `_upgrades`, its tables by their comments.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from passona.connection import Connection, columns_of, tables_of
+from passona.errors import ConfigurationError
+from passona.schema import DATASET, TABLES
+
+REGISTER, UPGRADES = "_objects", "_upgrades"
+STAGING = f"{DATASET}_staging"
+MARTS, MARTS_STAGING = "analytics", "analytics_staging"
+SCHEMAS = (DATASET, STAGING, MARTS, MARTS_STAGING)
+_OF_DLT = ("_dlt_version", "_dlt_loads", "_dlt_pipeline_state")
+_COLUMNS = ("schema_name", "object_name", "kind", "columns")
+# All comments of ours begin so. Only asked of warehouses that this program made before there was a register.
+_OLD_COMMENT = "One row"
+
+
+class Name(NamedTuple):
+    """A table or view. On DuckDB in lower case, because DuckDB ignores case."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return ".".join(self)
+
+
+OWN_NAMES = [
+    *(Name(DATASET, name) for name in (REGISTER, UPGRADES, "_privacy", "_forgotten", "_given_up", *_OF_DLT, *TABLES)),
+    *(Name(STAGING, name) for name in ("_dlt_version", *TABLES)),
+]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `type`: as `schema` has it. `is_required`: NOT NULL, without a default."""
+
+    type: str
+    comment: str | None
+    is_required: bool
+
+
+@dataclass
+class Relation:
+    """One table, view or whatever else has a name that a table could have.
+
+    `kind`: `table`, `view` or the engine's words for another. `obstacles`: what may refuse a row, such as
+    `unique index one_click`; required columns are not among them.
+    """
+
+    kind: str
+    comment: str | None
+    columns: dict[str, Column] = field(default_factory=dict)
+    obstacles: list[str] = field(default_factory=list)
+
+
+Relations = Mapping[Name, Relation]
+
+
+class _Entry(NamedTuple):
+    kind: str
+    columns: frozenset[str]
+
+
+class Inventory:
+    """The relations of the warehouse's schemas, and which of them are ours."""
+
+    def __init__(self, connection: Connection, relations: Relations) -> None:
+        self._connection, self._relations = connection, relations
+        self._has_register = self._has(DATASET, REGISTER, _COLUMNS)
+        self._register = _register(connection) if self._has_register else {}
+        self.dlt_columns = {
+            schema: _dlt_columns(connection, schema) if self._has(schema, "_dlt_version", ("schema_name",)) else {}
+            for schema in (DATASET, STAGING)
+        }
+        # Of a version that kept no register.
+        self._is_older = not self._has_register and (
+            bool(self.dlt_columns[DATASET]) or self._has(DATASET, UPGRADES, ("form", "step", "version", "taken_at"))
+        )
+
+    def _has(self, schema: str, name: str, columns: Iterable[str]) -> bool:
+        relation = self._relations.get(Name(schema, name))
+        return relation is not None and relation.kind == "table" and set(columns) <= relation.columns.keys()
+
+    def check(self, names: Iterable[Name]) -> None:
+        """Nothing, where each object of these names is ours and takes rows, or does not exist.
+
+        :raises ConfigurationError: it is somebody else's, or something refuses rows; names it.
+        """
+        there = [(name, self._relations[name]) for name in names if name in self._relations]
+        _refuse([problem for name, relation in there if (problem := self._problem(name, relation))])
+
+    def check_types(self) -> None:
+        """Nothing, where the columns of the dataset have the types that loads write.
+
+        :raises ConfigurationError: one has another type; names it.
+        """
+        _refuse(
+            [
+                f"{name}: column {column} is {relation.columns[column].type}, expected {kind}; give it that type, "
+                "or another name if it is yours"
+                for name, relation in self._relations.items()
+                for column, kind in self._types(name).items()
+                if column in relation.columns and relation.columns[column].type != kind
+            ]
+        )
+
+    def _types(self, name: Name) -> dict[str, str]:
+        """The types of a table's columns; those that the vendor's guide does not know are texts."""
+        if name.name not in TABLES or name.schema not in self.dlt_columns:
+            return {}
+        new = self.dlt_columns[name.schema].get(name.name, ())
+        known = {column: kind.removesuffix(" NOT NULL") for column, kind in TABLES[name.name].sql_columns.items()}
+        return dict.fromkeys(new, "VARCHAR") | known
+
+    def _problem(self, name: Name, relation: Relation) -> str | None:
+        if not self._is_ours(name, relation):
+            return (
+                f"{name} is in the way: passona-warehouse did not create this {relation.kind}; rename it, or move it "
+                "to another schema"
+            )
+        obstacles = [] if _is_internal(name) else [*relation.obstacles, *_required(relation)]
+        if obstacles:
+            return f"{name} cannot be written: {obstacles[0]}; change or remove that"
+        return None
+
+    def _is_ours(self, name: Name, relation: Relation) -> bool:
+        if name.name == REGISTER:
+            return self._has_register
+        if _is_internal(name):
+            return relation.kind == "table" and (self._has_register or self._is_older)
+        entry = self._register.get(name)
+        if entry and entry.kind == relation.kind and (relation.comment or entry.columns <= relation.columns.keys()):
+            return True
+        if name.name in self.dlt_columns.get(name.schema, ()):
+            return relation.kind == "table" and "_dlt_load_id" in relation.columns
+        return self._is_older and self._is_described(name, relation)
+
+    def _is_described(self, name: Name, relation: Relation) -> bool:
+        """Whether an earlier version gave it its comment. One that did not build models made none."""
+        built = self._relations.get(Name(MARTS_STAGING, "int_built_campaigns"))
+        if name.schema in (MARTS, MARTS_STAGING) and (built is None or not built.comment):
+            return False
+        return (relation.comment or "").startswith(_OLD_COMMENT)
+
+    def comment(self, table: str, column: str | None) -> str | None:
+        """The comment on a table of the dataset, or on its column; None where there is neither."""
+        relation = self._relations.get(Name(DATASET, table), Relation("", None))
+        place = relation if column is None else relation.columns.get(column)
+        return place.comment if place else None
+
+    def keep_register(self, names: Iterable[Name]) -> None:
+        """Make the register if there is none, and make it true: with what of these names is ours, without the rest.
+
+        In the caller's transaction.
+        """
+        if not self._has_register:
+            self._connection.execute(
+                f"CREATE TABLE {DATASET}.{REGISTER} ({', '.join(f'{column} VARCHAR NOT NULL' for column in _COLUMNS)})"
+            )
+        there = {name: self._relations[name] for name in {*names, *self._register} if name in self._relations}
+        ours = {name: each for name, each in there.items() if not _is_internal(name) and self._is_ours(name, each)}
+        self.record({name: (each.kind, each.columns) for name, each in ours.items() if name not in self._register})
+        for name in self._register.keys() - ours.keys():
+            self._forget(name)
+            del self._register[name]
+
+    def record(self, objects: Mapping[Name, tuple[str, Iterable[str]]]) -> None:
+        """Note the kind and the columns of objects of ours, in the transaction that made them."""
+        for name, (kind, columns) in objects.items():
+            entry = _Entry(kind, frozenset(columns))
+            if self._register.get(name) != entry:
+                self._forget(name)
+                self._connection.execute(
+                    f"INSERT INTO {DATASET}.{REGISTER} VALUES (?, ?, ?, ?)",  # noqa: S608  # constants
+                    [*name, kind, ",".join(sorted(entry.columns))],
+                )
+                self._register[name] = entry
+
+    def _forget(self, name: Name) -> None:
+        self._connection.execute(
+            f"DELETE FROM {DATASET}.{REGISTER} WHERE schema_name = ? AND object_name = ?",  # noqa: S608  # constants
+            [*name],
+        )
+
+
+def _is_internal(name: Name) -> bool:
+    return name.name.startswith("_")
+
+
+def _required(relation: Relation) -> list[str]:
+    """Columns that every row needs a value for. dlt's own are filled by every load."""
+    return [
+        f"NOT NULL column {name} without a default"
+        for name, column in relation.columns.items()
+        if column.is_required and not name.startswith("_dlt_")
+    ]
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        others = f" ({len(problems) - 1} more like this)" if len(problems) > 1 else ""
+        raise ConfigurationError(f"{problems[0]}, then run again; nothing was changed{others}")
+
+
+def _register(connection: Connection) -> dict[Name, _Entry]:
+    found = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM {DATASET}.{REGISTER}").fetchall()  # noqa: S608  # constants
+    return {Name(schema, name): _Entry(kind, frozenset(columns.split(","))) for schema, name, kind, columns in found}
+
+
+def _dlt_columns(connection: Connection, schema: str) -> dict[str, set[str]]:
+    """The columns that dlt ever made in a schema, by table, as it noted them."""
+    stored = connection.execute(
+        f"SELECT schema FROM {schema}._dlt_version WHERE schema_name = ?",  # noqa: S608  # constants
+        [DATASET],
+    ).fetchall()
+    columns: defaultdict[str, set[str]] = defaultdict(set)
+    for (text,) in stored:
+        for name, table in orjson.loads(text)["tables"].items():
+            columns[name] |= {column for column, hints in table.get("columns", {}).items() if "data_type" in hints}
+    return dict(columns)
+
+
+def own_columns(connection: Connection) -> dict[str, set[str]]:
+    """The columns of each table of the dataset that are not the user's, those of new keys of the API included.
+
+    All columns, where dlt has noted nothing.
+    """
+    noted = _dlt_columns(connection, DATASET) if "_dlt_version" in tables_of(connection, DATASET) else {}
+    if not noted:
+        found = columns_of(connection, DATASET)
+        noted = {table: {column for owner, column in found if owner == table} for table, _ in found}
+    return {name: {*table.sql_columns, *noted.get(name, ())} for name, table in TABLES.items()}
+
+
+def owned(connection: Connection) -> set[str] | None:
+    """The tables and views that are ours, as `schema.name`; None where nobody noted them, as in a copy of marts."""
+    if REGISTER not in tables_of(connection, DATASET):
+        return None
+    return {str(name) for name in _register(connection)}
+
+
+def model_names(project: Path) -> list[Name]:
+    """The tables and views that the dbt project makes, one for each model and seed."""
+    schemas = {"marts": MARTS, "staging": MARTS_STAGING, "intermediate": MARTS_STAGING}
+    models = [Name(schemas[file.parent.name], file.stem) for file in sorted(project.glob("models/*/*.sql"))]
+    return [*models, *(Name(MARTS_STAGING, file.stem) for file in sorted(project.glob("seeds/*.csv")))]
