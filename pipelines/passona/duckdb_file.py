@@ -62,18 +62,18 @@ class DuckDBFile:
     def _open(self, wait: float, say: Callable[[str], None]) -> None:
         _keep_private(self.address)
         # DuckDB spills there, also while it replays the log of a killed run. Nobody else removes it.
-        spills = self.work / f"duckdb.{os.getpid()}"
-        self.connection = _connected(self.address, wait, say, temp_directory=str(spills))
+        self._spills = self.work / f"duckdb.{os.getpid()}"
+        self.connection = _connected(self.address, wait, say, temp_directory=str(self._spills))
         self.file = os.open(self.address, os.O_RDONLY)
-        self._remove_spills_of_others(spills)
+        self._remove_spills_of_others()
         self.settings = _settings(self.connection)
         self.connection.execute("SET TimeZone = 'UTC'")
         self.connection.execute("SET preserve_insertion_order = false")
 
-    def _remove_spills_of_others(self, own: Path) -> None:
+    def _remove_spills_of_others(self) -> None:
         """Give back the disk space of killed runs, before anything needs it."""
         for folder in self.work.glob("duckdb*"):
-            if folder != own:
+            if folder != self._spills:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def destination(self) -> Any:
@@ -96,7 +96,8 @@ class DuckDBFile:
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
         try:
-            yield {"PASSONA_WAREHOUSE": str(self.address)}
+            # DuckDB opens a file twice in a process only with the same options.
+            yield {"PASSONA_WAREHOUSE": str(self.address), "PASSONA_SPILLS": str(self._spills)}
         finally:
             # It would hold the file until the process ends.
             DuckDBConnectionManager.close_all_connections()
