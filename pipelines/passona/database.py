@@ -32,6 +32,7 @@ from passona.duckdb_rewriting import REWRITING
 from passona.engine import Engine, Workload
 from passona.errors import ConfigurationError, causes
 from passona.interruption import held
+from passona.path_syntax import make_anew, plain_folder
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.schema import DATASET, TABLES
@@ -44,9 +45,9 @@ from passona.walk import Walk
 log = logging.getLogger("passona")
 
 PIPELINE = "passona"
-# Folders of the work folder that are of no use to a later run: of dlt, of dbt, of files that are imported, and of
-# copies that hold what is to be erased.
-TEMPORARY = ("dlt", "dbt", "files", REWRITING)
+# Folders of the work folder that are of no use to a later run: of dbt, of files that are imported, and of copies that
+# hold what is to be erased.
+TEMPORARY = ("dbt", "files", REWRITING)
 
 
 class Database:
@@ -220,10 +221,14 @@ class Database:
         """Empty the work folder but for its spools, and begin as a load does."""
         for name in TEMPORARY:
             shutil.rmtree(self.work / name, ignore_errors=True)
-        for folder in (self.work, self.spools, self.work / "dlt", self.files):
+        for folder in (self.work, self.spools, self.files):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.tune(Workload.WALK)
-        self.pipeline = _pipeline(self.engine)
+        self.pipeline = _pipeline(self.engine, self._dlt)
+
+    @property
+    def _dlt(self) -> Path:
+        return plain_folder(self.work / "dlt")
 
     @property
     def spools(self) -> Path:
@@ -328,8 +333,8 @@ class Database:
             return
         self._closed = True
         self._end_lines()
-        for name in TEMPORARY:  # before the next run may come and make its own
-            shutil.rmtree(self.work / name, ignore_errors=True)
+        for folder in (self._dlt, *(self.work / name for name in TEMPORARY)):  # before the next run may make its own
+            shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.spools.rmdir()
         self.engine.close()
@@ -375,11 +380,9 @@ def _engine(address: Address, wait: float, say: Callable[[str], None]) -> Engine
     return PostgresServer(address, wait, say)
 
 
-def _pipeline(engine: Engine) -> dlt.Pipeline:
-    """One that knows nothing yet: it learns the schema from the warehouse."""
-    folder = engine.work / "dlt"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
+def _pipeline(engine: Engine, folder: Path) -> dlt.Pipeline:
+    """One that knows nothing yet: it learns the schema from the warehouse. `folder`: where dlt works."""
+    make_anew(folder)
     return dlt.pipeline(PIPELINE, pipelines_dir=str(folder), destination=engine.destination(), dataset_name=DATASET)
 
 

@@ -21,10 +21,13 @@ from passona.capable import Capable
 from passona.duckdb_rewriting import STORAGE_VERSION, rewrite
 from passona.engine import Checkpointed, Workload
 from passona.errors import ConfigurationError
-from passona.quoting import literal
+from passona.path_syntax import log_of, work_folder
+from passona.quoting import literal, quoted
 from passona.schema import DATASET
 from passona.waiting import Taken, wait_for, writing
 
+# The catalog's name in every session: that of the file may be one that dbt cannot write into SQL.
+CATALOG = "warehouse"
 # DuckDB's buffers; beyond it spills to the work folder, so memory stays flat however large a package
 # is. Loads of 2,000,000 rows are no slower with it than without.
 MEMORY_LIMIT = "64MB"
@@ -56,7 +59,7 @@ class DuckDBFile:
         :raises Busy: it is still held after that; names the holder.
         :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
         """
-        self.address, self.work = path, path.with_name(f"{path.name}.work")
+        self.address, self.work = path, work_folder(path)
         self._open(wait, say)
 
     def _open(self, wait: float, say: Callable[[str], None]) -> None:
@@ -94,11 +97,16 @@ class DuckDBFile:
     @contextlib.contextmanager
     def dbt(self) -> Iterator[dict[str, str]]:
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.adapters.duckdb.credentials import DuckDBCredentials
 
+        # dbt takes a path for an address, and would end the file's name at # or ?.
+        derived = DuckDBCredentials.path_derived_database_name
+        DuckDBCredentials.path_derived_database_name = staticmethod(lambda _path: CATALOG)
         try:
             # DuckDB opens a file twice in a process only with the same options.
             yield {"PASSONA_WAREHOUSE": str(self.address), "PASSONA_SPILLS": str(self._spills)}
         finally:
+            DuckDBCredentials.path_derived_database_name = derived
             # It would hold the file until the process ends.
             DuckDBConnectionManager.close_all_connections()
 
@@ -167,11 +175,6 @@ def open_checkpointed(path: Address, wait: float, say: Callable[[str], None]) ->
         os.close(file)
 
 
-def log_of(path: Path) -> Path:
-    """Where DuckDB keeps what is not in its file yet."""
-    return path.with_name(f"{path.name}.wal")
-
-
 def _keep_private(path: Path) -> None:
     """A new warehouse is its owner's alone: phone numbers are in it. That of an existing file stays as it is.
 
@@ -195,8 +198,10 @@ def _connected(
     def connect() -> duckdb.DuckDBPyConnection:
         try:
             if read_only:
-                return duckdb.connect(str(path), read_only=True)
-            return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION, **config})
+                return _named(duckdb.connect(str(path), read_only=True))
+            return _named(
+                duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION, **config})
+            )
         except duckdb.IOException as error:
             holder = _holder(str(error))
             if holder is None:
@@ -204,6 +209,14 @@ def _connected(
             raise Taken(holder) from None
 
     return wait_for(connect, path.name, wait, say)
+
+
+def _named(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    ((name,),) = connection.execute("SELECT current_database()").fetchall()
+    if name != CATALOG:
+        connection.execute(f"ALTER DATABASE {quoted(name)} SET ALIAS TO {CATALOG}")
+        connection.execute(f"USE {CATALOG}")
+    return connection
 
 
 def _holder(message: str) -> str | None:
