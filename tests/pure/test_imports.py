@@ -16,12 +16,12 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
-errors reports times lists row_ids quoting replacement phones tokens shapes connection capable
-pages pace keeping project logs marts csv_form
+errors reports times lists decoding row_ids quoting replacement phones tokens shapes connection capable
+pages pace keeping path_syntax project logs marts csv_form
 privacy settings agents
 people on_failure
-rows client configuration interruption downloads csv_text
-waiting
+rows transport configuration interruption csv_text
+waiting client downloads
 page_pool csv_lines
 spool paginator
 walk csv_reader
@@ -53,8 +53,8 @@ __main__
 """
 PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 OWNERS = {
-    "requests": {"client", "downloads", "on_failure"},
-    "urllib3": {"client"},
+    "requests": {"transport", "downloads", "on_failure"},
+    "urllib3": {"client", "transport"},
     "duckdb": {"duckdb_file", "duckdb_rewriting", "marts", "publish"},
     "dlt": {"address", "capable", "configuration", "source", "duckdb_file", "postgres_destination", "database"},
     "psycopg2": {"postgres", "postgres_session", "postgres_lock"},
