@@ -16,9 +16,9 @@ from datetime import datetime
 import pyarrow as pa
 
 from passona.client import Client
+from passona.decoding import Row, all_values, is_storable, json_text, without_keys
 from passona.errors import ConfigurationError, PageRefused, RequestFailed, WalkFailed
 from passona.page_pool import PagePool
-from passona.pages import Row
 from passona.paginator import Paginator
 from passona.privacy import CLEAR, Privacy
 from passona.reports import CAMPAIGNS
@@ -126,6 +126,8 @@ def _check(rows: Sequence[Row]) -> None:
     seen = set()
     for row in rows:
         uuid = row.get("uuid")
+        if len(all_values(row, "uuid")) > 1:
+            raise PageRefused("one uuid in each campaign", "a campaign with two")
         if not isinstance(uuid, str) or not re.fullmatch(r"[0-9A-Za-z-]{1,64}", uuid):
             raise PageRefused("a uuid in each campaign", "a campaign without one")
         if uuid in seen:
@@ -135,7 +137,7 @@ def _check(rows: Sequence[Row]) -> None:
 
 def campaign_list(rows: Sequence[Row], zone: str, privacy: Privacy = CLEAR) -> CampaignList:
     """Rows of the list as values and tables. Pure."""
-    plain = [{key: value for key, value in row.items() if key not in _GROUP_KEYS} for row in rows]
+    plain = [without_keys(row, _GROUP_KEYS) for row in rows]
     # The id a row is given here holds for this moment only: campaigns have a key of their own.
     texts = vendor_texts(CAMPAIGNS, "", plain, privacy)
     typed = tables(CAMPAIGNS, "", [texts.batch], zone, texts.new_keys)
@@ -161,8 +163,10 @@ def _groups(rows: Sequence[Row], privacy: Privacy) -> tuple[pa.Table, list[tuple
     issues: list[tuple[str, str, str | None, str]] = []
     for row in rows:
         for key, included in _GROUP_KEYS.items():
-            groups = row.get(key) or []
-            if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+            *earlier, last = all_values(row, key)
+            issues += [(row["uuid"], key, privacy.odd_value(json_text(value)), "repeated_key") for value in earlier]
+            groups = last or []
+            if not isinstance(groups, list) or not all(is_storable(group) for group in groups):
                 raw = text_of(groups)
                 issues.append((row["uuid"], key, raw and privacy.odd_value(raw), "unexpected_type"))
                 continue

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from passona.campaigns import campaign_list
-from passona.pages import Row
+from passona.decoding import Row
 from passona.reports import CAMPAIGNS, Column, Report
 from passona.rows import tables, vendor_texts
 
