@@ -9,7 +9,7 @@ account's zone, missing ones are ""; contact groups are lists of uuids (fixtures
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +21,7 @@ from passona.errors import ConfigurationError, PageRefused, RequestFailed, WalkF
 from passona.page_pool import PagePool
 from passona.paginator import Paginator
 from passona.privacy import CLEAR, Privacy
-from passona.reports import CAMPAIGNS
+from passona.reports import CAMPAIGNS, Report, column_names
 from passona.rows import ISSUES, tables, text_of, vendor_texts
 from passona.settings import Settings
 from passona.times import python_values
@@ -34,6 +34,7 @@ _GROUP_TYPES: dict[str, pa.DataType] = {
     "included": pa.bool_(),
 }
 GROUPS = pa.schema(_GROUP_TYPES)
+NameKeys = Callable[[Report, Iterable[str]], dict[str, str]]
 _GROUP_KEYS = {"included_contact_groups": True, "excluded_contact_groups": False}
 
 
@@ -75,15 +76,18 @@ class CampaignList:
     missing_keys: frozenset[str]
 
 
-def list_campaigns(client: Client, pool: PagePool, settings: Settings, privacy: Privacy = CLEAR) -> CampaignList:
-    """All campaigns of the token's team. `privacy`: what is kept of keys that the guide does not know.
+def list_campaigns(
+    client: Client, pool: PagePool, settings: Settings, privacy: Privacy = CLEAR, name_keys: NameKeys = column_names
+) -> CampaignList:
+    """All campaigns of the token's team. `privacy`: what is kept of keys that the guide does not know. `name_keys`:
+    gives these keys their columns.
 
     :raises WalkFailed: the list cannot be had whole.
     :raises ConfigurationError: a campaign belongs to another team than `team_uuid`.
     :raises TokenRefused: 401.
     """
     rows = _walk(client, pool, settings)
-    found = campaign_list(rows, settings.timezone, privacy)
+    found = campaign_list(rows, settings.timezone, privacy, name_keys)
     check_team(found.campaigns, settings.team_uuid)
     return found
 
@@ -135,12 +139,14 @@ def _check(rows: Sequence[Row]) -> None:
         seen.add(uuid)
 
 
-def campaign_list(rows: Sequence[Row], zone: str, privacy: Privacy = CLEAR) -> CampaignList:
+def campaign_list(
+    rows: Sequence[Row], zone: str, privacy: Privacy = CLEAR, name_keys: NameKeys = column_names
+) -> CampaignList:
     """Rows of the list as values and tables. Pure."""
     plain = [without_keys(row, _GROUP_KEYS) for row in rows]
     # The id a row is given here holds for this moment only: campaigns have a key of their own.
     texts = vendor_texts(CAMPAIGNS, "", plain, privacy)
-    typed = tables(CAMPAIGNS, "", [texts.batch], zone, texts.new_keys)
+    typed = tables(CAMPAIGNS, "", [texts.batch], zone, name_keys(CAMPAIGNS, texts.new_keys))
     uuids = dict(zip(typed.parent.column("row_id").to_pylist(), (row["uuid"] for row in rows), strict=True))
     issues = [(uuids[i["row_id"]], i["column_name"], i["raw_value"], i["issue"]) for i in typed.issues.to_pylist()]
     groups, group_issues = _groups(rows, privacy)

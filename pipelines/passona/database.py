@@ -32,9 +32,10 @@ from passona.duckdb_rewriting import REWRITING
 from passona.engine import Engine, Workload
 from passona.errors import ConfigurationError, causes
 from passona.interruption import held
+from passona.key_columns import key_columns, make_table
 from passona.path_syntax import make_anew, plain_folder
 from passona.quoting import literal, quoted
-from passona.reports import REPORTS
+from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
@@ -108,8 +109,19 @@ class Database:
                     "nothing was written"
                 )
 
+    def key_columns(self, report: Report, keys: Iterable[str]) -> dict[str, str]:
+        """Return the column of each of these keys, which the guide does not know.
+
+        :raises NotWritten: a new one could not be noted.
+        """
+        with self.writing("the columns of new keys"):
+            return key_columns(self.connection, report, keys)
+
     def _run(self, package: Package, zone: str) -> None:
         package.reset_counts()
+        for report in {walk.report for walk in package.walks}:
+            keys = set().union(*(walk.spool.new_keys for walk in package.walks if walk.report is report))
+            package.columns[report.name] = self.key_columns(report, keys)
         if not self.pipeline.default_schema_name:
             # dlt would do it only after it has asked for the resources, which depend on what it knows.
             self.pipeline.sync_destination()
@@ -167,6 +179,7 @@ class Database:
         for table_name, column in missing_columns(self.connection):
             kind = TABLES[table_name].sql_columns[column]
             self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(table_name)} ADD COLUMN {quoted(column)} {kind}")
+        make_table(self.connection)
         for statement in self.engine.indexes:
             self.connection.execute(statement)
         if missing:

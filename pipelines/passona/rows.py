@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -24,7 +25,7 @@ import pyarrow.compute as pc
 from passona.decoding import Row, UnstorableText, earlier_pairs, json_text
 from passona.lists import field_rows
 from passona.privacy import CLEAR, Privacy
-from passona.reports import Column, Report, column_names
+from passona.reports import Column, Report
 from passona.row_ids import row_ids
 from passona.times import instants
 
@@ -180,12 +181,16 @@ def text_of(value: object) -> str | None:
 
 
 def tables(
-    report: Report, campaign_id: str, batches: Sequence[pa.RecordBatch], zone: str, new_keys: Iterable[str] = ()
+    report: Report,
+    campaign_id: str,
+    batches: Sequence[pa.RecordBatch],
+    zone: str,
+    new_columns: Mapping[str, str] = MappingProxyType({}),
 ) -> Tables:
     """Columns of text as the tables of the contract.
 
-    `zone`: that of times without an offset. `new_keys`: all keys of the report that the guide does
-    not know, so that each of its pieces has the same columns.
+    `zone`: that of times without an offset. `new_columns`: the columns of all keys of the report that the
+    guide does not know, so that each of its pieces has the same ones.
     """
     texts = {name: pa.concat_arrays([batch.column(name) for batch in batches]) for name in batches[0].schema.names}
     ids = texts[ROW_ID]
@@ -194,9 +199,13 @@ def tables(
     parent = {"campaign_id": pa.repeat(pa.scalar(campaign_id), len(ids)), "row_id": ids}
     for column in report.columns:
         parent[column.name] = _typed(column, texts[column.key], zone, issues)
-    parent |= _new_columns(report, new_keys, rest, len(ids))
+    for key, name in new_columns.items():
+        parent[name] = pa.array([rest.get(position, {}).get(key) for position in range(len(ids))], pa.string())
     _note_types(report, rest, issues)
-    _note_noted(report, new_keys, texts[NOTED], issues)
+    names = {column.key: column.name for column in report.all_columns} | {**new_columns}
+    for position, found in _by_position(texts[NOTED]).items():
+        for key, raw, issue in found:
+            issues.note(position, names[key], raw, issue)
     fields = _fields(report.lists, campaign_id, texts, rest, issues) if report.lists else None
     return Tables(pa.table(parent), fields, issues.table())
 
@@ -259,28 +268,11 @@ def _integer(text: str) -> int | None:
     return number if number in _INT64 and str(number) == text else None
 
 
-def _new_columns(
-    report: Report, keys: Iterable[str], rest: dict[int, dict[str, str]], length: int
-) -> dict[str, pa.Array[Any]]:
-    """Keys that the guide does not know, as columns of text."""
-    return {
-        name: pa.array([rest.get(position, {}).get(key) for position in range(length)], pa.string())
-        for key, name in column_names(report, keys).items()
-    }
-
-
 def _note_types(report: Report, rest: dict[int, dict[str, str]], issues: _Issues) -> None:
     names = {column.key: column.name for column in report.all_columns}
     for position, extra in rest.items():
         for key in names.keys() & extra.keys():
             issues.note(position, names[key], extra[key], "unexpected_type")
-
-
-def _note_noted(report: Report, new_keys: Iterable[str], noted: pa.Array[Any], issues: _Issues) -> None:
-    names = {column.key: column.name for column in report.all_columns} | column_names(report, new_keys)
-    for position, found in _by_position(noted).items():
-        for key, raw, issue in found:
-            issues.note(position, names[key], raw, issue)
 
 
 def _fields(

@@ -28,7 +28,7 @@ walk csv_reader
 campaigns csv_places
 ledger
 schema
-address source upgrades erasure
+address source upgrades erasure key_columns
 postgres_copy target engine duckdb_rewriting
 postgres_session
 postgres_lock
