@@ -91,7 +91,7 @@ def test_campaigns_tells_the_state_of_each_report(passona: Run) -> None:
         (["load"], {"SOURCES__PASSONA__TIMEZONE": "Mars/Olympus"}, "timezone"),
         (["load"], {"SOURCES__PASSONA__PAGE_SIZE": "many"}, "PAGE_SIZE"),
         (["load"], {"SOURCES__PASSONA__PAGE_SIZE": "0"}, "page_size"),
-        (["load"], {"DESTINATION__WAREHOUSE__CREDENTIALS": "passona.duckdb"}, "dataset"),
+        (["load"], {"DESTINATION__WAREHOUSE__CREDENTIALS": "passona.duckdb"}, "schema passona"),
         (["load"], {"DESTINATION__WAREHOUSE__CREDENTIALS": "no/such/folder/w.duckdb"}, "folder"),
     ],
 )  # fmt: skip

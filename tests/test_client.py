@@ -42,31 +42,6 @@ def test_the_limit_that_the_server_announces_is_used_up_and_never_passed() -> No
     assert took < 5
 
 
-def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = []
-
-    class Proxy(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            heard.append((self.path, self.headers["Authorization"]))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *_: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
-        threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        monkeypatch.setenv("no_proxy", "")
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
-        client = Client(Settings("t", base_url="http://127.0.0.1:9/api/2.0/"))
-        body = client.get("campaigns", 2, 500)
-        client.close()
-        proxy.shutdown()
-    assert body == b"{}"
-    assert heard == [("http://127.0.0.1:9/api/2.0/campaigns?page=2&per_page=500", "Bearer t")]
-
-
 @pytest.mark.parametrize("asked", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
 def test_a_server_that_asks_for_no_pause_gets_the_usual_one(asked: str) -> None:
     # Retry-After: 0 used to switch the growing pauses off: eight tries within a moment.

@@ -8,14 +8,16 @@ One way, top to bottom of a load:
 - `cli` exit codes, `interruption`; `verbs`, a file each; `options` that they share, `screen` what they show
 - `logs` what is said on stderr; `ending` what others are told of a run's end: `metrics`, `on_failure`
 - `load` one run: plan, walks, packages
-- `client` HTTP, `pace` when a request goes  - `paginator`, `page_pool`, `pages` follow links.next
+- `client` HTTP over the `transport`, `pace` when a request goes  - `paginator`, `page_pool`, `pages` follow links.next,
+  `decoding` reads their JSON
 - `walk` one verified report, `spool` where it waits until then
 - `mailings` what is asked for by mail; `csv_import` what comes of it: `csv_places` and `downloads` find the files,
   `csv_reader` spools them (`csv_form` what they are, `csv_text` their bytes, `csv_lines` which line is bad)
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
-- `source` dlt's resources, `schema` the tables, `database` the open warehouse and dlt's pipeline
-- `address` where the warehouse is; `connection` how all speak to it, `waiting` for whoever holds it; `engine` what
-  differs between `duckdb_file` (with `duckdb_rewriting`) and `postgres`; `capable` what dlt's destinations share
+- `key_columns` which column a new key has; `source` dlt's resources, `schema` the tables, `database` the open warehouse
+- `address` where the warehouse is, `path_syntax` what libraries read in its path; `connection` how all speak to it,
+  `waiting` for whoever holds it; `engine` what differs between `duckdb_file` (with `duckdb_rewriting`) and `postgres`;
+  `capable` what dlt's destinations share, `work_folder` what a run keeps on disk
 - `postgres_session` speaks to a server, `postgres_lock` lets one run write; `postgres_copy` and `postgres_destination`
   for dlt
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused

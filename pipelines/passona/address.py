@@ -6,6 +6,7 @@ destination.warehouse (type, credentials) -> warehouse_address -> a path or a Se
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,12 @@ from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
 from passona.configuration import configuration
 from passona.errors import ConfigurationError
-from passona.schema import DATASET
+from passona.path_syntax import catalog_name
 from passona.spelling import WAREHOUSE
 
 _CREDENTIALS = "destination.warehouse.credentials"
+# What people ask for by their schemas.
+_SCHEMAS = ("passona", "analytics", "analytics_staging")
 _FORM = "postgresql://user:password@host:5432/database"
 
 
@@ -78,6 +81,29 @@ def check_driver() -> None:
         )
 
 
+def check_file_name(path: Path, role: str, example: str) -> None:
+    """Do nothing where people who open the file can ask for its tables by schema and name.
+
+    :raises ConfigurationError: DuckDB would take a schema's name for that of the file, or cannot open the file.
+    """
+    name = catalog_name(path)
+    if name in _SCHEMAS:
+        raise ConfigurationError(
+            f"{path.name} cannot be {role}: DuckDB cannot tell a file called {name} from the schema {name} in it; "
+            f"choose another name, such as {example}"
+        )
+    if "?" in os.path.realpath(path.parent):
+        raise ConfigurationError(
+            f"{role} cannot be in a folder with a ? in its name, where DuckDB expects parameters; choose another"
+        )
+    try:
+        os.path.realpath(path).encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{role} cannot be at a path that is not UTF-8 text, which DuckDB cannot open; choose another path"
+        ) from None
+
+
 def _file(credentials: Any) -> Path:
     if isinstance(credentials, dict):
         credentials = credentials.get("database", "")
@@ -97,12 +123,7 @@ def _file(credentials: Any) -> Path:
         )
     if name != str(credentials) and "?" in name:
         raise ConfigurationError(f"{_CREDENTIALS}: expected duckdb:///PATH alone, got a query (?...) too; leave it out")
-    # DuckDB's name of a file is what stands before its first dot, whatever the case.
-    if path.name.lstrip(".").partition(".")[0].lower() == DATASET:
-        raise ConfigurationError(
-            f"{path.name} cannot be the warehouse: DuckDB cannot tell a file called {DATASET} from the dataset "
-            f"{DATASET} in it; choose another name, such as warehouse.duckdb"
-        )
+    check_file_name(path, "the warehouse", "warehouse.duckdb")
     return path.absolute()
 
 

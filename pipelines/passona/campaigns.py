@@ -10,7 +10,7 @@ A uuid is case-insensitive: ids are kept and compared in lower case, requests us
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -18,12 +18,12 @@ from functools import cached_property
 import pyarrow as pa
 
 from passona.client import Client
+from passona.decoding import Row, all_values, is_storable, json_text, without_keys
 from passona.errors import ConfigurationError, PageRefused, PassonaError, RequestFailed, Unreachable, WalkFailed
 from passona.page_pool import PagePool
-from passona.pages import Row
 from passona.paginator import Paginator
 from passona.privacy import CLEAR, Privacy
-from passona.reports import CAMPAIGNS
+from passona.reports import CAMPAIGNS, Report, column_names
 from passona.rows import ISSUES, tables, text_of, vendor_texts
 from passona.settings import Settings
 from passona.times import python_values
@@ -36,6 +36,7 @@ _GROUP_TYPES: dict[str, pa.DataType] = {
     "included": pa.bool_(),
 }
 GROUPS = pa.schema(_GROUP_TYPES)
+NameKeys = Callable[[Report, Iterable[str]], dict[str, str]]
 _GROUP_KEYS = {"included_contact_groups": True, "excluded_contact_groups": False}
 
 
@@ -102,15 +103,18 @@ class CampaignList:
     missing_keys: frozenset[str]
 
 
-def list_campaigns(client: Client, pool: PagePool, settings: Settings, privacy: Privacy = CLEAR) -> CampaignList:
-    """All campaigns of the token's team. `privacy`: what is kept of keys that the guide does not know.
+def list_campaigns(
+    client: Client, pool: PagePool, settings: Settings, privacy: Privacy = CLEAR, name_keys: NameKeys = column_names
+) -> CampaignList:
+    """All campaigns of the token's team. `privacy`: what is kept of keys that the guide does not know. `name_keys`:
+    gives these keys their columns.
 
     :raises WalkFailed: the list cannot be had whole.
     :raises ConfigurationError: a campaign belongs to another team than `team_uuid`.
     :raises TokenRefused: 401.
     """
     rows = _one_each(_walk(client, pool, settings))
-    found = campaign_list([row | {"uuid": uuid} for uuid, row in rows.items()], settings.timezone, privacy)
+    found = campaign_list([row | {"uuid": uuid} for uuid, row in rows.items()], settings.timezone, privacy, name_keys)
     check_team(found.campaigns, settings.team_uuid)
     spelled = [replace(campaign, spelling=rows[campaign.campaign_id]["uuid"]) for campaign in found.campaigns]
     return replace(found, campaigns=tuple(spelled))
@@ -179,6 +183,8 @@ def _check(rows: Sequence[Row]) -> None:
     seen = set()
     for row in rows:
         uuid = row.get("uuid")
+        if len(all_values(row, "uuid")) > 1:
+            raise PageRefused("one uuid in each campaign", "a campaign with two")
         if not isinstance(uuid, str) or not re.fullmatch(r"[0-9A-Za-z-]{1,64}", uuid):
             raise PageRefused("a uuid in each campaign", "a campaign without one")
         if uuid in seen:
@@ -186,12 +192,14 @@ def _check(rows: Sequence[Row]) -> None:
         seen.add(uuid)
 
 
-def campaign_list(rows: Sequence[Row], zone: str, privacy: Privacy = CLEAR) -> CampaignList:
+def campaign_list(
+    rows: Sequence[Row], zone: str, privacy: Privacy = CLEAR, name_keys: NameKeys = column_names
+) -> CampaignList:
     """Rows of the list as values and tables. Pure."""
-    plain = [{key: value for key, value in row.items() if key not in _GROUP_KEYS} for row in rows]
+    plain = [without_keys(row, _GROUP_KEYS) for row in rows]
     # The id a row is given here holds for this moment only: campaigns have a key of their own.
     texts = vendor_texts(CAMPAIGNS, "", plain, privacy)
-    typed = tables(CAMPAIGNS, "", [texts.batch], zone, texts.new_keys)
+    typed = tables(CAMPAIGNS, "", [texts.batch], zone, name_keys(CAMPAIGNS, texts.new_keys))
     uuids = dict(zip(typed.parent.column("row_id").to_pylist(), (row["uuid"] for row in rows), strict=True))
     issues = [(uuids[i["row_id"]], i["column_name"], i["raw_value"], i["issue"]) for i in typed.issues.to_pylist()]
     groups, group_issues = _groups(rows, privacy)
@@ -214,8 +222,10 @@ def _groups(rows: Sequence[Row], privacy: Privacy) -> tuple[pa.Table, list[tuple
     issues: list[tuple[str, str, str | None, str]] = []
     for row in rows:
         for key, included in _GROUP_KEYS.items():
-            groups = row.get(key) or []
-            if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+            *earlier, last = all_values(row, key)
+            issues += [(row["uuid"], key, privacy.odd_value(json_text(value)), "repeated_key") for value in earlier]
+            groups = last or []
+            if not isinstance(groups, list) or not all(is_storable(group) for group in groups):
                 raw = text_of(groups)
                 issues.append((row["uuid"], key, raw and privacy.odd_value(raw), "unexpected_type"))
                 continue

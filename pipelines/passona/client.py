@@ -15,25 +15,23 @@ import contextlib
 import email.utils
 import logging
 import random
-import socket
+import re
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
-from weakref import WeakSet
+from typing import TypeVar
 
-import orjson
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import BaseHTTPResponse, Timeout
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 from urllib3.exceptions import HTTPError as WireError
 
+from passona.decoding import NotJSON, TooDeep, decode
 from passona.errors import FateUnknown, RequestFailed, TokenRefused, masked, printable
 from passona.pace import Clock, Pace, ServerClock
 from passona.settings import Settings
+from passona.transport import PROXY, Limit, Transport
 
 log = logging.getLogger("passona")
 
@@ -44,9 +42,6 @@ ATTEMPTS = 8
 LONGEST_PAUSE = 30.0
 # A server that asks for more than a quarter of an hour is better asked by the next run.
 LONGEST_RETRY_AFTER = 900.0
-CONNECT_SECONDS = 10.0
-# Between two pieces of a body; the whole request is bounded by `request_timeout`.
-READ_SECONDS = 30.0
 # A page of 500 rows is about half a megabyte; a hundred times that is no page.
 LARGEST_BODY = 64 * 1024 * 1024
 _ADVICE = "; check the network and sources.passona.base_url"
@@ -72,86 +67,6 @@ class _Passing(Exception):  # noqa: N818  # named for what happened, as in error
         self.reached = reached
 
 
-class _Connections(HTTPAdapter):
-    """The connections to one origin, with the proxy and the certificates that requests finds for it.
-
-    What does not change from request to request is settled here, once: a session and a response of
-    requests for each page cost twice the rest of a page together.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(pool_maxsize=settings.concurrency)
-        with requests.Session() as session:
-            transport = session.merge_environment_settings(settings.base_url, {}, True, None, None)
-            session.trust_env = False  # a .netrc never replaces the token
-            session.headers.update({"Accept": "application/json", "Content-Type": "application/json"})
-            request = session.prepare_request(requests.Request("GET", settings.base_url))
-        verify, proxies, cert = transport["verify"], transport["proxies"], transport["cert"]
-        # Any: the stubs of requests do not know that a connection pool can send.
-        self._pool: Any = self.get_connection_with_tls_context(request, verify, proxies, cert)
-        self.cert_verify(self._pool, settings.base_url, verify, cert)  # type: ignore[no-untyped-call]  # in the stubs
-        self._sockets = _Sockets()
-        pool: Any = self._pool
-        pool.ConnectionCls = self._sockets.noted(pool.ConnectionCls)
-        self._root = self.request_url(request, proxies)
-        self._headers = dict(request.headers) | {"Authorization": f"Bearer {settings.api_token}"}
-        self._timeout = Timeout(connect=CONNECT_SECONDS, read=min(READ_SECONDS, settings.request_timeout))
-
-    def ask(self, method: str, target: str) -> BaseHTTPResponse:
-        """The answer, its body not read yet, to a request of `target` below the base address.
-
-        Redirects are never followed: they could carry the token elsewhere.
-        """
-        answer: BaseHTTPResponse = self._pool.urlopen(
-            method,
-            self._root + target,
-            headers=self._headers | ({"Connection": "close"} if method == "POST" else {}),
-            redirect=False,
-            retries=False,
-            assert_same_host=False,  # with a proxy the pool's host is the proxy's
-            timeout=self._timeout,
-            preload_content=False,
-            decode_content=False,
-        )
-        return answer
-
-    def cut(self) -> None:
-        """Ends all reads that are under way, in any thread, each with an error."""
-        self._sockets.shut()
-
-
-class _Sockets:
-    """The sockets of a pool's connections: a response may still read from one that its connection gave up."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: WeakSet[socket.socket] = WeakSet()
-
-    def noted(self, kind: Any) -> Any:
-        """The class of connections `kind`, but that each notes its socket here."""
-        sockets = self
-
-        class Noted(kind):  # type: ignore[misc]  # any class
-            def connect(self) -> None:
-                super().connect()
-                sockets.add(self.sock)
-
-        return Noted
-
-    def add(self, made: object) -> None:
-        if isinstance(made, socket.socket):  # TLS within a proxy's TLS is none
-            with self._lock:
-                self._open.add(made)
-
-    def shut(self) -> None:
-        with self._lock:
-            found = list(self._open)
-        for each in found:
-            with contextlib.suppress(OSError):
-                # Not TLS's own shutdown, which takes the state away that another thread reads with.
-                socket.socket.shutdown(each, socket.SHUT_RDWR)
-
-
 class Client:
     """GETs and POSTs of one account. Safe to use from many threads.
 
@@ -169,7 +84,7 @@ class Client:
         self.clock = ServerClock(clock or Clock())
         self.pace = Pace(settings.requests_per_minute, self.clock)
         self._in_flight = threading.BoundedSemaphore(settings.concurrency)
-        self._connections = _Connections(settings)
+        self._transport = Transport(settings)
         self._lock = threading.Lock()
         self.requests = 0
         self.on_retry: Callable[[str], None] = lambda _line: None
@@ -224,10 +139,10 @@ class Client:
     def stop(self) -> None:
         """Lets no further request go, in any thread, and ends those under way."""
         self.pace.stop()
-        self._connections.cut()
+        self._transport.cut()
 
     def close(self) -> None:
-        self._connections.close()
+        self._transport.close()
 
     def _wait(self, fault: _Passing, attempt: int, pause: float, where: Mapping[str, object]) -> None:
         """Waits for `pause`, and what the server asked for (which holds for all requests) if that is longer."""
@@ -249,14 +164,14 @@ class Client:
         headers: Mapping[str, str] | None = None
         with self._in_flight:
             self.pace.enter()
-            until = time.monotonic() + self._settings.request_timeout
             try:
                 with self._lock:
                     self.requests += 1
-                answer = self._send(target)
-                headers = self.headers = answer.headers
-                self.clock.learn(headers)
-                return self._read(answer, until)
+                with self._transport.limited() as limit:
+                    answer = self._send(target, limit)
+                    headers = self.headers = answer.headers
+                    self.clock.learn(headers)
+                    return self._read(answer, limit)
             finally:
                 self.pace.leave(headers)
 
@@ -264,18 +179,18 @@ class Client:
         headers: Mapping[str, str] | None = None
         # One for each POST: a connection that was kept may be closed by the server just then, and leave its fate
         # unknown. That it will be the server need not have said.
-        with self._in_flight, contextlib.closing(_Connections(self._settings)) as connections:
+        with self._in_flight, contextlib.closing(Transport(self._settings)) as transport:
             self.pace.enter()
-            until = time.monotonic() + self._settings.request_timeout
             try:
                 with self._lock:
                     self.requests += 1
-                answer = connections.ask("POST", path)
-                headers = self.headers = answer.headers
-                if answer.status == 202:
-                    answer.close()
-                    return
-                self._refuse_post(answer, until)
+                with transport.limited() as limit:
+                    answer = transport.ask("POST", path)
+                    headers = self.headers = answer.headers
+                    if answer.status == 202:
+                        answer.close()
+                        return
+                    self._refuse_post(answer, limit)
             except (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationError) as error:
                 raise RequestFailed(f"not sent ({_cause(error)}){_ADVICE}") from None
             except (WireError, OSError) as error:
@@ -285,10 +200,10 @@ class Client:
             finally:
                 self.pace.leave(headers)
 
-    def _refuse_post(self, answer: BaseHTTPResponse, until: float) -> None:
+    def _refuse_post(self, answer: BaseHTTPResponse, limit: Limit) -> None:
         """Raises what an answer other than 202 means for a POST."""
         try:
-            body = self._body(answer, until)
+            body = self._body(answer, limit)
         except (WireError, OSError, RequestFailed, _Passing):
             body = b""  # its status says enough
         if answer.status >= 500 or answer.status < 400:
@@ -297,36 +212,44 @@ class Client:
             raise RequestFailed(f"status {answer.status}{self._said(body)}", answer.status)
         self._refuse(answer, body)
 
-    def _send(self, target: str) -> BaseHTTPResponse:
+    def _send(self, target: str, limit: Limit) -> BaseHTTPResponse:
         try:
-            return self._connections.ask("GET", target)
+            return self._transport.ask("GET", target)
         except (WireError, OSError) as error:
             reached = not isinstance(error, NewConnectionError | ConnectTimeoutError | ProxyError)
-            raise _Passing(f"no answer ({_cause(error)})", advice=_ADVICE, reached=reached) from None
+            why = f"within {self._settings.request_timeout:g} s" if limit.ended else f"({_cause(error)})"
+            raise _Passing(f"no answer {why}", advice=_ADVICE, reached=reached) from None
 
-    def _read(self, answer: BaseHTTPResponse, until: float) -> bytes:
+    def _read(self, answer: BaseHTTPResponse, limit: Limit) -> bytes:
         try:
-            body = self._body(answer, until)
-        except (WireError, OSError) as error:
+            body = self._body(answer, limit)
+        except (WireError, OSError, RequestFailed, _Passing) as error:
             answer.close()
-            raise _Passing(f"an answer that broke off ({_cause(error)})") from None
+            if answer.status == 200:
+                raise self._broken_off(error, limit) from None
+            body = b""  # its status says enough
         if answer.status == 200:
             return body
         self._refuse(answer, body)
         raise AssertionError("unreachable")  # _refuse always raises
 
-    def _body(self, answer: BaseHTTPResponse, until: float) -> bytes:
-        """The whole body, within the time that one request may take: one that drips for ever ends."""
+    def _broken_off(self, error: Exception, limit: Limit) -> Exception:
+        if limit.ended:
+            return _Passing(f"an answer that did not end within {self._settings.request_timeout:g} s")
+        if isinstance(error, RequestFailed):
+            return error
+        return _Passing(f"an answer that broke off ({_cause(error)})")
+
+    def _body(self, answer: BaseHTTPResponse, limit: Limit) -> bytes:
+        """The whole body."""
         pieces, size = [], 0
         while piece := answer.read1(1 << 20, decode_content=True):
             pieces.append(piece)
             size += len(piece)
             if size > LARGEST_BODY:
-                answer.close()
                 raise RequestFailed(f"a body of more than {LARGEST_BODY} bytes")
-            if time.monotonic() > until:
-                answer.close()
-                raise _Passing(f"an answer that did not end within {self._settings.request_timeout:g} s")
+        if limit.ended:  # what ended it was not its end
+            raise TimeoutError
         answer.release_conn()
         return b"".join(pieces)
 
@@ -350,8 +273,8 @@ class Client:
     def _said(self, body: bytes) -> str:
         """The server's own message, from any of its three shapes of error, fit to be shown."""
         try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
+            document = decode(body)
+        except (NotJSON, TooDeep):
             return ", an HTML page" if body.lstrip()[:1] == b"<" else ""
         if not isinstance(document, dict):
             return ""
@@ -370,12 +293,18 @@ def _where(path: str, page: int | None = None) -> dict[str, object]:
 
 def _cause(error: BaseException) -> str:
     """What broke, in a word or two, without the address or anything that was sent."""
+    if isinstance(error, ProxyError):
+        refusal = re.search(r"Tunnel connection failed: ([0-9]{3})", str(error))
+        why = f"refuses it with status {refusal[1]}" if refusal else _cause(error.original_error)
+        return f"the proxy of {PROXY}: {why}"
     seen: BaseException | None = error
     names: list[str] = []
     while seen is not None and len(names) < 8:
         names.append(type(seen).__name__)
         if isinstance(seen, OSError) and seen.strerror:
             return seen.strerror
+        if isinstance(seen, TimeoutError):
+            return "timed out"
         reason = getattr(seen, "reason", None)
         inner = next((a for a in (reason, *seen.args) if isinstance(a, BaseException)), None)
         seen = inner or seen.__cause__ or seen.__context__

@@ -30,10 +30,11 @@ from passona.duckdb_file import DuckDBFile, read_file
 from passona.engine import Engine, Workload
 from passona.errors import ConfigurationError, NotWritten, causes
 from passona.interruption import held
+from passona.key_columns import key_columns, make_table
 from passona.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
 from passona.project import project_folder
 from passona.quoting import literal, quoted
-from passona.reports import REPORTS
+from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
@@ -121,8 +122,19 @@ class Database:
                     "nothing was written"
                 )
 
+    def key_columns(self, report: Report, keys: Iterable[str]) -> dict[str, str]:
+        """Return the column of each of these keys, which the guide does not know.
+
+        :raises NotWritten: a new one could not be noted.
+        """
+        with self.writing("the columns of new keys"):
+            return key_columns(self.connection, report, keys)
+
     def _run(self, package: Package, zone: str) -> None:
         package.reset_counts()
+        for report in {walk.report for walk in package.walks}:
+            keys = set().union(*(walk.spool.new_keys for walk in package.walks if walk.report is report))
+            package.columns[report.name] = self.key_columns(report, keys)
         if not self.pipeline.default_schema_name:
             # dlt would do it only after it has asked for the resources, which depend on what it knows.
             self.pipeline.sync_destination()
@@ -186,6 +198,7 @@ class Database:
             kind = TABLES[table_name].sql_columns[column]
             self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(table_name)} ADD COLUMN {quoted(column)} {kind}")
         inventory.record({Name(DATASET, table.name): ("table", table.sql_columns) for table in TABLES.values()})
+        make_table(self.connection)
         for statement in self.engine.indexes:
             self.connection.execute(statement)
         if missing:
@@ -390,7 +403,7 @@ def _engine(address: Address, wait: float, say: Callable[[str], None]) -> Engine
 
 def _pipeline(engine: Engine) -> dlt.Pipeline:
     """One that knows nothing yet: it learns the schema from the warehouse."""
-    folder = engine.work.folder("dlt")
+    folder = engine.work.folder_for_dlt()
     with dlt_context.use(dlt_context.LOADING):
         return dlt.pipeline(PIPELINE, pipelines_dir=str(folder), destination=engine.destination(), dataset_name=DATASET)
 

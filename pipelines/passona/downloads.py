@@ -22,6 +22,7 @@ from requests.auth import AuthBase
 
 from passona.errors import ConfigurationError, RequestFailed
 from passona.settings import LOOPBACK
+from passona.transport import trusted
 
 CONNECT_SECONDS = 10.0
 # Between two pieces.
@@ -43,7 +44,7 @@ class _Nobody(AuthBase):
 def download(address: str, to: Path) -> datetime | None:
     """Fetches a file to `to`; gives when the server says it was made, None if it does not.
 
-    :raises ConfigurationError: no https address.
+    :raises ConfigurationError: no https address, or no certificates to trust.
     :raises RequestFailed: it cannot be had whole.
     """
     try:
@@ -68,6 +69,7 @@ def download(address: str, to: Path) -> datetime | None:
 def _answer(address: str) -> requests.Response:
     """The 200 at the end of all redirects, its body not read yet."""
     with requests.Session() as session:
+        session.verify, _ = trusted()
         for _ in range(MOST_REDIRECTS):
             parts = urlsplit(address)
             if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):

@@ -22,10 +22,13 @@ from passona.duckdb_rewriting import STORAGE_VERSION, rewrite
 from passona.engine import Checkpointed, Workload
 from passona.errors import ConfigurationError
 from passona.ownership import SCHEMAS, Column, Name, Relation, Relations
-from passona.quoting import literal
+from passona.path_syntax import log_of, work_folder
+from passona.quoting import literal, quoted
 from passona.waiting import Taken, wait_for, writing
 from passona.work_folder import WorkFolder
 
+# The catalog's name in every session: that of the file may be one that dbt cannot write into SQL.
+CATALOG = "warehouse"
 # DuckDB's buffers; beyond it spills to the work folder, so memory stays flat however large a package
 # is. Loads of 2,000,000 rows are no slower with it than without.
 MEMORY_LIMIT = "64MB"
@@ -120,10 +123,15 @@ class DuckDBFile:
     @contextlib.contextmanager
     def dbt(self) -> Iterator[dict[str, str]]:
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.adapters.duckdb.credentials import DuckDBCredentials
 
+        # dbt takes a path for an address, and would end the file's name at # or ?.
+        derived = DuckDBCredentials.path_derived_database_name
+        DuckDBCredentials.path_derived_database_name = staticmethod(lambda _path: CATALOG)
         try:
             yield {"PASSONA_WAREHOUSE": str(self.address)}
         finally:
+            DuckDBCredentials.path_derived_database_name = derived
             # It would hold the file until the process ends.
             DuckDBConnectionManager.close_all_connections()
 
@@ -206,7 +214,7 @@ def _open_for_writing(
     try:
         # Where DuckDB itself spills to while it opens a file.
         shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)
-        work = WorkFolder.take(path.with_name(f"{path.name}.work"))
+        work = WorkFolder.take(work_folder(path))
         connection.execute(f"SET temp_directory = {literal(str(work.own / 'duckdb'))}")
         if killed:
             checkpoint(connection)
@@ -214,11 +222,6 @@ def _open_for_writing(
         connection.close()
         raise
     return connection, work
-
-
-def log_of(path: Path) -> Path:
-    """Where DuckDB keeps what is not in its file yet."""
-    return path.with_name(f"{path.name}.wal")
 
 
 def _keep_private(path: Path) -> None:
@@ -243,8 +246,8 @@ def _connected(
     def connect() -> duckdb.DuckDBPyConnection:
         try:
             if read_only:
-                return duckdb.connect(str(path), read_only=True)
-            return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION})
+                return _named(duckdb.connect(str(path), read_only=True))
+            return _named(duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION}))
         except duckdb.IOException as error:
             holder = _holder(str(error))
             if holder is None:
@@ -257,6 +260,14 @@ def _connected(
 def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
         raise ConfigurationError(f"the folder of the warehouse does not exist: {path.parent}; make it first")
+
+
+def _named(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    ((name,),) = connection.execute("SELECT current_database()").fetchall()
+    if name != CATALOG:
+        connection.execute(f"ALTER DATABASE {quoted(name)} SET ALIAS TO {CATALOG}")
+        connection.execute(f"USE {CATALOG}")
+    return connection
 
 
 def _holder(message: str) -> str | None:

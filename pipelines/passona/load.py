@@ -249,7 +249,8 @@ class Load:
         """The campaigns asked for, with their dates; the list is kept in the warehouse."""
         listed, wanted = None, [uuid.lower() for uuid in self._wish.campaign_ids]
         try:
-            listed = list_campaigns(self._client, pool, self._settings, self._privacy)
+            names = self._database.key_columns
+            listed = list_campaigns(self._client, pool, self._settings, self._privacy, names)
             self._tell_drift("campaigns", listed.new_keys, listed.missing_keys)
         except WalkFailed as error:
             if not wanted or self._settings.team_uuid or isinstance(error, Unreachable):

@@ -103,7 +103,7 @@ def _answer(address: str, body: bytes) -> str | None:
             address, data=body, headers=headers, timeout=POST_SECONDS, allow_redirects=False, stream=True, auth=_nobody
         ) as answer:
             return None if 200 <= answer.status_code < 300 else f"status {answer.status_code}"
-    except requests.RequestException as error:
+    except (requests.RequestException, OSError) as error:  # no certificates where a variable says so
         return f"no answer ({type(error).__name__})"
 
 

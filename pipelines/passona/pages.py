@@ -7,28 +7,14 @@ links are bare (`api/2.0/reporting/...`), rooted or absolute, and may name anoth
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import orjson
-
+from passona.decoding import BYTE_ORDER_MARK, DEEPEST, NotJSON, Number, RepeatedKeys, Row, TooDeep, decode
 from passona.errors import PageRefused
-
-Row = dict[str, Any]
-
-_PLAIN = {str, int, bool, type(None)}
-# Values are texts, once in a while a list or an object; what is deeper than this is an attack or a fault.
-DEEPEST = 100
-
-
-class Number(str):
-    """A JSON number as it was written, where a float would not keep it."""
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +44,7 @@ def read_page(body: bytes, path: str, number: int) -> Page:
         raise PageRefused("an object under meta", f"meta {_kind(meta)}")
     page = Page(
         number=_number(meta, "current_page"),
-        rows=_rows(document, body),
+        rows=_rows(document),
         total=_number(meta, "total"),
         last_page=_number(meta, "last_page"),
         per_page=_number(meta, "per_page"),
@@ -101,60 +87,47 @@ def _check_next(page: Page) -> None:
 
 def _decoded(body: bytes) -> dict[str, Any]:
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        document = decode(body)
+    except NotJSON as error:
         raise PageRefused("JSON", _describe(body)) from error
+    except TooDeep as error:
+        raise PageRefused("values of a few levels", f"values nested more than {DEEPEST} levels deep") from error
     if not isinstance(document, dict):
         raise PageRefused("a JSON object with data, links and meta", f"JSON {_kind(document)}")
+    _check_envelope(document)
     return document
+
+
+def _check_envelope(document: Mapping[str, Any]) -> None:
+    """Refuses a key that stands twice where one value alone can count: nobody knows which is right."""
+    for part in (document, document.get("meta"), document.get("links")):
+        if isinstance(part, RepeatedKeys):
+            raise PageRefused("each key of data, links and meta once", "one twice")
 
 
 def _describe(body: bytes) -> str:
     """What a body that is no JSON looks like, without quoting it: it may hold anything."""
-    if not body.strip():
+    text = body.lstrip(BYTE_ORDER_MARK).lstrip()
+    if not text:
         return "an empty body"
-    if body.lstrip()[:1] == b"<":
+    if text[:1] == b"<":
         return f"an HTML page of {len(body)} bytes (a login page or a proxy?)"
     return f"{len(body)} bytes that are not whole JSON"
 
 
-def _rows(document: Mapping[str, Any], body: bytes) -> list[Row]:
-    """`data`, with numbers as written where the fast decoder would round them."""
+def _rows(document: Mapping[str, Any]) -> list[Row]:
     data = document.get("data")
     if not isinstance(data, list):
         raise PageRefused("a list under data", f"data {_kind(data)}")
     for row in data:
-        if type(row) is not dict:
+        if not isinstance(row, dict):
             raise PageRefused("objects in data", f"a row that is {_kind(row)}")
-    if all(type(value) in _PLAIN for row in data for value in row.values()) or not _holds_float(data):
-        return data
-    exact: list[Row] = json.loads(body, parse_float=Number)["data"]
-    return exact
-
-
-def _holds_float(rows: list[Row]) -> bool:
-    """Whether there is a float among the values, or in a list or an object among them.
-
-    :raises PageRefused: values are nested deeper than any of the API's.
-    """
-    level: list[Any] = [*rows]
-    found = False
-    for _ in range(DEEPEST):
-        level = [
-            item
-            for value in level
-            if isinstance(value, (dict, list))
-            for item in (value.values() if isinstance(value, dict) else value)
-        ]
-        if not level:
-            return found
-        found = found or any(type(value) is float for value in level)
-    raise PageRefused("values of a few levels", f"values nested more than {DEEPEST} levels deep")
+    return data
 
 
 def _number(meta: Mapping[str, Any], key: str) -> int:
     value = meta.get(key)
-    if type(value) is int and value >= 0:
+    if type(value) is int and 0 <= value < 10**18:
         return value
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
         return int(value)
@@ -186,7 +159,7 @@ def _next_number(links: object, path: str) -> int | None:
 
 def _kind(value: object) -> str:
     """A value's kind, for errors: never its content."""
-    names = {dict: "object", list: "list", str: "text", bool: "boolean", int: "number", float: "number"}
+    kinds = {bool: "boolean", int: "number", Number: "number", str: "text", list: "list", dict: "object"}
     if isinstance(value, int) and not isinstance(value, bool):
         return f"number {value}"
-    return "null or missing" if value is None else f"of kind {names.get(type(value), 'unknown')}"
+    return "null or missing" if value is None else f"of kind {next(kinds[k] for k in kinds if isinstance(value, k))}"

@@ -8,11 +8,10 @@ because page 1 tells how many there are, and each is accepted only if the chain 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
-
-import orjson
 
 from passona.client import Client
 from passona.errors import PageRefused, RequestFailed
@@ -129,7 +128,7 @@ def _check_steady(first: Page, page: Page) -> None:
 def _check_other(seen: dict[bytes, int], page: Page) -> None:
     """Refuses the rows of an earlier page, told by rows spread over it; notes those of this one in `seen`."""
     step = max(1, len(page.rows) // TELLING_ROWS)
-    telling = [orjson.dumps(row) for row in page.rows[::step][:TELLING_ROWS]]
+    telling = [json.dumps(row).encode() for row in page.rows[::step][:TELLING_ROWS]]
     if len(set(telling)) < TELLING_ROWS:
         return
     other = seen.setdefault(hashlib.blake2b(b"".join(telling), digest_size=16).digest(), page.number)

@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
+from passona.decoding import Row, all_values
 from passona.lists import pairs
 from passona.phones import phone_digits, replaced
 from passona.reports import Column, Report
@@ -81,12 +82,12 @@ class Privacy:
         """What the list of the forgotten holds of a phone."""
         return self.tokens.of_phone(phone_digits(phone))
 
-    def without_forgotten(self, report: Report, rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    def without_forgotten(self, report: Report, rows: Sequence[Row]) -> Sequence[Row]:
         """The rows of people who are not kept out."""
         key = report.phone_key
         if key is None or not self.forgotten:
             return rows
-        return [row for row in rows if not self._is_forgotten(row.get(key))]
+        return [row for row in rows if not any(map(self._is_forgotten, all_values(row, key)))]
 
     def columns_without_forgotten(self, report: Report, columns: Mapping[str, pa.Array[Any]]) -> dict[str, Any]:
         """The same of rows that come as columns of text, by their keys."""
@@ -195,5 +196,5 @@ def _count(text: str) -> str:
 
 
 def _type_of(text: str) -> str:
-    kinds = {"{": "object", "[": "list", "t": "boolean", "f": "boolean"}
+    kinds = {"{": "object", "[": "list", "t": "boolean", "f": "boolean", "n": "null", '"': "text"}
     return kinds.get(text[:1], "number")

@@ -210,18 +210,20 @@ CAMPAIGNS = Report(
 _OUR_COLUMNS = {"campaign_id", "row_id", "listed"}
 
 
-def column_names(report: Report, keys: Iterable[str]) -> dict[str, str]:
+def column_names(report: Report, keys: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
     """Names for keys that the guide does not know: snake_case where that is free and plain, else with
     a piece of the key's digest, so that none of these keys shares a column with another, or takes a known one.
+
+    `taken`: the columns there are. A key that is written as its column comes before others.
     """
-    taken = {column.name for column in report.all_columns} | _OUR_COLUMNS
+    used = {column.name for column in report.all_columns} | _OUR_COLUMNS | {name.lower() for name in taken}
     names = {}
-    for key in sorted(keys):
+    for key in sorted(keys, key=lambda key: (key != snake_case(key), key)):
         name = snake_case(key)
-        if name in taken or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,40}", key) or "__" in key:
-            name = _name_apart(key, taken)
+        if name in used or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,40}", key) or "__" in key:
+            name = _name_apart(key, used)
         names[key] = name
-        taken.add(name)
+        used.add(name)
     return names
 
 

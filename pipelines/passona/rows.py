@@ -6,28 +6,31 @@ Two steps, so that a walk can be kept, compared and dropped before anything is m
     columns of a .csv --column_texts--> the same
 
 The first keeps every value as text, the second gives types (contract, rules 5 to 8). What does not
-fit the report (new keys, values of another type) travels as JSON in the column `_rest`.
+fit the report (new keys, values of another type) travels as JSON in the column `_rest`; what JSON allows and no
+column can hold (a key's other values, a text that cannot be stored) in the column `_noted`, a list of key, JSON and
+issue.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from passona.decoding import Row, UnstorableText, earlier_pairs, json_text
 from passona.lists import field_rows
-from passona.pages import Number, Row
 from passona.privacy import CLEAR, Privacy
-from passona.reports import Column, Report, column_names
+from passona.reports import Column, Report
 from passona.row_ids import row_ids
 from passona.times import instants
 
 REST = "_rest"
+NOTED = "_noted"
 ROW_ID = "_row_id"
 
 ISSUES = pa.schema(
@@ -35,6 +38,7 @@ ISSUES = pa.schema(
 )
 
 _TEXT = {str, type(None)}
+_FITTING = _TEXT | {UnstorableText}
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -57,8 +61,8 @@ class Tables:
 
 
 def vendor_schema(report: Report) -> pa.Schema:
-    """Columns of `VendorTexts.batch`: the guide's keys, `_rest` and `_row_id`, all of them text."""
-    return pa.schema([(name, pa.string()) for name in (*report.sorted_keys, REST, ROW_ID)])
+    """Columns of `VendorTexts.batch`: the guide's keys, `_rest`, `_noted` and `_row_id`, all of them text."""
+    return pa.schema([(name, pa.string()) for name in (*report.sorted_keys, REST, NOTED, ROW_ID)])
 
 
 def vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], privacy: Privacy = CLEAR) -> VendorTexts:
@@ -72,10 +76,11 @@ def vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], privacy:
         if column.kind == "integer":
             place = report.sorted_keys.index(column.key)
             columns[place] = [str(value) if type(value) is int else value for value in columns[place]]
-    if all(row.keys() == keys for row in rows) and all(_TEXT.issuperset(map(type, cells)) for cells in columns):
+    usual = all(type(row) is dict and row.keys() == keys for row in rows)
+    if usual and all(_TEXT.issuperset(map(type, cells)) for cells in columns):
         columns = privacy.reduced(report, columns)
         ids = row_ids(report.name, campaign_id, zip(*columns, strict=True), privacy.row_key)
-        return VendorTexts(_batch(report, columns, [None] * len(rows), ids))
+        return VendorTexts(_batch(report, columns, ids))
     return _odd_vendor_texts(report, campaign_id, rows, privacy)
 
 
@@ -96,7 +101,7 @@ def column_texts(
         rows = ((*row, extra) if extra else row for row, extra in zip(rows, extras, strict=True))
     ids = row_ids(report.name, campaign_id, rows, privacy.row_key)
     return VendorTexts(
-        _batch(report, known if privacy.is_clear else cells, rest, ids),
+        _batch(report, known if privacy.is_clear else cells, ids, rest),
         new_keys,
         frozenset(report.sorted_keys).difference(texts),
     )
@@ -115,8 +120,15 @@ def _extras(columns: Mapping[str, list[str | None]]) -> list[dict[str, str]]:
     ]
 
 
-def _batch(report: Report, columns: Iterable[Any], rest: list[str | None], ids: list[str]) -> pa.RecordBatch:
-    arrays = [pa.array(cells, pa.string()) for cells in (*columns, rest, ids)]
+def _batch(
+    report: Report,
+    columns: Iterable[Any],
+    ids: list[str],
+    rest: Sequence[str | None] = (),
+    noted: Sequence[str | None] = (),
+) -> pa.RecordBatch:
+    nothing = [None] * len(ids)
+    arrays = [pa.array(cells, pa.string()) for cells in (*columns, rest or nothing, noted or nothing, ids)]
     return pa.RecordBatch.from_arrays(arrays, schema=vendor_schema(report))
 
 
@@ -124,77 +136,82 @@ def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], pri
     """The same, row by row, for rows that have other keys or other types than the guide's."""
     known = report.sorted_keys
     integers = {column.key for column in report.columns if column.kind == "integer"}
-    kept, odds, extras = [], [], []
+    kept, odds, extras, notes = [], [], [], []
     for row in rows:
         texts = {key: text_of(value) for key, value in row.items()}
-        odd = {key for key in known if type(row.get(key)) not in _TEXT and not _is_integer(key, row, integers)}
+        odd = {key for key in known if type(row.get(key)) not in _FITTING and not _is_integer(key, row, integers)}
         new = {key: privacy.new_value(key, text) for key, text in texts.items() if key not in known}
+        notes.append([(key, privacy.odd_value(raw), issue) for key, raw, issue in _noted(row)])
         kept.append([None if key in odd else texts.get(key) for key in known])
         odds.append({key: privacy.odd_value(text) for key in odd if (text := texts[key]) is not None})
         extras.append({key: text for key, text in new.items() if text is not None})
     columns = privacy.reduced(report, [list(cells) for cells in zip(*kept, strict=True)])
     hashed: list[tuple[object, ...]] = []
-    for cells, other, extra in zip(zip(*columns, strict=True), odds, extras, strict=True):
+    for cells, other, extra, noted in zip(zip(*columns, strict=True), odds, extras, notes, strict=True):
         whole = tuple(other.get(key, text) for key, text in zip(known, cells, strict=True))
-        hashed.append((*whole, extra) if extra else whole)
+        hashed.append((*whole, *([extra] if extra or noted else []), *([sorted(noted)] if noted else [])))
     rest = [_json(extra | other) for other, extra in zip(odds, extras, strict=True)]
+    ids = row_ids(report.name, campaign_id, hashed, privacy.row_key)
     return VendorTexts(
-        _batch(report, columns, rest, row_ids(report.name, campaign_id, hashed, privacy.row_key)),
+        _batch(report, columns, ids, rest, [_json(noted) for noted in notes]),
         new_keys=frozenset().union(*rows).difference(known),
         missing_keys=frozenset(key for row in rows for key in known if key not in row),
     )
+
+
+def _noted(row: Row) -> list[tuple[str, str, str]]:
+    """Key, JSON and issue of what JSON allows, and the row's columns cannot hold."""
+    found = [(key, json_text(value), "repeated_key") for key, value in earlier_pairs(row)]
+    return found + [(key, value.raw, "invalid_text") for key, value in row.items() if isinstance(value, UnstorableText)]
 
 
 def _is_integer(key: str, row: Row, integers: set[str]) -> bool:
     return key in integers and type(row[key]) is int
 
 
-def _json(extra: dict[str, str]) -> str | None:
-    return orjson.dumps(extra).decode() if extra else None
+def _json(found: dict[str, str] | list[tuple[str, str, str]]) -> str | None:
+    return orjson.dumps(found).decode() if found else None
 
 
 def text_of(value: object) -> str | None:
     """A JSON value as text: text as it is, a number as written, "" and null as None, all else as JSON."""
     if value is None or value == "":
         return None
-    return str(value) if isinstance(value, str) else _json_text(value)
-
-
-def _json_text(value: object) -> str:
-    """JSON, with numbers as they were written (which no JSON library keeps)."""
-    if isinstance(value, Number):
-        return str(value)
-    if isinstance(value, dict):
-        items = (f"{json.dumps(key, ensure_ascii=False)}:{_json_text(item)}" for key, item in value.items())
-        return "{" + ",".join(items) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_json_text, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, str) else json_text(value)
 
 
 def tables(
-    report: Report, campaign_id: str, batches: Sequence[pa.RecordBatch], zone: str, new_keys: Iterable[str] = ()
+    report: Report,
+    campaign_id: str,
+    batches: Sequence[pa.RecordBatch],
+    zone: str,
+    new_columns: Mapping[str, str] = MappingProxyType({}),
 ) -> Tables:
     """Columns of text as the tables of the contract.
 
-    `zone`: that of times without an offset. `new_keys`: all keys of the report that the guide does
-    not know, so that each of its pieces has the same columns.
+    `zone`: that of times without an offset. `new_columns`: the columns of all keys of the report that the
+    guide does not know, so that each of its pieces has the same ones.
     """
     texts = {name: pa.concat_arrays([batch.column(name) for batch in batches]) for name in batches[0].schema.names}
     ids = texts[ROW_ID]
-    rest = _rest(texts[REST])
+    rest = _by_position(texts[REST])
     issues = _Issues(campaign_id, report.name, ids)
     parent = {"campaign_id": pa.repeat(pa.scalar(campaign_id), len(ids)), "row_id": ids}
     for column in report.columns:
         parent[column.name] = _typed(column, texts[column.key], zone, issues)
-    parent |= _new_columns(report, new_keys, rest, len(ids))
+    for key, name in new_columns.items():
+        parent[name] = pa.array([rest.get(position, {}).get(key) for position in range(len(ids))], pa.string())
     _note_types(report, rest, issues)
+    names = {column.key: column.name for column in report.all_columns} | {**new_columns}
+    for position, found in _by_position(texts[NOTED]).items():
+        for key, raw, issue in found:
+            issues.note(position, names[key], raw, issue)
     fields = _fields(report.lists, campaign_id, texts, rest, issues) if report.lists else None
     return Tables(pa.table(parent), fields, issues.table())
 
 
-def _rest(column: pa.Array[Any]) -> dict[int, dict[str, str]]:
-    """What did not fit the report, by position; empty nearly always."""
+def _by_position(column: pa.Array[Any]) -> dict[int, Any]:
+    """The JSON in a column, by position; empty nearly always."""
     return {
         position: orjson.loads(text)
         for position, text in enumerate(column.to_pylist() if column.null_count < len(column) else [])
@@ -249,16 +266,6 @@ def _integer(text: str) -> int | None:
     except ValueError:  # more than one sign
         return None
     return number if number in _INT64 and str(number) == text else None
-
-
-def _new_columns(
-    report: Report, keys: Iterable[str], rest: dict[int, dict[str, str]], length: int
-) -> dict[str, pa.Array[Any]]:
-    """Keys that the guide does not know, as columns of text."""
-    return {
-        name: pa.array([rest.get(position, {}).get(key) for position in range(length)], pa.string())
-        for key, name in column_names(report, keys).items()
-    }
 
 
 def _note_types(report: Report, rest: dict[int, dict[str, str]], issues: _Issues) -> None:

@@ -183,8 +183,9 @@ _ISSUES_TABLE = Table(
         "report": "report, or campaigns for the list",
         "row_id": "row it stood in; null for the list of campaigns",
         "column_name": "column it belongs to",
-        "raw_value": "text as it came",
-        "issue": "ambiguous_time, nonexistent_time, invalid_time, unaligned_fields or unexpected_type",
+        "raw_value": "text as it came; of invalid_text and repeated_key the JSON",
+        "issue": "ambiguous_time, nonexistent_time, invalid_time, unaligned_fields, unexpected_type, invalid_text (has "
+        "characters that no database keeps) or repeated_key (the last value of a key counts, this is another)",
     },
     _plain("campaign_id report column_name issue") | {"row_id": "digest", "raw_value": "raw"},
     merge_key=("campaign_id", "report"),

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from passona.errors import ConfigurationError, masked
 from passona.keeping import Keeping
 
+# Quotation marks that a shell or a file of variables left there, and what names a variable.
+_NOT_IN_TOKENS = frozenset("\"'`${}<>%")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -24,8 +26,7 @@ class Settings(Keeping):
     for. `concurrency`: requests in flight, all together. `requests_per_minute`: an upper bound of
     the user's, None for none. `settle_days`, `clicks_settle_days`: days after a campaign's end.
     `retry_pause`: seconds before the first repeat of a request; doubles with each.
-    `request_timeout`: seconds one request may take in all, its body included. (Headers that drip are
-    not cut off by it, but their time counts.)
+    `request_timeout`: seconds one request may take in all, from the name server to the end of its body.
     """
 
     api_token: str = field(repr=False)
@@ -47,6 +48,11 @@ class Settings(Keeping):
             raise ConfigurationError("sources.passona.api_token is empty or has blanks in it; paste the token alone")
         if not self.api_token.isascii():
             raise ConfigurationError("sources.passona.api_token has characters that no token has")
+        if not _NOT_IN_TOKENS.isdisjoint(self.api_token):
+            raise ConfigurationError(
+                "sources.passona.api_token: expected the token alone, got quotation marks around it, or the name of a "
+                "variable that was not expanded (${TOKEN}); paste the token itself"
+            )
         check_zone(self.timezone)
         if self.team_uuid is not None:
             object.__setattr__(self, "team_uuid", campaign_uuid(self.team_uuid, "sources.passona.team_uuid"))

@@ -13,7 +13,7 @@ minutes and gigabytes.)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Literal
@@ -51,7 +51,8 @@ class Counts:
 class Package:
     """What one load package brings: verified walks to write, ledger entries, changed campaigns.
 
-    `rows` of its walks, and `memory`: bytes of them that are not on disk.
+    `rows` of its walks, and `memory`: bytes of them that are not on disk. `columns`: by report, those of keys that the
+    guide does not know.
     """
 
     walks: list[Walk] = field(default_factory=list)
@@ -61,6 +62,7 @@ class Package:
     campaign_issues: pa.Table | None = None
     rows: int = 0
     memory: int = 0
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=lambda: {name: Counts() for name in REPORTS})
 
     def reset_counts(self) -> None:
@@ -185,7 +187,8 @@ def _report_pieces(report: Report, package: Package, zone: str, appended: Collec
     if walks:
         if not appended:
             yield from _markers([walk.campaign_id for walk in walks], report.name, report.tables)
-        pieces = chain.from_iterable(walk_pieces(walk, zone) for walk in walks)
+        columns = package.columns.get(report.name, {})
+        pieces = chain.from_iterable(walk_pieces(walk, zone, columns) for walk in walks)
         yield from _gathered(counted(pieces, report, package.counts[report.name]))
 
 
@@ -196,9 +199,12 @@ def _markers(campaign_ids: Sequence[str], report: str, table_names: Sequence[str
     yield "row_issues", TABLES["row_issues"].markers([{"campaign_id": uuid, "report": report} for uuid in campaign_ids])
 
 
-def walk_pieces(walk: Walk, zone: str) -> Iterator[Piece]:
-    """The walk's rows, typed, in pieces for each of its report's tables and for `row_issues`."""
-    for piece in _typed(walk, zone):
+def walk_pieces(walk: Walk, zone: str, columns: Mapping[str, str]) -> Iterator[Piece]:
+    """The walk's rows, typed, in pieces for each of its report's tables and for `row_issues`.
+
+    `columns`: of keys that the guide does not know.
+    """
+    for piece in _typed(walk, zone, {key: columns[key] for key in walk.spool.new_keys}):
         yield walk.report.name, piece.parent
         if piece.fields is not None:
             yield walk.report.fields_table, piece.fields
@@ -229,12 +235,12 @@ def _gathered(pieces: Iterator[Piece]) -> Iterator[Piece]:
             yield name, pa.concat_tables(tables_of_name, promote_options="default")
 
 
-def _typed(walk: Walk, zone: str) -> Iterator[Tables]:
+def _typed(walk: Walk, zone: str, columns: Mapping[str, str]) -> Iterator[Tables]:
     """The walk's rows, typed, in pieces, equal rows told apart by their ordinals."""
     ordinals = walk.ordinals()
     for piece in walk.spool.pieces():
         numbered = [_numbered(batch, ordinals) for batch in piece]
-        yield tables(walk.report, walk.campaign_id, numbered, zone, walk.spool.new_keys)
+        yield tables(walk.report, walk.campaign_id, numbered, zone, columns)
 
 
 def _numbered(batch: pa.RecordBatch, ordinals: Ordinals) -> pa.RecordBatch:

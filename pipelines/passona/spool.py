@@ -17,7 +17,8 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from passona.pages import Page, Row
+from passona.decoding import Row
+from passona.pages import Page
 from passona.privacy import CLEAR, Privacy
 from passona.reports import Report
 from passona.row_ids import Fingerprint, digest_of, listed

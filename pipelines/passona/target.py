@@ -8,12 +8,11 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from passona.address import Address
+from passona.address import Address, check_file_name
 from passona.errors import ConfigurationError
+from passona.path_syntax import catalog_name, log_of
 from passona.replacement import OWNER_ALONE, Replacement, usual_mode
 
-# DuckDB calls a file by what stands before the first dot of its name, and takes the schema of that name for it.
-_SCHEMAS = ("passona", "analytics", "analytics_staging")
 _MAGIC = slice(8, 12)
 
 
@@ -44,7 +43,7 @@ def check_unwritten(place: Path) -> None:
 
     :raises ConfigurationError: there is one.
     """
-    log = place.with_name(f"{place.name}.wal")
+    log = log_of(place)
     if log.exists():
         raise ConfigurationError(
             f"{log} exists: somebody has written to the copy, which is for reading alone; let it end, remove "
@@ -53,13 +52,8 @@ def check_unwritten(place: Path) -> None:
 
 
 def _check_name(place: Path) -> None:
-    name = place.name.lstrip(".").partition(".")[0].lower()
-    if name in _SCHEMAS:
-        raise ConfigurationError(
-            f"{place.name} cannot be the copy: DuckDB cannot tell a file called {name} from the schema {name} in it; "
-            "choose another name, such as readers.duckdb"
-        )
-    if place.suffix.lower() == ".wal" or not name:
+    check_file_name(place, "the copy", "readers.duckdb")
+    if place.suffix.lower() == ".wal" or not catalog_name(place):
         raise ConfigurationError(f"{place.name} cannot be the copy: choose a name such as readers.duckdb")
 
 

@@ -94,19 +94,6 @@ def check_installed(address: Address) -> None:
         raise ConfigurationError(f"dbt is not installed: pip install 'passona-warehouse[{extra}]'")
 
 
-def check_warehouse(address: Address) -> None:
-    """Nothing, where models can be built in a warehouse of this name.
-
-    :raises ConfigurationError: they cannot, or dbt is not installed.
-    """
-    check_installed(address)
-    if isinstance(address, Path) and address.name.partition(".")[0].lower() == SCHEMA:
-        raise ConfigurationError(
-            f"{address.name} cannot be the warehouse: DuckDB cannot tell a file called {SCHEMA} from the schema "
-            f"{SCHEMA} in it; choose another name, such as warehouse.duckdb"
-        )
-
-
 def transform(address: Address, timezone: str, wait: float, say: Callable[[str], None], wanted: Wanted) -> Transformed:
     """Builds and tests the models on the warehouse at `address`; what failed is in the outcome.
 
@@ -116,7 +103,7 @@ def transform(address: Address, timezone: str, wait: float, say: Callable[[str],
     :raises ConfigurationError: there is no warehouse, or dbt is not installed.
     :raises NotBuilt: dbt could not begin, such as with a selector that it does not understand.
     """
-    check_warehouse(address)
+    check_installed(address)
     if not exists(address):
         raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
     with closing(open_database(address, wait, say)) as database:

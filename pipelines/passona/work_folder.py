@@ -12,6 +12,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from passona.path_syntax import plain_folder
+
 
 @dataclass(frozen=True)
 class WorkFolder:
@@ -22,6 +24,8 @@ class WorkFolder:
 
     path: Path
     own: Path
+    # dlt's, if this path has characters that are syntax to dlt.
+    elsewhere: Path | None = None
 
     @classmethod
     def take(cls, path: Path) -> WorkFolder:
@@ -33,7 +37,9 @@ class WorkFolder:
         for left in path.iterdir():
             if left.name != "spools":
                 shutil.rmtree(left, ignore_errors=True)
-        work = cls(path, path / f"run.{secrets.token_hex(4)}")
+        plain = plain_folder(path / "dlt")
+        work = cls(path, path / f"run.{secrets.token_hex(4)}", None if plain.parent == path else plain)
+        work._remove_elsewhere()
         for folder in (work.spools, work.own):
             folder.mkdir(mode=0o700, exist_ok=True)
         return work
@@ -49,8 +55,21 @@ class WorkFolder:
         folder.mkdir(mode=0o700)
         return folder
 
+    def folder_for_dlt(self) -> Path:
+        """Make an empty folder of this run at a path without syntax."""
+        if self.elsewhere is None:
+            return self.folder("dlt")
+        self._remove_elsewhere()
+        self.elsewhere.mkdir(mode=0o700)  # an error if somebody else's is there
+        return self.elsewhere
+
+    def _remove_elsewhere(self) -> None:
+        if self.elsewhere is not None:
+            shutil.rmtree(self.elsewhere, ignore_errors=True)
+
     def release(self) -> None:
         """Remove all that ends with this run, and the folder itself if no spools are in it."""
+        self._remove_elsewhere()
         shutil.rmtree(self.own, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.spools.rmdir()

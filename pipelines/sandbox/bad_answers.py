@@ -54,6 +54,11 @@ def _latency(response: Response, fault: Fault, _shape: ErrorShape) -> Response:
     return replace(response, pause=response.pause + fault.options["seconds"])
 
 
+def _edit(response: Response, fault: Fault, _shape: ErrorShape) -> Response:
+    old, new = (str(fault.options[name]).encode("latin-1") for name in ("old", "new"))
+    return replace(response, body=response.body.replace(old, new) if old else new + response.body)
+
+
 SPOILERS: dict[str, Callable[[Response, Fault, ErrorShape], Response]] = {
     "status": _status,
     "redirect": _redirect,
@@ -69,5 +74,6 @@ SPOILERS: dict[str, Callable[[Response, Fault, ErrorShape], Response]] = {
     "half_json": lambda response, *_: replace(response, body=response.body[: len(response.body) // 2]),
     "not_object": lambda response, *_: replace(response, body=b'["not","an","object"]'),
     "empty_body": lambda response, *_: replace(response, body=b""),
+    "edit": _edit,
     "wrong_content_type": lambda response, fault, _: replace(response, content_type=fault.options["value"]),
 }

@@ -41,6 +41,9 @@ KINDS: dict[str, Kind] = {
     "not_object": Kind("sends JSON that is not an object", {}),
     "empty_body": Kind("sends nothing as the body", {}),
     "gzip_garbage": Kind("says gzip and sends something else", {}),
+    "edit": Kind(
+        "replaces a text in the body; both are read as Latin-1, so any bytes can be had", {"old": "", "new": REQUIRED}
+    ),
     "wrong_content_type": Kind("names another content type", {"value": "text/plain"}),
     "data_null": Kind("makes `data` null", {}),
     "data_missing": Kind("leaves `data` out", {}),

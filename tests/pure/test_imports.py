@@ -16,13 +16,13 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
-errors reports times lists row_ids quoting replacement phones tokens shapes connection capable
-pages pace keeping project logs marts csv_form environment dlt_context
+errors reports times lists decoding row_ids quoting replacement phones tokens shapes connection capable
+pages pace keeping path_syntax project logs marts csv_form environment dlt_context
 privacy settings agents
 people on_failure lookup
 spelling
-rows client configuration interruption downloads csv_text work_folder
-waiting
+rows transport configuration interruption csv_text work_folder
+waiting client downloads
 page_pool csv_lines
 spool paginator
 walk csv_reader
@@ -30,7 +30,7 @@ campaigns csv_places
 ledger
 schema
 ownership address source
-upgrades erasure
+upgrades erasure key_columns
 counting
 postgres_copy target engine duckdb_rewriting
 postgres_session
@@ -57,8 +57,8 @@ __main__
 """
 PLACES = {name: place for place, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 OWNERS = {
-    "requests": {"client", "downloads", "on_failure"},
-    "urllib3": {"client"},
+    "requests": {"transport", "downloads", "on_failure"},
+    "urllib3": {"client", "transport"},
     "duckdb": {"duckdb_file", "duckdb_rewriting", "marts", "publish"},
     "dlt": {
         "address",

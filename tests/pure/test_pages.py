@@ -238,8 +238,10 @@ def test_a_next_that_is_no_address_is_refused() -> None:
         (b"\n <html>", "an HTML page"),
         (b'{"data": [{"Phone_Number": "4471234', "35 bytes that are not whole JSON"),
         (b"\xff\xfe\x00", "3 bytes that are not whole JSON"),
-        (b'{"data": [{"a": "\xc3"}]}', "bytes that are not whole JSON"),
-        (b'{"data": [NaN]}', "bytes that are not whole JSON"),
+        (b'{"data": [{"a": "\xc3}]}', "bytes that are not whole JSON"),
+        (b'{"data": [nan]}', "bytes that are not whole JSON"),
+        (b"\xef\xbb\xbf", "an empty body"),
+        (b"\xef\xbb\xbf<html>", "an HTML page"),
     ],
 )
 def test_a_body_that_is_no_json_is_refused_by_what_it_looks_like(body: bytes, came: str) -> None:
@@ -278,6 +280,26 @@ def test_one_float_changes_nothing_in_the_other_values_of_its_page() -> None:
     assert row == {"a": "1.50", "b": "1.50", "c": 7, "d": None, "e": True, "f": {"g": ["2.50", "x"]}}
     assert type(row["b"]) is str
     assert type(row["a"]) is not str  # told apart from a text that looks like a number
+
+
+def test_a_byte_order_mark_before_a_page_is_no_part_of_it() -> None:
+    body = json.dumps(envelope()).encode()
+    assert read_page(b"\xef\xbb\xbf" + body, PATH, 1) == read_page(body, PATH, 1)
+
+
+@pytest.mark.parametrize("key", ["data", "links", "meta", "next", "total", "current_page", "per_page", "path"])
+def test_a_key_that_stands_twice_in_the_envelope_is_refused(key: str) -> None:
+    # Python and PHP take the last, others the first: nobody knows which is right.
+    body = json.dumps(envelope())
+    for before in (f'"{key}": null, "{key}":', f'"{key}":1,\n "{key}" :'):
+        assert f'"{key}":' in body
+        with pytest.raises(PageRefused, match="expected each key of data, links and meta once, got one twice"):
+            read_page(body.replace(f'"{key}":', before, 1).encode(), PATH, 1)
+
+
+def test_a_row_whose_keys_stand_twice_is_a_row() -> None:
+    (row,) = with_data('[{"a": 1, "b": "x", "a": 2}]').rows
+    assert row == {"a": 2, "b": "x"}
 
 
 json_values = st.recursive(

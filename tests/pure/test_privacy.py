@@ -19,7 +19,7 @@ from passona.lists import pairs
 from passona.people import people
 from passona.phones import phone_digits
 from passona.privacy import CLEAR, Privacy
-from passona.reports import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS
+from passona.reports import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, column_names
 from passona.rows import tables, vendor_texts
 from passona.shapes import alphabets, joined_lists, list_shape, shape
 from passona.times import has_form_of_time, instant
@@ -39,7 +39,7 @@ def kept(mode: str = "pseudonymous", fields: tuple[str, ...] = (), key: bytes = 
 def only(report: Any, row: dict[str, Any], privacy: Privacy) -> dict[str, Any]:
     """What becomes of one row, by column; its fields and issues too."""
     found = vendor_texts(report, "c", [row], privacy)
-    made = tables(report, "c", [found.batch], "Europe/London", found.new_keys)
+    made = tables(report, "c", [found.batch], "Europe/London", column_names(report, found.new_keys))
     parent: dict[str, Any] = made.parent.to_pylist()[0]
     fields = [(f["name"], f["value"]) for f in made.fields.to_pylist()] if made.fields is not None else []
     return parent | {

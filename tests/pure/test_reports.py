@@ -111,3 +111,17 @@ def test_a_plain_new_key_is_its_name_in_snake_case() -> None:
 def test_the_names_of_new_keys_do_not_depend_on_the_order_in_which_they_came() -> None:
     keys = ["status", "STATUS", "Stat us", "9", "\u00e9"]
     assert column_names(DELIVERY, keys) == column_names(DELIVERY, reversed(keys))
+
+
+def test_a_key_that_is_written_as_its_column_comes_before_others() -> None:
+    names = column_names(DELIVERY, ["FOO", "foo", "Foo"])
+    assert names["foo"] == "foo"
+    assert len(set(names.values())) == 3
+
+
+@given(any_report, st.sets(near_keys, max_size=8), st.sets(st.sampled_from(["a", "b9", "x", "s_d"]), max_size=3))
+def test_what_is_taken_is_no_keys(report: Report, keys: set[str], taken: set[str]) -> None:
+    keys -= {column.key for column in report.all_columns}
+    names = column_names(report, keys, {name.upper() for name in taken})
+    assert taken.isdisjoint(names.values())
+    assert len(set(names.values())) == len(keys)

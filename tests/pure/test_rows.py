@@ -52,7 +52,7 @@ def typed(report: Report, rows: list[dict[str, Any]] | str) -> Tables:
     fingerprint.add(listed(ids))
     numbered = Ordinals(fingerprint.repeated()).number(ids)
     batch = texts.batch.set_column(texts.batch.schema.get_field_index(ROW_ID), ROW_ID, numbered)
-    return tables(report, CAMPAIGN, [batch], LONDON, texts.new_keys)
+    return tables(report, CAMPAIGN, [batch], LONDON, column_names(report, texts.new_keys))
 
 
 def ids_of(report: Report, rows: list[dict[str, Any]] | str, campaign: str = CAMPAIGN) -> list[str]:
@@ -396,7 +396,7 @@ def test_a_missing_key_is_null_and_is_reported() -> None:
 
 def test_every_piece_of_a_report_has_the_columns_of_all_its_new_keys() -> None:
     batch = texts_of(CLICKS, [row_of(CLICKS)]).batch
-    found = tables(CLICKS, CAMPAIGN, [batch, batch], LONDON, ["Country"])
+    found = tables(CLICKS, CAMPAIGN, [batch, batch], LONDON, {"Country": "country"})
     assert found.parent.column("country").to_pylist() == [None, None]
 
 
@@ -404,8 +404,8 @@ def test_rows_in_several_batches_are_typed_like_rows_in_one() -> None:
     rows = [row_of(UNSENT, FieldNames="A,B", FieldValues=value, X=value) for value in ("1,2", "1", '"1",2', None)]
     whole = texts_of(UNSENT, rows)
     parts = [texts_of(UNSENT, rows[:1]).batch, texts_of(UNSENT, rows[1:]).batch]
-    one = tables(UNSENT, CAMPAIGN, [whole.batch], LONDON, whole.new_keys)
-    two = tables(UNSENT, CAMPAIGN, parts, LONDON, whole.new_keys)
+    one = tables(UNSENT, CAMPAIGN, [whole.batch], LONDON, column_names(UNSENT, whole.new_keys))
+    two = tables(UNSENT, CAMPAIGN, parts, LONDON, column_names(UNSENT, whole.new_keys))
     assert (two.parent.to_pylist(), two.issues.to_pylist()) == (one.parent.to_pylist(), one.issues.to_pylist())
     assert one.fields is not None
     assert two.fields is not None

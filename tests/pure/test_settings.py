@@ -38,6 +38,23 @@ def test_a_token_that_cannot_be_one_is_refused_without_being_quoted(token: str) 
 
 
 @pytest.mark.parametrize(
+    "token",
+    [f'"{TOKEN}"', f"'{TOKEN}'", f'{TOKEN}"', f"`{TOKEN}`", "${TOKEN}", "$TOKEN", "{{TOKEN}}", "%TOKEN%", "<TOKEN>",
+     "$(cat/token)", "${{secrets.TOKEN}}"],
+)  # fmt: skip
+def test_a_token_in_quotation_marks_or_a_variable_that_was_not_expanded_is_refused(token: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^sources\.passona\.api_token: expected the token alone") as refused:
+        Settings(token)
+    assert refused.value.exit_code == Exit.USAGE
+    assert TOKEN not in str(refused.value)
+
+
+@pytest.mark.parametrize("token", [TOKEN, "12|abc-DEF_0.9~+/=", "a:b", "sandbox"])
+def test_a_token_of_any_usual_kind_is_taken(token: str) -> None:
+    assert Settings(token).api_token == token
+
+
+@pytest.mark.parametrize(
     ("given", "kept"),
     [
         ("https://passona.co.uk/api/2.0", "https://passona.co.uk/api/2.0/"),

@@ -144,6 +144,14 @@ def test_a_body_can_be_something_else(small, ask, kind, content_type, start):
     assert (answer.body == b"") == (kind == "empty_body")
 
 
+def test_the_bytes_of_a_body_can_be_edited(small, ask):
+    small.faults = [{"kind": "edit", "old": '"total":', "new": '"Total\xff":'}, {"kind": "edit", "new": "\xef\xbb\xbf"}]
+    body = ask(small, CLICKS).body
+    assert body.startswith(b'\xef\xbb\xbf{"data"')
+    assert b'"Total\xff":' in body
+    assert b'"total"' not in body
+
+
 def test_half_of_the_json_is_no_json(small, ask):
     small.faults = [{"kind": "half_json"}]
     with pytest.raises(ValueError, match=r"delimiter|Expecting|Unterminated"):

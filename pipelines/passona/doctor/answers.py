@@ -10,10 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import orjson
-
+from passona.decoding import NotJSON, Row, TooDeep, decode
 from passona.errors import PageRefused
-from passona.pages import Page, Row, read_page
+from passona.pages import Page, read_page
 from passona.reports import CAMPAIGNS
 
 Purpose = Literal["page", "again", "past_end", "unknown"]
@@ -100,8 +99,8 @@ def read_answer(ask: Ask, asked: int | None, body: bytes) -> Answer:
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        document = decode(body)
+    except (NotJSON, TooDeep):
         return {}
     return document if isinstance(document, dict) else {}
 

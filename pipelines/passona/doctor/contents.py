@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from passona.decoding import Row
 from passona.doctor.findings import Finding, broken, holds, unclear
 from passona.doctor.sightings import Sightings
 from passona.doctor.words import counted, named, names, several, shape, share, tally
-from passona.pages import Row
 from passona.reports import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, UNSENT
 
 PHONES = (

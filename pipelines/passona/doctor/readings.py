@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from passona.campaigns import campaign_list
-from passona.pages import Row
-from passona.reports import CAMPAIGNS, Column, Report
+from passona.decoding import Row
+from passona.reports import CAMPAIGNS, Column, Report, column_names
 from passona.rows import tables, vendor_texts
 
 # Values kept of each issue, for their shapes: more would be the same ones.
@@ -54,7 +54,7 @@ def reading(report: Report, pieces: Sequence[tuple[str, Sequence[Row]]], zone: s
         if not rows:
             continue
         texts = vendor_texts(report, campaign_id, rows)
-        typed = tables(report, campaign_id, [texts.batch], zone, texts.new_keys)
+        typed = tables(report, campaign_id, [texts.batch], zone, column_names(report, texts.new_keys))
         read.rows += len(rows)
         read.times += sum(_filled(texts.batch, column) for column in report.columns if column.kind == "time")
         read.listed += sum(any(row.get(column.key) for column in report.lists or ()) for row in rows)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from passona.campaigns import Campaign, campaign_list
+from passona.decoding import Row
 from passona.doctor.answers import Answer, Purpose
 from passona.doctor.readings import Reading, list_reading, reading
-from passona.pages import Row
 from passona.reports import CAMPAIGNS, REPORTS
 from passona.settings import Settings
 

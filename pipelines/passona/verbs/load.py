@@ -138,12 +138,12 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     from passona.retention import sweep
     from passona.screen import json_text, outcome_document, print_outcome
     from passona.target import target
-    from passona.transform import Wanted, build, check_models, check_warehouse
+    from passona.transform import Wanted, build, check_installed, check_models
 
     settings = load_settings()
     ending.warehouse = address = warehouse_address()
     if then.transform:
-        check_warehouse(address)
+        check_installed(address)
     place = target(then.publish_to, address, personal=not then.marts_only) if then.publish_to else None
     transformed = published = None
     database = open_database(address, wait, options.say)

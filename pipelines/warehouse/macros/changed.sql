@@ -21,7 +21,7 @@
 
 {#- A model of the intermediate layer where `ref` would make a circle or is not known. -#}
 {% macro int_relation(name) -%}
-    {{ return(api.Relation.create(database=target.database | default(none), schema='analytics_staging', identifier=name)) }}
+    {{ return(api.Relation.create(schema='analytics_staging', identifier=name)) }}
 {%- endmacro %}
 
 {#- Whether rows of single campaigns can be taken out of a table; on Spark files cannot be changed. -#}

@@ -4,7 +4,7 @@
     {%- if loads is none -%}
     select cast(null as {{ text_type() }}) as load_id where 1 = 0
     {%- else -%}
-    select distinct load_id from {{ loads }} where status = 0
+    select distinct load_id from {{ loads.include(database=false) }} where status = 0
     {%- endif -%}
 {%- endmacro %}
 
