@@ -9,7 +9,7 @@ from pathlib import Path
 import dlt
 import pytest
 
-from engines import POSTGRES, change, of_databases_alone
+from engines import POSTGRES, change
 from passona import dlt_context
 from passona.database import Database, open_database
 from passona.errors import NotWritten
@@ -32,10 +32,9 @@ def load(database: Database, box: Sandbox) -> None:
     Load(settings, database, Wish(), Lines()).run()
 
 
-@of_databases_alone
 def test_rows_that_went_into_another_schema_are_missed(warehouse: Warehouse, full_box: Sandbox, tmp_path: Path) -> None:
     # As dlt's dev_mode sends them; the load used to end with "ok".
-    with closing(open_database(warehouse.address, 0, print, alone=False)) as database:
+    with closing(open_database(warehouse.address, 0, print)) as database:
         with dlt_context.use(dlt_context.LOADING):
             database.pipeline = dlt.pipeline(
                 "passona", pipelines_dir=str(tmp_path / "dlt"), destination=database.engine.destination(),

@@ -174,7 +174,7 @@ def test_rows_and_ledger_that_disagree_are_not_published_and_the_old_copy_stays(
     assert sorted(path.name for path in copy.parent.iterdir()) == ["readers.duckdb", "warehouse.duckdb"]
 
 
-def test_a_report_that_was_interrupted_is_not_vouched_for_and_stops_nobody(
+def test_a_report_that_was_interrupted_is_not_vouched_for_and_not_published(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
     fill(account, 1)
@@ -182,7 +182,8 @@ def test_a_report_that_was_interrupted_is_not_vouched_for_and_stops_nobody(
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute("UPDATE passona.report_ledger SET verified_at = NULL WHERE campaign_id = ?", [TWO])
         connection.execute("DELETE FROM passona.alt_delivery WHERE campaign_id = ?", [TWO])
-    assert put(warehouse, copy).reports == 1
+    with pytest.raises(NotPublished, match=f"campaign {TWO}, alt_delivery: a load was interrupted"):
+        put(warehouse, copy)
 
 
 def test_a_load_that_failed_in_part_is_published_and_one_whose_models_failed_is_not(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from csv_files import HEADER, row
-from engines import change, of_databases_alone
+from engines import change
 from sandbox import Account, Sandbox
 from test_import_csv import import_csv
 from test_lifecycle import ended, london, states, unsent
@@ -73,7 +73,6 @@ def test_after_an_interrupted_load_the_old_count_holds(warehouse: Warehouse, acc
     assert load(warehouse, account, box, 500) == 0
 
 
-@of_databases_alone
 def test_in_a_warehouse_of_an_earlier_version_the_count_in_the_ledger_is_the_highest(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:

@@ -65,5 +65,15 @@ def use(document: Mapping[str, Any]) -> Iterator[list[ConfigProvider]]:
 
     Applies to the whole process: no other pipeline may run in it meanwhile.
     """
-    with Container().injectable_context(PluggableRunContext(_Context(document))) as context:
-        yield context.providers.providers
+    container, own = Container(), PluggableRunContext(_Context(document))
+    former = container[PluggableRunContext] if PluggableRunContext in container else None  # noqa: SIM401  # it has no get
+    try:
+        with container.injectable_context(own) as context:
+            yield context.providers.providers
+    finally:
+        # dlt leaves a context in place whose vault cannot be opened.
+        if PluggableRunContext in container and container[PluggableRunContext] is own:
+            if former is None:
+                del container[PluggableRunContext]
+            else:
+                container[PluggableRunContext] = former

@@ -150,6 +150,9 @@ class DuckDBFile:
         return searched
 
     def close(self) -> None:
+        if log_of(self.address).exists():
+            with contextlib.suppress(duckdb.Error):  # the next run replays the log
+                self.connection.execute("CHECKPOINT")
         self.work.release()  # before the next run may come and make its own
         self.connection.close()
         os.close(self.file)
