@@ -28,6 +28,7 @@ settings.load_profile("passona")
 LONG = (
     "test_postgres_at_once",
     "test_transform",
+    "test_ownership",
     "test_lifecycle",
     "test_load",
     "test_people",

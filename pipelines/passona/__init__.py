@@ -18,6 +18,7 @@ One way, top to bottom of a load:
   differs between `duckdb_file` (with `duckdb_rewriting`) and `postgres`; `capable` what dlt's destinations share
 - `postgres_session` speaks to a server, `postgres_lock` lets one run write; `postgres_copy` and `postgres_destination`
   for dlt
+- `ownership` what of a warehouse this program made, and what of the user's is in the way
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
 - `keeping` what is kept of people; `privacy` what becomes of their texts: `phones`, `tokens`, `shapes`, `agents`
 - `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure`; `rekeying`,
