@@ -29,6 +29,7 @@ LONG = (
     "test_isolation",
     "test_one_writer",
     "test_transform",
+    "test_ownership",
     "test_lifecycle",
     "test_load",
     "test_people",

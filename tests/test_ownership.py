@@ -5,14 +5,16 @@ Run by `make test` on DuckDB and by `make postgres-check` on Postgres.
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engines import POSTGRES, change, of_duckdb_alone
+from engines import POSTGRES, change, copy, of_duckdb_alone
 from first_release import GOING, unpack
 from first_release import account as first_account
 from passona.errors import ConfigurationError
@@ -21,7 +23,7 @@ from passona.rekeying import re_key
 from passona.transform import Wanted, transform
 from sandbox import Account, Sandbox
 from test_lifecycle import ended
-from test_load import ONE, click, going, message
+from test_load import ONE, TWO, click, going, message
 from test_people import GONE, MODES, NEW_KEY, fill, forgotten
 from warehouses import Warehouse
 
@@ -362,9 +364,352 @@ def test_in_such_a_warehouse_a_table_of_the_user_is_still_told_from_ours(warehou
         refused(warehouse, box, f"passona.{name} is in the way")
 
 
+def test_a_new_key_of_the_api_that_a_user_s_column_of_another_type_stands_for_is_named(
+    loaded: Warehouse, account: Account, box: Sandbox
+) -> None:
+    change(loaded.path, "ALTER TABLE passona.clicks ADD COLUMN mood INTEGER")
+    moods = [click(n) | {"Mood": "good"} for n in range(3)]
+    account.put(going(ONE), {"clicks": moods, "alt_delivery": [message(1)]})
+    with pytest.raises(ConfigurationError, match=r"passona\.clicks: column mood is INTEGER, expected VARCHAR"):
+        loaded.load(box)
+    refused(loaded, box, "passona.clicks: column mood is INTEGER, expected VARCHAR")
+    change(loaded.path, "ALTER TABLE passona.clicks RENAME COLUMN mood TO my_mood")
+    assert loaded.load(box).exit_code == 0
+    assert asked(loaded, "SELECT mood, my_mood FROM passona.clicks") == [("good", None)] * 3
+
+
+@on_postgres_alone
+def test_schemas_of_the_user_that_are_called_like_a_staging_dataset_stay(loaded: Warehouse, box: Sandbox) -> None:
+    for schema in ("passona_staging", "passona_staging_backup", "passona_staging_0badcafe"):
+        change(loaded.path, f"CREATE SCHEMA {schema}")
+        change(loaded.path, f"CREATE TABLE {schema}.clicks (id INTEGER)")
+        change(loaded.path, f"INSERT INTO {schema}.clicks VALUES (1)")
+    assert loaded.load(box, refresh=True, retain_days=90).exit_code == 0
+    for schema in ("passona_staging", "passona_staging_backup", "passona_staging_0badcafe"):
+        assert asked(loaded, f"SELECT id FROM {schema}.clicks") == [(1,)]
+
+
+@on_postgres_alone
+def test_a_table_of_the_user_that_names_somebody_who_is_forgotten_is_told_and_left_alone(
+    passona: Run, warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    fill(account)
+    warehouse.load(box)
+    for statement in (
+        "CREATE SCHEMA analytics",
+        f"CREATE TABLE analytics.customers AS SELECT '{GONE}' AS phone, 'Ann' AS name",
+        f"CREATE TABLE passona.notes AS SELECT 'call +{GONE}' AS note",
+        "CREATE TABLE analytics.others AS SELECT '447123400004' AS phone",
+    ):
+        change(warehouse.path, statement)
+    found = forgotten(warehouse, GONE)
+    assert found.elsewhere == ["analytics.customers", "passona.notes"]
+    assert asked(warehouse, "SELECT phone FROM analytics.customers") == [(GONE,)]
+    assert asked(warehouse, "SELECT note FROM passona.notes") == [(f"call +{GONE}",)]
+    said = passona("forget", GONE, box=box)
+    assert "analytics.customers is not a table of passona-warehouse and names these people too" in said.stderr
+
+
+@of_duckdb_alone
+def test_a_rewritten_file_has_all_that_users_made(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+    fill(account)
+    warehouse.load(box)
+    for statement in (
+        "CREATE SCHEMA mine",
+        "CREATE TYPE mine.mood AS ENUM ('good', 'bad')",
+        "CREATE SEQUENCE mine.numbers",
+        "CREATE MACRO mine.twice(a) AS 2 * a",
+        "CREATE TABLE mine.z (id INTEGER PRIMARY KEY, n INTEGER DEFAULT nextval('mine.numbers'))",
+        "CREATE TABLE mine.a (id INTEGER REFERENCES mine.z (id), twice INTEGER GENERATED ALWAYS AS (2 * id), m mine.mood)",
+        "INSERT INTO mine.z (id) VALUES (1)",
+        "INSERT INTO mine.a (id, m) VALUES (1, 'good')",
+        "CREATE VIEW mine.second AS SELECT mine.twice(id) AS x FROM mine.a",
+        "CREATE VIEW mine.first AS SELECT * FROM mine.second",
+        "CREATE INDEX by_mood ON mine.a (m)",
+        "COMMENT ON TABLE mine.a IS 'my words'",
+    ):
+        change(warehouse.path, statement)
+    definitions = (
+        "SELECT table_name, sql, comment FROM duckdb_tables() UNION ALL SELECT view_name, sql, comment FROM duckdb_views() "
+        "WHERE NOT internal UNION ALL SELECT index_name, sql, comment FROM duckdb_indexes() ORDER BY ALL"
+    )
+    before = warehouse.rows(definitions)
+    mine = {name: rows for name, rows in objects(warehouse).items() if name.startswith("mine.")}
+    assert mine == {"mine.a": [(1, 2, "good")], "mine.z": [(1, 1)], "mine.first": [(2,)], "mine.second": [(2,)]}
+    forgotten(warehouse, GONE)
+    assert warehouse.rows(definitions) == before
+    assert {name: rows for name, rows in objects(warehouse).items() if name.startswith("mine.")} == mine
+    change(warehouse.path, "INSERT INTO mine.z (id) VALUES (2)")
+    assert warehouse.rows("FROM mine.z ORDER BY id") == [(1, 1), (2, 2)]
+
+
+@of_duckdb_alone
+def test_a_constraint_of_the_user_that_keeps_people_in_is_named_and_nobody_is_forgotten(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    fill(account)
+    warehouse.load(box)
+    for statement in (
+        "CREATE TABLE people (phone VARCHAR PRIMARY KEY, shown VARCHAR GENERATED ALWAYS AS ('+' || phone))",
+        f"INSERT INTO people VALUES ('{GONE}')",
+        "CREATE TABLE calls (person VARCHAR REFERENCES people (phone))",
+        f"INSERT INTO calls VALUES ('{GONE}')",
+    ):
+        change(warehouse.path, statement)
+    before = warehouse.content()
+    with pytest.raises(ConfigurationError, match=r'"main"\."(calls|people)": a constraint keeps people in this table'):
+        forgotten(warehouse, GONE)
+    assert warehouse.content() == before
+    change(warehouse.path, "DROP TABLE calls")
+    assert forgotten(warehouse, GONE).tables["main.people"] == 1
+    assert warehouse.rows("FROM people") == []
+
+
 def test_a_lost_comment_does_not_make_a_table_somebody_else_s(loaded: Warehouse, box: Sandbox) -> None:
     change(loaded.path, "COMMENT ON TABLE passona.clicks IS NULL")
     change(loaded.path, "COMMENT ON TABLE passona.runs IS 'my words'")
     assert loaded.load(box).exit_code == 0
     change(loaded.path, "DROP TABLE passona._objects")
     assert loaded.load(box).exit_code == 0
+
+
+# Models.
+
+MODELS = ("campaigns", "messages", "clicks", "links", "devices", "campaign_hours", "campaign_statuses",
+          "unsent_reasons", "recipient_fields")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def transformed(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """A warehouse with its models, to be copied."""
+    warehouse, account = Warehouse(tmp_path_factory.mktemp("models") / "warehouse.duckdb"), Account.empty()
+    fill(account, 10)
+    with Sandbox(account) as box:
+        warehouse.load(box)
+    built(warehouse)
+    return warehouse
+
+
+@pytest.fixture
+def own(transformed: Warehouse, warehouse: Warehouse) -> Warehouse:
+    copy(transformed.path, warehouse.path)
+    return warehouse
+
+
+def not_built(warehouse: Warehouse, named: str) -> None:
+    """A transformation ends with exit code 2 before it builds anything."""
+    database = objects(warehouse)
+    with pytest.raises(ConfigurationError, match=named):
+        transform(warehouse.address, "Europe/London", 0, print, Wanted())
+    assert {name: rows for name, rows in objects(warehouse).items() if not name.startswith("passona.")} == {
+        name: rows for name, rows in database.items() if not name.startswith("passona.")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "sql"),
+    [
+        ("analytics.campaigns", "CREATE TABLE analytics.campaigns (id INTEGER); INSERT INTO analytics.campaigns VALUES (1)"),
+        ("analytics.campaigns", "CREATE TABLE analytics.campaigns AS SELECT * FROM passona.campaigns; COMMENT ON TABLE analytics.campaigns IS 'One row per campaign'"),
+        ("analytics.clicks", "CREATE TABLE analytics.clicks AS SELECT * FROM passona.clicks"),
+        ("analytics.links", "CREATE VIEW analytics.links AS SELECT 1 AS x"),
+        ("analytics_staging.stg_passona__clicks", "CREATE VIEW analytics_staging.stg_passona__clicks AS SELECT 1 AS x"),
+        ("analytics_staging.click_rules", "CREATE TABLE analytics_staging.click_rules (rule VARCHAR)"),
+        ("analytics_staging.int_built_project", "CREATE TABLE analytics_staging.int_built_project (x VARCHAR)"),
+    ],
+)  # fmt: skip
+def test_an_object_of_the_user_in_the_place_of_a_model_is_named_before_anything_is_built(
+    warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, name: str, sql: str
+) -> None:
+    account.put(going(ONE), {"clicks": [click()]})
+    warehouse.load(box)
+    for statement in (f"CREATE SCHEMA {name.partition('.')[0]}", *sql.split("; ")):
+        change(warehouse.path, statement)
+    not_built(warehouse, f"{name} is in the way: passona-warehouse did not create this")
+    box.forget_requests()
+    ended = passona("load", "--transform", box=box)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"{name} is in the way" in ended.stderr
+    assert box.requests == []
+
+
+def test_a_schema_that_was_there_is_used_beside_what_is_in_it(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    _ = warehouse.address
+    for statement in (
+        "CREATE SCHEMA analytics",
+        "CREATE TABLE analytics.orders (id INTEGER PRIMARY KEY)",
+        "INSERT INTO analytics.orders VALUES (1)",
+        "CREATE VIEW analytics.campaign AS SELECT * FROM analytics.orders",
+        "CREATE SCHEMA analytics_staging",
+        "CREATE TABLE analytics_staging.mine (id INTEGER)",
+        "CREATE SCHEMA passona",
+        "CREATE TABLE passona.mine (id INTEGER NOT NULL)",
+    ):
+        change(warehouse.path, statement)
+    account.put(going(ONE), {"clicks": [click()]})
+    assert warehouse.load(box).exit_code == 0
+    built(warehouse)
+    found = objects(warehouse)
+    assert [found[name] for name in ("analytics.orders", "analytics.campaign")] == [[(1,)], [(1,)]]
+    assert {"analytics_staging.mine", "passona.mine"} <= found.keys()
+    assert len(found["analytics.campaigns"]) == 1
+
+
+OWN_MODELS = [
+    *(f"CREATE VIEW analytics.my_{name} AS SELECT * FROM analytics.{name}" for name in MODELS),
+    "CREATE VIEW analytics.on_all AS SELECT campaign_id FROM analytics.my_messages UNION SELECT campaign_id FROM analytics.my_clicks",
+    "CREATE VIEW analytics.staged AS SELECT * FROM analytics_staging.stg_passona__clicks",
+    "CREATE VIEW analytics.rules AS SELECT * FROM analytics_staging.click_rules",
+    "CREATE VIEW analytics.versions AS SELECT * FROM analytics_staging.int_campaign_versions",
+    "CREATE TABLE analytics.mine AS SELECT campaign_id, sent FROM analytics.campaigns",
+    "CREATE INDEX by_phone ON analytics.messages (phone)",
+    "CREATE INDEX by_name ON analytics.campaigns (campaign_name)",
+    *(f"ALTER TABLE analytics.{name} ADD COLUMN remark VARCHAR" for name in MODELS),
+    "ALTER TABLE analytics_staging.click_rules ADD COLUMN remark VARCHAR",
+    "ALTER TABLE analytics.messages ADD COLUMN weight INTEGER DEFAULT 1",
+    "UPDATE analytics.messages SET remark = 'mine'",
+    "COMMENT ON COLUMN analytics.messages.remark IS 'my words'",
+]  # fmt: skip
+
+
+def test_what_users_put_on_models_stays_through_builds_full_ones_too(
+    own: Warehouse, account: Account, box: Sandbox
+) -> None:
+    for statement in OWN_MODELS:
+        change(own.path, statement)
+    fill(account, 10)
+    account.put(going(TWO, name="Renamed"), {"recipient": [], "clicks": [click(n) for n in range(7)]})
+    assert own.load(box, accept_shrink=True).exit_code == 0
+    mine = objects(own)["analytics.mine"]
+    built(own)
+    # Rows of campaigns that were not built keep what the user wrote into them.
+    assert asked(own, f"SELECT DISTINCT remark, weight FROM analytics.messages WHERE campaign_id = '{ONE}'") == [
+        ("mine", 1)
+    ]
+    assert_own_models_are_there(own, mine)
+    # A new version of the project builds all anew, as --full-refresh does.
+    change(own.path, "UPDATE analytics_staging.int_built_project SET project_version = 'another'")
+    built(own)
+    assert_own_models_are_there(own, mine)
+    assert asked(own, "SELECT DISTINCT remark, weight FROM analytics.messages") == [(None, 1)]
+    comment = own.rows("SELECT comment FROM duckdb_columns() WHERE table_name = 'messages' AND column_name = 'remark'")
+    assert comment == [("my words",)]
+
+
+def assert_own_models_are_there(warehouse: Warehouse, mine: list[tuple[Any, ...]]) -> None:
+    found = objects(warehouse)
+    for name in MODELS:
+        seen, rows = found[f"analytics.my_{name}"], found[f"analytics.{name}"]
+        assert seen == [row[: len(seen[0])] for row in rows], name
+    assert len(found["analytics.messages"]) == 10
+    assert len(found["analytics.on_all"]) == 2
+    assert len(found["analytics.staged"]) == 27
+    assert found["analytics.rules"] == [row[:4] for row in found["analytics_staging.click_rules"]]
+    assert found["analytics.versions"] == found["analytics_staging.int_campaign_versions"]
+    assert found["analytics.mine"] == mine
+    indexes = "SELECT indexname FROM pg_indexes" if POSTGRES else "SELECT index_name FROM duckdb_indexes()"
+    assert {("by_phone",), ("by_name",)} <= {*asked(warehouse, indexes)}
+
+
+MODEL_OBSTACLES = {
+    "analytics.messages cannot be written: NOT NULL column remark without a default": (
+        "ALTER TABLE analytics.messages ADD COLUMN remark VARCHAR; UPDATE analytics.messages SET remark = 'x'; "
+        "ALTER TABLE analytics.messages ALTER COLUMN remark SET NOT NULL"
+    ),
+    "analytics.links cannot be written: unique index once": (
+        "CREATE UNIQUE INDEX once ON analytics.links (campaign_id, link_name, link_destination)"
+    ),
+    "analytics.clicks is in the way: passona-warehouse did not create this view": (
+        "DROP TABLE analytics.clicks; CREATE VIEW analytics.clicks AS SELECT * FROM passona.clicks"
+    ),
+    "analytics.clicks is in the way: passona-warehouse did not create this table": (
+        "DROP TABLE analytics.clicks; CREATE TABLE analytics.clicks AS SELECT 1 AS campaign_id"
+    ),
+    "analytics_staging.stg_passona__sent is in the way: passona-warehouse did not create this table": (
+        "DROP VIEW analytics_staging.stg_passona__sent CASCADE; "
+        "CREATE TABLE analytics_staging.stg_passona__sent AS SELECT 1 AS campaign_id"
+    ),
+}
+
+
+@pytest.mark.parametrize("named", MODEL_OBSTACLES)
+def test_what_a_user_did_to_a_model_that_makes_building_impossible_is_named(own: Warehouse, named: str) -> None:
+    for statement in MODEL_OBSTACLES[named].split("; "):
+        change(own.path, statement)
+    not_built(own, named.replace("once", "(analytics.)?once"))
+
+
+def test_models_of_a_version_without_a_register_are_known_by_their_comments(own: Warehouse) -> None:
+    change(own.path, "DROP TABLE passona._objects")
+    change(own.path, "CREATE VIEW analytics.mine AS SELECT * FROM analytics.campaigns")
+    built(own)
+    assert len(asked(own, "SELECT 1 FROM passona._objects WHERE schema_name = 'analytics'")) == len(MODELS)
+    change(own.path, "DROP TABLE passona._objects")
+    change(own.path, "DROP TABLE analytics.links")
+    change(own.path, "CREATE TABLE analytics.links AS SELECT 1 AS x")
+    not_built(own, "analytics.links is in the way")
+
+
+def test_a_model_with_columns_of_another_version_gets_those_of_this_one_within_its_table(own: Warehouse) -> None:
+    before = objects(own)
+    for statement in (
+        "ALTER TABLE analytics.messages DROP COLUMN segments",
+        "ALTER TABLE analytics.messages ADD COLUMN remark VARCHAR",
+        "ALTER TABLE analytics.links ALTER COLUMN clicks TYPE VARCHAR",
+        "ALTER TABLE analytics.links ADD COLUMN old_figure INTEGER",
+        "UPDATE passona._objects SET columns = columns || ',old_figure' WHERE object_name = 'links'",
+        "ALTER TABLE analytics_staging.click_rules DROP COLUMN pattern",
+        "CREATE VIEW analytics.mine AS SELECT campaign_id, link_name FROM analytics.links",
+    ):
+        change(own.path, statement)
+    built(own, full_refresh=True)
+    after = objects(own)
+    names = own.rows("SELECT column_name FROM duckdb_columns() WHERE table_name = 'links' ORDER BY column_index")
+    assert ("old_figure",) not in names
+    assert sorted(after["analytics.links"]) == sorted(before["analytics.links"])
+    assert len(asked(own, "SELECT remark, segments FROM analytics.messages WHERE segments > 0")) == 10
+    assert {len(row) for row in after["analytics_staging.click_rules"]} == {4}
+    assert len(after["analytics.mine"]) == len(before["analytics.links"])
+
+
+@on_postgres_alone
+def test_a_view_on_a_column_that_this_version_changes_is_named(own: Warehouse) -> None:
+    for statement in (
+        "ALTER TABLE analytics.links ALTER COLUMN clicks TYPE INTEGER",
+        "CREATE VIEW analytics.mine AS SELECT campaign_id, clicks FROM analytics.links",
+    ):
+        change(own.path, statement)
+    outcome = transform(own.address, "Europe/London", 0, print, Wanted(full_refresh=True))
+    assert outcome.exit_code == 2
+    (line,) = [line for line in outcome.failures if line.startswith("model links:")]
+    assert 'view analytics.mine depends on column "clicks"' in line
+    assert len(asked(own, "SELECT clicks FROM analytics.mine")) > 0
+
+
+KILLED = """
+import os, pathlib, signal, sys
+sys.path[:0] = {path!r}
+from engines import address_of
+from passona import transform as module
+from dbt.adapters.sql import SQLConnectionManager
+plain = SQLConnectionManager.add_query
+def deadly(self, sql, *arguments, **others):
+    if "int_campaign_totals" in sql and "insert into" in sql.lower():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return plain(self, sql, *arguments, **others)
+SQLConnectionManager.add_query = deadly
+module.transform(address_of(pathlib.Path(sys.argv[1])), "Europe/London", 0, print, module.Wanted(full_refresh=True))
+"""
+
+
+def test_a_build_that_is_killed_leaves_models_that_the_next_one_knows(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    fill(account, 10)
+    warehouse.load(box)
+    script = KILLED.format(path=sys.path)
+    killed = subprocess.run([sys.executable, "-c", script, str(warehouse.path)], check=False, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    built(warehouse)

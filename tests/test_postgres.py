@@ -17,6 +17,7 @@ import pytest
 
 from engines import POSTGRES, change, url_of
 from passona.errors import ConfigurationError
+from passona.postgres_lock import STAGING_COMMENT
 from passona.report import write_report
 from passona.transform import Wanted, transform
 from sandbox import Account, Sandbox
@@ -52,6 +53,7 @@ def test_a_load_that_was_killed_leaves_sessions_and_staging_that_the_next_one_en
     account.put(going(ONE), {"clicks": [click(n) for n in range(30)]})
     warehouse.load(box)
     change(warehouse.path, "CREATE SCHEMA passona_staging_0badcafe")
+    change(warehouse.path, f"COMMENT ON SCHEMA passona_staging_0badcafe IS '{STAGING_COMMENT}'")
     change(warehouse.path, "CREATE TABLE passona_staging_0badcafe.clicks (phone_number VARCHAR)")
     import psycopg2
 

@@ -20,6 +20,7 @@ One way, top to bottom of a load:
   `capable` what dlt's destinations share, `work_folder` what a run keeps on disk
 - `postgres_session` speaks to a server, `postgres_lock` lets one run write; `postgres_copy` and `postgres_destination`
   for dlt
+- `ownership` what of a warehouse this program made, and what of the user's is in the way
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
 - `keeping` what is kept of people; `privacy` what becomes of their texts: `phones`, `tokens`, `shapes`, `agents`
 - `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure`; `rekeying`,

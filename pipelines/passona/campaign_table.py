@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from passona.campaigns import Campaign, CampaignList, campaign_values
-from passona.connection import columns_of, given, registered
+from passona.connection import given, registered
 from passona.database import Database
 from passona.errors import Held
 from passona.ownership import own_columns
 from passona.quoting import quoted
 from passona.reports import CAMPAIGNS
-from passona.schema import DATASET, TABLES
+from passona.schema import TABLES
 from passona.source import Package
 
 # From so many listed campaigns on, a list with fewer than half of them is held; a shorter one may well halve.
@@ -134,14 +134,13 @@ class CampaignTable:
     def _changed(self, found: CampaignList) -> set[str]:
         """Ids of the campaigns whose row, groups or issues are not in the warehouse as the list has them."""
         parts = {CAMPAIGNS.name: found.rows, "campaigns__contact_groups": found.groups, "row_issues": found.issues}
-        return set().union(*(self._differing(table, rows) for table, rows in parts.items()))
+        own = own_columns(self._database.connection)
+        return set().union(*(self._differing(table, rows, own[table]) for table, rows in parts.items()))
 
-    def _differing(self, table: str, rows: pa.Table) -> set[str]:
+    def _differing(self, table: str, rows: pa.Table, own: Sequence[str]) -> set[str]:
         """Ids of the campaigns of which a table holds other rows than these. No column is as good as nulls in it."""
         connection = self._database.connection
-        own = own_columns(connection)[table]
-        stored = [name for owner, name in columns_of(connection, DATASET) if owner == table and name in own]
-        stored = [name for name in stored if name[0] != "_"]
+        stored = [name for name in own if name[0] != "_"]
         names = sorted({*stored, *rows.column_names})
         there, here = _columns(names, stored), _columns(names, rows.column_names)
         where = f"WHERE report = '{CAMPAIGNS.name}'" if "report" in stored else ""

@@ -24,7 +24,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from passona import dlt_context, logs
 from passona.address import Address, check_driver
-from passona.connection import Connection, columns_of, error_kinds, given, tables_of
+from passona.connection import Connection, error_kinds, given, tables_of
 from passona.counting import check_written
 from passona.duckdb_file import DuckDBFile, read_file
 from passona.engine import Engine, Workload
@@ -38,7 +38,7 @@ from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES
 from passona.source import Package, passona_source
 from passona.spool import LONGEST_AGE
-from passona.upgrades import bring_forward, check_readable, missing_columns
+from passona.upgrades import bring_forward, check_readable
 from passona.waiting import writing
 from passona.walk import Walk
 from passona.work_folder import WorkFolder
@@ -88,6 +88,7 @@ class Database:
                 except PipelineStepFailed as error:
                     # Values of megabytes need more than the flat memory that all else is loaded in.
                     if not any(isinstance(cause, self.engine.out_of_memory) for cause in causes(error)):
+                        self._check_obstacles()
                         raise
                     self.tune(Workload.REBUILD)
                     self.pipeline.abort_packages()
@@ -109,6 +110,16 @@ class Database:
         except NotWritten:
             self._mark_interrupted(package.walks)
             raise
+
+    def _check_obstacles(self) -> None:
+        """Nothing, where nothing that a user made refuses rows: it may have come in the course of the load.
+
+        :raises ConfigurationError: something does.
+        """
+        with contextlib.suppress(*error_kinds()):  # what came of the load is told instead
+            inventory = self.inventory()
+            inventory.check(OWN_NAMES)
+            inventory.check_types()
 
     def _check_privacy(self, walks: Sequence[Walk]) -> None:
         """Whoever brings rows has to reduce them as this warehouse does: a way in that forgot to is stopped here."""
@@ -190,13 +201,12 @@ class Database:
         # DuckDB adds no column in the transaction that changed rows. Killed here, the next load adds them.
         self.connection.commit()
         self.connection.begin()
-        missing = TABLES.keys() - tables_of(self.connection, DATASET)
-        for table in TABLES.values():
-            columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table.sql_columns.items())
-            self.connection.execute(f"CREATE TABLE IF NOT EXISTS {DATASET}.{quoted(table.name)} ({columns})")
-        for table_name, column in missing_columns(self.connection):
-            kind = TABLES[table_name].sql_columns[column]
-            self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(table_name)} ADD COLUMN {quoted(column)} {kind}")
+        missing = inventory.missing_tables()
+        for name in missing:
+            columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in TABLES[name].sql_columns.items())
+            self.connection.execute(f"CREATE TABLE {DATASET}.{quoted(name)} ({columns})")
+        for name, column, kind in (added := inventory.missing_columns()):
+            self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
         inventory.record({Name(DATASET, table.name): ("table", table.sql_columns) for table in TABLES.values()})
         make_table(self.connection)
         for statement in self.engine.indexes:
@@ -204,7 +214,7 @@ class Database:
         if missing:
             self._mark_lost(missing)
         self._note_killed()
-        if self._undescribed(inventory):
+        if missing or added or self._undescribed(inventory):
             self.describe()
         self.connection.commit()
 
@@ -222,20 +232,15 @@ class Database:
         )
 
     def _undescribed(self, inventory: Inventory) -> bool:
-        """Whether something is new, a run was killed before all was described, or another version said other words."""
-        return any(
-            inventory.comment(table, column) != _comment(table, column)
-            for table, columns in own_columns(self.connection).items()
-            for column in (None, *columns)
-        )
+        """Whether a run was killed before all was described, or another version said other words."""
+        return any(comment != _comment(*place) for place, comment in inventory.comments())
 
     def describe(self) -> None:
         """Comment on tables and columns: dlt's descriptions do not get there. The user's columns keep their own."""
         for table in TABLES.values():
             self.connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {literal(table.comment)}")
-        own = own_columns(self.connection)
-        for table_name, column in columns_of(self.connection, DATASET):
-            if column in own.get(table_name, ()):
+        for table_name, columns in own_columns(self.connection).items():
+            for column in columns:
                 comment = literal(_comment(table_name, column))
                 self.connection.execute(f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {comment}")
 

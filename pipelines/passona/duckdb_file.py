@@ -18,7 +18,7 @@ import duckdb
 
 from passona.address import Address
 from passona.capable import Capable
-from passona.duckdb_rewriting import STORAGE_VERSION, rewrite
+from passona.duckdb_rewriting import IS_GENERATED, STORAGE_VERSION, rewrite
 from passona.engine import Checkpointed, Workload
 from passona.errors import ConfigurationError
 from passona.ownership import SCHEMAS, Column, Name, Relation, Relations
@@ -46,7 +46,6 @@ SELECT lower(schema_name), lower(table_name), lower(column_name), data_type, com
     NOT is_nullable AND column_default IS NULL
 FROM duckdb_columns() WHERE {_OURS} ORDER BY column_index
 """  # noqa: S608  # constants
-# DuckDB tells of a generated column in the definition of its table alone.
 _OBSTACLES = f"""
 SELECT lower(schema_name), lower(table_name), lower(constraint_type) || ' constraint ' || constraint_name
 FROM duckdb_constraints() WHERE {_OURS} AND constraint_type <> 'NOT NULL'
@@ -56,9 +55,7 @@ FROM duckdb_indexes() WHERE {_OURS} AND is_unique
 UNION ALL
 SELECT lower(schema_name), lower(table_name), 'generated column ' || column_name
 FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, table_name)
-WHERE {_OURS} AND column_default IS NOT NULL
-    AND (contains(sql, column_name || ' ' || data_type || ' GENERATED ALWAYS AS(')
-        OR contains(sql, column_name || '" ' || data_type || ' GENERATED ALWAYS AS('))
+WHERE {_OURS} AND {IS_GENERATED}
 """  # noqa: S608  # constants
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,11 @@ from passona.quoting import literal, quoted
 
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"
+# Whether a row of duckdb_columns(), joined with duckdb_tables(), is a generated column: its table's SQL alone says it.
+IS_GENERATED = """(column_default IS NOT NULL AND (
+    contains(sql, column_name || ' ' || data_type || ' GENERATED ALWAYS AS(')
+    OR contains(sql, column_name || '" ' || data_type || ' GENERATED ALWAYS AS(')
+))"""
 
 
 def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, gone: Sequence[str]) -> int:
@@ -61,9 +67,35 @@ def _copy(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     ((name,),) = connection.execute("SELECT current_database()").fetchall()
     connection.execute(f"ATTACH {literal(str(target))} AS fresh (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
-        connection.execute(f"COPY FROM DATABASE {quoted(name)} TO fresh")
+        try:
+            connection.execute(f"COPY FROM DATABASE {quoted(name)} TO fresh")
+        except duckdb.ConstraintException:  # DuckDB fills a user's table before the one that its foreign key names
+            _copy_parents_first(connection, name)
     finally:
         connection.execute("DETACH fresh")
+
+
+def _copy_parents_first(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    connection.execute(f"COPY FROM DATABASE {quoted(name)} TO fresh (SCHEMA)")
+    columns = connection.execute(
+        "SELECT schema_name, table_name, list(column_name ORDER BY column_index) FROM duckdb_columns() "  # noqa: S608  # constants
+        f"JOIN duckdb_tables() USING (database_name, schema_name, table_name) WHERE database_name = $name "
+        f"AND NOT temporary AND NOT {IS_GENERATED} GROUP BY ALL",
+        {"name": name},
+    ).fetchall()
+    parents = TopologicalSorter({(schema, table): set() for schema, table, _ in columns})
+    for schema, table, parent in connection.execute(
+        "SELECT schema_name, table_name, referenced_table FROM duckdb_constraints() "
+        "WHERE constraint_type = 'FOREIGN KEY' AND database_name = ? AND referenced_table <> table_name",
+        [name],
+    ).fetchall():
+        parents.add((schema, table), (schema, parent))
+    names = {(schema, table): ", ".join(map(quoted, own)) for schema, table, own in columns}
+    for key in parents.static_order():
+        table = ".".join(map(quoted, key))
+        connection.execute(
+            f"INSERT INTO fresh.{table} ({names[key]}) SELECT {names[key]} FROM {quoted(name)}.{table}"  # noqa: S608  # quoted names
+        )
 
 
 def _search(file: Path, gone: Sequence[str], path: Path) -> None:

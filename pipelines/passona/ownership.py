@@ -10,7 +10,7 @@ of a version without `_objects` is known by either of dlt's notes and `_upgrades
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -41,8 +41,12 @@ class Name(NamedTuple):
         return ".".join(self)
 
 
+TABLE_NAMES = [Name(DATASET, name) for name in TABLES]
+# Schemas have an empty name. One that is there is used, with whatever is in it.
 OWN_NAMES = [
-    *(Name(DATASET, name) for name in (REGISTER, UPGRADES, "_privacy", "_forgotten", "_given_up", *_OF_DLT, *TABLES)),
+    Name(DATASET, ""),
+    *(Name(DATASET, name) for name in (REGISTER, UPGRADES, "_privacy", "_forgotten", "_given_up", *_OF_DLT)),
+    *TABLE_NAMES,
     *(Name(STAGING, name) for name in ("_dlt_version", *TABLES)),
 ]
 
@@ -117,7 +121,7 @@ class Inventory:
                 "or another name if it is yours"
                 for name, relation in self._relations.items()
                 for column, kind in self._types(name).items()
-                if column in relation.columns and relation.columns[column].type != kind
+                if column in relation.columns and relation.columns[column].type != kind.removesuffix(" NOT NULL")
             ]
         )
 
@@ -126,10 +130,28 @@ class Inventory:
         if name.name not in TABLES or name.schema not in self.dlt_columns:
             return {}
         new = self.dlt_columns[name.schema].get(name.name, ())
-        known = {column: kind.removesuffix(" NOT NULL") for column, kind in TABLES[name.name].sql_columns.items()}
-        return dict.fromkeys(new, "VARCHAR") | known
+        return dict.fromkeys(new, "VARCHAR") | TABLES[name.name].sql_columns
+
+    def missing_tables(self) -> set[str]:
+        """The tables of the dataset that are not there."""
+        return {name for name in TABLES if Name(DATASET, name) not in self._relations}
+
+    def missing_columns(self) -> list[tuple[str, str, str]]:
+        """Columns that tables of the dataset do not have: table, column, type.
+
+        Of a later version than the table, or of new keys of the API and dropped by somebody: dlt would not make those.
+        """
+        there = {name: self._relations[name].columns for name in TABLE_NAMES if name in self._relations}
+        return [
+            (name.name, column, kind)
+            for name, columns in there.items()
+            for column, kind in self._types(name).items()
+            if column not in columns
+        ]
 
     def _problem(self, name: Name, relation: Relation) -> str | None:
+        if relation.kind == "schema":
+            return f"schema {name.schema}: {relation.obstacles[0]}; grant it" if relation.obstacles else None
         if not self._is_ours(name, relation):
             return (
                 f"{name} is in the way: passona-warehouse did not create this {relation.kind}; rename it, or move it "
@@ -159,11 +181,16 @@ class Inventory:
             return False
         return (relation.comment or "").startswith(_OLD_COMMENT)
 
-    def comment(self, table: str, column: str | None) -> str | None:
-        """The comment on a table of the dataset, or on its column; None where there is neither."""
-        relation = self._relations.get(Name(DATASET, table), Relation("", None))
-        place = relation if column is None else relation.columns.get(column)
-        return place.comment if place else None
+    def comments(self) -> Iterator[tuple[tuple[str, str | None], str | None]]:
+        """The comments on the tables of the dataset and their columns, without those that users added.
+
+        Each with its table and column, None for that of the table.
+        """
+        for name in TABLE_NAMES:
+            if relation := self._relations.get(name):
+                yield (name.name, None), relation.comment
+                own = self._types(name)
+                yield from (((name.name, c), column.comment) for c, column in relation.columns.items() if c in own)
 
     def keep_register(self, names: Iterable[Name]) -> None:
         """Make the register if there is none, and make it true: with what of these names is ours, without the rest.
@@ -175,7 +202,10 @@ class Inventory:
                 f"CREATE TABLE {DATASET}.{REGISTER} ({', '.join(f'{column} VARCHAR NOT NULL' for column in _COLUMNS)})"
             )
         there = {name: self._relations[name] for name in {*names, *self._register} if name in self._relations}
-        ours = {name: each for name, each in there.items() if not _is_internal(name) and self._is_ours(name, each)}
+        there = {
+            name: relation for name, relation in there.items() if relation.kind != "schema" and name.name[0] != "_"
+        }
+        ours = {name: relation for name, relation in there.items() if self._is_ours(name, relation)}
         self.record({name: (each.kind, each.columns) for name, each in ours.items() if name not in self._register})
         for name in self._register.keys() - ours.keys():
             self._forget(name)
@@ -237,16 +267,14 @@ def _dlt_columns(connection: Connection, schema: str) -> dict[str, set[str]]:
     return dict(columns)
 
 
-def own_columns(connection: Connection) -> dict[str, set[str]]:
-    """The columns of each table of the dataset that are not the user's, those of new keys of the API included.
-
-    All columns, where dlt has noted nothing.
-    """
+def own_columns(connection: Connection) -> dict[str, list[str]]:
+    """The columns of the dataset's tables, in order, without those that users added. All, if dlt has noted nothing."""
     noted = _dlt_columns(connection, DATASET) if "_dlt_version" in tables_of(connection, DATASET) else {}
-    if not noted:
-        found = columns_of(connection, DATASET)
-        noted = {table: {column for owner, column in found if owner == table} for table, _ in found}
-    return {name: {*table.sql_columns, *noted.get(name, ())} for name, table in TABLES.items()}
+    own: dict[str, list[str]] = {name: [] for name in TABLES}
+    for table, column in columns_of(connection, DATASET):
+        if table in own and (not noted or column in TABLES[table].sql_columns or column in noted.get(table, ())):
+            own[table].append(column)
+    return own
 
 
 def owned(connection: Connection) -> set[str] | None:
@@ -259,5 +287,6 @@ def owned(connection: Connection) -> set[str] | None:
 def model_names(project: Path) -> list[Name]:
     """The tables and views that the dbt project makes, one for each model and seed."""
     schemas = {"marts": MARTS, "staging": MARTS_STAGING, "intermediate": MARTS_STAGING}
+    made = [Name(MARTS, ""), Name(MARTS_STAGING, "")]
     models = [Name(schemas[file.parent.name], file.stem) for file in sorted(project.glob("models/*/*.sql"))]
-    return [*models, *(Name(MARTS_STAGING, file.stem) for file in sorted(project.glob("seeds/*.csv")))]
+    return [*made, *models, *(Name(MARTS_STAGING, file.stem) for file in sorted(project.glob("seeds/*.csv")))]

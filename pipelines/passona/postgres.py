@@ -27,14 +27,16 @@ from passona.quoting import quoted
 from passona.schema import DATASET, TABLES
 from passona.work_folder import WorkFolder
 
-_OURS = "nspname = ANY (?) AND relkind NOT IN ('t', 'I')"
+_OURS = "nspname = ANY ($schemas) AND relkind NOT IN ('t', 'I')"
 _TABLES = "FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
 _RELATIONS = f"""
 SELECT nspname, relname, CASE relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
     WHEN 'p' THEN 'partitioned table' WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index'
     ELSE 'type' END, obj_description(pg_class.oid, 'pg_class')
 {_TABLES} WHERE {_OURS}
-"""
+UNION ALL
+SELECT nspname, '', 'schema', NULL FROM pg_namespace WHERE nspname = ANY ($schemas)
+"""  # noqa: S608  # constants
 _COLUMNS = f"""
 SELECT nspname, relname, attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum),
     attnotnull AND NOT atthasdef AND attidentity = ''
@@ -60,6 +62,10 @@ FROM ours JOIN pg_inherits ON ours.oid IN (inhrelid, inhparent)
 UNION ALL
 SELECT nspname, relname, 'owner ' || pg_get_userbyid(relowner) || ', of whose rights this role has none'
 FROM ours WHERE NOT pg_has_role(relowner, 'USAGE')
+UNION ALL
+SELECT nspname, '', 'role ' || current_user || ' lacks the right ' || kind || ' on it'
+FROM pg_namespace CROSS JOIN (VALUES ('USAGE'), ('CREATE')) AS rights (kind)
+WHERE nspname = ANY ($schemas) AND NOT has_schema_privilege(pg_namespace.oid, kind)
 """  # noqa: S608  # constants
 
 
@@ -114,7 +120,7 @@ class PostgresServer:
         schemas = [schema for schema in SCHEMAS if schema != STAGING]  # the run has a staging dataset of its own
 
         def asked(sql: str) -> list[Any]:
-            return self.connection.execute(sql, [schemas]).fetchall()
+            return self.connection.execute(sql, {"schemas": schemas}).fetchall()
 
         found = {Name(schema, name): Relation(kind, comment) for schema, name, kind, comment in asked(_RELATIONS)}
         for schema, name, column, kind, comment, is_required in asked(_COLUMNS):

@@ -23,7 +23,8 @@ from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 
 from passona.capable import Capable
 from passona.postgres_copy import copy_into
-from passona.postgres_lock import is_held_by
+from passona.postgres_lock import STAGING_COMMENT, is_held_by
+from passona.quoting import literal
 
 # Of texts of 200 bytes in a row, some 10 MB at a time.
 _BATCH_ROWS = 20_000
@@ -57,6 +58,14 @@ class _Session(Psycopg2SqlClient):
                 self.close_connection()
                 raise DatabaseTerminalException(RuntimeError("this run has lost its lock"))
         return raw
+
+    def create_dataset(self) -> None:
+        """Create the staging dataset with the comment by which the next run knows it, if this one is killed."""
+        if not self.is_staging_dataset_active:
+            super().create_dataset()
+            return
+        name = self.fully_qualified_dataset_name()
+        self.execute_sql(f"CREATE SCHEMA {name}; COMMENT ON SCHEMA {name} IS {literal(STAGING_COMMENT)}")
 
 
 class _Client(PostgresClient):

@@ -31,6 +31,8 @@ _RUN, _WAITS = "passona on", "passona waits on"
 # PostgreSQL cuts application_name at 63 bytes.
 _HOST = socket.gethostname()[:24]
 _STAGING = f"{DATASET}_staging_"
+# The comment on the staging dataset of a run: only what has it is dropped.
+STAGING_COMMENT = "staging dataset of one run of passona-warehouse, dropped with its tables"
 # A machine that disappears keeps its session, and the lock, for a minute: 30 s of silence, then three probes.
 _KEEPALIVE = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 # A server takes milliseconds to end a session, unless its disk is slow.
@@ -98,8 +100,9 @@ class RunLock:
                 raise Busy("the server cannot end a session of a run that was killed; look for it in pg_stat_activity")
             time.sleep(0.05)
         staging = self.session.execute(
-            "SELECT nspname FROM pg_namespace WHERE pg_get_userbyid(nspowner) = current_user "  # noqa: S608  # constants
-            f"AND left(nspname, {len(_STAGING)}) = '{_STAGING}'"
+            "SELECT nspname FROM pg_namespace WHERE pg_get_userbyid(nspowner) = current_user "
+            "AND obj_description(oid, 'pg_namespace') = ?",
+            [STAGING_COMMENT],
         ).fetchall()
         for (schema,) in staging:
             self.session.execute(f"DROP SCHEMA IF EXISTS {quoted(schema)} CASCADE")

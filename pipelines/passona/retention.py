@@ -253,7 +253,7 @@ def _empty_mart(connection: Connection, table: str, columns: tuple[str, ...], an
 
 def _new_columns(connection: Connection, name: str) -> list[str]:
     """Columns of keys that the guide does not know: nobody can say what is in them."""
-    new = own_columns(connection)[name] & _present(connection)[f"passona.{name}"] - TABLES[name].sql_columns.keys()
+    new = set(own_columns(connection)[name]) - TABLES[name].sql_columns.keys()
     return [quoted(column) for column in sorted(new) if not column.startswith("_")]
 
 
