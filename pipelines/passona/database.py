@@ -313,7 +313,8 @@ class Database:
 
     def _note_killed(self) -> None:
         """Mark runs that did not tell their end as interrupted: this run holds the warehouse, so none of them lasts."""
-        self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
+        if self.connection.execute("SELECT 1 FROM passona.runs WHERE outcome = 'running' LIMIT 1").fetchall():
+            self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
 
     def end_run(
         self,
