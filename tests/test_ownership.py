@@ -364,18 +364,16 @@ def test_in_such_a_warehouse_a_table_of_the_user_is_still_told_from_ours(warehou
         refused(warehouse, box, f"passona.{name} is in the way")
 
 
-def test_a_new_key_of_the_api_that_a_user_s_column_of_another_type_stands_for_is_named(
+def test_a_new_key_of_the_api_does_not_take_a_user_s_column_of_its_name(
     loaded: Warehouse, account: Account, box: Sandbox
 ) -> None:
     change(loaded.path, "ALTER TABLE passona.clicks ADD COLUMN mood INTEGER")
     moods = [click(n) | {"Mood": "good"} for n in range(3)]
     account.put(going(ONE), {"clicks": moods, "alt_delivery": [message(1)]})
-    with pytest.raises(ConfigurationError, match=r"passona\.clicks: column mood is INTEGER, expected VARCHAR"):
-        loaded.load(box)
-    refused(loaded, box, "passona.clicks: column mood is INTEGER, expected VARCHAR")
-    change(loaded.path, "ALTER TABLE passona.clicks RENAME COLUMN mood TO my_mood")
     assert loaded.load(box).exit_code == 0
-    assert asked(loaded, "SELECT mood, my_mood FROM passona.clicks") == [("good", None)] * 3
+    ((column,),) = asked(loaded, "SELECT column_name FROM passona._keys WHERE table_name = 'clicks'")
+    assert column != "mood"
+    assert asked(loaded, f"SELECT {column}, mood FROM passona.clicks") == [("good", None)] * 3
 
 
 @on_postgres_alone
@@ -606,7 +604,9 @@ def assert_own_models_are_there(warehouse: Warehouse, mine: list[tuple[Any, ...]
     assert len(found["analytics.messages"]) == 10
     assert len(found["analytics.on_all"]) == 2
     assert len(found["analytics.staged"]) == 27
-    assert found["analytics.rules"] == [row[:4] for row in found["analytics_staging.click_rules"]]
+    # A view that has to be made anew has the columns of today, where an old one keeps those of its first day.
+    rules, columns = found["analytics_staging.click_rules"], len(found["analytics.rules"][0])
+    assert found["analytics.rules"] == [row[:columns] for row in rules]
     assert found["analytics.versions"] == found["analytics_staging.int_campaign_versions"]
     assert found["analytics.mine"] == mine
     indexes = "SELECT indexname FROM pg_indexes" if POSTGRES else "SELECT index_name FROM duckdb_indexes()"

@@ -18,7 +18,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from passona.client import Client
-from passona.decoding import Row, all_values, is_storable, json_text, without_keys
+from passona.decoding import Row, all_values, is_storable, json_text, with_value, without_keys
 from passona.errors import ConfigurationError, PageRefused, PassonaError, RequestFailed, Unreachable, WalkFailed
 from passona.page_pool import PagePool
 from passona.paginator import Paginator
@@ -114,7 +114,8 @@ def list_campaigns(
     :raises TokenRefused: 401.
     """
     rows = _one_each(_walk(client, pool, settings))
-    found = campaign_list([row | {"uuid": uuid} for uuid, row in rows.items()], settings.timezone, privacy, name_keys)
+    lower = [with_value(row, "uuid", uuid) for uuid, row in rows.items()]
+    found = campaign_list(lower, settings.timezone, privacy, name_keys)
     check_team(found.campaigns, settings.team_uuid)
     spelled = [replace(campaign, spelling=rows[campaign.campaign_id]["uuid"]) for campaign in found.campaigns]
     return replace(found, campaigns=tuple(spelled))

@@ -103,6 +103,12 @@ def without_keys(row: Row, keys: Iterable[str]) -> Row:
     return _object([pair for pair in pairs if pair[0] not in keys])
 
 
+def with_value(row: Row, key: str, value: object) -> Row:
+    """Return the object with another value under a key that it has once."""
+    pairs = row.pairs if isinstance(row, RepeatedKeys) else row.items()
+    return _object([(name, value if name == key else old) for name, old in pairs])
+
+
 def json_text(value: object) -> str:
     """Return a decoded value as JSON, with numbers as they were written and every pair of repeated keys."""
     if isinstance(value, Number):
