@@ -17,7 +17,8 @@ One way, top to bottom of a load:
 - `source` dlt's resources, `schema` the tables, `key_columns` which column a new key has, `database` the open warehouse
   and dlt's pipeline
 - `address` where the warehouse is, `path_syntax` what libraries read in its path; `connection` how all speak to it,
-  `waiting` for whoever holds it; an engine each: `duckdb_file`, `postgres`, `lake`; `capable` what dlt's destinations share, `work_folder` one for each process
+  `waiting` for whoever holds it; an engine each: `duckdb_file`, `postgres`, `lake`; `capable` what dlt's destinations
+  share, `work_folder` one for each process
 - `postgres_session` speaks to a server, `postgres_locks` say who may write, `postgres_budget` who may ask;
   `postgres_copy` and `postgres_destination` for dlt
 - `lake` snapshots of reports: `lake_files` on a `store`, `lake_log` which of them count, `lake_contents` that in
