@@ -9,10 +9,12 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from passona import downloads
 from passona.client import Client
 from passona.errors import FateUnknown, RequestFailed, TokenRefused
 from passona.settings import Settings
@@ -76,8 +78,8 @@ class Dripping:
             while True:
                 connection, _ = self._listener.accept()
                 thread = threading.Thread(target=self._answer, args=(connection,), daemon=True)
-                self._answering.append((connection, thread))
                 thread.start()
+                self._answering.append((connection, thread))
 
     def _answer(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
@@ -237,3 +239,13 @@ def test_a_load_from_such_a_server_ends_and_lets_the_warehouse_go(
     assert ended.returncode == 4, ended.stderr
     assert "0.2 s" in ended.stderr
     assert warehouse.rows("SELECT outcome FROM passona.runs") == [("failed",)]
+
+
+@pytest.mark.parametrize("name", ["a status line", "the value of a header", "the size of a chunk", "100 Continue"])
+def test_a_download_from_such_a_server_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, in_time: Callable[..., Any], name: str
+) -> None:
+    monkeypatch.setattr(downloads, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(downloads, "LONGEST_SECONDS", 0.3)
+    with Dripping(*DRIPS[name]) as server, pytest.raises(RequestFailed, match="it did not come in time"):
+        in_time(downloads.download, f"http://127.0.0.1:{server.port}/x.csv", tmp_path / "x.csv")

@@ -8,6 +8,7 @@ may need, but to http only on loopback. The link itself is a secret: no message 
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import os
 import shutil
@@ -18,13 +19,16 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from passona.errors import ConfigurationError, RequestFailed
 from passona.settings import LOOPBACK
-from passona.transport import trusted
+from passona.transport import Limits, trusted
 
 CONNECT_SECONDS = 10.0
+# For the head of an answer, however slowly it comes.
+ANSWER_SECONDS = 120.0
 # Between two pieces.
 READ_SECONDS = 60.0
 # A report of 5,000,000 rows is a gigabyte, and takes a quarter of an hour on a slow line.
@@ -41,6 +45,19 @@ class _Nobody(AuthBase):
         return request
 
 
+class _Adapter(HTTPAdapter):
+    """Connections whose requests are under a limit."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        self._limits = limits
+
+    def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*arguments, **options)
+        pool.ConnectionCls = self._limits.watched(type(pool).ConnectionCls)
+        return pool
+
+
 def download(address: str, to: Path) -> datetime | None:
     """Fetches a file to `to`; gives when the server says it was made, None if it does not.
 
@@ -52,24 +69,30 @@ def download(address: str, to: Path) -> datetime | None:
     except ValueError:  # half an IPv6 address
         raise ConfigurationError("expected an https address, got one that cannot be read") from None
     try:
-        with _answer(address) as answer, _private(to) as file:
+        with (
+            contextlib.closing(Limits(ANSWER_SECONDS)) as limits,
+            limits.limited() as limit,
+            _answer(address, limits) as answer,
+            _private(to) as file,
+        ):
             _room(answer, to, host)
-            until = time.monotonic() + LONGEST_SECONDS
+            limit.until = time.monotonic() + LONGEST_SECONDS
             for piece in answer.iter_content(PIECE_BYTES):
                 file.write(piece)
-                if time.monotonic() > until:
-                    raise RequestFailed(f"{host}: the download did not end within {LONGEST_SECONDS / 3600:g} hours")
+            if limit.ended:  # what ended it was not its end
+                raise requests.Timeout
             return _made(answer.headers.get("Last-Modified"))
     except requests.RequestException as error:
-        raise RequestFailed(
-            f"{host}: the file cannot be had ({type(error).__name__}); nothing of it is loaded, run again"
-        ) from None
+        why = "it did not come in time" if limit.ended else type(error).__name__
+        raise RequestFailed(f"{host}: the file cannot be had ({why}); nothing of it is loaded, run again") from None
 
 
-def _answer(address: str) -> requests.Response:
+def _answer(address: str, limits: Limits) -> requests.Response:
     """The 200 at the end of all redirects, its body not read yet."""
     with requests.Session() as session:
         session.verify, _ = trusted()
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, _Adapter(limits))
         for _ in range(MOST_REDIRECTS):
             parts = urlsplit(address)
             if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):

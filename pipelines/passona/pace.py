@@ -153,7 +153,7 @@ class Pace:
 
     def _learn(self, headers: Mapping[str, str] | None) -> None:
         left = (headers or {}).get("X-RateLimit-Remaining", "")
-        if left.isdecimal():
+        if left.isdecimal() and len(left) < 10:
             self._count(int(left))
         elif self._asking and headers is not None:
             # A whole window later the server announces nothing any more.

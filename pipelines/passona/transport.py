@@ -52,7 +52,7 @@ class Transport:
         :raises ConfigurationError: the environment names a proxy or certificates that cannot be used.
         """
         self._seconds = settings.request_timeout
-        self._limits = _Limits(settings.request_timeout)
+        self._limits = Limits(settings.request_timeout)
         parts = urlsplit(settings.base_url)
         self._root = parts.path
         self._pool = _manager(settings).connection_from_host(parts.hostname, parts.port, parts.scheme)
@@ -141,14 +141,17 @@ def trusted() -> tuple[str, ssl.SSLContext]:
     """
     name = next((name for name in _CERTIFICATES if os.environ.get(name)), "")
     place = os.environ.get(name) or requests.utils.DEFAULT_CA_BUNDLE_PATH
+    # Not ssl's default context: it writes the keys of connections where a variable of somebody else says.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     folder = Path(place).is_dir()
     try:
-        return place, ssl.create_default_context(cafile=None if folder else place, capath=place if folder else None)
+        context.load_verify_locations(cafile=None if folder else place, capath=place if folder else None)
     except OSError as error:
         raise ConfigurationError(
-            f"{name}: expected a file or a folder of certificates (PEM), got {place} "
+            f"{name or 'certifi'}: expected a file or a folder of certificates (PEM), got {place} "
             f"({error.strerror or type(error).__name__}); correct it or unset it"
         ) from None
+    return place, context
 
 
 class _FinalAnswer(http.client.HTTPResponse):
@@ -160,7 +163,9 @@ class _FinalAnswer(http.client.HTTPResponse):
 
 
 class Limit:
-    """The time that one request may take. `ended`: whether it is over, or the run is."""
+    """The time that one request may take. `until`: its end, which may be put off. `ended`: whether it, or the run, is
+    over.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.until = time.monotonic() + seconds
@@ -184,8 +189,8 @@ class Limit:
             action()
 
 
-class _Limits:
-    """The limits of all requests under way, and the thread that ends them."""
+class Limits:
+    """The limits of all requests under way, `seconds` for each, and the thread that ends them."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
