@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from operator import itemgetter
 
 import pyarrow as pa
 
@@ -44,7 +45,7 @@ _GROUP_KEYS = {"included_contact_groups": True, "excluded_contact_groups": False
 class Campaign:
     """What the plan needs to know of a campaign; all instants in UTC, None where unknown.
 
-    `spelling`: its uuid as the list writes it, None where it is not in the list.
+    `spelling`: its uuid as the list writes it, if that is another than its id.
     """
 
     campaign_id: str
@@ -113,17 +114,16 @@ def list_campaigns(
     :raises ConfigurationError: a campaign belongs to another team than `team_uuid`.
     :raises TokenRefused: 401.
     """
-    rows = _one_each(_walk(client, pool, settings))
-    lower = [with_value(row, "uuid", uuid) for uuid, row in rows.items()]
-    found = campaign_list(lower, settings.timezone, privacy, name_keys)
+    # Of two spellings of a uuid the one in lower case counts, whichever comes first.
+    rows = {row["uuid"].lower(): row for row in sorted(_walk(client, pool, settings), key=itemgetter("uuid"))}
+    spellings = {uuid: row["uuid"] for uuid, row in rows.items() if row["uuid"] != uuid}
+    lowered = [with_value(row, "uuid", uuid) if uuid in spellings else row for uuid, row in rows.items()]
+    found = campaign_list(lowered, settings.timezone, privacy, name_keys)
     check_team(found.campaigns, settings.team_uuid)
-    spelled = [replace(campaign, spelling=rows[campaign.campaign_id]["uuid"]) for campaign in found.campaigns]
+    if not spellings:
+        return found
+    spelled = (replace(campaign, spelling=spellings.get(campaign.campaign_id)) for campaign in found.campaigns)
     return replace(found, campaigns=tuple(spelled))
-
-
-def _one_each(rows: Sequence[Row]) -> dict[str, Row]:
-    """The row of each campaign under its id. Of two spellings the one in lower case counts, whichever comes first."""
-    return {row["uuid"].lower(): row for row in sorted(rows, key=lambda row: str(row["uuid"]))}
 
 
 def unknown_campaign(campaign_id: str, results: Sequence[Walk | PassonaError], *, has_list: bool) -> WalkFailed | None:

@@ -52,7 +52,7 @@ LEDGER = pa.schema(
     ]
 )
 _COLUMNS = tuple(LEDGER.names)
-_FIRST = datetime.min.replace(tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 # An entry counts only while its load package is complete.
 _BELIEVED_COLUMNS = {name: name for name in _COLUMNS} | {
     "state": "CASE WHEN complete THEN state ELSE 'failed' END AS state",
@@ -215,13 +215,15 @@ def plan(
 
     `settled`: when these of `entries` were last checked, so that they need not be looked at one by one.
     """
+    windows = [(report, _window(report, settings)) for report in reports]
     pulls = (
         Pull(report, campaign, entries.get((campaign.campaign_id, report.name)))
         for campaign in campaigns
-        for report in reports
+        for earliest in [{window: _settles_from(campaign, window) for window in {each for _, each in windows}}]
+        for report, window in windows
         if refresh
         or (checked := settled.get((campaign.campaign_id, report.name))) is None
-        or _is_reopened(campaign, report, checked, settings, now)
+        or not earliest[window] <= checked <= now
     )
     due = (pull for pull in pulls if refresh or is_due(pull, settings, now))
     return sorted(due, key=lambda pull: _need(pull, now))
@@ -230,14 +232,15 @@ def plan(
 def is_due(pull: Pull, settings: Settings, now: datetime) -> bool:
     """Whether a report may have changed since it was verified.
 
-    A settled one is due again where the list tells something of its campaign that it did not tell at the last look.
+    A settled one is due again where the last look was too early for what the list tells now. A look in the future
+    counts as none: it was dated by a wrong clock.
     """
     if not may_have_rows(pull.campaign, pull.report, now):
         return False
     known = pull.known
     if known is None or known.state != "settled" or known.checked_at is None:
         return True
-    return _is_reopened(pull.campaign, pull.report, known.checked_at, settings, now)
+    return not _settles_from(pull.campaign, _window(pull.report, settings)) <= known.checked_at <= now
 
 
 def may_have_rows(campaign: Campaign, report: Report, now: datetime) -> bool:
@@ -245,23 +248,17 @@ def may_have_rows(campaign: Campaign, report: Report, now: datetime) -> bool:
     return report.before_start or not campaign.not_started(now)
 
 
-def _is_reopened(campaign: Campaign, report: Report, checked: datetime, settings: Settings, now: datetime) -> bool:
-    """Whether the last look at a settled report was too early. One in the future was dated by a wrong clock."""
-    return checked > now or not _may_be_over(campaign, checked, _window(report, settings))
+def _settles_from(campaign: Campaign, window: timedelta) -> datetime:
+    """The first time at which a look may settle a report, as far as the list tells (contract, rule 9).
 
-
-def _may_be_over(campaign: Campaign, at: datetime, window: timedelta) -> bool:
-    """Whether a look at this time may settle a report, as far as the list tells (contract, rule 9).
-
-    Not before the expiry and the window, nor while the list has a later date than the look, nor as long as a
-    listed campaign was never sent: nobody knows its end.
+    Not before the expiry and the window, nor before any date in the list; and never as long as a listed campaign was
+    not sent, because nobody knows its end.
     """
     if campaign.listed and not campaign.was_sent:
-        return False
-    # Compared this way round, because a date may be the last that a calendar has.
-    if campaign.expiry_date is not None and at - window < campaign.expiry_date:
-        return False
-    return campaign.latest_date is None or campaign.latest_date <= at
+        return _LAST
+    expiry = campaign.expiry_date
+    over = _FIRST if expiry is None else min(expiry, _LAST - window) + window
+    return max(over, campaign.latest_date or _FIRST)
 
 
 def _need(pull: Pull, now: datetime) -> tuple[Any, ...]:
@@ -355,10 +352,11 @@ def _is_settled(pull: Pull, walk: Walk, settings: Settings, changed_at: datetime
     neither is known, the last change of its content.
     """
     window = _window(pull.report, settings)
-    if not _may_be_over(pull.campaign, walk.at, window):
+    if walk.at < _settles_from(pull.campaign, window):
         return False
     last_time = walk.last_time(settings.timezone)
     end = max((time for time in (pull.campaign.expiry_date, last_time) if time is not None), default=changed_at)
+    # Compared this way round, because a time in the rows may be the last that a calendar has.
     return walk.at - window >= end
 
 

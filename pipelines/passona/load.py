@@ -272,8 +272,9 @@ class Load:
     def _tell_clock(self) -> None:
         ahead = self._client.clock.ahead
         if ahead:
-            hours, where = abs(ahead) / timedelta(hours=1), "ahead of" if ahead > timedelta() else "behind"
-            self._progress.say(f"this machine's clock is {hours:,.1f} hours {where} the server's: using the server's")
+            difference = timedelta(seconds=round(abs(ahead).total_seconds()))
+            where = "ahead of" if ahead > timedelta() else "behind"
+            self._progress.say(f"this machine's clock is {difference} {where} the server's: using the server's")
 
     def _packages(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[Package]:
         """Packages of finished walks, each as large as it may be, the last with what is left."""
