@@ -287,10 +287,10 @@ def owned(connection: Connection) -> set[str] | None:
 
 
 def own_staging(connection: Connection) -> set[str]:
-    """The tables of dlt's staging dataset that dlt made, as `schema.name`, without its notes of itself."""
-    there = tables_of(connection, STAGING)
-    noted = _dlt_columns(connection, STAGING) if "_dlt_version" in there else {}
-    return {f"{STAGING}.{name}" for name in there & noted.keys() & TABLES.keys()}
+    """The tables of dlt's staging dataset, as `schema.name`: those with dlt's column. Its notes of itself have none."""
+    if "_dlt_version" not in tables_of(connection, STAGING) or not _dlt_columns(connection, STAGING):
+        return set()
+    return {f"{STAGING}.{table}" for table, column in columns_of(connection, STAGING) if column == "_dlt_load_id"}
 
 
 def model_names(project: Path) -> list[Name]:
