@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from engines import POSTGRES, change, copy, of_duckdb_alone
+from engines import POSTGRES, change, copy, of_duckdb_alone, url_of
 from first_release import GOING, unpack
 from first_release import account as first_account
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
 from passona.rekeying import re_key
 from passona.transform import Wanted, transform
+from passona.upgrades import STEPS, Step
 from sandbox import Account, Sandbox
 from test_lifecycle import ended
 from test_load import ONE, TWO, click, going, message
@@ -79,6 +80,7 @@ FOREIGN = {
     "passona._objects": "CREATE TABLE passona._objects (id INTEGER)",
     "passona._upgrades": "CREATE TABLE passona._upgrades (id INTEGER)",
     "passona._privacy": "CREATE TABLE passona._privacy (mode VARCHAR, key_id VARCHAR, forgetting_key VARCHAR)",
+    "passona._given_up": "CREATE TABLE passona._given_up (id INTEGER)",
     "passona._dlt_loads": "CREATE TABLE passona._dlt_loads (load_id VARCHAR)",
     "passona._dlt_version": "CREATE TABLE passona._dlt_version (schema_name VARCHAR, schema VARCHAR, version BIGINT)",
 }
@@ -277,6 +279,21 @@ def test_what_users_put_beside_and_on_our_tables_stays_through_loads(
     assert_own_objects_are_there(warehouse, 4, owner=None)
 
 
+def test_it_stays_through_an_upgrade(
+    warehouse: Warehouse, account: Account, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.put(going(ONE), {"clicks": [click(n) for n in range(3)]})
+    warehouse.load(box)
+    for statement in OWN:
+        change(warehouse.path, statement)
+    change(warehouse.path, "ALTER TABLE passona.runs DROP COLUMN erased")
+    step = Step("an example", ("UPDATE passona.report_ledger SET origin = 'api'",))
+    monkeypatch.setattr("passona.upgrades.STEPS", (*STEPS, step))
+    assert warehouse.load(box).exit_code == 0
+    assert_own_objects_are_there(warehouse, 3)
+    assert asked(warehouse, "SELECT mine FROM passona.clicks") == [("x",)] * 3
+
+
 @pytest.mark.parametrize("mode", ["columns", "rows"])
 def test_it_stays_through_retention(warehouse: Warehouse, account: Account, box: Sandbox, mode: str) -> None:
     account.put(ended(ONE, 100), {"clicks": [click(n) | {"Mood": "good"} for n in range(3)]})
@@ -374,6 +391,29 @@ def test_a_new_key_of_the_api_does_not_take_a_user_s_column_of_its_name(
     ((column,),) = asked(loaded, "SELECT column_name FROM passona._keys WHERE table_name = 'clicks'")
     assert column != "mood"
     assert asked(loaded, f"SELECT {column}, mood FROM passona.clicks") == [("good", None)] * 3
+
+
+@on_postgres_alone
+def test_a_schema_in_which_the_role_may_create_nothing_is_named(
+    warehouse: Warehouse, box: Sandbox, passona: Run
+) -> None:
+    _ = warehouse.address
+    url = url_of(warehouse.path)
+    role = f"loader_{url.rpartition('/')[2]}"
+    for statement in (
+        f"CREATE ROLE {role} LOGIN PASSWORD 'not-a-secret'",
+        f"GRANT CREATE ON DATABASE {url.rpartition('/')[2]} TO {role}",
+        "CREATE SCHEMA analytics",
+    ):
+        change(warehouse.path, statement)
+    credentials = url.replace("//passona:", f"//{role}:")
+    try:
+        refused = passona("load", "--transform", box=box, DESTINATION__WAREHOUSE__CREDENTIALS=credentials)
+    finally:
+        change(warehouse.path, f"DROP OWNED BY {role}")
+        change(warehouse.path, f"DROP ROLE {role}")
+    assert (refused.returncode, box.requests) == (2, [])
+    assert f"schema analytics: role {role} lacks the right USAGE on it; grant it, then run again" in refused.stderr
 
 
 @on_postgres_alone

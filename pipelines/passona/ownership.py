@@ -25,8 +25,18 @@ REGISTER, UPGRADES = "_objects", "_upgrades"
 STAGING = f"{DATASET}_staging"
 MARTS, MARTS_STAGING = "analytics", "analytics_staging"
 SCHEMAS = (DATASET, STAGING, MARTS, MARTS_STAGING)
-_OF_DLT = ("_dlt_version", "_dlt_loads", "_dlt_pipeline_state")
 _COLUMNS = ("schema_name", "object_name", "kind", "columns")
+# Tables that belong to no report, with columns that they always had.
+_INTERNAL = {
+    REGISTER: _COLUMNS,
+    UPGRADES: ("form", "step", "version", "taken_at"),
+    "_privacy": ("mode", "key_id", "forgetting_key"),
+    "_forgotten": ("entry", "forgotten_at"),
+    "_given_up": ("something",),
+    "_dlt_version": ("version", "schema_name", "schema"),
+    "_dlt_loads": ("load_id", "schema_name", "status"),
+    "_dlt_pipeline_state": ("pipeline_name", "state"),
+}
 # All comments of ours begin so. Only asked of warehouses that this program made before there was a register.
 _OLD_COMMENT = "One row"
 
@@ -45,7 +55,7 @@ TABLE_NAMES = [Name(DATASET, name) for name in TABLES]
 # Schemas have an empty name. One that is there is used, with whatever is in it.
 OWN_NAMES = [
     Name(DATASET, ""),
-    *(Name(DATASET, name) for name in (REGISTER, UPGRADES, "_privacy", "_forgotten", "_given_up", *_OF_DLT)),
+    *(Name(DATASET, name) for name in _INTERNAL),
     *TABLE_NAMES,
     *(Name(STAGING, name) for name in ("_dlt_version", *TABLES)),
 ]
@@ -87,49 +97,64 @@ class Inventory:
 
     def __init__(self, connection: Connection, relations: Relations) -> None:
         self._connection, self._relations = connection, relations
-        self._has_register = self._has(DATASET, REGISTER, _COLUMNS)
+        self._has_register = self._has(DATASET, REGISTER)
         self._register = _register(connection) if self._has_register else {}
         self.dlt_columns = {
-            schema: _dlt_columns(connection, schema) if self._has(schema, "_dlt_version", ("schema_name",)) else {}
+            schema: _dlt_columns(connection, schema) if self._has(schema, "_dlt_version") else {}
             for schema in (DATASET, STAGING)
         }
         # Of a version that kept no register.
-        self._is_older = not self._has_register and (
-            bool(self.dlt_columns[DATASET]) or self._has(DATASET, UPGRADES, ("form", "step", "version", "taken_at"))
-        )
+        self._is_older = not self._has_register and (bool(self.dlt_columns[DATASET]) or self._has(DATASET, UPGRADES))
 
-    def _has(self, schema: str, name: str, columns: Iterable[str]) -> bool:
+    def _has(self, schema: str, name: str) -> bool:
+        """Whether an internal table is there, and not another of its name."""
         relation = self._relations.get(Name(schema, name))
-        return relation is not None and relation.kind == "table" and set(columns) <= relation.columns.keys()
+        return relation is not None and relation.kind == "table" and relation.columns.keys() >= {*_INTERNAL[name]}
 
     def check(self, names: Iterable[Name]) -> None:
         """Nothing, where each object of these names is ours and takes rows, or does not exist.
 
         :raises ConfigurationError: it is somebody else's, or something refuses rows; names it.
         """
-        there = [(name, self._relations[name]) for name in names if name in self._relations]
-        _refuse([problem for name, relation in there if (problem := self._problem(name, relation))])
+        for name in names:
+            if relation := self._relations.get(name):
+                self._check(name, relation)
+
+    def _check(self, name: Name, relation: Relation) -> None:
+        obstacles = [] if _is_internal(name) else [*relation.obstacles, *_required(relation)]
+        if relation.kind == "schema":
+            if obstacles:
+                raise ConfigurationError(f"schema {name.schema}: {obstacles[0]}; grant it, then run again")
+            return
+        if not self._is_ours(name, relation):
+            raise ConfigurationError(
+                f"{name} is in the way: passona-warehouse did not create this {relation.kind}; rename it, or move it "
+                "to another schema, then run again; nothing was changed"
+            )
+        if obstacles:
+            raise ConfigurationError(
+                f"{name} cannot be written: {obstacles[0]}; change or remove that, then run again; nothing was changed"
+            )
 
     def check_types(self) -> None:
         """Nothing, where the columns of the dataset have the types that loads write.
 
         :raises ConfigurationError: one has another type; names it.
         """
-        _refuse(
-            [
-                f"{name}: column {column} is {relation.columns[column].type}, expected {kind}; give it that type, "
-                "or another name if it is yours"
-                for name, relation in self._relations.items()
-                for column, kind in self._types(name).items()
-                if column in relation.columns and relation.columns[column].type != kind.removesuffix(" NOT NULL")
-            ]
-        )
+        for name, relation in self._relations.items():
+            for column, expected in self._types(name).items():
+                kind = relation.columns[column].type if column in relation.columns else expected
+                if kind != expected.removesuffix(" NOT NULL"):
+                    raise ConfigurationError(
+                        f"{name}: column {column} is {kind}, expected {expected}; give it that type, or another name "
+                        "if it is yours, then run again"
+                    )
 
     def _types(self, name: Name) -> dict[str, str]:
         """The types of a table's columns; those that the vendor's guide does not know are texts."""
         if name.name not in TABLES or name.schema not in self.dlt_columns:
             return {}
-        new = self.dlt_columns[name.schema].get(name.name, ())
+        new = [column for column in self.dlt_columns[name.schema].get(name.name, ()) if column[0] != "_"]
         return dict.fromkeys(new, "VARCHAR") | TABLES[name.name].sql_columns
 
     def missing_tables(self) -> set[str]:
@@ -149,24 +174,9 @@ class Inventory:
             if column not in columns
         ]
 
-    def _problem(self, name: Name, relation: Relation) -> str | None:
-        if relation.kind == "schema":
-            return f"schema {name.schema}: {relation.obstacles[0]}; grant it" if relation.obstacles else None
-        if not self._is_ours(name, relation):
-            return (
-                f"{name} is in the way: passona-warehouse did not create this {relation.kind}; rename it, or move it "
-                "to another schema"
-            )
-        obstacles = [] if _is_internal(name) else [*relation.obstacles, *_required(relation)]
-        if obstacles:
-            return f"{name} cannot be written: {obstacles[0]}; change or remove that"
-        return None
-
     def _is_ours(self, name: Name, relation: Relation) -> bool:
-        if name.name == REGISTER:
-            return self._has_register
         if _is_internal(name):
-            return relation.kind == "table" and (self._has_register or self._is_older)
+            return self._has(*name) and (self._has_register or self._is_older)
         entry = self._register.get(name)
         if entry and entry.kind == relation.kind and (relation.comment or entry.columns <= relation.columns.keys()):
             return True
@@ -201,10 +211,8 @@ class Inventory:
             self._connection.execute(
                 f"CREATE TABLE {DATASET}.{REGISTER} ({', '.join(f'{column} VARCHAR NOT NULL' for column in _COLUMNS)})"
             )
-        there = {name: self._relations[name] for name in {*names, *self._register} if name in self._relations}
-        there = {
-            name: relation for name, relation in there.items() if relation.kind != "schema" and name.name[0] != "_"
-        }
+        names = {name for name in {*names, *self._register} if name.name and not _is_internal(name)}
+        there = {name: self._relations[name] for name in names if name in self._relations and name.schema != STAGING}
         ours = {name: relation for name, relation in there.items() if self._is_ours(name, relation)}
         self.record({name: (each.kind, each.columns) for name, each in ours.items() if name not in self._register})
         for name in self._register.keys() - ours.keys():
@@ -243,12 +251,6 @@ def _required(relation: Relation) -> list[str]:
     ]
 
 
-def _refuse(problems: list[str]) -> None:
-    if problems:
-        others = f" ({len(problems) - 1} more like this)" if len(problems) > 1 else ""
-        raise ConfigurationError(f"{problems[0]}, then run again; nothing was changed{others}")
-
-
 def _register(connection: Connection) -> dict[Name, _Entry]:
     found = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM {DATASET}.{REGISTER}").fetchall()  # noqa: S608  # constants
     return {Name(schema, name): _Entry(kind, frozenset(columns.split(","))) for schema, name, kind, columns in found}
@@ -282,6 +284,13 @@ def owned(connection: Connection) -> set[str] | None:
     if REGISTER not in tables_of(connection, DATASET):
         return None
     return {str(name) for name in _register(connection)}
+
+
+def own_staging(connection: Connection) -> set[str]:
+    """The tables of dlt's staging dataset, as `schema.name`: those with dlt's column. Its notes of itself have none."""
+    if "_dlt_version" not in tables_of(connection, STAGING) or not _dlt_columns(connection, STAGING):
+        return set()
+    return {f"{STAGING}.{table}" for table, column in columns_of(connection, STAGING) if column == "_dlt_load_id"}
 
 
 def model_names(project: Path) -> list[Name]:

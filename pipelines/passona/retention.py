@@ -19,7 +19,7 @@ from passona.campaigns import Campaign, campaign_values
 from passona.connection import Connection, columns_of, given, tables_of
 from passona.engine import Workload
 from passona.ledger import believed
-from passona.ownership import SCHEMAS, STAGING, own_columns, owned
+from passona.ownership import SCHEMAS, own_columns, own_staging, owned
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.schema import DATASET, TABLES
@@ -218,8 +218,7 @@ def _choose(connection: Connection, old: Collection[str]) -> None:
 
 def _clear_staging(connection: Connection) -> Counter[str]:
     """What a killed load left in dlt's staging, which is empty between loads."""
-    staged = [table for table in _present(connection) if table.startswith(f"{STAGING}.")]
-    return Counter({table: _rows(connection, f"DELETE FROM {table}") for table in staged})  # noqa: S608  # dlt's own names
+    return Counter({table: _rows(connection, f"DELETE FROM {table}") for table in own_staging(connection)})  # noqa: S608  # dlt's own names
 
 
 def _delete(connection: Connection, table: str) -> int:

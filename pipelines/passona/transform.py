@@ -46,7 +46,7 @@ SCHEMA = "analytics"
 _BUILT = ("model", "seed")
 _TESTS = ("test", "unit_test")
 # What the project, or the database, says of an object of the user: names of tables, columns and views alone.
-_OBSTACLE = re.compile(r"\S+ is in the way: .*|\S.* depends? on .*")
+_OBSTACLE = re.compile(r"\S+ is in the way: .*|\S.* (?:depends on (?:column|table|view)|entries that depend on it).*")
 # dbt's semaphores have a process that tidies up after them, and complains where a signal ended the program first.
 _TRACKER_KEEPS_QUIET = "ignore:resource_tracker:UserWarning"
 

@@ -78,8 +78,8 @@
     {%- set existing = adapter.get_relation(database=this.database, schema=this.schema, identifier=this.identifier) -%}
     {%- if existing is not none and existing.type != registered().kind -%}
         {% do exceptions.raise_compiler_error(
-            existing.schema ~ '.' ~ existing.identifier ~ ' is in the way: this project did not make this '
-            ~ existing.type ~ '; rename it, or move it to another schema, and run again'
+            existing.schema ~ '.' ~ existing.identifier ~ ' is in the way: passona-warehouse did not create this '
+            ~ existing.type ~ '; rename it, or move it to another schema, then run again'
         ) %}
     {%- endif -%}
     {{ return(existing) }}
