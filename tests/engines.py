@@ -104,6 +104,14 @@ def change(path: Path, sql: str, *parameters: Any) -> None:
         cursor.execute(sql.replace("?", "%s") if parameters else sql, parameters or None)
 
 
+def is_written(path: Path) -> bool:
+    """Whether somebody on the server has written a row, or made a table, and not committed it yet."""
+    name = url_of(path).rpartition("/")[2]
+    with closing(_connected(f"{POSTGRES}/postgres")) as raw, raw.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s AND backend_xid IS NOT NULL LIMIT 1", [name])
+        return bool(cursor.fetchall())
+
+
 @contextmanager
 def reading(path: Path, sql: str = "", where: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
     """What a warehouse holds, for DuckDB's SQL. `sql`: names the tables whose rows are asked for; "": all. `where`: of
