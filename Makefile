@@ -13,7 +13,7 @@ POSTGRES_STAMP := .venv-postgres/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak postgres-check lake-check spark-check privacy faults nights bench docs schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test soak postgres-check lake-check spark-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ docs: $(STAMP) ## docs/errors.md from the code, and the results in docs/sql.md a
 	@$(BIN)/python pipelines/error_docs.py
 	@$(BIN)/python pipelines/sql_docs.py
 	@$(BIN)/python pipelines/dlt_docs.py
+
+spellings: $(STAMP) ## docs/spellings.md: sixty spellings of one number, and where each is recognised
+	@$(BIN)/python pipelines/spelling_docs.py
 
 schema: $(STAMP) ## schemas/export/passona.schema.yaml, dlt's schema as a load leaves it
 	@$(BIN)/python pipelines/schema_export.py

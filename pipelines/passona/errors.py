@@ -15,6 +15,10 @@ import re
 from collections.abc import Iterator
 from enum import IntEnum
 
+from passona.phones import replaced
+
+# Of emoji and of words in Persian and Hindi.
+_JOINERS = "\u200c\u200d"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -158,10 +162,24 @@ def told(error: BaseException) -> tuple[str, Exit]:
 
 
 def printable(text: str) -> str:
-    """Text from elsewhere, fit for a terminal: what is not printed but obeyed there is replaced."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """Text from elsewhere, fit for a terminal or a page: what is not shown but obeyed there is replaced."""
+    return "".join(c if c.isprintable() or c in _JOINERS else _unseen(c) for c in text)
+
+
+def _unseen(character: str) -> str:
+    return " " if character.isspace() and not character.isascii() else "\N{REPLACEMENT CHARACTER}"
+
+
+def escaped(json: str) -> str:
+    """JSON that is the same, with escapes for all that a terminal would obey, and that JSON does not mind."""
+    return re.sub(r"[^ -~\n]", lambda match: match[0] if match[0].isprintable() else _escape(match[0]), json)
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def masked(text: str) -> str:
     """Text without any number that could be a phone's."""
-    return re.sub(r"[0-9]{6,}", "***", text)
+    return replaced(text, lambda _: "***", long_from=6)

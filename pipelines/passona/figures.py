@@ -4,26 +4,26 @@
 
 Sums, never rows of people: no phone number and no message leaves the warehouse here. What the vendor
 wrote (names of campaigns and links, statuses, reasons) is passed on as it is, but for numbers that could
-be a phone's.
+be a phone's, and for characters that are not shown but obeyed.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from passona.connection import Connection, error_kinds, tables_of
-from passona.errors import ConfigurationError
+from passona.errors import ConfigurationError, printable
+from passona.phones import replaced
 
 SCHEMA = "analytics"
 MARTS = ("campaigns", "campaign_statuses", "campaign_hours", "links", "devices", "unsent_reasons")
 UNMADE = "this warehouse has no marts, or those of another version: run passona transform"
 # Hours since sending that are shown one by one; later ones are summed.
 HOURS = 48
-# Eleven or twelve digits are a phone in most countries; a date has eight, and stays.
-_PHONE = re.compile(r"\+\d(?:[ ().-]?\d){6,14}|(?<!\d)\d(?:[ ().-]?\d){9,14}(?!\d)")
+# Ten digits and more are a phone in most countries; a date has eight, and stays.
+_LONG = 10
 
 Row = dict[str, Any]
 
@@ -127,9 +127,9 @@ def _rows(connection: Connection, sql: str, campaign: str | None) -> tuple[Row, 
 def _cleaned(row: Row) -> Row:
     if row.get("name") is not None:
         row["name"] = without_phones(row["name"])
-    return row
+    return {key: printable(value) if isinstance(value, str) else value for key, value in row.items()}
 
 
 def without_phones(text: str) -> str:
     """The vendor's text, with what could be a phone number left out."""
-    return _PHONE.sub("[number]", text)
+    return replaced(text, lambda _: "[number]", long_from=_LONG)

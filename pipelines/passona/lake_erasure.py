@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from passona.connection import registered
-from passona.erasure import StillThere, ends_another, erase, found_of, name_people, tell_of, text_columns
+from passona.connection import given, registered
+from passona.erasure import StillThere, ends_another, erase, found_of, name_people, text_columns, texts_that_tell
 from passona.lake_contents import Contents, Session
 from passona.lake_files import Place
 from passona.lake_forgotten import Forgotten, KeptOut, add_to_list, list_put_at, note_done
@@ -156,11 +156,14 @@ class LakeErasure:
         self.found |= found_of(session, [*{*self.people.values, *phones}], columns)
         self._ends |= {p for p in phones if p not in self.found | self._ends and ends_another(session, p, columns)}
         named = phones if self._in_texts is None else self._in_texts
-        conditions = [condition for column in columns for condition in tell_of(column, named, self._tokens)]
-        where = " OR ".join(conditions) or "false"
-        found = session.execute(f'SELECT DISTINCT "{_FILE}" FROM {DATASET}.{table} WHERE {where}').fetchall()
+        found: set[int] = set()
+        for column in columns:
+            telling = texts_that_tell(session, column, named, self._tokens)
+            with given(session, text=sorted(telling)):
+                files = f'SELECT DISTINCT "{_FILE}" FROM {DATASET}.{table} WHERE {column.quoted} IN (FROM given)'
+                found |= {at for (at,) in session.execute(files).fetchall()}
         session.execute(f"DROP TABLE {DATASET}.{table}")
-        return [at for (at,) in found]
+        return sorted(found)
 
     @property
     def _tokens(self) -> list[str]:

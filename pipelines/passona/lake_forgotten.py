@@ -17,7 +17,7 @@ from datetime import datetime
 
 import orjson
 
-from passona.phones import phone_digits
+from passona.phones import persons_of
 from passona.store import Store
 from passona.tokens import Tokens
 
@@ -46,7 +46,7 @@ class Forgotten:
             return {
                 phone
                 for phone in phones
-                if tokens.of_phone(phone_digits(phone)) in self.entries or tokens.of_phone(phone) in self.entries
+                if not {tokens.of_phone(person) for person in persons_of(phone)}.isdisjoint(self.entries)
             }
 
         return known

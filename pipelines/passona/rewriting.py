@@ -14,9 +14,15 @@ from pathlib import Path
 
 from passona.database import Database, open_database
 from passona.duckdb_file import STORAGE_VERSION, DuckDBFile
-from passona.erasure import StillThere
+from passona.erasure import StillThere, check_catalog, still_there
 from passona.lake_rewriting import REWRITING
+from passona.phones import held
 from passona.quoting import literal, quoted
+
+__all__ = ["StillThere", "rewrite", "rewritten"]
+
+# Bytes that are searched at once; a number with all that may stand in it is shorter than what two pieces share.
+_PIECE, _OVERLAP = 4 * 1024 * 1024, 1024
 
 
 def rewrite(database: Database, gone: Sequence[str] = ()) -> int:
@@ -33,6 +39,7 @@ def rewrite(database: Database, gone: Sequence[str] = ()) -> int:
     # Rows of a campaign stand together, and are found by that.
     file.connection.execute("SET preserve_insertion_order = true")
     file.connection.execute("CHECKPOINT")
+    check_catalog(file.connection, gone, file.address)
     searched = _search_unpacked(file, gone) if gone else 0
     fresh = _folder(file) / "fresh.duckdb"
     _copy(file, fresh)
@@ -90,13 +97,12 @@ def _copy(file: DuckDBFile, target: Path) -> None:
 
 
 def _search(file: Path, gone: Sequence[str], path: Path) -> None:
+    found: set[str] = set()
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = sum(data.find(text.encode()) >= 0 for text in gone)
+        for at in range(0, len(data), _PIECE):
+            found |= held(data[max(0, at - _OVERLAP) : at + _PIECE], gone)
     if found:
-        raise StillThere(
-            f"{path}: {found} of {len(gone)} numbers are still in its bytes, in a place that is not searched "
-            "(a key, a name, a comment): look for it in the tables you made, erase it, and run passona forget again"
-        )
+        raise still_there(path, len(found), len(gone))
 
 
 def _sync(path: Path) -> None:

@@ -184,7 +184,8 @@ _ISSUES_TABLE = Table(
         "row_id": "row it stood in; null for the list of campaigns",
         "column_name": "column it belongs to",
         "raw_value": "text as it came",
-        "issue": "ambiguous_time, nonexistent_time, invalid_time, unaligned_fields or unexpected_type",
+        "issue": "ambiguous_time, nonexistent_time, invalid_time, invalid_phone (digits lost in a spreadsheet), "
+        "unaligned_fields or unexpected_type",
     },
     _plain("campaign_id report column_name issue") | {"row_id": "digest", "raw_value": "raw"},
     merge_key=("campaign_id", "report"),

@@ -16,7 +16,9 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
-errors reports times lists row_ids quoting replacement phones tokens shapes connection capable store
+folding
+phones
+errors reports times lists row_ids quoting replacement tokens shapes connection capable store
 pages pace keeping project logs marts csv_form lake_log
 privacy settings agents
 people on_failure shard
@@ -64,7 +66,20 @@ OWNERS = {
     "dbt": {"transform", "duckdb_file"},
 }
 # What a row means knows no HTTP, no clock, no files, no dlt.
-PURE = ("reports", "times", "lists", "row_ids", "pages", "phones", "tokens", "shapes", "privacy", "rows", "csv_form")
+PURE = (
+    "reports",
+    "times",
+    "lists",
+    "row_ids",
+    "pages",
+    "folding",
+    "phones",
+    "tokens",
+    "shapes",
+    "privacy",
+    "rows",
+    "csv_form",
+)
 OUTSIDE = {
     "dlt",
     "duckdb",
