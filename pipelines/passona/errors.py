@@ -17,8 +17,6 @@ from enum import IntEnum
 
 from passona.phones import replaced
 
-# Of emoji and of words in Persian and Hindi.
-_JOINERS = "\u200c\u200d"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -161,9 +159,12 @@ def told(error: BaseException) -> tuple[str, Exit]:
     return f"a fault in this program ({type(error).__name__}); --debug shows where", Exit.FAULT
 
 
-def printable(text: str) -> str:
-    """Text from elsewhere, fit for a terminal or a page: what is not shown but obeyed there is replaced."""
-    return "".join(c if c.isprintable() or c in _JOINERS else _unseen(c) for c in text)
+def printable(text: str, keep: str = "") -> str:
+    """Text from elsewhere, fit for a terminal or a page: what is not shown but obeyed there is replaced.
+
+    `keep`: characters of these that are harmless all the same.
+    """
+    return "".join(c if c.isprintable() or c in keep else _unseen(c) for c in text)
 
 
 def _unseen(character: str) -> str:

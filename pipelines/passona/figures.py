@@ -24,6 +24,8 @@ UNMADE = "this warehouse has no marts, or those of another version: run passona 
 HOURS = 48
 # Ten digits and more are a phone in most countries; a date has eight, and stays.
 _LONG = 10
+# Of emoji, and of words in Persian and Hindi.
+_JOINERS = "\u200c\u200d"
 
 Row = dict[str, Any]
 
@@ -127,7 +129,7 @@ def _rows(connection: Connection, sql: str, campaign: str | None) -> tuple[Row, 
 def _cleaned(row: Row) -> Row:
     if row.get("name") is not None:
         row["name"] = without_phones(row["name"])
-    return {key: printable(value) if isinstance(value, str) else value for key, value in row.items()}
+    return {key: printable(value, _JOINERS) if isinstance(value, str) else value for key, value in row.items()}
 
 
 def without_phones(text: str) -> str:
