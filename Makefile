@@ -85,8 +85,9 @@ docs: $(STAMP) ## docs/errors.md from the code, and the results in docs/sql.md a
 	@$(BIN)/python pipelines/sql_docs.py
 	@$(BIN)/python pipelines/dlt_docs.py
 
-spellings: $(STAMP) ## docs/spellings.md: sixty spellings of one number, and where each is recognised
+spellings: $(STAMP) ## docs/spellings.md, docs/spreadsheets.md: what becomes of sixty spellings of a number, and of seventy files
 	@$(BIN)/python pipelines/spelling_docs.py
+	@$(BIN)/python pipelines/spreadsheet_docs.py
 
 schema: $(STAMP) ## schemas/export/passona.schema.yaml, dlt's schema as a load leaves it
 	@$(BIN)/python pipelines/schema_export.py

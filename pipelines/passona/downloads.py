@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import email.utils
 import os
+import re
 import shutil
 import time
 from datetime import UTC, datetime
@@ -59,7 +60,7 @@ def download(address: str, to: Path) -> datetime | None:
                 if time.monotonic() > until:
                     raise RequestFailed(f"{host}: the download did not end within {LONGEST_SECONDS / 3600:g} hours")
             return _made(answer.headers.get("Last-Modified"))
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:  # ValueError: a redirect to what is no address
         raise RequestFailed(
             f"{host}: the file cannot be had ({type(error).__name__}); nothing of it is loaded, run again"
         ) from None
@@ -90,7 +91,8 @@ def _answer(address: str) -> requests.Response:
 
 
 def _room(answer: requests.Response, to: Path, host: str | None) -> None:
-    size, free = int(answer.headers.get("Content-Length") or 0), shutil.disk_usage(to.parent).free
+    told, free = answer.headers.get("Content-Length", ""), shutil.disk_usage(to.parent).free
+    size = int(told) if re.fullmatch("[0-9]{1,18}", told) else 0
     if size > free:
         raise RequestFailed(f"{host}: the file has {size:,} bytes, and {free:,} are free; make room and run again")
 
@@ -101,6 +103,7 @@ def _private(to: Path) -> Any:
 
 def _made(last_modified: str | None) -> datetime | None:
     try:
-        return email.utils.parsedate_to_datetime(last_modified).astimezone(UTC) if last_modified else None
-    except (ValueError, TypeError):
+        made = email.utils.parsedate_to_datetime(last_modified or "")
+        return (made if made.tzinfo else made.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None

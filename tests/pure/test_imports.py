@@ -22,7 +22,7 @@ errors reports times lists row_ids quoting replacement tokens shapes connection 
 pages pace keeping project logs marts csv_form lake_log
 privacy settings agents
 people on_failure shard
-rows client configuration interruption downloads csv_text
+csv_cells rows client configuration interruption downloads csv_text
 waiting
 page_pool csv_lines
 spool paginator
