@@ -18,7 +18,8 @@ from typing import Any
 
 from passona.errors import ConfigurationError
 from passona.people import people
-from passona.phones import held, is_mangled, names_one, phones_of, spellings_of, without
+from passona.phone_search import held
+from passona.phones import is_mangled, names_one, phones_of, spellings_of, without
 from passona.privacy import CLEAR, Privacy
 from passona.reports import RECIPIENT
 from passona.rows import vendor_texts

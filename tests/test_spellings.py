@@ -15,7 +15,7 @@ from engines import change, of_duckdb_alone, of_files_alone
 from passona.database import open_database
 from passona.erasure import StillThere
 from passona.keeping import Keeping
-from passona.phones import held
+from passona.phone_search import held
 from passona.rewriting import rewrite
 from passona.settings import Settings
 from passona.tokens import Tokens

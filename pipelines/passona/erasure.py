@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from passona.connection import Connection, given
 from passona.errors import PassonaError
 from passona.people import People
-from passona.phones import core, may_name, names_one, phones_of, spellings_of, without
+from passona.phone_search import may_name
+from passona.phones import core, names_one, phones_of, spellings_of, without
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from enum import IntEnum
 
-from passona.phones import replaced
+from passona.likely_phones import replaced
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from passona.connection import Connection, error_kinds, tables_of
 from passona.errors import ConfigurationError, printable
-from passona.phones import replaced
+from passona.likely_phones import replaced
 
 SCHEMA = "analytics"
 MARTS = ("campaigns", "campaign_statuses", "campaign_hours", "links", "devices", "unsent_reasons")

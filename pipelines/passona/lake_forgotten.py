@@ -17,7 +17,7 @@ from datetime import datetime
 
 import orjson
 
-from passona.phones import persons_of
+from passona.likely_phones import persons_of
 from passona.store import Store
 from passona.tokens import Tokens
 

@@ -31,8 +31,9 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
+from passona.likely_phones import person_of, persons_of, replaced
 from passona.lists import pairs
-from passona.phones import blurred, is_mangled, person_of, persons_of, replaced, with_country
+from passona.phones import blurred, is_mangled, with_country
 from passona.reports import Column, Report
 from passona.shapes import alphabets, joined_lists, list_shape, shape
 from passona.times import has_form_of_time

@@ -16,7 +16,7 @@ from passona.database import Database, open_database
 from passona.duckdb_file import STORAGE_VERSION, DuckDBFile
 from passona.erasure import StillThere, check_catalog, still_there
 from passona.lake_rewriting import REWRITING
-from passona.phones import held
+from passona.phone_search import held
 from passona.quoting import literal, quoted
 
 __all__ = ["StillThere", "rewrite", "rewritten"]

@@ -18,6 +18,7 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 LAYERS = """
 folding
 phones
+likely_phones phone_search
 errors reports times lists row_ids quoting replacement tokens shapes connection capable store
 pages pace keeping project logs marts csv_form lake_log
 privacy settings agents
@@ -74,6 +75,8 @@ PURE = (
     "pages",
     "folding",
     "phones",
+    "likely_phones",
+    "phone_search",
     "tokens",
     "shapes",
     "privacy",

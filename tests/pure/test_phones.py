@@ -11,15 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from passona.folding import views
+from passona.likely_phones import person_of, replaced
+from passona.phone_search import may_name
 from passona.phones import (
     is_mangled,
-    may_name,
     names_one,
-    person_of,
     phones_of,
     pieces,
     read_phone,
-    replaced,
     spellings_of,
     with_country,
     without,
