@@ -47,8 +47,8 @@ _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 class Form:
     """How a file is to be read. `header`: names of its columns; `cells`: as they stand there, those without a name too.
 
-    `mark`: bytes above the header, a byte order mark and a line that is none of the report; `above`: the latter's
-    number. `told`: whether a mark tells the encoding.
+    `mark`: bytes above the header, a byte order mark and a line that is none of the report; `above`: lines up to that.
+    `told`: whether a mark tells the encoding.
     """
 
     encoding: str
@@ -82,12 +82,14 @@ def form_of(head: bytes, wanted: Report | None = None, encoding: str | None = No
         raise FileRefused(f"expected a .csv, got {'an HTML page' if text.lstrip()[0] == '<' else 'JSON'}")
     above = _ABOVE.match(text)
     if above:
-        mark, text = head.index(above[0].encode(found)) + len(above[0].encode(found)), text[above.end() :]
+        mark = head.index(above[0].encode(found)) + len(above[0].encode(found))
+        text = text[above.end() :].lstrip("\r\n")
     delimiter, cells = _header(text, above["sep"] if above else None)
     header = _names(cells)
     _check_header(header)
     report = _report(header, wanted, text, delimiter)
-    return Form(found, delimiter, header, report, cells, mark, 1 if above else 0, told is not None)
+    lines = len(head[:mark].decode(found, errors="replace").splitlines()) if above else 0
+    return Form(found, delimiter, header, report, cells, mark, lines, told is not None)
 
 
 def _mark(head: bytes) -> tuple[int, str | None]:

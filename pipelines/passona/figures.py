@@ -134,4 +134,4 @@ def _cleaned(row: Row) -> Row:
 
 def without_phones(text: str) -> str:
     """The vendor's text, with what could be a phone number left out."""
-    return replaced(text, lambda _: "[number]", long_from=_LONG)
+    return replaced(text, lambda _: "[number]", long_from=_LONG, in_groups=True)

@@ -44,20 +44,21 @@ _GROUPED = (
 )
 
 
-def replaced(text: str, stand_in: Callable[[str], str], *, long_from: int | None) -> str:
+def replaced(text: str, stand_in: Callable[[str], str], *, long_from: int | None, in_groups: bool = False) -> str:
     """The text with something else for each phone in it. `stand_in`: makes it of the phone's digits.
 
-    `long_from`: for so many digits or more in a row, too, though nothing but their number tells that they are a phone.
+    `long_from`: for so many digits or more in a row, too, though nothing but their number tells that they are a phone;
+    `in_groups`: and for as many in groups, however they are parted.
     """
     if text.isascii() and not re.search("[0-9]", text):
         return text
-    found = (each for view in views(text) for each in _seen(view, long_from))
+    found = (each for view in views(text) for each in _seen(view, long_from, in_groups))
     return spliced(text, ((start, end, stand_in(digits)) for start, end, digits in found))
 
 
-def _seen(view: View, long_from: int | None) -> Iterator[tuple[int, int, str]]:
+def _seen(view: View, long_from: int | None, in_groups: bool = False) -> Iterator[tuple[int, int, str]]:
     """What looks like a phone: where, and its digits."""
-    for match in _form(long_from).finditer(view.look):
+    for match in _form(long_from, in_groups).finditer(view.look):
         digits = read_look(match[0])
         if digits is None and SCIENTIFIC.fullmatch(match[0]):
             continue  # any number
@@ -66,9 +67,10 @@ def _seen(view: View, long_from: int | None) -> Iterator[tuple[int, int, str]]:
 
 
 @cache
-def _form(long_from: int | None) -> re.Pattern[str]:
+def _form(long_from: int | None, in_groups: bool) -> re.Pattern[str]:
     long = (rf"\+?[0-9]{{{long_from},}}", *_GROUPED) if long_from else ()
-    return re.compile("|".join((*_FORMS, *long)))
+    loose = (rf"{_ALONE}[0-9](?:[ ().-]?[0-9]){{{long_from - 1},14}}(?![0-9])",) if long_from and in_groups else ()
+    return re.compile("|".join((*_FORMS, *long, *loose)))
 
 
 def person_of(text: str) -> str:
