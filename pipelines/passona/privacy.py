@@ -5,16 +5,18 @@
 Applied before a row is hashed or written anywhere, so that spools, packages and digests never hold more.
 By kind of column (`reports.Personal`), in the modes `pseudonymous` and `minimal`:
 
-- phone: a token, HMAC-SHA-256 of the text, the same in every report
+- phone: a token, HMAC-SHA-256 of its digits with country code, the same in every report and for every spelling
 - text: as long, of the same alphabets, so that it takes as many SMS: nothing else of it
-- link: its scheme and host, and a token for the rest
+- link: its scheme and host, phones in that as tokens, and a token for the rest
 - value: none in minimal; in pseudonymous those of allowed names, phones in them as tokens; the others are empty
   in their places
-- agent, device: as they are in pseudonymous; in minimal a browser string that stands for its classes
+- agent, device: in pseudonymous as they are, phones in them as tokens; in minimal a browser string that stands for
+  its classes
 - all other texts of a row about a person, names of fields too: phones and other long numbers in them as tokens
 - times and numbers that cannot be read: their shape; values of another type: their type
 
-What is `clear` is as it came; only the forgotten are left out.
+What is `clear` is as it came; only the forgotten are left out. A key that is new in the API has no phone in its name
+in any mode, because it becomes the name of a column.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from passona.decoding import Row, all_values
+from passona.likely_phones import person_of, persons_of, replaced
 from passona.lists import pairs
-from passona.phones import phone_digits, replaced
+from passona.phones import blurred, is_mangled, with_country
 from passona.reports import Column, Report
 from passona.shapes import alphabets, joined_lists, list_shape, shape
 from passona.times import has_form_of_time
@@ -41,6 +44,8 @@ Cells = list[str | None]
 
 # A count of recipients has fewer digits than a phone.
 _COUNT = re.compile(r"-?[0-9]{1,9}")
+# So many digits in a row are taken for a phone; those of a build (FBBV/213712345) are one fewer.
+_LONG, _LONG_IN_AGENT = 9, 10
 # Ends in twelve digits of hexadecimal, which may all be decimal.
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # The account's own number, where the sender is a number.
@@ -62,6 +67,7 @@ class Privacy:
     forgotten: frozenset[str] = frozenset()
     agent_class: Callable[[str], str | None] = field(default=lambda agent: agent, repr=False)
     _known: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _texts: dict[tuple[str, int], str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_clear(self) -> bool:
@@ -79,8 +85,8 @@ class Privacy:
         return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
 
     def entry(self, phone: str) -> str:
-        """What the list of the forgotten holds of a phone."""
-        return self.tokens.of_phone(phone_digits(phone))
+        """What the list of the forgotten holds of a phone, which is given as its digits."""
+        return self.tokens.of_phone(phone)
 
     def without_forgotten(self, report: Report, rows: Sequence[Row]) -> Sequence[Row]:
         """The rows of people who are not kept out."""
@@ -99,10 +105,9 @@ class Privacy:
 
     def _is_forgotten(self, phone: object) -> bool:
         # A phone that came as another type is a value nobody can join, but it is that phone all the same.
-        # Who was forgotten by a token is known by the text that it stands for.
-        text = str(phone)
-        known = {self._phone(phone_digits(text)), self._phone(text)}
-        return phone is not None and not known.isdisjoint(self.forgotten)
+        if phone is None:
+            return False
+        return any(self._token(person) in self.forgotten for person in persons_of(str(phone)))
 
     def reduced(self, report: Report, columns: list[Cells]) -> list[Cells]:
         """Columns of text, in the order of the report's sorted keys, as they may be written."""
@@ -116,6 +121,10 @@ class Privacy:
             lists = [self._lists(*pair) for pair in zip(by_key[names], by_key[values], strict=True)]
             by_key[names], by_key[values] = [names for names, _ in lists], [values for _, values in lists]
         return [by_key[key] for key in report.sorted_keys]
+
+    def new_name(self, key: str) -> str:
+        """A key that the guide does not know, without phones: it is logged, and names a column."""
+        return replaced(key, self.tokens.of_name, long_from=_LONG)
 
     def new_value(self, key: str, text: str | None) -> str | None:
         """The value of a key that the guide does not know."""
@@ -144,15 +153,22 @@ class Privacy:
             "text": alphabets,
             "link": self._link,
         }
-        return found | ({"agent": self.agent_class} if self.mode == "minimal" else {})
+        agent = self.agent_class if self.mode == "minimal" else self._machine
+        return found | {"agent": agent, "device": self._machine}
 
     def _phone(self, text: str) -> str:
-        if (known := self._known.get(text)) is None:
+        return blurred(text) if is_mangled(text) else self._token(person_of(text))
+
+    def _token(self, digits: str) -> str:
+        if (known := self._known.get(digits)) is None:
             # As a dictionary of the last phones: each stands in several reports, most in several rows.
             if len(self._known) > 100_000:
                 self._known.clear()
-            known = self._known[text] = self.tokens.of_phone(text)
+            known = self._known[digits] = self.tokens.of_phone(digits)
         return known
+
+    def _in_text(self, digits: str) -> str:
+        return self._token(with_country(digits))
 
     def _link(self, text: str) -> str:
         try:
@@ -162,15 +178,25 @@ class Privacy:
             host = None
         if not host or parts.scheme not in ("http", "https"):
             return self.tokens.of_link(text)
-        origin = f"{parts.scheme}://{host}/"
+        origin = self._words(f"{parts.scheme}://{host}/")
         return text if text in (origin, origin[:-1]) else origin + self.tokens.of_link(text)
 
     def _words(self, text: str) -> str:
-        return text if _UUID.fullmatch(text) else replaced(text, self._phone, long_numbers=True)
+        return text if _UUID.fullmatch(text) else self._without_phones(text, _LONG)
+
+    def _machine(self, text: str) -> str:
+        return self._without_phones(text, _LONG_IN_AGENT)
+
+    def _without_phones(self, text: str, long_from: int) -> str:
+        if (known := self._texts.get((text, long_from))) is None:
+            if len(self._texts) > 10_000:
+                self._texts.clear()
+            known = self._texts[text, long_from] = replaced(text, self._in_text, long_from=long_from)
+        return known
 
     def _value(self, text: str) -> str:
         # Whoever allowed the name wants numbers that tell of no phone: of customers, of orders.
-        return replaced(text, self._phone, long_numbers=False)
+        return replaced(text, self._in_text, long_from=None)
 
     def _is_kept(self, name: str) -> bool:
         return name in self.fields and self.mode == "pseudonymous"

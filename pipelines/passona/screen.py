@@ -26,7 +26,7 @@ from rich.text import Text
 
 from passona import logs
 from passona.address import Address
-from passona.errors import Exit, printable
+from passona.errors import Exit, escaped, printable
 from passona.ledger import Pull
 from passona.load import Outcome
 from passona.mailings import Mailing
@@ -328,4 +328,4 @@ def counted(number: int, noun: str) -> str:
 
 
 def json_text(document: Any) -> str:
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
+    return escaped(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
