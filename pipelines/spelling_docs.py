@@ -19,7 +19,7 @@ from typing import Any
 from passona.errors import ConfigurationError
 from passona.people import people
 from passona.phone_search import held
-from passona.phones import is_mangled, names_one, phones_of, spellings_of, without
+from passona.phones import erased, is_mangled, names_one, phones_of, spellings_of
 from passona.privacy import CLEAR, Privacy
 from passona.reports import RECIPIENT
 from passona.rows import vendor_texts
@@ -85,7 +85,7 @@ def known(text: str) -> dict[str, bool]:
         "argument": _is_taken(text),
         "value": not phones_of(text).isdisjoint(phones),
         "same": _kept({"Phone_Number": text})["Phone_Number"] == PSEUDONYMOUS.tokens.of_phone(PHONE),
-        "words": names_one(among, phones) and not names_one(without(among, phones, ""), phones),
+        "words": names_one(among, phones) and not names_one(erased(among, phones.__contains__), phones),
         "token": "p_" in _kept({"Group_Name": among})["Group_Name"],
         "bytes": bool(held(among.encode(), [PHONE])),
     }

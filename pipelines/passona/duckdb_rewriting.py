@@ -15,7 +15,9 @@ from pathlib import Path
 
 import duckdb
 
+from passona.connection import IS_GENERATED
 from passona.erasure import check_catalog, still_there
+from passona.errors import StillThere
 from passona.phone_search import held
 from passona.quoting import literal, quoted
 
@@ -23,11 +25,6 @@ from passona.quoting import literal, quoted
 STORAGE_VERSION = "v1.2.0"
 # Bytes that are searched at once; a number with all that may stand in it is shorter than what two pieces share.
 _PIECE, _OVERLAP = 4 * 1024 * 1024, 1024
-# Whether a row of duckdb_columns(), joined with duckdb_tables(), is a generated column: its table's SQL alone says it.
-IS_GENERATED = """(column_default IS NOT NULL AND (
-    contains(sql, column_name || ' ' || data_type || ' GENERATED ALWAYS AS(')
-    OR contains(sql, column_name || '" ' || data_type || ' GENERATED ALWAYS AS(')
-))"""
 
 
 def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, gone: Sequence[str]) -> int:
@@ -35,8 +32,14 @@ def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, gon
 
     `folder`: for copies, and DuckDB's logs of them. `gone`: texts that may stand in no byte of the new file.
 
-    :raises StillThere: one does.
+    :raises StillThere: one does, or the old file would live on under another name.
     """
+    if (names := path.stat().st_nlink) > 1:
+        raise StillThere(
+            f"{path}: what was erased is still in its bytes, because the file has {names} names (hard links) and a new "
+            f"one would replace it under this name alone: find the others (find / -samefile {path.name}), remove them, "
+            "and run this again"
+        )
     # Rows of a campaign stand together, and are found by that.
     connection.execute("SET preserve_insertion_order = true")
     connection.execute("CHECKPOINT")

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from passona.connection import Connection, error_kinds, given
+from passona.connection import IS_GENERATED, Connection, error_kinds, given
 from passona.errors import ConfigurationError, StillThere
 from passona.ownership import SCHEMAS, owned
 from passona.people import People
 from passona.phone_search import may_name
-from passona.phones import core, names_one, phones_of, spellings_of, without
+from passona.phones import ERASED, core, erased, names_one, phones_of, spellings_of
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES
+from passona.tokens import PHONE_TOKEN
 
 # Columns that hold a phone, in the tables of the reports, of the marts, and of whoever made others of them.
 _PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")
@@ -34,13 +35,22 @@ _KEYS = {
 }
 # Its last twelve digits of hexadecimal may all be decimal.
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-ERASED = "[erased]"
-_IN_OUR_SCHEMAS = f"is_generated = 'NEVER' AND table_schema IN ({', '.join(map(literal, SCHEMAS))})"
+_TOKEN = re.compile(PHONE_TOKEN)
+_TEXT_TYPES = ("VARCHAR", "character varying", "text")
+# Types in whose values no number of a person stands, though digits do.
+_OTHER_TYPES = re.compile("bool|date|time|interval|uuid|bit|xid", re.IGNORECASE)
 # What is generated follows the columns it is made of.
-_NOT_GENERATED = """NOT EXISTS (
-    SELECT 1 FROM duckdb_tables() AS made WHERE made.schema_name = table_schema AND made.table_name = columns.table_name
-    AND contains(made.sql, column_name || ' VARCHAR GENERATED ALWAYS AS(')
-)"""
+_COLUMNS_OF_FILE = f"""
+SELECT schema_name, table_name, column_name, data_type, is_nullable
+FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, table_name)
+WHERE database_name = current_database() AND NOT temporary AND NOT {IS_GENERATED} ORDER BY 1, 2, column_index
+"""  # noqa: S608  # constants
+_COLUMNS_OF_SERVER = f"""
+SELECT table_schema, table_name, column_name, data_type, is_nullable = 'YES'
+FROM information_schema.columns JOIN information_schema.tables USING (table_catalog, table_schema, table_name)
+WHERE table_type = 'BASE TABLE' AND is_generated = 'NEVER' AND table_schema IN ({", ".join(map(literal, SCHEMAS))})
+ORDER BY 1, 2, ordinal_position
+"""  # noqa: S608  # constants
 # Phones in one expression: thirty take DuckDB no longer than one, a hundred many times as long.
 _AT_ONCE = 10
 
@@ -53,11 +63,22 @@ def still_there(path: Path, found: int, asked: int) -> StillThere:
 
 
 class TextColumn(NamedTuple):
-    """A column of text, by its names as they are."""
+    """A column in whose values a number may stand, by its names as they are. `type`: as SQL writes it."""
 
     schema: str
     table_name: str
     name: str
+    type: str = "VARCHAR"
+    is_nullable: bool = True
+
+    @property
+    def is_text(self) -> bool:
+        return self.type in _TEXT_TYPES
+
+    @property
+    def as_text(self) -> str:
+        """Its values as text, in SQL."""
+        return self.quoted if self.is_text else f"CAST({self.quoted} AS VARCHAR)"
 
     @property
     def table(self) -> str:
@@ -75,7 +96,8 @@ class TextColumn(NamedTuple):
 
     @property
     def is_of_phones(self) -> bool:
-        return self.name.lower() in _PHONES
+        is_one_value = "(" not in self.type and "[" not in self.type and self.type.upper() != "JSON"
+        return self.name.lower() in _PHONES and is_one_value
 
     @property
     def is_of_keys(self) -> bool:
@@ -127,8 +149,8 @@ def texts_that_may_name(connection: Connection, column: TextColumn, phones: Sequ
     for at in range(0, len(phones), _AT_ONCE):
         form = literal(may_name(phones[at : at + _AT_ONCE]))
         found = connection.execute(
-            f"SELECT DISTINCT {column.quoted} FROM {column.table} "  # noqa: S608  # quoted names, digits
-            f"WHERE regexp_replace({column.quoted}, {form}, '') <> {column.quoted}"
+            f"SELECT DISTINCT {column.as_text} FROM {column.table} "  # noqa: S608  # quoted names, digits
+            f"WHERE regexp_replace({column.as_text}, {form}, '') <> {column.as_text}"
         ).fetchall()
         yield from (text for (text,) in found)
 
@@ -140,7 +162,9 @@ def found_of(connection: Connection, values: Sequence[str], columns: Iterable[Te
     for column in text_columns(connection) if columns is None else columns:
         if column.is_of_phones:
             with given(connection, value=values):
-                same = f"SELECT value FROM given WHERE value IN (SELECT {column.quoted} FROM {column.table})"  # noqa: S608  # quoted names
+                same = (
+                    f"SELECT given.value FROM given WHERE given.value IN (SELECT {column.as_text} FROM {column.table})"  # noqa: S608  # quoted names
+                )
                 found |= {value for (value,) in connection.execute(same).fetchall()}
             for text in texts_that_may_name(connection, column, phones):
                 found |= phones_of(text).intersection(phones)
@@ -162,7 +186,12 @@ def check_catalog(connection: Connection, phones: Collection[str], path: Path) -
         "SELECT concat_ws(chr(10), schema_name, table_name, column_name, comment, column_default) "
         "FROM duckdb_columns() WHERE NOT internal UNION ALL "
         "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_tables() WHERE NOT internal UNION ALL "
-        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_views() WHERE NOT internal"
+        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_views() WHERE NOT internal UNION ALL "
+        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_indexes() UNION ALL "
+        "SELECT concat_ws(chr(10), function_name, comment, macro_definition) FROM duckdb_functions() "
+        "WHERE NOT internal UNION ALL "
+        "SELECT concat_ws(chr(10), type_name, comment, array_to_string(labels, chr(10))) FROM duckdb_types() "
+        "WHERE NOT internal"
     ).fetchall()
     found = [phone for phone in phones if any(names_one(text, spellings_of(phone)) for (text,) in texts)]
     if found:
@@ -201,10 +230,10 @@ def texts_that_tell(
         return set()
     spelled = {spelling for phone in phones for spelling in spellings_of(phone)}
     found = {text for text in texts_that_may_name(connection, column, phones) if _names(text, spelled)}
-    within = " OR ".join(f"strpos({column.quoted}, '{token}') > 0" for token in tokens) or "false"
-    theirs = _is_one_of_them(column.quoted) if column.is_of_phones else "false"
+    within = " OR ".join(f"strpos({column.as_text}, '{token}') > 0" for token in tokens) or "false"
+    theirs = _is_one_of_them(column.as_text) if column.is_of_phones else "false"
     rows = connection.execute(
-        f"SELECT DISTINCT {column.quoted} FROM {column.table} WHERE {theirs} OR {within}"  # noqa: S608  # quoted names
+        f"SELECT DISTINCT {column.as_text} FROM {column.table} WHERE {theirs} OR {within}"  # noqa: S608  # quoted names
     ).fetchall()
     return found | {text for (text,) in rows}
 
@@ -215,7 +244,7 @@ def _names(text: str, phones: Collection[str]) -> bool:
 
 def _is_one_of_them(column: str) -> str:
     """A condition on a column of phones, however they are written there."""
-    return f"{column} IN (SELECT phone FROM _people)"  # noqa: S608  # quoted names
+    return f"{column} IN (SELECT _people.phone FROM _people)"  # noqa: S608  # quoted names
 
 
 def _erase_report(connection: Connection, report: Report) -> Counter[str]:
@@ -246,11 +275,11 @@ def _erase_marts(connection: Connection) -> Counter[str]:
     columns = text_columns(connection)
     for column in columns:
         if column.is_of_phones and column.shown not in own:
-            erased[column.shown] += _deleted(connection, column.table, _is_one_of_them(column.quoted))
+            erased[column.shown] += _deleted(connection, column.table, _is_one_of_them(column.as_text))
     tables = {column.shown for column in columns}
     ours = owned(connection)
     if ours is not None:  # in a copy that has no register all models are ours
-        tables &= ours
+        tables &= ours.keys()
     if {"analytics.links", "passona.clicks"} <= tables:
         # Without any click left, the address may have been this person's own.
         erased["analytics.links"] += _deleted(
@@ -272,50 +301,64 @@ def _erase_texts(connection: Connection, phones: Sequence[str]) -> Counter[str]:
     """
     changed: Counter[str] = Counter()
     spelled = {spelling for phone in phones for spelling in spellings_of(phone)}
+    tokens = {value for (value,) in connection.execute("SELECT phone FROM _people").fetchall() if value[:2] == "p_"}
     for column in text_columns(connection):
         if column.is_of_phones or column.is_of_keys:
             continue
         texts = {text for text in texts_that_may_name(connection, column, phones) if _names(text, spelled)}
-        changed[column.shown] += _replaced(connection, column, sorted(texts), spelled)
-        for token in _tokens_within(connection, column):
-            text = f"replace({column.quoted}, '{token}', '{ERASED}')"
-            changed[column.shown] += _updated(connection, column, text, f"strpos({column.quoted}, '{token}') > 0")
+        after = {text: erased(text, spelled.__contains__) for text in sorted(texts)}
+        for text in _texts_with_tokens(connection, column) if tokens else ():
+            without = _TOKEN.sub(lambda found: ERASED if found[0] in tokens else found[0], after.get(text, text))
+            after |= {text: without} if without != text else {}
+        changed[column.shown] += _replaced(connection, column, after)
     return changed
 
 
-def _replaced(connection: Connection, column: TextColumn, texts: Sequence[str], phones: Collection[str]) -> int:
-    """Gives texts of a column their form without these phones; the rows it was so in."""
-    if not texts:
+def _texts_with_tokens(connection: Connection, column: TextColumn) -> list[str]:
+    found = connection.execute(
+        f"SELECT DISTINCT {column.as_text} FROM {column.table} WHERE strpos({column.as_text}, 'p_') > 0"  # noqa: S608  # quoted names
+    ).fetchall()
+    return [text for (text,) in found]
+
+
+def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, str]) -> int:
+    """Give texts of a column another form; the rows it was so in.
+
+    A value that is no text goes whole where its type has no place for the mark, and with its row where it must be one.
+    """
+    if not after:
         return 0
-    with given(connection, before=texts, after=[without(text, phones, ERASED) for text in texts]):
+    with given(connection, before=[*after], after=[*after.values()]):
+        if column.is_text:
+            value = "given.after"
+        elif column.is_nullable:
+            value = f"TRY_CAST(given.after AS {column.type})"
+        else:
+            return _deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
         return _changed(
             connection,
             column.table,
-            f"UPDATE {column.table} AS texts SET {column.quoted} = given.after FROM given "  # noqa: S608  # quoted names
-            f"WHERE texts.{column.quoted} = given.before",
+            f"UPDATE {column.table} AS texts SET {column.quoted} = {value} FROM given "  # noqa: S608  # quoted names
+            f"WHERE {column.as_text} = given.before",
         )
 
 
-def _tokens_within(connection: Connection, column: TextColumn) -> list[str]:
-    """Their tokens in the texts of a column, where a phone stood among other words."""
-    found = connection.execute(
-        f"SELECT phone FROM _people WHERE left(phone, 2) = 'p_' "  # noqa: S608  # quoted names
-        f"AND EXISTS (SELECT 1 FROM {column.table} WHERE strpos({column.quoted}, phone) > 0)"
-    ).fetchall()
-    return [token for (token,) in found]
-
-
-def _updated(connection: Connection, column: TextColumn, text: str, condition: str) -> int:
-    """Gives a column another text where the condition holds; the rows it was so in."""
-    return _changed(connection, column.table, f"UPDATE {column.table} SET {column.quoted} = {text} WHERE {condition}")  # noqa: S608  # quoted names, digits
-
-
 def text_columns(connection: Connection) -> list[TextColumn]:
-    """Every column of text of every table: a file is the warehouse's alone. On a server those of our own tables."""
-    if not _is_server(connection):
-        return _text_columns(connection, _NOT_GENERATED)
-    ours = owned(connection) or ()
-    return [column for column in _text_columns(connection, _IN_OUR_SCHEMAS) if column.shown in ours]
+    """Every column in whose values a number may stand. In a file of all tables, on a server of those that are ours.
+
+    Of the columns that this program made only those of text: the others hold times and counts.
+    """
+    ours = owned(connection)
+    columns = _columns(connection)
+    if _is_server(connection):
+        return [column for column in columns if column.is_text and column.shown in (ours or ())]
+    return [column for column in columns if column.is_text or not _is_ours(column, ours)]
+
+
+def _is_ours(column: TextColumn, ours: Mapping[str, Collection[str]] | None) -> bool:
+    if column.table_name.startswith("_") or ours is None:
+        return column.schema in SCHEMAS
+    return column.name in ours.get(column.shown, ())
 
 
 def named_elsewhere(connection: Connection, people: People) -> list[str]:
@@ -323,7 +366,7 @@ def named_elsewhere(connection: Connection, people: People) -> list[str]:
     if not _is_server(connection):
         return []
     ours = owned(connection) or ()
-    columns = [column for column in _text_columns(connection, _IN_OUR_SCHEMAS) if column.shown not in ours]
+    columns = [column for column in _columns(connection) if column.shown not in ours]
     name_people(connection, people, columns)
     tokens = [value for value in people.values if value.startswith("p_")]
     found = {column.shown for column in columns if texts_that_tell(connection, column, people.phones, tokens)}
@@ -335,14 +378,10 @@ def _is_server(connection: Connection) -> bool:
     return "PostgreSQL" in str(connection.execute("SELECT version()").fetchone())
 
 
-def _text_columns(connection: Connection, condition: str) -> list[TextColumn]:
-    found: list[tuple[Any, ...]] = connection.execute(
-        "SELECT table_schema, table_name, column_name FROM information_schema.columns "  # noqa: S608  # constants
-        "JOIN information_schema.tables USING (table_catalog, table_schema, table_name) "
-        "WHERE table_catalog = current_database() AND table_type = 'BASE TABLE' "
-        f"AND data_type IN ('VARCHAR', 'character varying', 'text') AND {condition} ORDER BY 1, 2, 3"
-    ).fetchall()
-    return [TextColumn(*names) for names in found]
+def _columns(connection: Connection) -> list[TextColumn]:
+    sql = _COLUMNS_OF_SERVER if _is_server(connection) else _COLUMNS_OF_FILE
+    found = (TextColumn(*values) for values in connection.execute(sql).fetchall())
+    return [column for column in found if not _OTHER_TYPES.match(column.type)]
 
 
 def _deleted(connection: Connection, table: str, condition: str) -> int:

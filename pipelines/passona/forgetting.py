@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from passona.address import Address
+from passona.address import Address, real_path
 from passona.connection import tables_of
 from passona.database import Database, open_database
 from passona.erasure import erase, found_of, named_elsewhere, telling
@@ -80,7 +80,7 @@ def rewrite_all(
         mode = known_mode(database.connection)
         into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
         into.files.append(address)
-    for copy in map(Path, keeping.published):
+    for copy in map(real_path, map(Path, keeping.published)):
         if not copy.is_file():
             into.left.append(_missing(copy))
             continue

@@ -279,11 +279,14 @@ def own_columns(connection: Connection) -> dict[str, list[str]]:
     return own
 
 
-def owned(connection: Connection) -> set[str] | None:
-    """The tables and views that are ours, as `schema.name`; None where nobody noted them, as in a copy of marts."""
+def owned(connection: Connection) -> dict[str, frozenset[str]] | None:
+    """The tables and views that are ours, as `schema.name`, with the columns that they were made with.
+
+    None where nobody noted them, as in a copy of marts.
+    """
     if REGISTER not in tables_of(connection, DATASET):
         return None
-    return {str(name) for name in _register(connection)}
+    return {str(name): entry.columns for name, entry in _register(connection).items()}
 
 
 def own_staging(connection: Connection) -> set[str]:

@@ -15,11 +15,13 @@ country's code, and in the United Kingdom, where the vendor and its accounts are
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from passona.folding import views
 
+# What stands in a text for a phone that was taken out of it.
+ERASED = "[erased]"
 # As nearly all are written.
 PLAIN = re.compile("(?!440)[1-9][0-9]{6,14}")
 _COUNTRY = re.compile("1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9]{3}")
@@ -109,6 +111,8 @@ class Piece(NamedTuple):
 _GAP = r"[\W_]{1,5}"
 _RUN = re.compile(rf"[0-9]+(?:{_GAP}[0-9]+)*")
 _GROUP = re.compile("[0-9]+")
+# No phone has fewer, however it is written.
+_SEVEN_DIGITS = re.compile(r"(?:\D*\d){7}")
 # 00, a country code of three, (0) and twelve more.
 _LONGEST = 18
 
@@ -177,9 +181,11 @@ def names_one(text: str, phones: Collection[str]) -> bool:
     return any(not piece.phones.isdisjoint(phones) for piece in pieces(text))
 
 
-def without(text: str, phones: Collection[str], stand_in: str) -> str:
-    """The text with something else for each of these phones in it."""
-    return spliced(text, ((p.start, p.end, stand_in) for p in pieces(text) if not p.phones.isdisjoint(phones)))
+def erased(text: str, is_theirs: Callable[[str], bool]) -> str:
+    """The text with the mark for each phone in it that is theirs."""
+    if text.isascii() and not _SEVEN_DIGITS.match(text):
+        return text
+    return spliced(text, ((p.start, p.end, ERASED) for p in pieces(text) if any(map(is_theirs, p.phones))))
 
 
 def spliced(text: str, found: Iterable[tuple[int, int, str]]) -> str:

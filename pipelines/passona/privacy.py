@@ -1,6 +1,6 @@
 """What is kept of people: texts of rows in, texts that may be written out. Pure.
 
-    vendor rows -> without the forgotten -> columns of text -> reduced by mode -> row_id, spool, tables
+    vendor rows -> without the forgotten -> columns of text, without their numbers -> reduced by mode -> row_id, spool
 
 Applied before a row is hashed or written anywhere, so that spools, packages and digests never hold more.
 By kind of column (`reports.Personal`), in the modes `pseudonymous` and `minimal`:
@@ -15,8 +15,8 @@ By kind of column (`reports.Personal`), in the modes `pseudonymous` and `minimal
 - all other texts of a row about a person, names of fields too: phones and other long numbers in them as tokens
 - times and numbers that cannot be read: their shape; values of another type: their type
 
-What is `clear` is as it came; only the forgotten are left out. A key that is new in the API has no phone in its name
-in any mode, because it becomes the name of a column.
+What is `clear` is as it came; only the forgotten are left out: their rows, and their numbers in all other texts. A key
+that is new in the API has no phone in its name in any mode, because it becomes the name of a column.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import pyarrow as pa
 from passona.decoding import Row, all_values
 from passona.likely_phones import person_of, persons_of, replaced
 from passona.lists import pairs
-from passona.phones import blurred, is_mangled, with_country
+from passona.phones import blurred, erased, is_mangled, with_country
 from passona.reports import Column, Report
 from passona.shapes import alphabets, joined_lists, list_shape, shape
 from passona.times import has_form_of_time
@@ -74,6 +74,11 @@ class Privacy:
         return self.mode == "clear"
 
     @property
+    def keeps_all(self) -> bool:
+        """Whether every text is written as it came."""
+        return self.is_clear and not self.forgotten
+
+    @property
     def row_key(self) -> bytes:
         """The key of digests of rows; empty in clear mode."""
         return b"" if self.is_clear else self.tokens.row_key
@@ -111,9 +116,14 @@ class Privacy:
 
     def reduced(self, report: Report, columns: list[Cells]) -> list[Cells]:
         """Columns of text, in the order of the report's sorted keys, as they may be written."""
-        if self.is_clear:
+        if self.keeps_all:
             return columns
         by_key = dict(zip(report.sorted_keys, columns, strict=True))
+        if self.forgotten:
+            for column in report.columns:
+                by_key[column.key] = self._without_their_numbers(column, by_key[column.key])
+        if self.is_clear:
+            return [by_key[key] for key in report.sorted_keys]
         for column in report.columns:
             by_key[column.key] = self._column(report, column, by_key[column.key])
         if report.lists:
@@ -122,19 +132,36 @@ class Privacy:
             by_key[names], by_key[values] = [names for names, _ in lists], [values for _, values in lists]
         return [by_key[key] for key in report.sorted_keys]
 
+    def _without_their_numbers(self, column: Column, cells: Cells) -> Cells:
+        """Texts without the numbers of those who are kept out. Rows of theirs are not among them."""
+        if column.personal in ("phone", "id"):
+            return cells
+        is_time = column.kind == "time"
+        return [
+            cell if cell is None or (is_time and has_form_of_time(cell)) else self._without_number(cell)
+            for cell in cells
+        ]
+
+    def _without_number(self, text: str) -> str:
+        return text if not self.forgotten or _UUID.fullmatch(text) else erased(text, self._is_out)
+
+    def _is_out(self, phone: str) -> bool:
+        return self._token(phone) in self.forgotten or self._token(with_country(phone)) in self.forgotten
+
     def new_name(self, key: str) -> str:
         """A key that the guide does not know, without phones: it is logged, and names a column."""
         return replaced(key, self.tokens.of_name, long_from=_LONG)
 
     def new_value(self, key: str, text: str | None) -> str | None:
         """The value of a key that the guide does not know."""
-        if self.is_clear:
-            return text
-        return self._value(text) if text and self._is_kept(key) else None
+        if not text or not (self.is_clear or self._is_kept(key)):
+            return None
+        text = self._without_number(text)
+        return text if self.is_clear else self._value(text)
 
     def odd_value(self, text: str) -> str:
         """A value of another type than the guide's, as JSON."""
-        return text if self.is_clear else f"({_type_of(text)})"
+        return self._without_number(text) if self.is_clear else f"({_type_of(text)})"
 
     def _column(self, report: Report, column: Column, cells: Cells) -> Cells:
         if column.personal == "device" and self.mode == "minimal":

@@ -258,7 +258,7 @@ def _new_columns(connection: Connection, name: str) -> list[str]:
 
 def _present(connection: Connection) -> Mapping[str, set[str]]:
     """The tables there are that this program made, with their columns."""
-    ours = owned(connection) or set()
+    ours = owned(connection) or {}
     found: defaultdict[str, set[str]] = defaultdict(set)
     for schema in SCHEMAS:
         for table, column in columns_of(connection, schema):

@@ -104,7 +104,7 @@ def column_texts(
         rows = ((*row, extra) if extra else row for row, extra in zip(rows, extras, strict=True))
     ids = row_ids(report.name, campaign_id, rows, privacy.row_key)
     return VendorTexts(
-        _batch(report, known if privacy.is_clear else cells, ids, rest),
+        _batch(report, known if privacy.keeps_all else cells, ids, rest),
         frozenset(names.values()),
         frozenset(report.sorted_keys).difference(texts),
     )

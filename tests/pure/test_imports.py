@@ -18,8 +18,8 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 LAYERS = """
 folding
 phones
-likely_phones phone_search
-errors reports times lists decoding row_ids quoting replacement tokens shapes connection capable
+likely_phones phone_search quoting
+errors reports times lists decoding row_ids replacement tokens shapes connection capable
 pages pace keeping path_syntax project logs marts csv_form environment dlt_context
 privacy settings agents
 people on_failure lookup
