@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from passona.quoting import quoted
 from sandbox import Account
 from sandbox.words import words
 
@@ -103,10 +104,9 @@ def _values(file: Path, scratch: Path) -> Iterator[bytes]:
             for schema, table in connection.execute(
                 "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal"
             ).fetchall():
-                for column, *_ in connection.execute(f'DESCRIBE "{schema}"."{table}"').fetchall():
-                    rows = connection.execute(
-                        f'SELECT DISTINCT "{column}"::VARCHAR FROM "{schema}"."{table}"'
-                    ).fetchall()
+                name = f"{quoted(schema)}.{quoted(table)}"
+                for column, *_ in connection.execute(f"DESCRIBE {name}").fetchall():
+                    rows = connection.execute(f"SELECT DISTINCT {quoted(column)}::VARCHAR FROM {name}").fetchall()
                     yield "\n".join(str(value) for (value,) in rows).encode()
     finally:
         shutil.rmtree(scratch)

@@ -36,20 +36,21 @@ _KEYS = {
 # Its last twelve digits of hexadecimal may all be decimal.
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TOKEN = re.compile(PHONE_TOKEN)
+_REPORTS = {f"{DATASET}.{name}" for name in REPORTS}
 _TEXT_TYPES = ("VARCHAR", "character varying", "text")
 # Types in whose values no number of a person stands, though digits do.
 _OTHER_TYPES = re.compile("bool|date|time|interval|uuid|bit|xid", re.IGNORECASE)
 # What is generated follows the columns it is made of.
 _COLUMNS_OF_FILE = f"""
-SELECT schema_name, table_name, column_name, data_type, is_nullable
+SELECT database_name, schema_name, table_name, column_name, data_type, is_nullable
 FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, table_name)
-WHERE database_name = current_database() AND NOT temporary AND NOT {IS_GENERATED} ORDER BY 1, 2, column_index
+WHERE database_name = current_database() AND NOT temporary AND NOT {IS_GENERATED} ORDER BY 2, 3, column_index
 """  # noqa: S608  # constants
 _COLUMNS_OF_SERVER = f"""
-SELECT table_schema, table_name, column_name, data_type, is_nullable = 'YES'
+SELECT table_catalog, table_schema, table_name, column_name, data_type, is_nullable = 'YES'
 FROM information_schema.columns JOIN information_schema.tables USING (table_catalog, table_schema, table_name)
 WHERE table_type = 'BASE TABLE' AND is_generated = 'NEVER' AND table_schema IN ({", ".join(map(literal, SCHEMAS))})
-ORDER BY 1, 2, ordinal_position
+ORDER BY 2, 3, ordinal_position
 """  # noqa: S608  # constants
 # Phones in one expression: thirty take DuckDB no longer than one, a hundred many times as long.
 _AT_ONCE = 10
@@ -65,11 +66,12 @@ def still_there(path: Path, found: int, asked: int) -> StillThere:
 class TextColumn(NamedTuple):
     """A column in whose values a number may stand, by its names as they are. `type`: as SQL writes it."""
 
+    database: str
     schema: str
     table_name: str
     name: str
-    type: str = "VARCHAR"
-    is_nullable: bool = True
+    type: str
+    is_nullable: bool
 
     @property
     def is_text(self) -> bool:
@@ -82,8 +84,8 @@ class TextColumn(NamedTuple):
 
     @property
     def table(self) -> str:
-        """The table as SQL names it."""
-        return f"{quoted(self.schema)}.{quoted(self.table_name)}"
+        """The table as SQL names it, so that no temporary one can be meant."""
+        return ".".join(map(quoted, (self.database, self.schema, self.table_name)))
 
     @property
     def quoted(self) -> str:
@@ -339,14 +341,14 @@ def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, st
             connection,
             column.table,
             f"UPDATE {column.table} AS texts SET {column.quoted} = {value} FROM given "  # noqa: S608  # quoted names
-            f"WHERE {column.as_text} = given.before",
+            f"WHERE {column.as_text.replace(column.quoted, f'texts.{column.quoted}')} = given.before",
         )
 
 
 def text_columns(connection: Connection) -> list[TextColumn]:
     """Every column in whose values a number may stand. In a file of all tables, on a server of those that are ours.
 
-    Of the columns that this program made only those of text: the others hold times and counts.
+    Of the columns that this program made only those of text and those of the reports: others hold sums.
     """
     ours = owned(connection)
     columns = _columns(connection)
@@ -356,6 +358,8 @@ def text_columns(connection: Connection) -> list[TextColumn]:
 
 
 def _is_ours(column: TextColumn, ours: Mapping[str, Collection[str]] | None) -> bool:
+    if column.shown in _REPORTS:
+        return False
     if column.table_name.startswith("_") or ours is None:
         return column.schema in SCHEMAS
     return column.name in ours.get(column.shown, ())

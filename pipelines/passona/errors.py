@@ -159,7 +159,9 @@ class NotWritten(PassonaError):
 
 
 class StillThere(PassonaError):
-    """A number that was erased is still in the bytes of the warehouse."""
+    """A number that was erased is still in the bytes of the warehouse, for a reason that the user has to remove."""
+
+    exit_code = Exit.USAGE
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -120,7 +120,7 @@ class Privacy:
             return columns
         by_key = dict(zip(report.sorted_keys, columns, strict=True))
         if self.forgotten:
-            for column in report.columns:
+            for column in report.all_columns:
                 by_key[column.key] = self._without_their_numbers(column, by_key[column.key])
         if self.is_clear:
             return [by_key[key] for key in report.sorted_keys]
