@@ -158,15 +158,23 @@ def check_catalog(connection: Connection, phones: Collection[str], path: Path) -
 
     :raises StillThere: one is there.
     """
-    texts = connection.execute(
-        "SELECT concat_ws(chr(10), schema_name, table_name, column_name, comment, column_default) "
-        "FROM duckdb_columns() WHERE NOT internal UNION ALL "
-        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_tables() WHERE NOT internal UNION ALL "
-        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_views() WHERE NOT internal"
-    ).fetchall()
-    found = [phone for phone in phones if any(names_one(text, spellings_of(phone)) for (text,) in texts)]
+    texts = catalog_texts(connection)
+    found = [phone for phone in phones if any(names_one(text, spellings_of(phone)) for text in texts)]
     if found:
         raise still_there(path, len(found), len(phones))
+
+
+def catalog_texts(connection: Connection) -> list[str]:
+    """What a DuckDB file says of its tables and views: names, comments, queries."""
+    texts = connection.execute(
+        "SELECT concat_ws(chr(10), schema_name, table_name, column_name, comment, column_default) "
+        "FROM duckdb_columns() WHERE NOT internal AND database_name = current_database() UNION ALL "
+        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_tables() "
+        "WHERE NOT internal AND database_name = current_database() UNION ALL "
+        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_views() "
+        "WHERE NOT internal AND database_name = current_database()"
+    ).fetchall()
+    return [text for (text,) in texts]
 
 
 def _stays_within(connection: Connection, column: TextColumn, phone: str) -> bool:
