@@ -177,7 +177,8 @@ def _write_reduced(source: Checkpointed, part: Path, privacy: Privacy) -> None:
         left = write_reduced(source.connection, part, STORAGE_VERSION, privacy)
     if left:
         raise NotPublished(
-            f"{left:,} texts of the copy would tell phones of people; the old copy stays, please report this"
+            f"{left:,} of the texts of the copy (comments on tables among them) would tell phones of people; the old "
+            "copy stays, take them out of the comments"
         )
 
 

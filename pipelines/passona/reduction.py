@@ -54,17 +54,23 @@ _SAME_AS = {
     "reason": (UNSENT, "reason"),
     "unsent_reasons": (UNSENT, "reason"),
 }
+KNOWN_IN_MARTS = {*_SAME_AS, *_DIGESTS, "msisdn", "field_value"}
 # Of dlt's and of this program's own tables those that readers and `passona forget` need.
 _INTERNAL = ("_dlt_loads", UPGRADES)
 _ANY_TOKEN = f"([pl]_[0-9a-f]{{8}}_[0-9a-f]{{{TOKEN_DIGITS}}})"
 # A count of recipients has fewer digits than a phone (`privacy`).
 _IS_COUNT = "BETWEEN -999999999 AND 999999999"
+# Counts that are none are issues, as a load in such a mode notes them.
 _ISSUES = f"""(
     SELECT * FROM warehouse.passona.row_issues
     UNION ALL BY NAME
     SELECT campaign_id, 'sent' AS report, row_id, 'recipient_count' AS column_name,
         recipient_count::VARCHAR AS raw_value, 'unexpected_type' AS issue, _dlt_load_id
     FROM warehouse.passona.sent WHERE recipient_count NOT {_IS_COUNT}
+    UNION ALL BY NAME
+    SELECT campaign_id, 'campaigns' AS report, 'status' AS column_name,
+        status::VARCHAR AS raw_value, 'unexpected_type' AS issue, _dlt_load_id
+    FROM warehouse.passona.campaigns WHERE status NOT {_IS_COUNT}
 )"""  # noqa: S608  # constants
 # A raw value with what it needs to be understood. A list that was no text came as JSON.
 _RAW = """report || '/' || column_name || '/' || CASE WHEN issue = 'unaligned_fields' AND (row_id, column_name) IN (
