@@ -174,7 +174,7 @@ def _write_reduced(source: Checkpointed, part: Path, privacy: Privacy) -> None:
             f"--privacy {privacy.mode}: the warehouse is {mode} already, and so is a copy of it: leave --privacy out"
         )
     with _read("the warehouse"):
-        left = write_reduced(source.connection, part, STORAGE_VERSION, privacy)
+        left = write_reduced(source.connection, part, privacy)
     if left:
         raise NotPublished(
             f"{left:,} of the texts of the copy (comments on tables among them) would tell phones of people; the old "

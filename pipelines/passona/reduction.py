@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from passona.connection import Connection, error_kinds, given, tables_of
+from passona.duckdb_rewriting import STORAGE_VERSION
 from passona.erasure import TextColumn, catalog_texts, text_columns
 from passona.errors import ConfigurationError
-from passona.ownership import MARTS, MARTS_STAGING, REGISTER, STAGING, UPGRADES, Name, own_objects
+from passona.ownership import REGISTER, STAGING, UPGRADES, Name, own_objects
 from passona.phone_search import may_name_anybody
 from passona.phones import pieces, spliced, with_country
 from passona.privacy import Privacy
@@ -86,16 +87,15 @@ class _Kept(NamedTuple):
     reduce: Reduce | None = None
 
 
-def write_reduced(connection: Any, part: Path, storage_version: str, privacy: Privacy) -> int:
+def write_reduced(connection: Any, part: Path, privacy: Privacy) -> int:
     """Write a new DuckDB file; return the number of texts in it that name people all the same, which is to be 0.
 
     :raises ConfigurationError: nobody noted what in the warehouse is this program's.
     """
     found: dict[str, str] = {}
     for _ in range(2):  # what the mode itself leaves of people is known when it stands in the copy
-        with _new_copy(connection, part, storage_version) as copy:
-            writer = _Writer(connection, copy, privacy, found)
-            writer.write()
+        with _new_copy(connection, part) as copy:
+            _Writer(connection, copy, privacy, found).write()
             found = _naming(copy, privacy)
             left = len(found) + len(_mended(copy, catalog_texts(copy), privacy))
         if not left:
@@ -121,13 +121,11 @@ def made_by_users(connection: Connection) -> tuple[str, ...]:
 
 
 @contextmanager
-def _new_copy(connection: Any, part: Path, storage_version: str) -> Iterator[Any]:
+def _new_copy(connection: Any, part: Path) -> Iterator[Any]:
     """A session with a new file, in which the warehouse is called `warehouse`."""
     part.unlink(missing_ok=True)
     umask = os.umask(0o077)
-    connection.execute(
-        f"ATTACH {literal(str(part))} AS copied (READ_WRITE, STORAGE_VERSION {literal(storage_version)})"
-    )
+    connection.execute(f"ATTACH {literal(str(part))} AS copied (READ_WRITE, STORAGE_VERSION '{STORAGE_VERSION}')")
     copy = connection.cursor()
     try:
         copy.execute("USE copied")
@@ -148,17 +146,18 @@ class _Writer:
     mended: dict[str, str] = field(default_factory=dict)
 
     def write(self) -> None:
-        if REGISTER not in tables_of(self.source, DATASET):
+        internal = tables_of(self.source, DATASET)
+        if REGISTER not in internal:
             raise ConfigurationError(
                 "the warehouse does not say which tables are its own: it is of an earlier version; run passona load "
                 "first, which brings it forward"
             )
         objects = own_objects(self.source)
-        for schema in (DATASET, MARTS, MARTS_STAGING):
+        for schema in {name.schema for name in objects}:
             self.copy.execute(f"CREATE SCHEMA {schema}")
         note_mode(self.copy, self.privacy)
-        for internal in _INTERNAL:
-            self.copy.execute(f"CREATE TABLE passona.{internal} AS FROM warehouse.passona.{internal}")
+        for table in internal.intersection(_INTERNAL):
+            self.copy.execute(f"CREATE TABLE passona.{table} AS FROM warehouse.passona.{table}")
         for name, (kind, columns) in objects.items():
             if kind == "table":
                 self._write_table(name, [self._kept(name, column) for column in columns])
@@ -208,13 +207,7 @@ class _Writer:
             return _Kept(column, f"left(sha256({key} || {plain}), {TOKEN_DIGITS})")
         if table.schema == DATASET and table.name in _REPORTS:
             return self._of_report(_REPORTS[table.name], column)
-        same = _SAME_AS.get(column)
-        return _Kept(
-            self.privacy.new_name(column),
-            self._asked.get(column, plain),
-            self._raw if column == "raw_value" else self.privacy.value if column in ("value", "field_value")
-            else self._like(*same) if same else None,
-        )  # fmt: skip
+        return _Kept(self.privacy.new_name(column), self._asked.get(column, plain), self._by_name.get(column))
 
     def _of_report(self, report: Report, column: str) -> _Kept:
         plain = quoted(column)
@@ -232,6 +225,14 @@ class _Writer:
         known = _column_of(report, column)
         reduce = self.privacy.reducer(report, known) if known else None
         return lambda text: reduce(text) if reduce and text else text
+
+    @cached_property
+    def _by_name(self) -> dict[str, Reduce]:
+        """What becomes of texts in columns that are no report's, by the columns' names."""
+        value = self.privacy.value
+        return {name: self._like(*same) for name, same in _SAME_AS.items()} | {
+            "raw_value": self._raw, "value": value, "field_value": value,
+        }  # fmt: skip
 
     @cached_property
     def _asked(self) -> dict[str, str]:
