@@ -29,7 +29,8 @@ One way, top to bottom of a load:
 - `transform` the dbt project (`project`) on what is loaded
 - `doctor` the assumptions about the API, held against an account, a judge each
 - `report` one page of the marts' `figures`: `page`, its `page_sections` and `page_words`, report_page/
-- `publish` a copy for readers at a `target`, checked; `marts` which are nobody's; `replacement` puts files in place
+- `publish` a copy for readers at a `target`, checked; `marts` which are nobody's; `reduction` a copy in another mode;
+  `replacement` puts files in place
 - `ledger` what is due, what was done; `campaigns` who exists
 - `environment` what libraries see of the user's variables; `lookup` what is configured, `spelling` of its names,
   `configuration` made `settings` of it; `dlt_context` what dlt sees; `counting` what is written

@@ -184,20 +184,27 @@ def check_catalog(connection: Connection, phones: Collection[str], path: Path) -
 
     :raises StillThere: one is there.
     """
-    texts = connection.execute(
-        "SELECT concat_ws(chr(10), schema_name, table_name, column_name, comment, column_default) "
-        "FROM duckdb_columns() WHERE NOT internal UNION ALL "
-        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_tables() WHERE NOT internal UNION ALL "
-        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_views() WHERE NOT internal UNION ALL "
-        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_indexes() UNION ALL "
-        "SELECT concat_ws(chr(10), function_name, comment, macro_definition) FROM duckdb_functions() "
-        "WHERE NOT internal UNION ALL "
-        "SELECT concat_ws(chr(10), type_name, comment, array_to_string(labels, chr(10))) FROM duckdb_types() "
-        "WHERE NOT internal"
-    ).fetchall()
-    found = [phone for phone in phones if any(names_one(text, spellings_of(phone)) for (text,) in texts)]
+    texts = catalog_texts(connection)
+    found = [phone for phone in phones if any(names_one(text, spellings_of(phone)) for text in texts)]
     if found:
         raise still_there(path, len(found), len(phones))
+
+
+def catalog_texts(connection: Connection) -> list[str]:
+    """What a DuckDB file says of what is defined in it: names, comments, queries, macros, the words of types."""
+    here = "WHERE NOT internal AND database_name = current_database()"
+    texts = connection.execute(
+        "SELECT concat_ws(chr(10), schema_name, table_name, column_name, comment, column_default) "  # noqa: S608  # constants
+        f"FROM duckdb_columns() {here} UNION ALL "
+        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_tables() {here} UNION ALL "
+        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_views() {here} UNION ALL "
+        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_indexes() "
+        "WHERE database_name = current_database() UNION ALL "
+        f"SELECT concat_ws(chr(10), function_name, comment, macro_definition) FROM duckdb_functions() {here} UNION ALL "
+        "SELECT concat_ws(chr(10), type_name, comment, array_to_string(labels, chr(10))) "
+        f"FROM duckdb_types() {here}"
+    ).fetchall()
+    return [text for (text,) in texts]
 
 
 def _stays_within(connection: Connection, column: TextColumn, phone: str) -> bool:

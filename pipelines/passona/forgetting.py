@@ -20,7 +20,7 @@ from passona.erasure import erase, found_of, named_elsewhere, telling
 from passona.errors import ConfigurationError, PassonaError
 from passona.keeping import Keeping
 from passona.people import People, people
-from passona.register import keep_out, known_mode, mode_of_copy, privacy_of
+from passona.register import keep_out, known_mode, mode_of_copy, privacy_of, privacy_of_copy
 
 Texts = Sequence[tuple[str, str]]
 
@@ -86,20 +86,26 @@ def rewrite_all(
             continue
         try:
             with _opened(copy, wait, say, whole=False) as database:
-                _forget_in_copy(database, who, mode, into)
+                into.tables += _erased(database, _of_copy(database, who, mode, texts, keeping), keep=True)
                 into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
                 into.files.append(copy)
         except PassonaError as error:
             into.left.append(error)
 
 
-def _forget_in_copy(database: Database, who: People, mode: tuple[str, str | None], into: Forgotten) -> None:
-    if mode_of_copy(database.connection) not in (mode, None):
-        raise ConfigurationError(
-            f"{database.address}: nobody was forgotten there, because it is of another mode or key than the warehouse; "
-            "publish it anew (passona publish)"
-        )
-    into.tables += _erased(database, who, keep=True)
+def _of_copy(database: Database, who: People, mode: tuple[str, str | None], texts: Texts, keeping: Keeping) -> People:
+    """The same people as a copy knows them: one of a clear warehouse may have tokens (`publish --privacy`)."""
+    found = mode_of_copy(database.connection)
+    if found in (mode, None):
+        return who
+    if mode[0] == "clear" and found and keeping.privacy_key:
+        privacy = privacy_of_copy(keeping, found[0])
+        if found[1] == privacy.tokens.key_id:
+            return people(texts, privacy)
+    raise ConfigurationError(
+        f"{database.address}: nobody was forgotten there, because it is of another mode or key than the warehouse; "
+        "publish it anew (passona publish)"
+    )
 
 
 def _missing(copy: Path) -> ConfigurationError:

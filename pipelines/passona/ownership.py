@@ -289,6 +289,19 @@ def owned(connection: Connection) -> dict[str, frozenset[str]] | None:
     return {str(name): entry.columns for name, entry in _register(connection).items()}
 
 
+def own_objects(connection: Connection) -> dict[Name, tuple[str, list[str]]]:
+    """Kind and columns of each object that is ours and is there, without what users added to it."""
+    found: dict[Name, tuple[str, list[str]]] = {}
+    own = own_columns(connection)
+    register = _register(connection)
+    for schema in (DATASET, MARTS_STAGING, MARTS):
+        for table, column in columns_of(connection, schema):
+            entry = register.get(name := Name(schema, table))
+            if entry and (column in own[table] if name in TABLE_NAMES else column in entry.columns):
+                found.setdefault(name, (entry.kind, []))[1].append(column)
+    return found
+
+
 def own_staging(connection: Connection) -> set[str]:
     """The tables of dlt's staging dataset, as `schema.name`: those with dlt's column. Its notes of itself have none."""
     if "_dlt_version" not in tables_of(connection, STAGING) or not _dlt_columns(connection, STAGING):

@@ -18,6 +18,11 @@ def may_name(phones: Iterable[str]) -> str:
     return "|".join((_elsewhere(), *(_NO_DIGIT.join(map(_digit, core(phone))) for phone in phones)))
 
 
+def may_name_anybody() -> str:
+    """An expression for DuckDB, found in every text that names a phone, whosever it is."""
+    return f"([0-9][^0-9]*){{7}}|{_elsewhere()}"
+
+
 _NO_DIGIT = r"([^0-9A-Za-z]|%(25)*[0-9A-Fa-f]{2}|&#?[0-9A-Za-z]{1,8};|\\u[0-9A-Fa-f]{4}|\\[bfnrtv])*"
 
 

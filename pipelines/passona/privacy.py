@@ -157,18 +157,24 @@ class Privacy:
         if not text or not (self.is_clear or self._is_kept(key)):
             return None
         text = self._without_number(text)
-        return text if self.is_clear else self._value(text)
+        return text if self.is_clear else self.value(text)
 
     def odd_value(self, text: str) -> str:
         """A value of another type than the guide's, as JSON."""
         return self._without_number(text) if self.is_clear else f"({_type_of(text)})"
 
-    def _column(self, report: Report, column: Column, cells: Cells) -> Cells:
+    def reducer(self, report: Report, column: Column) -> Callable[[str], str | None] | None:
+        """What makes of each text of a column what is kept of it; None where that is the text itself."""
         if column.personal == "device" and self.mode == "minimal":
-            return [None] * len(cells)
+            return _nothing
         if column.personal == "id" or (column.kind == "text" and (report.phone_key is None or column.key in _OWN)):
+            return None
+        return self._by_kind.get(column.personal) or {"time": _time, "integer": _count}.get(column.kind, self.words)
+
+    def _column(self, report: Report, column: Column, cells: Cells) -> Cells:
+        reduce = self.reducer(report, column)
+        if reduce is None:
             return cells
-        reduce = self._by_kind.get(column.personal) or {"time": _time, "integer": _count}.get(column.kind, self._words)
         # Most columns have few values: statuses, groups, browsers.
         known = {cell: reduce(cell) for cell in {*cells} if cell is not None}
         return [None if cell is None else known[cell] for cell in cells]
@@ -205,10 +211,11 @@ class Privacy:
             host = None
         if not host or parts.scheme not in ("http", "https"):
             return self.tokens.of_link(text)
-        origin = self._words(f"{parts.scheme}://{host}/")
+        origin = self.words(f"{parts.scheme}://{host}/")
         return text if text in (origin, origin[:-1]) else origin + self.tokens.of_link(text)
 
-    def _words(self, text: str) -> str:
+    def words(self, text: str) -> str:
+        """A text of a row about a person, and nothing else than a text."""
         return text if _UUID.fullmatch(text) else self._without_phones(text, _LONG)
 
     def _machine(self, text: str) -> str:
@@ -221,7 +228,8 @@ class Privacy:
             known = self._texts[text, long_from] = replaced(text, self._in_text, long_from=long_from)
         return known
 
-    def _value(self, text: str) -> str:
+    def value(self, text: str) -> str:
+        """The value of a field whose values are kept."""
         # Whoever allowed the name wants numbers that tell of no phone: of customers, of orders.
         return replaced(text, self._in_text, long_from=None)
 
@@ -232,12 +240,16 @@ class Privacy:
         """Names and values of a row's fields: the same field rows, with empty values where a name is not allowed."""
         found = pairs(names, values)
         if found is None:
-            return names and self._words(names), None if values is None else list_shape(values)
-        kept = [self._value(value) if self._is_kept(name) else "" for name, value in found]
-        return joined_lists([self._words(name) for name, _ in found], kept)
+            return names and self.words(names), None if values is None else list_shape(values)
+        kept = [self.value(value) if self._is_kept(name) else "" for name, value in found]
+        return joined_lists([self.words(name) for name, _ in found], kept)
 
 
 CLEAR = Privacy()
+
+
+def _nothing(_text: str) -> None:
+    return None
 
 
 def _time(text: str) -> str:

@@ -9,7 +9,8 @@ others of the same people: it is refused before the first request.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from passona.agents import read_agents
@@ -40,7 +41,7 @@ def privacy_of(database: Database, keeping: Keeping) -> Privacy:
     :raises NotWritten: the database could not take it.
     """
     connection = database.connection
-    tokens = Tokens(tuple(key.encode() for key in keeping.keys))
+    tokens = _tokens(keeping.keys)
     with database.writing("the mode of the warehouse"):
         _make_tables(connection)
         known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
@@ -56,7 +57,7 @@ def privacy_of(database: Database, keeping: Keeping) -> Privacy:
         tokens,
         frozenset(keeping.privacy_fields),
         frozenset(entry for (entry,) in forgotten),
-        read_agents().stand_in if mode == "minimal" else lambda agent: agent,
+        _agent_class(mode),
     )
 
 
@@ -76,6 +77,30 @@ def mode_of_copy(connection: Connection) -> tuple[str, str | None] | None:
     if "_privacy" in there:
         known = connection.execute("SELECT mode, key_id FROM passona._privacy").fetchone()
     return (known[0], known[1]) if known else ("clear", None)
+
+
+def privacy_of_copy(keeping: Keeping, mode: str) -> Privacy:
+    """What a copy in this mode of a clear warehouse keeps of people, by the key that is configured.
+
+    :raises ConfigurationError: there is none.
+    """
+    fields = () if mode == "minimal" else keeping.privacy_fields
+    keys = replace(keeping, privacy=mode, privacy_fields=fields).keys
+    return Privacy(mode, _tokens(keys), frozenset(fields), agent_class=_agent_class(mode))
+
+
+def note_mode(connection: Connection, privacy: Privacy) -> None:
+    """Note in a new copy what it keeps of people. It keeps nobody out, because nothing is loaded into it."""
+    _make_tables(connection)
+    connection.execute("INSERT INTO passona._privacy VALUES (?, ?, NULL)", [privacy.mode, privacy.tokens.key_id])
+
+
+def _tokens(keys: Iterable[str]) -> Tokens:
+    return Tokens(tuple(key.encode() for key in keys))
+
+
+def _agent_class(mode: str) -> Callable[[str], str | None]:
+    return read_agents().stand_in if mode == "minimal" else lambda agent: agent
 
 
 def _make_tables(connection: Connection) -> None:

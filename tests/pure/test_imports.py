@@ -45,7 +45,7 @@ register
 forgetting retention
 rekeying
 campaign_table overview verification
-transform figures status mailings
+transform figures status mailings reduction
 page_words
 page_sections
 page
