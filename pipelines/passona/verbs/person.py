@@ -69,15 +69,17 @@ def _document(found: Person) -> dict[str, object]:
 
 
 def _print(found: Person) -> None:
+    from passona.errors import printable
     from passona.screen import counted
 
     for name, rows in found.tables.items():
-        click.echo(f"{name}: {counted(len(rows), 'row')}")
+        click.echo(f"{printable(name)}: {counted(len(rows), 'row')}")
         _print_rows(rows)
     if found.kept_out_since:
         click.echo(f"kept out of loads since {_shown(found.kept_out_since)} (passona forget)")
     for mention in found.mentions:
-        click.echo(f"named in {counted(mention.rows, 'row')} of others: {mention.table}, column {mention.column}")
+        where = printable(f"{mention.table}, column {mention.column}")
+        click.echo(f"named in {counted(mention.rows, 'row')} of others: {where}")
     total = sum(map(len, found.tables.values()))
     if total:
         click.echo(f"{counted(total, 'row')} in {counted(len(found.tables), 'table')}")
@@ -93,9 +95,9 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
 
     from passona.errors import printable
 
-    table = Table("column", "value", box=None, header_style="bold", show_header=False, pad_edge=False)
-    table.columns[0].no_wrap = True
-    table.columns[1].overflow = "fold"
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(max_width=30, overflow="fold")
+    table.add_column(overflow="fold")
     for row in rows:
         for name, value in row.items():
             if value is not None:
@@ -103,7 +105,9 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
         table.add_row()
     console = Console(highlight=False)
     console.width = min(console.width, 80)
-    console.print(table)
+    with console.capture() as lines:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in lines.get().splitlines()))
 
 
 def _shown(value: object) -> str:
