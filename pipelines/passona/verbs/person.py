@@ -84,7 +84,8 @@ def _print(found: Person) -> None:
     if total:
         click.echo(f"{counted(total, 'row')} in {counted(len(found.tables), 'table')}")
     else:
-        click.echo("no row of this person is stored here; a number needs its country code")
+        hint = "" if found.kept_out_since else "; a number needs its country code"
+        click.echo(f"no row of this person is stored here{hint}")
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
