@@ -131,6 +131,21 @@ def test_a_number_in_another_country_with_the_same_national_digits_is_another_pe
     assert warehouse.count("recipient") == 2
 
 
+@of_duckdb_alone
+def test_a_mistyped_country_lets_nobody_into_a_copy(
+    warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
+) -> None:
+    account.put(going(ONE), {"recipient": [recipient("33612345678")]})
+    warehouse.load(box)
+    kept = tmp_path / "copy.duckdb"
+    shutil.copy(warehouse.path, kept)
+    forgotten(warehouse, "33612345678", published=[kept])
+    lifted(warehouse, "39612345678", published=[kept])
+    assert Warehouse(kept).count("_forgotten") == 2
+    lifted(warehouse, "33612345678", published=[kept])
+    assert Warehouse(kept).count("_forgotten") == 0
+
+
 def test_a_token_lets_in_who_was_forgotten_by_number(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     settled(account)
     warehouse.load(box, **TOKENS)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from passona.address import Address
@@ -29,6 +30,9 @@ from passona.register import kept_out_since, known_mode, let_in, mode_of_copy, p
 from passona.reports import REPORTS
 from passona.retention import past_stored
 from passona.schema import TABLES
+
+# What keeps one person out.
+Entries = tuple[str, ...]
 
 
 @dataclass
@@ -60,33 +64,31 @@ def lift(
     lifted = Lifted()
     with closing(open_database(address, wait, say)) as database:
         database.prepare()
-        entries, known = _entries(database, texts, keeping, lifted)
+        persons = _persons(database, texts, keeping)
         mode = known_mode(database.connection)
+        known = _kept_out(database.connection, list(persons))
+        lifted.people = len(known)
+        lifted.unknown = [where for entries, where in persons.items() if entries not in known]
         if known:
             _count(database.connection, keeping, lifted)
         if known and not dry_run:
             _let_in(database, known, lifted.due)
     for copy in map(Path, keeping.published):
         try:
-            _let_in_copy(copy, entries, mode, wait, say, dry_run=dry_run)
+            _let_in_copy(copy, list(persons), mode, wait, say, dry_run=dry_run)
         except PassonaError as error:
             lifted.left.append(error)
     return lifted
 
 
-def _entries(database: Database, texts: Texts, keeping: Keeping, lifted: Lifted) -> tuple[list[str], list[str]]:
-    """The entries of all these people, and of those who are kept out of the warehouse."""
+def _persons(database: Database, texts: Texts, keeping: Keeping) -> dict[Entries, str]:
+    """The entries of each person, with where the person was given: once, in whatever spellings."""
     privacy = privacy_of(database, keeping)
-    # One person at a time, and once, however often and in whatever spelling.
-    persons = {people([text], privacy).entries: text[0] for text in texts}
-    known: list[str] = []
-    for entries, where in persons.items():
-        if kept_out_since(database.connection, entries) is None:
-            lifted.unknown.append(where)
-        else:
-            known += entries
-            lifted.people += 1
-    return [entry for entries in persons for entry in entries], known
+    return {people([text], privacy).entries: text[0] for text in texts}
+
+
+def _kept_out(connection: Connection, persons: Sequence[Entries]) -> list[Entries]:
+    return [entries for entries in persons if kept_out_since(connection, entries) is not None]
 
 
 def _count(connection: Connection, keeping: Keeping, lifted: Lifted) -> None:
@@ -116,12 +118,12 @@ def _marked(connection: Connection) -> Iterator[str]:
         yield f"SELECT campaign_id, {report} FROM passona.{table} WHERE {marks}"  # noqa: S608  # quoted names
 
 
-def _let_in(database: Database, entries: Sequence[str], due: Sequence[Key]) -> None:
+def _let_in(database: Database, persons: Sequence[Entries], due: Sequence[Key]) -> None:
     run_id = str(uuid.uuid4())
     database.begin_run(run_id, "forget")
     with database.writing("who is let in again"):
         with _transaction(database.connection):
-            let_in(database.connection, entries)
+            let_in(database.connection, chain.from_iterable(persons))
             _make_due(database.connection, due)
         drop_spools(database)
     database.end_run(run_id, "ok", 0, 0)
@@ -149,7 +151,7 @@ def _transaction(connection: Connection) -> Iterator[None]:
 
 def _let_in_copy(
     copy: Path,
-    entries: Sequence[str],
+    persons: Sequence[Entries],
     mode: tuple[str, str | None],
     wait: float,
     say: Callable[[str], None],
@@ -169,4 +171,4 @@ def _let_in_copy(
                 f"{copy}: nobody was let in there, because it is of another mode or key than the warehouse; publish "
                 "it anew (passona publish)"
             )
-        let_in(database.connection, entries)
+        let_in(database.connection, chain.from_iterable(_kept_out(database.connection, persons)))

@@ -2,7 +2,7 @@
 
     phone or token -> texts that stand for it -> rows, fields and issues by table | counts of other rows
 
-The warehouse is opened for reading alone. What counts as the person's is what `passona forget` would delete.
+The warehouse is opened for reading alone. Rows are the person's by a column of phones, as `passona forget` sees it.
 """
 
 from __future__ import annotations

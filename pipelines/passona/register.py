@@ -165,7 +165,7 @@ def kept_out_since(connection: Connection, entries: Sequence[str]) -> datetime |
     return None if since is None else since.astimezone(UTC)
 
 
-def let_in(connection: Connection, entries: Sequence[str]) -> None:
+def let_in(connection: Connection, entries: Iterable[str]) -> None:
     """Take people off the list of those who are kept out. A copy without that list keeps nobody out."""
     if _has_tables(connection):
         connection.execute(
