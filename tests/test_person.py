@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -341,3 +342,21 @@ def test_no_number_is_in_any_error(
         assert (code, printed) == (2, "")
         assert said
         assert "900123" not in said
+
+
+@of_duckdb_alone
+def test_a_warehouse_that_is_being_written_is_waited_for(
+    warehouse: Warehouse, account: Account, box: Sandbox, verb: Callable[..., tuple[int, str, str]]
+) -> None:
+    fill(account)
+    warehouse.load(box)
+    hold = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, warehouse.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        code, printed, said = verb("--wait", "0", ANN)
+        writer.communicate(b"")
+    assert (code, printed, f"process {writer.pid}" in said, ANN in said) == (6, "", True, False)
+    assert verb(ANN)[0] == 0
