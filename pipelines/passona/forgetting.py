@@ -20,9 +20,12 @@ from passona.erasure import erase, found_of, named_elsewhere, telling
 from passona.errors import ConfigurationError, PassonaError
 from passona.keeping import Keeping
 from passona.people import People, people
+from passona.privacy import Privacy
 from passona.register import keep_out, known_mode, mode_of_copy, privacy_of, privacy_of_copy
 
 Texts = Sequence[tuple[str, str]]
+# A warehouse's mode and the id of its key.
+Mode = tuple[str, str | None]
 
 
 @dataclass
@@ -93,17 +96,28 @@ def rewrite_all(
             into.left.append(error)
 
 
-def _of_copy(database: Database, who: People, mode: tuple[str, str | None], texts: Texts, keeping: Keeping) -> People:
-    """The same people as a copy knows them: one of a clear warehouse may have tokens (`publish --privacy`)."""
+def _of_copy(database: Database, who: People, mode: Mode, texts: Texts, keeping: Keeping) -> People:
+    """The same people as a copy knows them."""
+    privacy = privacy_there(database, mode, keeping, "forgotten")
+    return people(texts, privacy) if privacy else who
+
+
+def privacy_there(database: Database, mode: Mode, keeping: Keeping, done: str) -> Privacy | None:
+    """What a copy keeps of people, None where that is what the warehouse does, whose `mode` this is.
+
+    A copy of a clear warehouse may have tokens (`publish --privacy`). `done`: for the error.
+
+    :raises ConfigurationError: it is of another mode or key.
+    """
     found = mode_of_copy(database.connection)
     if found in (mode, None):
-        return who
+        return None
     if mode[0] == "clear" and found and keeping.privacy_key:
         privacy = privacy_of_copy(keeping, found[0])
         if found[1] == privacy.tokens.key_id:
-            return people(texts, privacy)
+            return privacy
     raise ConfigurationError(
-        f"{database.address}: nobody was forgotten there, because it is of another mode or key than the warehouse; "
+        f"{database.address}: nobody was {done} there, because it is of another mode or key than the warehouse; "
         "publish it anew (passona publish)"
     )
 

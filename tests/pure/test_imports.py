@@ -42,8 +42,8 @@ postgres_destination
 duckdb_file postgres
 database
 register
-forgetting retention
-rekeying
+forgetting retention person
+rekeying lifting
 campaign_table overview verification
 transform figures status mailings reduction
 page_words
