@@ -13,7 +13,7 @@ POSTGRES_STAMP := .venv-postgres/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak postgres-check spark-check privacy faults nights bench docs schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test soak postgres-check spark-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, 
 	@PYTHONPATH=pipelines $(BIN)/python benchmarks/privacy.py
 
 # The tests that are of both engines, and those of a server alone.
-POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retention people transform counting isolation ownership postgres one_writer verification big_kills
+POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retention people person lifting spellings transform counting isolation ownership postgres one_writer verification big_kills
 postgres-check: $(STAMP) $(if $(POSTGRES),,$(POSTGRES_STAMP)) ## the same tests on a Postgres server of their own, started and stopped; five minutes
 	@PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/python*/site-packages/pgserver/pginstall/bin):)$$PATH" \
 	  $(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile $(POSTGRES_TESTS:%=tests/test_%.py)
@@ -78,6 +78,10 @@ docs: $(STAMP) ## docs/errors.md from the code, and the results in docs/sql.md a
 	@$(BIN)/python pipelines/error_docs.py
 	@$(BIN)/python pipelines/sql_docs.py
 	@$(BIN)/python pipelines/dlt_docs.py
+
+spellings: $(STAMP) ## docs/spellings.md, docs/spreadsheets.md: what becomes of sixty spellings of a number, and of seventy files
+	@$(BIN)/python pipelines/spelling_docs.py
+	@$(BIN)/python pipelines/spreadsheet_docs.py
 
 schema: $(STAMP) ## schemas/export/passona.schema.yaml, dlt's schema as a load leaves it
 	@$(BIN)/python pipelines/schema_export.py

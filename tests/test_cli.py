@@ -151,3 +151,15 @@ def test_the_sandbox_runs_as_a_verb_until_it_is_told_to_end(passona: Run, tmp_pa
         sandbox.wait()
     with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
         assert connection.execute("SELECT count(*) > 50 FROM passona.delivery").fetchall() == [(True,)]
+
+
+def test_json_holds_nothing_that_a_terminal_obeys_and_every_name_as_it_is(
+    account: Account, box: Sandbox, passona: Run
+) -> None:
+    name = "\x1b[31m \x9b31m \u202eabc \x7f \u2028 \U000e0041 Café 🎉"
+    account.put(going(ONE, name=name), {})
+    ended = passona("campaigns", "--json", box=box)
+    assert {c for c in ended.stdout if not c.isprintable()} == {"\n"}
+    assert "Café 🎉" in ended.stdout
+    assert json.loads(ended.stdout)[0]["name"] == name
+    assert {c for c in passona("campaigns", box=box).stdout if not c.isprintable()} == {"\n"}

@@ -465,6 +465,7 @@ def test_what_is_taken_is_what_a_strict_reader_reads(tmp_path_factory: pytest.Te
     try:
         expected = [found for found in csv.reader(io.StringIO(body, newline=""), strict=True) if found]
         whole = all(len(found) == len(KEYS) for found in expected) and (not body or body[-1] in "\r\n")
+        expected = [found for found in expected if any(found)]  # lines of commas are no rows
     except csv.Error:
         whole = False
     try:

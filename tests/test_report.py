@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,7 @@ from passona.report import write_report
 from passona.reports import REPORTS
 from picture import Chromium, chromium_path
 from test_load import ONE
+from traces import spelled
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror="alert(2)">'&amp;"""
@@ -139,6 +141,31 @@ def test_texts_of_others_stay_texts(hostile_marts: Path, passona: Run, tmp_path:
     assert "900123" not in (tmp_path / "out.html").read_text("utf-8")
 
 
+def test_no_name_holds_what_a_terminal_or_a_reader_obeys(demo_warehouse: Path, passona: Run, tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    shutil.copy(demo_warehouse, path)
+    hostile = (
+        "\x1b[31m \x9b31m \u202eabc \u2066 \x00\x7f \u2028 07700\u00a0900123 +44\u2009\u0667700900123 👩\u200d🚀 Café"
+    )
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE analytics.campaigns SET campaign_name = ?", [hostile])
+        connection.execute("UPDATE analytics.links SET link_name = ?", [hostile])
+        connection.execute("UPDATE analytics.unsent_reasons SET reason = ?", [hostile])
+        connection.execute("UPDATE analytics.campaign_statuses SET status = ?", [hostile])
+    ended = passona("report", "out.html", DESTINATION__WAREHOUSE__CREDENTIALS=str(path))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    text = (tmp_path / "out.html").read_text("utf-8")
+    assert {c for c in text if not c.isprintable()} <= {"\n", "\u200d"} | vendored_controls()
+    assert not spelled(text[: text.index("<script>")], "447700900123")
+    assert "[number] [number] 👩\u200d🚀 Café" in text
+
+
+def vendored_controls() -> set[str]:
+    """What the libraries within the page hold themselves."""
+    vendor = resources.files("passona") / "report_page" / "vendor"
+    return {c for file in vendor.iterdir() for c in file.read_text("utf-8") if not c.isprintable()}
+
+
 def test_the_page_refers_to_nothing_outside(report: Path) -> None:
     assert {address for address in read(report).addresses if not address.startswith("#")} == {"data:,"}
 
@@ -213,7 +240,13 @@ def test_a_warehouse_that_is_written_is_waited_for(demo_warehouse: Path, passona
         ("call +44 7700 900123 now", "call [number] now"),
         ("07700900123", "[number]"),
         ("(447700900123)", "([number])"),
+        ("call 07700\u00a0900123", "call [number]"),
+        ("call ٠٧٧٠٠ ٩٠٠١٢٣", "call [number]"),
+        ("+1 212\u202f555\u202f0123", "[number]"),
+        ("447,700,900,123", "[number]"),
+        ("33 6 12 34 56 78", "[number]"),
         ("Sale 2025-11-28", "Sale 2025-11-28"),
+        ("25.06.2020 14:30", "25.06.2020 14:30"),
         ("20251128", "20251128"),
         ("3 for 2, 1,000 points", "3 for 2, 1,000 points"),
     ],

@@ -72,6 +72,55 @@ def test_at_least_98_in_a_hundred_are_right_and_the_wrong_ones_are_known() -> No
     assert wrong.keys() == KNOWN_WRONG, wrong
 
 
+BROWSER = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/96.0.4664.104 Mobile Safari/537.36"
+MODELS = (
+    "M bot 60",
+    "M bot 551 PRO",
+    "CUBOT NOTE 20",
+    "Robot",
+    "Spider 2",
+    "Web Crawler X",
+    "Barracuda 5G",
+    "Port Scanner",
+    "Link Check",
+    "Slackbot",
+    "Nessus/DS",
+)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_word_of_the_device_is_no_robots_name(model: str) -> None:
+    agents = [
+        f"Mozilla/5.0 (Linux; Android 10; {model}) {BROWSER}",
+        f"Mozilla/5.0 (Linux; Android 10; {model} Build/QP1A.190711.020; wv) {BROWSER}",
+        f"Mozilla/5.0 (Linux; U; Android 4.4.2; en-gb; {model} Build/1.2.3) {BROWSER}",
+        f"Mozilla/5.0 (Linux; Android 11; {model} (2022)) {BROWSER}",
+        f"Mozilla/5.0 (Windows Phone 10.0; Android 6.0.1; {model}) {BROWSER}",
+        f"Mozilla/5.0 (Linux; Android 10; SM-A1) {BROWSER} [FBAN/FB4A;FBAV/272.0.0.38.118;FBDV/{model};FBCR/{model};FBLC/en_GB;]",
+        f"Mozilla/5.0 (Linux; Android 10; SM-A1) {BROWSER} Instagram 155.0.0.37.107 Android (29/10; 480dpi; 1080x2134; {model}; {model}; en_GB; 239490550)",
+        f"Mozilla/5.0 (Mobile; {model}; rv:48.0) Gecko/48.0 Firefox/48.0 KAIOS/2.5",
+    ]
+    found = classified(list(agents))
+    assert {got["click_class"] for got in found} == {"human"}
+    assert {got["device_class"] for got in found} == {"phone"}
+    assert classified([read_agents().stand_in(agent) for agent in agents]) == found
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        f"Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X; Googlebot/2.1; +http://www.google.com/bot.html) {BROWSER}",
+        f"Mozilla/5.0 (Linux; Android 6.0.1; M bot 60) {BROWSER} (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        f"Mozilla/5.0 (Linux; Android 7.0; SM-G930V) {BROWSER} my bot",
+        f"Mozilla/5.0 (Linux; Android 7.0; SM-G930V; https://crawler.example.org/) {BROWSER}",
+        "Mozilla/5.0 (compatible; M bot 60)", "M bot 60", "Dalvik/2.1.0 (Linux; U; Android 9; M bot 60 Build/PPR1)",
+    ],
+)  # fmt: skip
+def test_a_robot_that_names_itself_is_one_whatever_phone_it_claims_to_be(agent: str) -> None:
+    assert classified([agent])[0]["click_class"] == "bot"
+    assert read_agents().classes(agent)[1:] == ("other",) * 3
+
+
 def test_no_user_agent_is_unknown_whether_null_or_empty_or_blank() -> None:
     assert {got["click_class"] for got in classified([None, "", "  \t"])} == {"unknown"}
 

@@ -5,16 +5,20 @@ DuckDB and Parquet pack texts, so that their bytes alone prove little: their val
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from passona.quoting import quoted
 from sandbox import Account
 from sandbox.words import words
 
@@ -100,10 +104,24 @@ def _values(file: Path, scratch: Path) -> Iterator[bytes]:
             for schema, table in connection.execute(
                 "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal"
             ).fetchall():
-                for column, *_ in connection.execute(f'DESCRIBE "{schema}"."{table}"').fetchall():
-                    rows = connection.execute(
-                        f'SELECT DISTINCT "{column}"::VARCHAR FROM "{schema}"."{table}"'
-                    ).fetchall()
+                name = f"{quoted(schema)}.{quoted(table)}"
+                for column, *_ in connection.execute(f"DESCRIBE {name}").fetchall():
+                    rows = connection.execute(f"SELECT DISTINCT {quoted(column)}::VARCHAR FROM {name}").fetchall()
                     yield "\n".join(str(value) for (value,) in rows).encode()
     finally:
         shutil.rmtree(scratch)
+
+
+def spelled(text: str, phone: str) -> bool:
+    """Whether a British phone stands in a text, in whatever digits, separators and escapes; of its own making, so that
+    it does not agree with the program by accident."""
+    for seen in (text, html.unescape(unquote(unquote(text)).replace("\\u", "\\ u")), _unescaped(text)):
+        digits = "".join(str(unicodedata.digit(c)) if unicodedata.digit(c, None) is not None else c for c in seen)
+        for found in re.findall(r"[0-9](?:[\W_]*[0-9])*", re.sub(r"[^\w\s.,+()'/*-]", "", digits)):
+            if phone[2:] in re.sub("[^0-9]", "", found):
+                return True
+    return False
+
+
+def _unescaped(text: str) -> str:
+    return html.unescape(re.sub(r"\\u[0-9a-f]{4}|\\[tnr]", " ", text))

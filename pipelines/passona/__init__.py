@@ -23,13 +23,14 @@ One way, top to bottom of a load:
 - `ownership` what of a warehouse this program made, and what of the user's is in the way
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
 - `keeping` what is kept of people; `privacy` what becomes of their texts: `phones`, `tokens`, `shapes`, `agents`
-- `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure`; `rekeying`,
-  `retention`
+- `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure`, and `lifting` that;
+  `person` what is stored about one; `rekeying`, `retention`
 - `status` how fresh it is and what is wrong, shown by `status_screen`
 - `transform` the dbt project (`project`) on what is loaded
 - `doctor` the assumptions about the API, held against an account, a judge each
 - `report` one page of the marts' `figures`: `page`, its `page_sections` and `page_words`, report_page/
-- `publish` a copy for readers at a `target`, checked; `marts` which are nobody's; `replacement` puts files in place
+- `publish` a copy for readers at a `target`, checked; `marts` which are nobody's; `reduction` a copy in another mode;
+  `replacement` puts files in place
 - `ledger` what is due, what was done; `campaigns` who exists
 - `environment` what libraries see of the user's variables; `lookup` what is configured, `spelling` of its names,
   `configuration` made `settings` of it; `dlt_context` what dlt sees; `counting` what is written

@@ -124,7 +124,18 @@ def _file(credentials: Any) -> Path:
     if name != str(credentials) and "?" in name:
         raise ConfigurationError(f"{_CREDENTIALS}: expected duckdb:///PATH alone, got a query (?...) too; leave it out")
     check_file_name(path, "the warehouse", "warehouse.duckdb")
-    return path.absolute()
+    return real_path(path)
+
+
+def real_path(path: Path) -> Path:
+    """The file itself where a path is a link to it: DuckDB's log and lock, and a new file in its place, belong there.
+
+    :raises ConfigurationError: links that lead nowhere but to each other.
+    """
+    try:
+        return path.resolve(strict=path.is_symlink() and path.exists())
+    except (OSError, RuntimeError):  # RuntimeError: before Python 3.13
+        raise ConfigurationError(f"{path} is a link that leads to itself; name the file") from None
 
 
 def _server(credentials: Any) -> Server:

@@ -79,9 +79,13 @@ _BROWSERS = {
 
 @dataclass(frozen=True)
 class Agents:
-    """The classes of browser strings. A string that cannot be stood for is given by its rule's class alone."""
+    """The classes of browser strings. A string that cannot be stood for is given by its rule's class alone.
+
+    `device`: what is not looked at for the rule.
+    """
 
     rules: _Patterns
+    device: re.Pattern[str]
     devices: _Patterns
     systems: _Patterns
     browsers: _Patterns
@@ -100,7 +104,7 @@ class Agents:
     def classes(self, agent: str) -> tuple[str, str, str, str]:
         """Rule, device, system and browser, as the dbt project names them."""
         text = agent.lower()
-        rule = _first(self.rules, text)
+        rule = _first(self.rules, self.device.sub("", text))
         if rule not in self.people:
             return rule, "other", "other", "other"
         return rule, _first(self.devices, text), _first(self.systems, text), _first(self.browsers, text)
@@ -129,6 +133,7 @@ def read_agents(project: Path | None = None) -> Agents:
     macros = (project / "macros/user_agents.sql").read_text("utf-8")
     return Agents(
         [(_compiled(rule["pattern"]), rule["rule"]) for rule in rules],
+        _compiled(*re.findall(r"""macro agent_name\(.*?"'(.*?)'"\)""", macros, re.DOTALL)),
         _cases(macros, "device_class"),
         _cases(macros, "os_family"),
         _cases(macros, "browser_family"),
@@ -139,7 +144,7 @@ def read_agents(project: Path | None = None) -> Agents:
 def _cases(macros: str, name: str) -> _Patterns:
     """The branches of a macro that is one CASE over patterns."""
     (body,) = re.findall(rf"macro {name}\(.*?endmacro", macros, re.DOTALL)
-    found = re.findall(r"""agent_matches\(agent, "'(.*?)'"\) }} then '(.*?)'""", body)
+    found = re.findall(r"""device_matches\(agent, "'(.*?)'"\) }} then '(.*?)'""", body)
     return [(_compiled(pattern), words) for pattern, words in found]
 
 

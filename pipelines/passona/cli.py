@@ -21,6 +21,7 @@ from passona.verbs.forget import forget
 from passona.verbs.generate import generate
 from passona.verbs.import_csv import import_csv
 from passona.verbs.load import load
+from passona.verbs.person import person
 from passona.verbs.publish import publish
 from passona.verbs.re_key import re_key
 from passona.verbs.report import report
@@ -101,6 +102,7 @@ _VERBS = (
     report,
     publish,
     forget,
+    person,
     re_key,
     sandbox,
 )

@@ -14,6 +14,17 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from passona.quoting import literal
+
+_NAMES = ("column_name", """'"' || replace(column_name, '"', '""') || '"'""")
+_GENERATED = [
+    f"contains(sql, {literal(before)} || {name} || ' ' || data_type || ' GENERATED ALWAYS AS(')"
+    for before in ("(", ", ")
+    for name in _NAMES
+]
+# Whether a row of duckdb_columns(), joined with duckdb_tables(), is a generated column: its table's SQL alone says it.
+IS_GENERATED = f"(column_default IS NOT NULL AND ({' OR '.join(_GENERATED)}))"
+
 
 class Rows(Protocol):
     """What a statement gave; of one that changes rows, their number as the only row."""

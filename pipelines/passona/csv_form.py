@@ -5,6 +5,7 @@
 The guide says of these files only that their headers are the keys of the JSON. So nothing is taken for
 granted: a byte order mark or zero bytes tell UTF-16, all else is UTF-8 until its bytes are none; the
 delimiter is the one that makes a report's keys of the first line; the six reports are told apart by them.
+Programs put a line of their own above it (sep=; or #TYPE ...), and columns without a name behind its last.
 """
 
 from __future__ import annotations
@@ -30,25 +31,34 @@ _OTHER_KINDS = {
     b"PAR1": "a Parquet file",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
     b"\x1f\x8b": "gzip within gzip",
+    b"\x00\x05\x16\x07": "what macOS notes of a file (._name) and not the file",
+    b"{\\rtf": "a text document",
 }
 _MEANINGLESS = frozenset(b"\x81\x8d\x8f\x90\x9d")  # bytes that Windows-1252 does not know
+# What Excel wants to be told, and what PowerShell tells, in a line of its own above the header.
+_ABOVE = re.compile(r'(?:"?sep=(?P<sep>[^\w\s"]|\t)"?[,;\t]*|"?#TYPE [^\r\n]*)(?:\r\n|\r|\n)', re.IGNORECASE)
+# What some programs leave around a name.
+_AROUND = " \t\u00a0\u200b\ufeff"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a file is to be read. `mark`: length of its byte order mark; `told`: whether a mark tells the encoding."""
+    """How a file is to be read. `header`: names of its columns; `cells`: as they stand there, those without a name too.
+
+    `mark`: bytes above the header, a byte order mark and a line that is none of the report; `above`: lines up to that.
+    `told`: whether a mark tells the encoding.
+    """
 
     encoding: str
     delimiter: str
     header: tuple[str, ...]
     report: Report
+    cells: tuple[str, ...]
     mark: int = 0
-
-    @property
-    def told(self) -> bool:
-        return self.mark > 0
+    above: int = 0
+    told: bool = False
 
 
 def form_of(head: bytes, wanted: Report | None = None, encoding: str | None = None) -> Form:
@@ -63,16 +73,34 @@ def form_of(head: bytes, wanted: Report | None = None, encoding: str | None = No
     for start, kind in _OTHER_KINDS.items():
         if head.startswith(start):
             raise FileRefused(f"expected a .csv, got {kind}")
-    mark, told = next(((len(m), name) for m, name in _MARKS.items() if head.startswith(m)), (0, None))
+    mark, told = _mark(head)
     if encoding == "utf-16":
         encoding = _by_zeros(head) or "utf-16-le"  # which of the two, a mark or the bytes tell
     found = encoding or told or _by_zeros(head) or "utf-8"
     text = head[mark:].decode(found, errors="replace").lstrip("\r\n")
     if text.lstrip()[:1] in ("<", "{", "["):
         raise FileRefused(f"expected a .csv, got {'an HTML page' if text.lstrip()[0] == '<' else 'JSON'}")
-    delimiter, header = _header(text)
+    above = _ABOVE.match(text)
+    if above:
+        mark = head.index(above[0].encode(found)) + len(above[0].encode(found))
+        text = text[above.end() :].lstrip("\r\n")
+    delimiter, cells = _header(text, above["sep"] if above else None)
+    header = _names(cells)
     _check_header(header)
-    return Form(found, delimiter, header, _report(header, wanted), mark)
+    report = _report(header, wanted, text, delimiter)
+    lines = len(head[:mark].decode(found, errors="replace").splitlines()) if above else 0
+    return Form(found, delimiter, header, report, cells, mark, lines, told is not None)
+
+
+def _mark(head: bytes) -> tuple[int, str | None]:
+    """The length of the byte order marks that a file begins with, and the encoding that they tell."""
+    for mark, encoding in _MARKS.items():
+        count = 0
+        while head.startswith(mark, count):  # a program that adds one does not look whether there is one
+            count += len(mark)
+        if count:
+            return count, encoding
+    return 0, None
 
 
 def _by_zeros(head: bytes) -> str | None:
@@ -83,19 +111,29 @@ def _by_zeros(head: bytes) -> str | None:
     return None
 
 
-def _header(text: str) -> tuple[str, tuple[str, ...]]:
-    """The delimiter that makes the most of a report's keys of the first line, and the header it makes."""
+def _header(text: str, told: str | None) -> tuple[str, tuple[str, ...]]:
+    """The delimiter that makes the most of a report's keys of the first line, and the header it makes. `told`: by the
+    line above it.
+    """
     found = []
-    for delimiter in DELIMITERS:
+    for delimiter in (*DELIMITERS, *({told} if told else ())):
         try:
             row = tuple(next(csv.reader(_LINE.findall(text), delimiter=delimiter, strict=True), ()))
         except csv.Error:
             continue
-        found.append((max(fit(row, report) for report in REPORTS.values()), delimiter, row))
+        found.append((max(fit(_names(row), report) for report in REPORTS.values()), delimiter, row))
     if not found:
         raise FileRefused("expected a header, got a first line whose quotes do not fit")
     _, delimiter, row = max(found, key=lambda each: each[0])
     return delimiter, row
+
+
+def _names(cells: Iterable[str]) -> tuple[str, ...]:
+    """The names of the columns, without what stands around them, and without those that have none at the end."""
+    names = [cell.strip(_AROUND).removeprefix('="').strip('"').strip(_AROUND) for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    return tuple(names)
 
 
 def _check_header(header: tuple[str, ...]) -> None:
@@ -114,19 +152,29 @@ def fit(header: Iterable[str], report: Report) -> float:
     return len(names & keys) / len(names | keys)
 
 
-def _report(header: tuple[str, ...], wanted: Report | None) -> Report:
+def _report(header: tuple[str, ...], wanted: Report | None, text: str, delimiter: str) -> Report:
     best = max(REPORTS.values(), key=lambda report: fit(header, report))
     score = fit(header, best)
     equal = [report for report in REPORTS.values() if fit(header, report) == score]
     # Half of the keys: columns may be new or missing, as keys of the JSON may; less is another table.
     if score < 0.5:
         names = f"the keys of {wanted.name}" if wanted else "the keys of one of the six reports"
-        raise FileRefused(f"expected a header with {names}, got {len(header)} columns of which that cannot be said")
+        got = f"{len(header)} columns of which that cannot be said"
+        raise FileRefused(f"expected a header with {names}, got {_line_of_header(text, delimiter) or got}")
     if wanted is not None and wanted not in equal:
         raise FileRefused(f"expected a header of {wanted.name}, got that of {best.name}")
     if wanted is None and len(equal) > 1:
         raise FileRefused(f"the header fits {' and '.join(r.name for r in equal)}; say which with --report")
     return wanted or best
+
+
+def _line_of_header(text: str, delimiter: str) -> str | None:
+    """Where else the header stands, if it does not stand where it should."""
+    for number, line in enumerate(_LINE.findall(text)[1:20], 2):
+        names = _names(line.rstrip("\r\n").split(delimiter))
+        if max(fit((name.strip('"') for name in names), report) for report in REPORTS.values()) >= 0.5:
+            return f"it in line {number} (remove the lines above it)"
+    return None
 
 
 def encoding_of(pieces: Iterable[bytes]) -> str | None:

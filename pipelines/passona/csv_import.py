@@ -14,7 +14,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -76,6 +76,7 @@ class CsvWish:
     encoding: str | None = None
     rejects: Path | None = None
     accept_shrink: bool = False
+    accept_mangled: bool = False
 
 
 class CsvProgress(Protocol):
@@ -198,6 +199,7 @@ class CsvImport:
             file, form, rejected = self._sifted(file, form, self._wish.rejects)
         walk = self._read(pull, file, form)
         self._tell_drift(walk)
+        self._check_quality(file, walk)
         if walk.digest == pull.verified_digest and not self._is_odd(walk):
             self._outcome.reports[pull.report.name].unchanged += 1
             if not outdated(pull, file.made_at):
@@ -233,8 +235,30 @@ class CsvImport:
         self._tell_form(file, read_as)
         return Walk(form.report, pull.campaign.campaign_id, taken, 1)
 
+    def _check_quality(self, file: CsvFile, walk: Walk) -> None:
+        """Tells what a spreadsheet did to a file.
+
+        :raises FileRefused: most of its phones or all of its times are lost.
+        """
+        quality = walk.spool.quality
+        if quality.is_mangled and not self._wish.accept_mangled:
+            walk.spool.drop()
+            raise file.refused(
+                f"{quality.losses}, as a spreadsheet leaves them (import the file as it was mailed; "
+                "--accept-mangled takes it as it is)"
+            )
+        if quality.losses:
+            self._say(f"{file.name}: {quality.losses}; row_issues has what came, and {walk.report.name} stays open")
+        if quality.restored:
+            self._say(f"{file.name}: values in a spreadsheet's form, read as what they were: {quality.restored:,}")
+        if quality.blank:
+            self._say(f"{file.name}: lines without any value are left out: {quality.blank:,}")
+        if quality.fills_a_sheet:
+            self._say(f"{file.name}: {quality.rows:,} rows fill a whole sheet, so that some may have been cut off")
+
     def _tell_form(self, file: CsvFile, form: Form) -> None:
-        said = f"{file.name}: read as {form.encoding}, values parted by {DELIMITERS[form.delimiter]}"
+        parted = DELIMITERS.get(form.delimiter, form.delimiter)
+        said = f"{file.name}: read as {form.encoding}, values parted by {parted}"
         if (form.encoding, form.delimiter) != ("utf-8", ",") and said not in self._told:
             self._told.add(said)
             self._say(said)
@@ -256,10 +280,12 @@ class CsvImport:
         self._package.entries.append(entry)
 
     def _entry(self, pull: Pull, walk: Walk, file: CsvFile, rejected: int) -> Entry:
-        """Its row of the ledger. A file whose age nobody vouches for, or that lost lines, settles nothing."""
+        """Its row of the ledger. A file whose age nobody vouches for, or that lost something, settles nothing."""
         entry = imported(pull, walk, self._settings, self._outcome.run_id)
         if self._wish.accept_shrink:
             entry = accepted(entry)
+        if walk.spool.quality.losses or walk.spool.quality.fills_a_sheet:
+            return replace(entry, state="open")
         if rejected:
             self._say(f"{file.name}: {rejected} lines cannot be read and are in {self._wish.rejects}")
             return unsettled(pull, entry)

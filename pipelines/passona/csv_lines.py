@@ -42,12 +42,12 @@ class Line:
 class _Lines:
     """Physical lines with their numbers; those of a record that failed can be given back, but for the first."""
 
-    def __init__(self, text: io.TextIOBase) -> None:
+    def __init__(self, text: io.TextIOBase, number: int) -> None:
         self._text = text
         self._waiting: deque[str] = deque()
         self.taken: list[str] = []
         self._size = 0
-        self.number = 1
+        self.number = number
         # Whether the next piece goes on with a line that was too long to be read at once.
         self.torn = False
 
@@ -82,17 +82,20 @@ class _Lines:
 def lines_of(text: Text, form: Form) -> Iterator[Line]:
     """The header and the records, in order; blank lines are left out."""
     raw: Any = _Raw(text)  # the stubs want more of a stream than to be read
-    lines = _Lines(io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8", errors="surrogateescape", newline=""))
+    stream = io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8", errors="surrogateescape", newline="")
+    lines = _Lines(stream, 1 + form.above)
     reader = csv.reader(lines, delimiter=form.delimiter, strict=True)
     begun = False
     with _field_limit():
         while True:
             lines.begin()
-            record, fault = _next(reader, lines, len(form.header))
+            record, fault = _next(reader, lines, len(form.cells))
             if not lines.taken:
                 return
-            if begun and record == list(form.header):
+            if begun and record == list(form.cells):
                 fault = "it is the header again (two files in one?)"
+            if begun and record and not fault and any(record[len(form.header) :]):
+                fault = "it has a value in a column without a name (expected a header of different names)"
             if lines.torn:
                 fault = "it is the rest of a line that is too long"
             begun = begun or bool(record)

@@ -2,18 +2,21 @@
 
     paths, folders, globs, addresses -> CsvFile
 
-Files of this machine are read where they are. Others are copied into a folder of their owner alone, which
-ends with the run.
+Files of this machine are read where they are. Others, and what comes through a pipe, are copied into a folder of
+their owner alone, which ends with the run.
 """
 
 from __future__ import annotations
 
 import glob
+import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
+
+import click
 
 from passona.configuration import object_store
 from passona.csv_reader import CsvFile
@@ -21,6 +24,7 @@ from passona.downloads import download
 from passona.errors import ConfigurationError, RequestFailed, masked, printable
 
 ENDINGS = (".csv", ".csv.gz")
+STDIN = "-"
 
 
 def bring(places: Sequence[str], folder: Path, made_at: datetime | None) -> list[CsvFile]:
@@ -39,11 +43,15 @@ def bring(places: Sequence[str], folder: Path, made_at: datetime | None) -> list
 def _at(place: str, folder: Path, made_at: datetime | None) -> Iterator[tuple[str, CsvFile]]:
     scheme, remote, _ = place.partition("://")
     scheme = scheme.lower()
-    if not remote:
+    if place == STDIN or (not remote and _is_pipe(Path(place))):
+        # Read more than once, which a pipe cannot be.
+        name = "standard input" if place == STDIN else place
+        yield place, _file(_copied(place, folder), name, made_at, datetime.now(UTC), vouched=False)
+    elif not remote:
         for path in _local(place):
             yield str(path.resolve()), _file(path, path.name, made_at, _changed(path), vouched=False)
     elif scheme in ("http", "https"):
-        to = folder / f"{len(list(folder.iterdir()))}.csv"
+        to = _next_in(folder)
         made = download(place, to)
         # The rest of the address may be the secret that a mail brings.
         name = f"the file from {urlsplit(place).hostname}"
@@ -55,6 +63,23 @@ def _at(place: str, folder: Path, made_at: datetime | None) -> Iterator[tuple[st
 def _file(path: Path, name: str, wished: datetime | None, made: datetime, *, vouched: bool) -> CsvFile:
     now = datetime.now(UTC)
     return CsvFile(path, masked(printable(name))[:80], min(wished or made, now), vouched=wished is not None or vouched)
+
+
+def _next_in(folder: Path) -> Path:
+    return folder / f"{len(list(folder.iterdir()))}.csv"
+
+
+def _is_pipe(path: Path) -> bool:
+    """Whether it is one of the shell's own making, <(...), or another file that has no size."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _copied(place: str, folder: Path) -> Path:
+    to = _next_in(folder)
+    to.touch(0o600)
+    with click.open_file(place, "rb") as file, to.open("wb") as copy:
+        shutil.copyfileobj(file, copy)
+    return to
 
 
 def _changed(path: Path) -> datetime:
@@ -81,7 +106,8 @@ def _local(place: str) -> list[Path]:
 
 
 def _is_csv(name: str) -> bool:
-    return name.lower().endswith(ENDINGS)
+    """Whether a file of a folder is meant; none that is hidden (macOS's ._name), nor one that Excel keeps at work."""
+    return name.lower().endswith(ENDINGS) and not name.startswith((".", "~$"))
 
 
 def _stored(address: str, folder: Path, made_at: datetime | None) -> Iterator[tuple[str, CsvFile]]:
@@ -91,7 +117,7 @@ def _stored(address: str, folder: Path, made_at: datetime | None) -> Iterator[tu
     try:
         found = [name for name in _names(store, path) if store.isfile(name)]
         for name in found:
-            to = folder / f"{len(list(folder.iterdir()))}.csv"
+            to = _next_in(folder)
             to.touch(0o600)
             store.get_file(name, str(to))
             made = _stored_at(store.info(name))
@@ -104,7 +130,7 @@ def _stored(address: str, folder: Path, made_at: datetime | None) -> Iterator[tu
 
 def _names(store: Any, path: str) -> list[str]:
     if store.isdir(path):
-        return [name for name in sorted(store.ls(path, detail=False)) if _is_csv(name)]
+        return [name for name in sorted(store.ls(path, detail=False)) if _is_csv(PurePosixPath(name).name)]
     return sorted(store.glob(path))
 
 

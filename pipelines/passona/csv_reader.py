@@ -138,7 +138,7 @@ class CsvFile:
                 (good if line.fault is None else bad).write(_bytes(line))
         if text.damage is not None:
             raise self._damaged(text.damage)
-        return replace(self, path=to), replace(form, encoding="utf-8", mark=0), count
+        return replace(self, path=to), replace(form, encoding="utf-8", mark=0, above=0), count
 
 
 def _bytes(line: Line) -> bytes:
@@ -156,25 +156,30 @@ def _columns(text: Text, form: Form) -> Iterator[dict[str, pa.Array[Any]]]:
     :raises pa.ArrowInvalid: a row that is none.
     """
     source: Any = text  # it reads as files do, which is all that Arrow asks for
+    places = [str(place) for place in range(len(form.cells))]
     with arrow_csv.open_csv(
         source,
-        read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
+        read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES, column_names=places),
         parse_options=arrow_csv.ParseOptions(delimiter=form.delimiter, newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(form.header, pa.string())),
+        convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(places, pa.string())),
     ) as reader:
-        if tuple(reader.schema.names) != form.header:
-            raise pa.ArrowInvalid("another header than the one that was seen")
+        header_due = True
         for batch in reader:
-            columns = dict(zip(form.header, batch.columns, strict=True))
-            if _header_again(columns):
+            if header_due and len(batch) and [column[0].as_py() for column in batch.columns] != [*form.cells]:
+                raise pa.ArrowInvalid("another header than the one that was seen")
+            rows = batch.slice(1) if header_due else batch
+            header_due = header_due and not len(batch)
+            if _header_again(rows, form.cells):
                 raise pa.ArrowInvalid("the header again")
-            if len(batch):
-                yield columns
+            if any(pc.any(pc.not_equal(cells, pa.scalar(""))).as_py() for cells in rows.columns[len(form.header) :]):
+                raise pa.ArrowInvalid("a value in a column without a name")
+            if len(rows):
+                yield dict(zip(form.header, rows.columns, strict=False))
 
 
-def _header_again(columns: dict[str, pa.Array[Any]]) -> bool:
+def _header_again(rows: pa.RecordBatch, header: tuple[str, ...]) -> bool:
     again = None
-    for name, cells in columns.items():
+    for name, cells in zip(header, rows.columns, strict=True):
         same = pc.equal(cells, pa.scalar(name))
         again = same if again is None else pc.and_(again, same)
         if not pc.any(again).as_py():

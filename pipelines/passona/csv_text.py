@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,10 @@ from passona.csv_form import HEAD_BYTES, Form
 
 PIECE_BYTES = 1024 * 1024
 _GZIP = b"\x1f\x8b"
+# Marks of the byte order where a line begins: of a file that was put behind another.
+_INNER_MARKS = {b"\n\xef\xbb\xbf": b"\n", b"\r\xef\xbb\xbf": b"\r"}
+# What may be the beginning of such a mark, or ^Z, with which DOS ends a file.
+_DOUBTFUL_END = re.compile(rb"(?:[\r\n](?:\xef\xbb?)?|\x1a+[\r\n]*)\Z")
 _QUOTE = pa.scalar(ord('"'), pa.uint8())
 # What an unpacked or decoded stream raises where it is cut off or damaged.
 DAMAGES = (EOFError, gzip.BadGzipFile, zlib.error, UnicodeError)
@@ -66,7 +71,7 @@ class Text:
         self._file = file
         self._file.seek(form.mark)
         self._decoder = None if form.encoding == "utf-8" else codecs.getincrementaldecoder(form.encoding)()
-        self._waiting = b""
+        self._waiting = self._doubtful = b""
         self._last = b"\n"
         self.quotes = Quotes(form.delimiter)
         self.damage: Exception | None = None
@@ -78,7 +83,7 @@ class Text:
     def read(self, size: int = PIECE_BYTES) -> bytes:
         """The next bytes, at most so many; nothing at the end, or where it is damaged."""
         if not self._waiting:
-            self._waiting = self._next(size)
+            self._waiting = self._cleaned(size)
             self.quotes.look(self._waiting)
             self._last = self._waiting[-1:] or self._last
         piece, self._waiting = self._waiting[:size], self._waiting[size:]
@@ -86,6 +91,19 @@ class Text:
 
     def close(self) -> None:
         self.closed = True
+
+    def _cleaned(self, size: int) -> bytes:
+        """The next bytes without marks of the byte order where lines begin, and without ^Z at the end."""
+        while piece := self._next(size):
+            data = self._doubtful + piece
+            for mark, end in _INNER_MARKS.items():
+                data = data.replace(mark, end)
+            doubtful = _DOUBTFUL_END.search(data)
+            self._doubtful = doubtful[0] if doubtful else b""
+            if known := data[: len(data) - len(self._doubtful)]:
+                return known
+        data, self._doubtful = self._doubtful, b""
+        return b"" if data.startswith(b"\x1a") else data
 
     def _next(self, size: int) -> bytes:
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import os
+import re
 import shutil
 import time
 from datetime import UTC, datetime
@@ -82,7 +83,7 @@ def download(address: str, to: Path) -> datetime | None:
             if limit.ended:  # what ended it was not its end
                 raise requests.Timeout
             return _made(answer.headers.get("Last-Modified"))
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:  # ValueError: a redirect to what is no address
         why = "it did not come in time" if limit.ended else type(error).__name__
         raise RequestFailed(f"{host}: the file cannot be had ({why}); nothing of it is loaded, run again") from None
 
@@ -115,7 +116,8 @@ def _answer(address: str, limits: Limits) -> requests.Response:
 
 
 def _room(answer: requests.Response, to: Path, host: str | None) -> None:
-    size, free = int(answer.headers.get("Content-Length") or 0), shutil.disk_usage(to.parent).free
+    told, free = answer.headers.get("Content-Length", ""), shutil.disk_usage(to.parent).free
+    size = int(told) if re.fullmatch("[0-9]{1,18}", told) else 0
     if size > free:
         raise RequestFailed(f"{host}: the file has {size:,} bytes, and {free:,} are free; make room and run again")
 
@@ -126,6 +128,7 @@ def _private(to: Path) -> Any:
 
 def _made(last_modified: str | None) -> datetime | None:
     try:
-        return email.utils.parsedate_to_datetime(last_modified).astimezone(UTC) if last_modified else None
-    except (ValueError, TypeError):
+        made = email.utils.parsedate_to_datetime(last_modified or "")
+        return (made if made.tzinfo else made.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -18,7 +18,8 @@ import duckdb
 
 from passona.address import Address
 from passona.capable import Capable
-from passona.duckdb_rewriting import IS_GENERATED, STORAGE_VERSION, rewrite
+from passona.connection import IS_GENERATED
+from passona.duckdb_rewriting import STORAGE_VERSION, rewrite
 from passona.engine import Checkpointed, Workload
 from passona.errors import ConfigurationError
 from passona.ownership import SCHEMAS, Column, Name, Relation, Relations

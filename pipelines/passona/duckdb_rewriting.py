@@ -15,16 +15,16 @@ from pathlib import Path
 
 import duckdb
 
+from passona.connection import IS_GENERATED
+from passona.erasure import check_catalog, still_there
 from passona.errors import StillThere
+from passona.phone_search import held
 from passona.quoting import literal, quoted
 
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"
-# Whether a row of duckdb_columns(), joined with duckdb_tables(), is a generated column: its table's SQL alone says it.
-IS_GENERATED = """(column_default IS NOT NULL AND (
-    contains(sql, column_name || ' ' || data_type || ' GENERATED ALWAYS AS(')
-    OR contains(sql, column_name || '" ' || data_type || ' GENERATED ALWAYS AS(')
-))"""
+# Bytes that are searched at once; a number with all that may stand in it is shorter than what two pieces share.
+_PIECE, _OVERLAP = 4 * 1024 * 1024, 1024
 
 
 def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, gone: Sequence[str]) -> int:
@@ -32,11 +32,18 @@ def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, gon
 
     `folder`: for copies, and DuckDB's logs of them. `gone`: texts that may stand in no byte of the new file.
 
-    :raises StillThere: one does.
+    :raises StillThere: one does, or the old file would live on under another name.
     """
+    if (names := path.stat().st_nlink) > 1:
+        raise StillThere(
+            f"{path}: what was erased is still in its bytes, because the file has {names} names (hard links) and a new "
+            f"one would replace it under this name alone: find the others (find / -samefile {path.name}), remove them, "
+            "and run this again"
+        )
     # Rows of a campaign stand together, and are found by that.
     connection.execute("SET preserve_insertion_order = true")
     connection.execute("CHECKPOINT")
+    check_catalog(connection, gone, path)
     searched = _search_unpacked(connection, path, folder / "plain.duckdb", gone) if gone else 0
     fresh = folder / "fresh.duckdb"
     _copy(connection, fresh)
@@ -99,13 +106,12 @@ def _copy_parents_first(connection: duckdb.DuckDBPyConnection, name: str) -> Non
 
 
 def _search(file: Path, gone: Sequence[str], path: Path) -> None:
+    found: set[str] = set()
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = sum(data.find(text.encode()) >= 0 for text in gone)
+        for at in range(0, len(data), _PIECE):
+            found |= held(data[max(0, at - _OVERLAP) : at + _PIECE], gone)
     if found:
-        raise StillThere(
-            f"{path}: {found} of {len(gone)} numbers are still in its bytes, in a place that is not searched "
-            "(a key, a name, a comment): look for it in the tables you made, erase it, and run passona forget again"
-        )
+        raise still_there(path, len(found), len(gone))
 
 
 def _sync(path: Path) -> None:

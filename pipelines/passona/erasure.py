@@ -3,23 +3,27 @@
     People -> rows of the reports, their fields and issues -> ledger -> marts -> what is left in other texts
 
 Rows of the marts are built anew by `passona transform`, because the rows of their campaigns are fewer.
-The bytes are gone when the file has been rewritten (`rewriting`).
+The bytes are gone when the file has been rewritten (`duckdb_rewriting`).
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-from passona.connection import Connection, error_kinds
-from passona.errors import ConfigurationError
+from passona.connection import IS_GENERATED, Connection, error_kinds, given
+from passona.errors import ConfigurationError, StillThere
 from passona.ownership import SCHEMAS, owned
 from passona.people import People
-from passona.phones import DIGIT_STEPS, spellings
+from passona.phone_search import may_name
+from passona.phones import ERASED, core, erased, names_one, phones_of, spellings_of
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES
+from passona.tokens import PHONE_TOKEN
 
 # Columns that hold a phone, in the tables of the reports, of the marts, and of whoever made others of them.
 _PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")
@@ -30,29 +34,58 @@ _KEYS = {
     *("digest", "click_id", "message_key", "_dlt_load_id", "_dlt_id", "_snapshot"),
 }
 # Its last twelve digits of hexadecimal may all be decimal.
-_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-ERASED = "[erased]"
-_IN_OUR_SCHEMAS = f"is_generated = 'NEVER' AND table_schema IN ({', '.join(map(literal, SCHEMAS))})"
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TOKEN = re.compile(PHONE_TOKEN)
+_REPORTS = {f"{DATASET}.{name}" for name in REPORTS}
+_TEXT_TYPES = ("VARCHAR", "character varying", "text")
+# Types in whose values no number of a person stands, though digits do.
+_OTHER_TYPES = re.compile("bool|date|time|interval|uuid|bit|xid", re.IGNORECASE)
 # What is generated follows the columns it is made of.
-_NOT_GENERATED = """NOT EXISTS (
-    SELECT 1 FROM duckdb_tables() AS made WHERE made.schema_name = table_schema AND made.table_name = columns.table_name
-    AND contains(made.sql, column_name || ' VARCHAR GENERATED ALWAYS AS(')
-)"""
-# Phones in one expression: ten take DuckDB no longer than one, fifty two hundred times as long.
+_COLUMNS_OF_FILE = f"""
+SELECT database_name, schema_name, table_name, column_name, data_type, is_nullable
+FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, table_name)
+WHERE database_name = current_database() AND NOT temporary AND NOT {IS_GENERATED} ORDER BY 2, 3, column_index
+"""  # noqa: S608  # constants
+_COLUMNS_OF_SERVER = f"""
+SELECT table_catalog, table_schema, table_name, column_name, data_type, is_nullable = 'YES'
+FROM information_schema.columns JOIN information_schema.tables USING (table_catalog, table_schema, table_name)
+WHERE table_type = 'BASE TABLE' AND is_generated = 'NEVER' AND table_schema IN ({", ".join(map(literal, SCHEMAS))})
+ORDER BY 2, 3, ordinal_position
+"""  # noqa: S608  # constants
+# Phones in one expression: thirty take DuckDB no longer than one, a hundred many times as long.
 _AT_ONCE = 10
 
 
-class TextColumn(NamedTuple):
-    """A column of text, by its names as they are."""
+def still_there(path: Path, found: int, asked: int) -> StillThere:
+    return StillThere(
+        f"{path}: {found} of {asked} numbers are still in its bytes, in a place that is not searched "
+        "(a key, a name, a comment): look for it in the tables you made, erase it, and run passona forget again"
+    )
 
+
+class TextColumn(NamedTuple):
+    """A column in whose values a number may stand, by its names as they are. `type`: as SQL writes it."""
+
+    database: str
     schema: str
     table_name: str
     name: str
+    type: str
+    is_nullable: bool
+
+    @property
+    def is_text(self) -> bool:
+        return self.type in _TEXT_TYPES
+
+    @property
+    def as_text(self) -> str:
+        """Its values as text, in SQL."""
+        return self.quoted if self.is_text else f"CAST({self.quoted} AS VARCHAR)"
 
     @property
     def table(self) -> str:
-        """The table as SQL names it."""
-        return f"{quoted(self.schema)}.{quoted(self.table_name)}"
+        """The table as SQL names it, so that no temporary one can be meant."""
+        return ".".join(map(quoted, (self.database, self.schema, self.table_name)))
 
     @property
     def quoted(self) -> str:
@@ -65,7 +98,8 @@ class TextColumn(NamedTuple):
 
     @property
     def is_of_phones(self) -> bool:
-        return self.name.lower() in _PHONES
+        is_one_value = "(" not in self.type and "[" not in self.type and self.type.upper() != "JSON"
+        return self.name.lower() in _PHONES and is_one_value
 
     @property
     def is_of_keys(self) -> bool:
@@ -78,10 +112,10 @@ def erase(connection: Connection, people: People, in_texts: Sequence[str] | None
 
     `in_texts`: phones to look for in other texts; found here, if none are given.
     """
-    name_people(connection, people)
+    columns = list(text_columns(connection))
+    name_people(connection, people, columns)
     connection.execute("CREATE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
     erased: Counter[str] = Counter()
-    columns = text_columns(connection)
     there = {column.shown for column in columns}
     if in_texts is None:
         in_texts = _phones_of_texts(connection, people.phones, columns)
@@ -97,25 +131,45 @@ def erase(connection: Connection, people: People, in_texts: Sequence[str] | None
     return erased
 
 
-def name_people(connection: Connection, people: People) -> None:
-    """Makes the table `_people`, which the conditions of this room ask."""
-    connection.execute("CREATE TEMP TABLE _people AS SELECT unnest(?::VARCHAR[]) AS phone", [[*people.values]])
+def name_people(connection: Connection, people: People, columns: Iterable[TextColumn] = ()) -> None:
+    """Makes the table `_people` of all that stands for them in columns of phones, in whatever spelling."""
+    phones = {spelling for phone in people.phones for spelling in spellings_of(phone)}
+    spelled = {
+        text
+        for column in columns
+        if column.is_of_phones
+        for text in texts_that_may_name(connection, column, people.phones)
+        if not phones_of(text).isdisjoint(phones)
+    }
+    connection.execute(
+        "CREATE TEMP TABLE _people AS SELECT unnest(?::VARCHAR[]) AS phone", [[*spelled.union(people.values)]]
+    )
+
+
+def texts_that_may_name(connection: Connection, column: TextColumn, phones: Sequence[str]) -> Iterator[str]:
+    """Texts of a column in which one of these phones may stand; nearly all that name none are left out."""
+    for at in range(0, len(phones), _AT_ONCE):
+        form = literal(may_name(phones[at : at + _AT_ONCE]))
+        found = connection.execute(
+            f"SELECT DISTINCT {column.as_text} FROM {column.table} "  # noqa: S608  # quoted names, digits
+            f"WHERE regexp_replace({column.as_text}, {form}, '') <> {column.as_text}"
+        ).fetchall()
+        yield from (text for (text,) in found)
 
 
 def found_of(connection: Connection, values: Sequence[str], columns: Iterable[TextColumn] | None = None) -> set[str]:
     """Those of these phones or tokens that stand in a column of phones. `columns`: all, if none are given."""
     found: set[str] = set()
+    phones = [value for value in values if value.isdigit()]
     for column in text_columns(connection) if columns is None else columns:
         if column.is_of_phones:
-            found |= {
-                value
-                for (value,) in connection.execute(
-                    f"SELECT value FROM (SELECT unnest(?::VARCHAR[]) AS value) AS asked "  # noqa: S608  # quoted names
-                    f"WHERE value IN (SELECT {column.quoted} FROM {column.table}) "
-                    f"OR value IN (SELECT {_digits(column.quoted)} FROM {column.table})",
-                    [[*values]],
-                ).fetchall()
-            }
+            with given(connection, value=values):
+                same = (
+                    f"SELECT given.value FROM given WHERE given.value IN (SELECT {column.as_text} FROM {column.table})"  # noqa: S608  # quoted names
+                )
+                found |= {value for (value,) in connection.execute(same).fetchall()}
+            for text in texts_that_may_name(connection, column, phones):
+                found |= phones_of(text).intersection(phones)
     return found
 
 
@@ -125,15 +179,39 @@ def telling(connection: Connection, phones: Sequence[str]) -> list[str]:
     return [phone for phone in phones if not any(_stays_within(connection, column, phone) for column in columns)]
 
 
+def check_catalog(connection: Connection, phones: Collection[str], path: Path) -> None:
+    """Looks for these phones in what a DuckDB file says of its tables: names, comments, queries of views.
+
+    :raises StillThere: one is there.
+    """
+    texts = catalog_texts(connection)
+    found = [phone for phone in phones if any(names_one(text, spellings_of(phone)) for text in texts)]
+    if found:
+        raise still_there(path, len(found), len(phones))
+
+
+def catalog_texts(connection: Connection) -> list[str]:
+    """What a DuckDB file says of what is defined in it: names, comments, queries, macros, the words of types."""
+    here = "WHERE NOT internal AND database_name = current_database()"
+    texts = connection.execute(
+        "SELECT concat_ws(chr(10), schema_name, table_name, column_name, comment, column_default) "  # noqa: S608  # constants
+        f"FROM duckdb_columns() {here} UNION ALL "
+        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_tables() {here} UNION ALL "
+        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_views() {here} UNION ALL "
+        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_indexes() "
+        "WHERE database_name = current_database() UNION ALL "
+        f"SELECT concat_ws(chr(10), function_name, comment, macro_definition) FROM duckdb_functions() {here} UNION ALL "
+        "SELECT concat_ws(chr(10), type_name, comment, array_to_string(labels, chr(10))) "
+        f"FROM duckdb_types() {here}"
+    ).fetchall()
+    return [text for (text,) in texts]
+
+
 def _stays_within(connection: Connection, column: TextColumn, phone: str) -> bool:
-    if column.is_of_phones:
-        digits = _digits(column.quoted)
-        condition = f"strpos({digits}, '{phone}') > 0 AND {digits} <> '{phone}'"
-    else:
-        condition = f"strpos({column.quoted}, '{phone}') > 0"
-        if not column.is_of_keys:
-            condition += f" AND NOT ({_holds(column, [phone])})"
-    return bool(connection.execute(f"SELECT 1 FROM {column.table} WHERE {condition} LIMIT 1").fetchall())  # noqa: S608  # quoted names, digits
+    return any(
+        core(phone) in re.sub("[^0-9]", "", text) and (column.is_of_keys or not _names(text, spellings_of(phone)))
+        for text in texts_that_may_name(connection, column, [phone])
+    )
 
 
 def _phones_of_texts(connection: Connection, phones: Sequence[str], columns: Collection[TextColumn]) -> list[str]:
@@ -142,41 +220,40 @@ def _phones_of_texts(connection: Connection, phones: Sequence[str], columns: Col
     return [phone for phone in phones if phone in found or not ends_another(connection, phone, columns)]
 
 
-def tell_of(column: TextColumn, phones: Sequence[str], tokens: Iterable[str]) -> list[str]:
-    """Conditions, any of which holds in a row of which this column tells something of the `_people`.
-
-    `phones`, `tokens`: theirs, to look for in other texts.
-    """
-    if column.is_of_phones:
-        return [_is_one_of_them(column.quoted)]
-    if column.is_of_keys:
-        return []
-    named = [_holds(column, phones[at : at + _AT_ONCE]) for at in range(0, len(phones), _AT_ONCE)]
-    return [*named, *(f"strpos({column.quoted}, '{token}') > 0" for token in tokens)]
-
-
 def ends_another(connection: Connection, phone: str, columns: Iterable[TextColumn]) -> bool:
     """Whether somebody else's phone ends in these digits."""
     return any(
-        connection.execute(
-            f"SELECT 1 FROM {column.table} WHERE right({_digits(column.quoted)}, {len(phone)}) = '{phone}' LIMIT 1"  # noqa: S608  # quoted names, digits
-        ).fetchall()
+        other.endswith(phone)
         for column in columns
         if column.is_of_phones
+        for text in texts_that_may_name(connection, column, [phone])
+        for other in phones_of(text)
     )
 
 
-def _digits(column: str) -> str:
-    """A phone's digits, however it is written, as `phones.phone_digits` makes them."""
-    for form, digits in DIGIT_STEPS:
-        column = f"regexp_replace({column}, {literal(form)}, {literal(digits)}, 'g')"
-    return column
+def texts_that_tell(
+    connection: Connection, column: TextColumn, phones: Sequence[str], tokens: Collection[str]
+) -> set[str]:
+    """Texts of a column in which something of these people is. `phones`, `tokens`: theirs, to look for in texts."""
+    if column.is_of_keys:
+        return set()
+    spelled = {spelling for phone in phones for spelling in spellings_of(phone)}
+    found = {text for text in texts_that_may_name(connection, column, phones) if _names(text, spelled)}
+    within = " OR ".join(f"strpos({column.as_text}, '{token}') > 0" for token in tokens) or "false"
+    theirs = _is_one_of_them(column.as_text) if column.is_of_phones else "false"
+    rows = connection.execute(
+        f"SELECT DISTINCT {column.as_text} FROM {column.table} WHERE {theirs} OR {within}"  # noqa: S608  # quoted names
+    ).fetchall()
+    return found | {text for (text,) in rows}
+
+
+def _names(text: str, phones: Collection[str]) -> bool:
+    return not _UUID.fullmatch(text) and names_one(text, phones)
 
 
 def _is_one_of_them(column: str) -> str:
     """A condition on a column of phones, however they are written there."""
-    people = "(SELECT phone FROM _people)"
-    return f"({column} IN {people} OR {_digits(column)} IN {people})"
+    return f"{column} IN (SELECT _people.phone FROM _people)"  # noqa: S608  # quoted names
 
 
 def _erase_report(connection: Connection, report: Report) -> Counter[str]:
@@ -207,11 +284,11 @@ def _erase_marts(connection: Connection) -> Counter[str]:
     columns = text_columns(connection)
     for column in columns:
         if column.is_of_phones and column.shown not in own:
-            erased[column.shown] += _deleted(connection, column.table, _is_one_of_them(column.quoted))
+            erased[column.shown] += _deleted(connection, column.table, _is_one_of_them(column.as_text))
     tables = {column.shown for column in columns}
     ours = owned(connection)
     if ours is not None:  # in a copy that has no register all models are ours
-        tables &= ours
+        tables &= ours.keys()
     if {"analytics.links", "passona.clicks"} <= tables:
         # Without any click left, the address may have been this person's own.
         erased["analytics.links"] += _deleted(
@@ -232,53 +309,67 @@ def _erase_texts(connection: Connection, phones: Sequence[str]) -> Counter[str]:
     Columns of phones have lost the rows that are theirs; whatever is left there is another's number.
     """
     changed: Counter[str] = Counter()
+    spelled = {spelling for phone in phones for spelling in spellings_of(phone)}
+    tokens = {value for (value,) in connection.execute("SELECT phone FROM _people").fetchall() if value[:2] == "p_"}
     for column in text_columns(connection):
         if column.is_of_phones or column.is_of_keys:
             continue
-        for at in range(0, len(phones), _AT_ONCE):
-            some, text = phones[at : at + _AT_ONCE], column.quoted
-            for _ in range(2):  # of two that one space parts, a pass takes the first
-                text = f"regexp_replace({text}, {_whole(some)}, '\\1{ERASED}\\2', 'g')"
-            changed[column.shown] += _updated(connection, column, text, _holds(column, some))
-        for token in _tokens_within(connection, column):
-            text = f"replace({column.quoted}, '{token}', '{ERASED}')"
-            changed[column.shown] += _updated(connection, column, text, f"strpos({column.quoted}, '{token}') > 0")
+        texts = {text for text in texts_that_may_name(connection, column, phones) if _names(text, spelled)}
+        after = {text: erased(text, spelled.__contains__) for text in sorted(texts)}
+        for text in _texts_with_tokens(connection, column) if tokens else ():
+            without = _TOKEN.sub(lambda found: ERASED if found[0] in tokens else found[0], after.get(text, text))
+            after |= {text: without} if without != text else {}
+        changed[column.shown] += _replaced(connection, column, after)
     return changed
 
 
-def _whole(phones: Iterable[str]) -> str:
-    """An expression for all of a phone, however it is written: within more digits it is somebody else's number."""
-    return literal(rf"(^|[^0-9])(?:{'|'.join(map(spellings, phones))})($|[^0-9])")
-
-
-def _holds(column: TextColumn, phones: Iterable[str]) -> str:
-    """A condition: the text names one of these phones."""
-    return (
-        f"regexp_replace({column.quoted}, {_whole(phones)}, '') <> {column.quoted} "
-        f"AND regexp_replace({column.quoted}, '^{_UUID}$', '') <> ''"
-    )
-
-
-def _tokens_within(connection: Connection, column: TextColumn) -> list[str]:
-    """Their tokens in the texts of a column, where a phone stood among other words."""
+def _texts_with_tokens(connection: Connection, column: TextColumn) -> list[str]:
     found = connection.execute(
-        f"SELECT phone FROM _people WHERE left(phone, 2) = 'p_' "  # noqa: S608  # quoted names
-        f"AND EXISTS (SELECT 1 FROM {column.table} WHERE strpos({column.quoted}, phone) > 0)"
+        f"SELECT DISTINCT {column.as_text} FROM {column.table} WHERE strpos({column.as_text}, 'p_') > 0"  # noqa: S608  # quoted names
     ).fetchall()
-    return [token for (token,) in found]
+    return [text for (text,) in found]
 
 
-def _updated(connection: Connection, column: TextColumn, text: str, condition: str) -> int:
-    """Gives a column another text where the condition holds; the rows it was so in."""
-    return _changed(connection, column.table, f"UPDATE {column.table} SET {column.quoted} = {text} WHERE {condition}")  # noqa: S608  # quoted names, digits
+def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, str]) -> int:
+    """Give texts of a column another form; the rows it was so in.
+
+    A value that is no text goes whole where its type has no place for the mark, and with its row where it must be one.
+    """
+    if not after:
+        return 0
+    with given(connection, before=[*after], after=[*after.values()]):
+        if column.is_text:
+            value = "given.after"
+        elif column.is_nullable:
+            value = f"TRY_CAST(given.after AS {column.type})"
+        else:
+            return _deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
+        return _changed(
+            connection,
+            column.table,
+            f"UPDATE {column.table} AS texts SET {column.quoted} = {value} FROM given "  # noqa: S608  # quoted names
+            f"WHERE {column.as_text.replace(column.quoted, f'texts.{column.quoted}')} = given.before",
+        )
 
 
 def text_columns(connection: Connection) -> list[TextColumn]:
-    """Every column of text of every table: a file is the warehouse's alone. On a server those of our own tables."""
-    if not _is_server(connection):
-        return _text_columns(connection, _NOT_GENERATED)
-    ours = owned(connection) or ()
-    return [column for column in _text_columns(connection, _IN_OUR_SCHEMAS) if column.shown in ours]
+    """Every column in whose values a number may stand. In a file of all tables, on a server of those that are ours.
+
+    Of the columns that this program made only those of text and those of the reports: others hold sums.
+    """
+    ours = owned(connection)
+    columns = _columns(connection)
+    if _is_server(connection):
+        return [column for column in columns if column.is_text and column.shown in (ours or ())]
+    return [column for column in columns if column.is_text or not _is_ours(column, ours)]
+
+
+def _is_ours(column: TextColumn, ours: Mapping[str, Collection[str]] | None) -> bool:
+    if column.shown in _REPORTS:
+        return False
+    if column.table_name.startswith("_") or ours is None:
+        return column.schema in SCHEMAS
+    return column.name in ours.get(column.shown, ())
 
 
 def named_elsewhere(connection: Connection, people: People) -> list[str]:
@@ -286,15 +377,10 @@ def named_elsewhere(connection: Connection, people: People) -> list[str]:
     if not _is_server(connection):
         return []
     ours = owned(connection) or ()
-    name_people(connection, people)
+    columns = [column for column in _columns(connection) if column.shown not in ours]
+    name_people(connection, people, columns)
     tokens = [value for value in people.values if value.startswith("p_")]
-    found = {
-        column.shown
-        for column in _text_columns(connection, _IN_OUR_SCHEMAS)
-        if column.shown not in ours
-        for condition in tell_of(column, people.phones, tokens)
-        if connection.execute(f"SELECT 1 FROM {column.table} WHERE {condition} LIMIT 1").fetchall()  # noqa: S608  # quoted names, digits
-    }
+    found = {column.shown for column in columns if texts_that_tell(connection, column, people.phones, tokens)}
     connection.execute("DROP TABLE _people")
     return sorted(found)
 
@@ -303,14 +389,10 @@ def _is_server(connection: Connection) -> bool:
     return "PostgreSQL" in str(connection.execute("SELECT version()").fetchone())
 
 
-def _text_columns(connection: Connection, condition: str) -> list[TextColumn]:
-    found: list[tuple[Any, ...]] = connection.execute(
-        "SELECT table_schema, table_name, column_name FROM information_schema.columns "  # noqa: S608  # constants
-        "JOIN information_schema.tables USING (table_catalog, table_schema, table_name) "
-        "WHERE table_catalog = current_database() AND table_type = 'BASE TABLE' "
-        f"AND data_type IN ('VARCHAR', 'character varying', 'text') AND {condition} ORDER BY 1, 2, 3"
-    ).fetchall()
-    return [TextColumn(*names) for names in found]
+def _columns(connection: Connection) -> list[TextColumn]:
+    sql = _COLUMNS_OF_SERVER if _is_server(connection) else _COLUMNS_OF_FILE
+    found = (TextColumn(*values) for values in connection.execute(sql).fetchall())
+    return [column for column in found if not _OTHER_TYPES.match(column.type)]
 
 
 def _deleted(connection: Connection, table: str, condition: str) -> int:

@@ -157,7 +157,9 @@ class NotWritten(PassonaError):
 
 
 class StillThere(PassonaError):
-    """A number that was erased is still in the bytes of the warehouse."""
+    """A number that was erased is still in the bytes of the warehouse, for a reason that the user has to remove."""
+
+    exit_code = Exit.USAGE
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -209,11 +211,30 @@ def _may_quote_a_row(error: BaseException) -> bool:
     return type(error).__name__ not in _ABOUT_THE_DATABASE
 
 
-def printable(text: str) -> str:
-    """Text from elsewhere, fit for a terminal: what is not printed but obeyed there is replaced."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def printable(text: str, keep: str = "") -> str:
+    """Text from elsewhere, fit for a terminal or a page: what is not shown but obeyed there is replaced.
+
+    `keep`: characters of these that are harmless all the same.
+    """
+    return "".join(c if c.isprintable() or c in keep else _unseen(c) for c in text)
+
+
+def _unseen(character: str) -> str:
+    return " " if character.isspace() and not character.isascii() else "\N{REPLACEMENT CHARACTER}"
+
+
+def escaped(json: str) -> str:
+    """JSON that is the same, with escapes for all that a terminal would obey, and that JSON does not mind."""
+    return re.sub(r"[^ -~\n]", lambda match: match[0] if match[0].isprintable() else _escape(match[0]), json)
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def masked(text: str) -> str:
     """Text without any number that could be a phone's."""
-    return re.sub(r"[0-9]{6,}", "***", text)
+    from passona.likely_phones import replaced  # slow to import, and signals are heard before anything slow is
+
+    return replaced(text, lambda _: "***", long_from=6)

@@ -4,18 +4,18 @@
 
 Sums, never rows of people: no phone number and no message leaves the warehouse here. What the vendor
 wrote (names of campaigns and links, statuses, reasons) is passed on as it is, but for numbers that could
-be a phone's.
+be a phone's, and for characters that are not shown but obeyed.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from passona.connection import Connection, error_kinds, tables_of
-from passona.errors import ConfigurationError
+from passona.errors import ConfigurationError, printable
+from passona.likely_phones import replaced
 from passona.reports import REPORTS
 from passona.verification import unverified
 
@@ -24,8 +24,10 @@ MARTS = ("campaigns", "campaign_statuses", "campaign_hours", "links", "devices",
 UNMADE = "this warehouse has no marts, or those of another version: run passona transform"
 # Hours since sending that are shown one by one; later ones are summed.
 HOURS = 48
-# Eleven or twelve digits are a phone in most countries; a date has eight, and stays.
-_PHONE = re.compile(r"\+\d(?:[ ().-]?\d){6,14}|(?<!\d)\d(?:[ ().-]?\d){9,14}(?!\d)")
+# Ten digits and more are a phone in most countries; a date has eight, and stays.
+_LONG = 10
+# Of emoji, and of words in Persian and Hindi.
+_JOINERS = "\u200c\u200d"
 
 Row = dict[str, Any]
 
@@ -139,9 +141,9 @@ def _rows(connection: Connection, sql: str, campaign: str | None) -> tuple[Row, 
 def _cleaned(row: Row) -> Row:
     if row.get("name") is not None:
         row["name"] = without_phones(row["name"])
-    return row
+    return {key: printable(value, _JOINERS) if isinstance(value, str) else value for key, value in row.items()}
 
 
 def without_phones(text: str) -> str:
     """The vendor's text, with what could be a phone number left out."""
-    return _PHONE.sub("[number]", text)
+    return replaced(text, lambda _: "[number]", long_from=_LONG, in_groups=True)

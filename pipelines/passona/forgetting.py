@@ -13,16 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from passona.address import Address
+from passona.address import Address, real_path
 from passona.connection import tables_of
 from passona.database import Database, open_database
 from passona.erasure import erase, found_of, named_elsewhere, telling
 from passona.errors import ConfigurationError, PassonaError
 from passona.keeping import Keeping
 from passona.people import People, people
-from passona.register import keep_out, known_mode, mode_of_copy, privacy_of
+from passona.privacy import Privacy
+from passona.register import keep_out, known_mode, mode_of_copy, privacy_of, privacy_of_copy
 
 Texts = Sequence[tuple[str, str]]
+# A warehouse's mode and the id of its key.
+Mode = tuple[str, str | None]
 
 
 @dataclass
@@ -80,26 +83,43 @@ def rewrite_all(
         mode = known_mode(database.connection)
         into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
         into.files.append(address)
-    for copy in map(Path, keeping.published):
+    for copy in map(real_path, map(Path, keeping.published)):
         if not copy.is_file():
             into.left.append(_missing(copy))
             continue
         try:
             with _opened(copy, wait, say, whole=False) as database:
-                _forget_in_copy(database, who, mode, into)
+                into.tables += _erased(database, _of_copy(database, who, mode, texts, keeping), keep=True)
                 into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
                 into.files.append(copy)
         except PassonaError as error:
             into.left.append(error)
 
 
-def _forget_in_copy(database: Database, who: People, mode: tuple[str, str | None], into: Forgotten) -> None:
-    if mode_of_copy(database.connection) not in (mode, None):
-        raise ConfigurationError(
-            f"{database.address}: nobody was forgotten there, because it is of another mode or key than the warehouse; "
-            "publish it anew (passona publish)"
-        )
-    into.tables += _erased(database, who, keep=True)
+def _of_copy(database: Database, who: People, mode: Mode, texts: Texts, keeping: Keeping) -> People:
+    """The same people as a copy knows them."""
+    privacy = privacy_there(database, mode, keeping, "forgotten")
+    return people(texts, privacy) if privacy else who
+
+
+def privacy_there(database: Database, mode: Mode, keeping: Keeping, done: str) -> Privacy | None:
+    """What a copy keeps of people, None where that is what the warehouse does, whose `mode` this is.
+
+    A copy of a clear warehouse may have tokens (`publish --privacy`). `done`: for the error.
+
+    :raises ConfigurationError: it is of another mode or key.
+    """
+    found = mode_of_copy(database.connection)
+    if found in (mode, None):
+        return None
+    if mode[0] == "clear" and found and keeping.privacy_key:
+        privacy = privacy_of_copy(keeping, found[0])
+        if found[1] == privacy.tokens.key_id:
+            return privacy
+    raise ConfigurationError(
+        f"{database.address}: nobody was {done} there, because it is of another mode or key than the warehouse; "
+        "publish it anew (passona publish)"
+    )
 
 
 def _missing(copy: Path) -> ConfigurationError:

@@ -2,9 +2,9 @@
 
 The first signal is an `Interrupted` in the main thread: the run notes that it was interrupted and lets
 the warehouse go. It waits for the end of an import, for modules written in C may crash or swallow what is
-raised in their midst. Where all this takes too long (a thread that connects cannot be woken), and at the
-second signal, the program prints its last line and ends as a kill would end it, which costs nothing that is in the
-warehouse.
+raised in their midst. Where all this takes too long (a thread that connects cannot
+be woken), and at the second signal, the program prints its last line and ends as a kill would end it, which costs
+nothing that is in the warehouse.
 
 Imported before anything else, so that the time without a handler is short: it imports nothing slow itself.
 """
@@ -12,6 +12,7 @@ Imported before anything else, so that the time without a handler is short: it i
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -33,12 +34,11 @@ _IMPORTING = "<frozen importlib._bootstrap>"
 
 
 class _Signals:
-    """The signal that came, if one did, whether it is to be raised yet, when patience ends, and what holds it back."""
+    """The signal that came, if one did, whether it is to be raised yet, and what holds it back."""
 
     def __init__(self) -> None:
         self.came: int | None = None
         self.pending = False
-        self.until = 0.0
         self.held = False
 
 
@@ -47,11 +47,35 @@ _signals = _Signals()
 
 def listen() -> None:
     """From now on SIGINT and SIGTERM raise `Interrupted`. To be called from the main thread."""
-    if (wakeup := signal.set_wakeup_fd(-1)) >= 0:  # of an earlier signal
-        os.close(wakeup)
+    _forget_pipe()
+    received, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
+    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(received,), name="signals", daemon=True).start()
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, and & in a script
             signal.signal(number, _interrupt)
+
+
+def _forget_pipe() -> None:
+    """End the thread of an earlier `listen`."""
+    if (wakeup := signal.set_wakeup_fd(-1)) >= 0:
+        os.close(wakeup)
+
+
+def _watch(received: int) -> None:
+    """End the program at the second signal, or where the first one was not enough. Give up when the pipe is closed."""
+    came, left, until = 0, None, 0.0
+    while select.select([received], [], [], left)[0]:
+        if not (number := os.read(received, 1)):
+            os.close(received)
+            return
+        if number[0] in SIGNALS:  # timers come here, too
+            if came:
+                break
+            came, until = number[0], time.monotonic() + END_SECONDS
+        left = max(0.0, until - time.monotonic()) if came else None
+    leave(came)
 
 
 def heed() -> None:
@@ -60,6 +84,7 @@ def heed() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, 0)
+    _forget_pipe()
     if _signals.came is not None:
         leave(_signals.came)
 
@@ -80,37 +105,15 @@ def held() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    _leave_at_the_next_signal()
-    _signals.came, _signals.pending, _signals.until = number, True, time.monotonic() + END_SECONDS
+    _signals.came, _signals.pending = number, True
     signal.signal(signal.SIGALRM, _look)
     _look(number, frame)
 
 
-def _leave_at_the_next_signal() -> None:
-    """Let a thread wait for it: the main thread may be in the middle of a query, where it hears nothing."""
-    received, wakeup = os.pipe()
-    os.set_blocking(wakeup, False)
-    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-    for each in SIGNALS:
-        signal.signal(each, lambda _number, _frame: None)
-    threading.Thread(target=_leave_at, args=(received,), daemon=True).start()
-
-
-def _leave_at(received: int) -> None:
-    """End the program at the first signal that comes through this pipe; give up when the pipe is closed."""
-    while number := os.read(received, 1):
-        if number[0] in SIGNALS:
-            leave(number[0])
-    os.close(received)
-
-
 def _look(_number: int, frame: FrameType | None) -> None:
-    """Raises the signal that came, if it may be raised here and now; ends the program where it took too long."""
-    left = _signals.until - time.monotonic()
-    if left <= 0 and _signals.came is not None:
-        leave(_signals.came)
+    """Raises the signal that came, if it may be raised here and now; looks again soon in the middle of an import."""
     importing = _signals.pending and _is_importing(frame)
-    signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS if importing else left)
+    signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS if importing else 0)
     if _signals.pending and not _signals.held and not importing:
         _raise()
 

@@ -279,11 +279,27 @@ def own_columns(connection: Connection) -> dict[str, list[str]]:
     return own
 
 
-def owned(connection: Connection) -> set[str] | None:
-    """The tables and views that are ours, as `schema.name`; None where nobody noted them, as in a copy of marts."""
+def owned(connection: Connection) -> dict[str, frozenset[str]] | None:
+    """The tables and views that are ours, as `schema.name`, with the columns that they were made with.
+
+    None where nobody noted them, as in a copy of marts.
+    """
     if REGISTER not in tables_of(connection, DATASET):
         return None
-    return {str(name) for name in _register(connection)}
+    return {str(name): entry.columns for name, entry in _register(connection).items()}
+
+
+def own_objects(connection: Connection) -> dict[Name, tuple[str, list[str]]]:
+    """Kind and columns of each object that is ours and is there, without what users added to it."""
+    found: dict[Name, tuple[str, list[str]]] = {}
+    own = own_columns(connection)
+    register = _register(connection)
+    for schema in (DATASET, MARTS_STAGING, MARTS):
+        for table, column in columns_of(connection, schema):
+            entry = register.get(name := Name(schema, table))
+            if entry and (column in own[table] if name in TABLE_NAMES else column in entry.columns):
+                found.setdefault(name, (entry.kind, []))[1].append(column)
+    return found
 
 
 def own_staging(connection: Connection) -> set[str]:

@@ -21,6 +21,7 @@ from typing import Any
 
 import orjson
 
+from passona.errors import escaped
 from passona.figures import Figures
 from passona.page_sections import drawn, sections
 from passona.page_words import campaign_name, day, moment_text, number
@@ -65,7 +66,7 @@ def _policy(*scripts: str) -> str:
 
 def _embedded(document: Any) -> str:
     """JSON that no text in it can break out of."""
-    text = orjson.dumps(document).decode()
+    text = escaped(orjson.dumps(document).decode())
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passona.errors import ConfigurationError
-from passona.phones import phone_digits, within_its_country
+from passona.phones import is_mangled, read_phone, spellings_of, with_country
 from passona.privacy import Privacy
 from passona.tokens import PHONE_TOKEN
 
 _TOKEN = re.compile(PHONE_TOKEN)
-# E.164 has at most 15 digits; fewer than 7 with a country code are no subscriber's.
-_PHONE = re.compile(r"[1-9][0-9]{6,14}")
 
 
 @dataclass(frozen=True)
@@ -57,13 +55,13 @@ def people(texts: Iterable[tuple[str, str]], privacy: Privacy) -> People:
 
 
 def _values_of(phone: str, privacy: Privacy) -> list[str]:
-    """What stands for a phone in this warehouse's columns of phones."""
-    national = within_its_country(phone)
+    """What stands for a phone in this warehouse's columns of phones, where it is not spelled otherwise."""
+    spellings = sorted(spellings_of(phone), reverse=True)
     if privacy.is_clear:
-        return [phone, national] if national else [phone]
-    # The vendor writes digits alone; what it may write once in a while has tokens of its own.
-    texts = [phone, f"+{phone}", f"00{phone}", national]
-    return [privacy.tokens.of_phone(text) for text in texts if text]
+        return spellings
+    # With 0 and ten digits it is taken for British, and so for another's if its country is not.
+    persons = [text for text in map(with_country, spellings) if text == phone or text in spellings]
+    return [privacy.tokens.of_phone(person) for person in dict.fromkeys(persons)]
 
 
 def lines_of(file: Path) -> list[tuple[str, str]]:
@@ -83,11 +81,15 @@ def lines_of(file: Path) -> list[tuple[str, str]]:
 
 
 def _checked_phone(text: str, where: str) -> str:
-    digits = phone_digits(text)
-    if not _PHONE.fullmatch(digits) or re.search(r"[^0-9+(). /-]", text):
+    digits = read_phone(text)
+    if digits is None or digits.startswith("0"):
+        got = (
+            "a number of which a spreadsheet has lost digits" if is_mangled(text)
+            else f"{len(text)} characters that are neither"
+        )  # fmt: skip
         raise ConfigurationError(
             f"{where}: expected a phone with its country code (+44 7123 456789 or 447123456789), or a token of this "
-            f"warehouse; got {len(text)} characters that are neither"
+            f"warehouse; got {got}"
         )
     return digits
 

@@ -1,20 +1,22 @@
 """What is kept of people: texts of rows in, texts that may be written out. Pure.
 
-    vendor rows -> without the forgotten -> columns of text -> reduced by mode -> row_id, spool, tables
+    vendor rows -> without the forgotten -> columns of text, without their numbers -> reduced by mode -> row_id, spool
 
 Applied before a row is hashed or written anywhere, so that spools, packages and digests never hold more.
 By kind of column (`reports.Personal`), in the modes `pseudonymous` and `minimal`:
 
-- phone: a token, HMAC-SHA-256 of the text, the same in every report
+- phone: a token, HMAC-SHA-256 of its digits with country code, the same in every report and for every spelling
 - text: as long, of the same alphabets, so that it takes as many SMS: nothing else of it
-- link: its scheme and host, and a token for the rest
+- link: its scheme and host, phones in that as tokens, and a token for the rest
 - value: none in minimal; in pseudonymous those of allowed names, phones in them as tokens; the others are empty
   in their places
-- agent, device: as they are in pseudonymous; in minimal a browser string that stands for its classes
+- agent, device: in pseudonymous as they are, phones in them as tokens; in minimal a browser string that stands for
+  its classes
 - all other texts of a row about a person, names of fields too: phones and other long numbers in them as tokens
 - times and numbers that cannot be read: their shape; values of another type: their type
 
-What is `clear` is as it came; only the forgotten are left out.
+What is `clear` is as it came; only the forgotten are left out: their rows, and their numbers in all other texts. A key
+that is new in the API has no phone in its name in any mode, because it becomes the name of a column.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from passona.decoding import Row, all_values
+from passona.likely_phones import person_of, persons_of, replaced
 from passona.lists import pairs
-from passona.phones import phone_digits, replaced
+from passona.phones import blurred, erased, is_mangled, with_country
 from passona.reports import Column, Report
 from passona.shapes import alphabets, joined_lists, list_shape, shape
 from passona.times import has_form_of_time
@@ -41,6 +44,8 @@ Cells = list[str | None]
 
 # A count of recipients has fewer digits than a phone.
 _COUNT = re.compile(r"-?[0-9]{1,9}")
+# So many digits in a row are taken for a phone; those of a build (FBBV/213712345) are one fewer.
+_LONG, _LONG_IN_AGENT = 9, 10
 # Ends in twelve digits of hexadecimal, which may all be decimal.
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # The account's own number, where the sender is a number.
@@ -62,10 +67,16 @@ class Privacy:
     forgotten: frozenset[str] = frozenset()
     agent_class: Callable[[str], str | None] = field(default=lambda agent: agent, repr=False)
     _known: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _texts: dict[tuple[str, int], str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_clear(self) -> bool:
         return self.mode == "clear"
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether every text is written as it came."""
+        return self.is_clear and not self.forgotten
 
     @property
     def row_key(self) -> bytes:
@@ -79,8 +90,8 @@ class Privacy:
         return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
 
     def entry(self, phone: str) -> str:
-        """What the list of the forgotten holds of a phone."""
-        return self.tokens.of_phone(phone_digits(phone))
+        """What the list of the forgotten holds of a phone, which is given as its digits."""
+        return self.tokens.of_phone(phone)
 
     def without_forgotten(self, report: Report, rows: Sequence[Row]) -> Sequence[Row]:
         """The rows of people who are not kept out."""
@@ -99,16 +110,20 @@ class Privacy:
 
     def _is_forgotten(self, phone: object) -> bool:
         # A phone that came as another type is a value nobody can join, but it is that phone all the same.
-        # Who was forgotten by a token is known by the text that it stands for.
-        text = str(phone)
-        known = {self._phone(phone_digits(text)), self._phone(text)}
-        return phone is not None and not known.isdisjoint(self.forgotten)
+        if phone is None:
+            return False
+        return any(self._token(person) in self.forgotten for person in persons_of(str(phone)))
 
     def reduced(self, report: Report, columns: list[Cells]) -> list[Cells]:
         """Columns of text, in the order of the report's sorted keys, as they may be written."""
-        if self.is_clear:
+        if self.keeps_all:
             return columns
         by_key = dict(zip(report.sorted_keys, columns, strict=True))
+        if self.forgotten:
+            for column in report.all_columns:
+                by_key[column.key] = self._without_their_numbers(column, by_key[column.key])
+        if self.is_clear:
+            return [by_key[key] for key in report.sorted_keys]
         for column in report.columns:
             by_key[column.key] = self._column(report, column, by_key[column.key])
         if report.lists:
@@ -117,22 +132,49 @@ class Privacy:
             by_key[names], by_key[values] = [names for names, _ in lists], [values for _, values in lists]
         return [by_key[key] for key in report.sorted_keys]
 
+    def _without_their_numbers(self, column: Column, cells: Cells) -> Cells:
+        """Texts without the numbers of those who are kept out. Rows of theirs are not among them."""
+        if column.personal in ("phone", "id"):
+            return cells
+        is_time = column.kind == "time"
+        return [
+            cell if cell is None or (is_time and has_form_of_time(cell)) else self._without_number(cell)
+            for cell in cells
+        ]
+
+    def _without_number(self, text: str) -> str:
+        return text if not self.forgotten or _UUID.fullmatch(text) else erased(text, self._is_out)
+
+    def _is_out(self, phone: str) -> bool:
+        return self._token(phone) in self.forgotten or self._token(with_country(phone)) in self.forgotten
+
+    def new_name(self, key: str) -> str:
+        """A key that the guide does not know, without phones: it is logged, and names a column."""
+        return replaced(key, self.tokens.of_name, long_from=_LONG)
+
     def new_value(self, key: str, text: str | None) -> str | None:
         """The value of a key that the guide does not know."""
-        if self.is_clear:
-            return text
-        return self._value(text) if text and self._is_kept(key) else None
+        if not text or not (self.is_clear or self._is_kept(key)):
+            return None
+        text = self._without_number(text)
+        return text if self.is_clear else self.value(text)
 
     def odd_value(self, text: str) -> str:
         """A value of another type than the guide's, as JSON."""
-        return text if self.is_clear else f"({_type_of(text)})"
+        return self._without_number(text) if self.is_clear else f"({_type_of(text)})"
+
+    def reducer(self, report: Report, column: Column) -> Callable[[str], str | None] | None:
+        """What makes of each text of a column what is kept of it; None where that is the text itself."""
+        if column.personal == "device" and self.mode == "minimal":
+            return _nothing
+        if column.personal == "id" or (column.kind == "text" and (report.phone_key is None or column.key in _OWN)):
+            return None
+        return self._by_kind.get(column.personal) or {"time": _time, "integer": _count}.get(column.kind, self.words)
 
     def _column(self, report: Report, column: Column, cells: Cells) -> Cells:
-        if column.personal == "device" and self.mode == "minimal":
-            return [None] * len(cells)
-        if column.personal == "id" or (column.kind == "text" and (report.phone_key is None or column.key in _OWN)):
+        reduce = self.reducer(report, column)
+        if reduce is None:
             return cells
-        reduce = self._by_kind.get(column.personal) or {"time": _time, "integer": _count}.get(column.kind, self._words)
         # Most columns have few values: statuses, groups, browsers.
         known = {cell: reduce(cell) for cell in {*cells} if cell is not None}
         return [None if cell is None else known[cell] for cell in cells]
@@ -144,15 +186,22 @@ class Privacy:
             "text": alphabets,
             "link": self._link,
         }
-        return found | ({"agent": self.agent_class} if self.mode == "minimal" else {})
+        agent = self.agent_class if self.mode == "minimal" else self._machine
+        return found | {"agent": agent, "device": self._machine}
 
     def _phone(self, text: str) -> str:
-        if (known := self._known.get(text)) is None:
+        return blurred(text) if is_mangled(text) else self._token(person_of(text))
+
+    def _token(self, digits: str) -> str:
+        if (known := self._known.get(digits)) is None:
             # As a dictionary of the last phones: each stands in several reports, most in several rows.
             if len(self._known) > 100_000:
                 self._known.clear()
-            known = self._known[text] = self.tokens.of_phone(text)
+            known = self._known[digits] = self.tokens.of_phone(digits)
         return known
+
+    def _in_text(self, digits: str) -> str:
+        return self._token(with_country(digits))
 
     def _link(self, text: str) -> str:
         try:
@@ -162,15 +211,27 @@ class Privacy:
             host = None
         if not host or parts.scheme not in ("http", "https"):
             return self.tokens.of_link(text)
-        origin = f"{parts.scheme}://{host}/"
+        origin = self.words(f"{parts.scheme}://{host}/")
         return text if text in (origin, origin[:-1]) else origin + self.tokens.of_link(text)
 
-    def _words(self, text: str) -> str:
-        return text if _UUID.fullmatch(text) else replaced(text, self._phone, long_numbers=True)
+    def words(self, text: str) -> str:
+        """A text of a row about a person, and nothing else than a text."""
+        return text if _UUID.fullmatch(text) else self._without_phones(text, _LONG)
 
-    def _value(self, text: str) -> str:
+    def _machine(self, text: str) -> str:
+        return self._without_phones(text, _LONG_IN_AGENT)
+
+    def _without_phones(self, text: str, long_from: int) -> str:
+        if (known := self._texts.get((text, long_from))) is None:
+            if len(self._texts) > 10_000:
+                self._texts.clear()
+            known = self._texts[text, long_from] = replaced(text, self._in_text, long_from=long_from)
+        return known
+
+    def value(self, text: str) -> str:
+        """The value of a field whose values are kept."""
         # Whoever allowed the name wants numbers that tell of no phone: of customers, of orders.
-        return replaced(text, self._phone, long_numbers=False)
+        return replaced(text, self._in_text, long_from=None)
 
     def _is_kept(self, name: str) -> bool:
         return name in self.fields and self.mode == "pseudonymous"
@@ -179,12 +240,16 @@ class Privacy:
         """Names and values of a row's fields: the same field rows, with empty values where a name is not allowed."""
         found = pairs(names, values)
         if found is None:
-            return names and self._words(names), None if values is None else list_shape(values)
-        kept = [self._value(value) if self._is_kept(name) else "" for name, value in found]
-        return joined_lists([self._words(name) for name, _ in found], kept)
+            return names and self.words(names), None if values is None else list_shape(values)
+        kept = [self.value(value) if self._is_kept(name) else "" for name, value in found]
+        return joined_lists([self.words(name) for name, _ in found], kept)
 
 
 CLEAR = Privacy()
+
+
+def _nothing(_text: str) -> None:
+    return None
 
 
 def _time(text: str) -> str:

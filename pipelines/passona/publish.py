@@ -29,7 +29,10 @@ from passona.engine import Checkpointed
 from passona.errors import ConfigurationError, Exit, PassonaError, reason
 from passona.ledger import Ledger
 from passona.marts import copy_marts, left_out
+from passona.privacy import CLEAR, Privacy
 from passona.quoting import literal
+from passona.reduction import made_by_users, write_reduced
+from passona.register import mode_of_copy
 from passona.replacement import Replacement
 from passona.target import check_unwritten
 from passona.verification import INTERRUPTED, differences, read_everything, unverified
@@ -51,7 +54,8 @@ class NotPublished(PassonaError):  # noqa: N818  # named for what happened, as a
 @dataclass(frozen=True)
 class Published:
     """A copy in its place. `reports`: reports of campaigns that were counted and agree with the ledger.
-    `left_out`: marts that `--marts-only` left out; None where all of the warehouse was copied.
+    `left_out`: marts that `--marts-only` left out, or what users made, of which nobody knows what is in it; None where
+    all of the warehouse was copied. `privacy`: the mode of a copy that is not the warehouse's.
     """
 
     path: Path
@@ -60,6 +64,7 @@ class Published:
     reports: int
     seconds: float
     left_out: tuple[str, ...] | None = None
+    privacy: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,20 +80,29 @@ class Unpublished:
 
 
 def publish_warehouse(
-    warehouse: Address, place: Replacement, wait: float, say: Callable[[str], None], *, marts_only: bool
+    warehouse: Address,
+    place: Replacement,
+    wait: float,
+    say: Callable[[str], None],
+    *,
+    marts_only: bool,
+    privacy: Privacy = CLEAR,
 ) -> Published:
     """Publishes the warehouse at this path. Readers of it are let in meanwhile, writers are not.
 
     :raises Busy: it is still held for writing after `wait` seconds.
-    :raises ConfigurationError: there is no warehouse, nothing in it, or somebody writes to the copy.
+    :raises ConfigurationError: there is no warehouse, nothing in it, or somebody writes to the copy; or it is not clear
+        and the copy is to be in another mode.
     :raises NotPublished, HalfBuilt: it does not agree with itself.
     """
     with open_checkpointed(warehouse, wait, say) as source:
-        return publish(source, place, marts_only=marts_only)
+        return publish(source, place, marts_only=marts_only, privacy=privacy)
 
 
-def publish(source: Checkpointed, place: Replacement, *, marts_only: bool) -> Published:
+def publish(source: Checkpointed, place: Replacement, *, marts_only: bool, privacy: Privacy = CLEAR) -> Published:
     """Publishes a warehouse that is held still: puts the copy in place, or leaves the old one there.
+
+    `privacy`: what the copy keeps of people, where it is less than the warehouse does.
 
     :raises ConfigurationError, NotPublished, HalfBuilt: as above.
     :raises OSError: the copy could not be written.
@@ -101,13 +115,20 @@ def publish(source: Checkpointed, place: Replacement, *, marts_only: bool) -> Pu
             with _read("the warehouse"):
                 cloned, reports = False, _check(source.connection)
             _write_marts(source, part)
+        elif not privacy.is_clear:
+            cloned = False
+            _write_reduced(source, part, privacy)
+            reports = _check_file(part)
         else:
             cloned = _copy(source.file, part)
             reports = _check_file(part)
         size = part.stat().st_size
         check_unwritten(place.path)
     omitted = left_out(source.connection) if marts_only else None
-    return Published(place.path, size, cloned, reports, time.monotonic() - begun, omitted)
+    if not privacy.is_clear:
+        omitted = tuple(map(privacy.new_name, made_by_users(source.connection)))
+    mode = None if privacy.is_clear else privacy.mode
+    return Published(place.path, size, cloned, reports, time.monotonic() - begun, omitted, mode)
 
 
 def _copy(source: int, part: Path) -> bool:
@@ -144,6 +165,21 @@ def _write_marts(source: Checkpointed, part: Path) -> None:
     part.unlink()  # DuckDB makes its file itself
     with _read("the warehouse"):
         copy_marts(source.connection, part, STORAGE_VERSION)
+
+
+def _write_reduced(source: Checkpointed, part: Path, privacy: Privacy) -> None:
+    mode, _ = mode_of_copy(source.connection) or ("clear", None)
+    if mode != "clear":
+        raise ConfigurationError(
+            f"--privacy {privacy.mode}: the warehouse is {mode} already, and so is a copy of it: leave --privacy out"
+        )
+    with _read("the warehouse"):
+        left = write_reduced(source.connection, part, privacy)
+    if left:
+        raise NotPublished(
+            f"{left:,} of the texts of the copy (comments on tables among them) would tell phones of people; the old "
+            "copy stays, take them out of the comments"
+        )
 
 
 def _check_file(part: Path) -> int:

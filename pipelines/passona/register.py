@@ -9,7 +9,9 @@ others of the same people: it is refused before the first request.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from passona.agents import read_agents
@@ -40,23 +42,42 @@ def privacy_of(database: Database, keeping: Keeping) -> Privacy:
     :raises NotWritten: the database could not take it.
     """
     connection = database.connection
-    tokens = Tokens(tuple(key.encode() for key in keeping.keys))
+    tokens = _tokens(keeping.keys)
     with database.writing("the mode of the warehouse"):
         _make_tables(connection)
         known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
         if known is None:
             known = _first_entry(database, keeping, tokens)
+    forgotten = connection.execute("SELECT entry FROM passona._forgotten").fetchall()
+    return _privacy(keeping, tokens, known, forgotten)
+
+
+def read_privacy(connection: Connection, keeping: Keeping) -> Privacy:
+    """Return the same of a warehouse that is open for reading, without noting anything there.
+
+    :raises ConfigurationError: it has data in another mode, or by another key.
+    """
+    tokens = _tokens(keeping.keys)
+    known, forgotten = None, []
+    if _has_tables(connection):
+        known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
+        forgotten = connection.execute("SELECT entry FROM passona._forgotten").fetchall()
+    return _privacy(keeping, tokens, known or _unnoted(connection, keeping, tokens), forgotten)
+
+
+def _privacy(
+    keeping: Keeping, tokens: Tokens, known: tuple[str, str | None, str], forgotten: Iterable[tuple[str]]
+) -> Privacy:
     mode, key_id, forgetting_key = known
     _check(keeping, tokens, mode, key_id)
     if mode == "clear":
         tokens = Tokens((str(forgetting_key).encode(),))
-    forgotten = connection.execute("SELECT entry FROM passona._forgotten").fetchall()
     return Privacy(
         mode,
         tokens,
         frozenset(keeping.privacy_fields),
         frozenset(entry for (entry,) in forgotten),
-        read_agents().stand_in if mode == "minimal" else lambda agent: agent,
+        _agent_class(mode),
     )
 
 
@@ -78,6 +99,30 @@ def mode_of_copy(connection: Connection) -> tuple[str, str | None] | None:
     return (known[0], known[1]) if known else ("clear", None)
 
 
+def privacy_of_copy(keeping: Keeping, mode: str) -> Privacy:
+    """What a copy in this mode of a clear warehouse keeps of people, by the key that is configured.
+
+    :raises ConfigurationError: there is none.
+    """
+    fields = () if mode == "minimal" else keeping.privacy_fields
+    keys = replace(keeping, privacy=mode, privacy_fields=fields).keys
+    return Privacy(mode, _tokens(keys), frozenset(fields), agent_class=_agent_class(mode))
+
+
+def note_mode(connection: Connection, privacy: Privacy) -> None:
+    """Note in a new copy what it keeps of people. It keeps nobody out, because nothing is loaded into it."""
+    _make_tables(connection)
+    connection.execute("INSERT INTO passona._privacy VALUES (?, ?, NULL)", [privacy.mode, privacy.tokens.key_id])
+
+
+def _tokens(keys: Iterable[str]) -> Tokens:
+    return Tokens(tuple(key.encode() for key in keys))
+
+
+def _agent_class(mode: str) -> Callable[[str], str | None]:
+    return read_agents().stand_in if mode == "minimal" else lambda agent: agent
+
+
 def _make_tables(connection: Connection) -> None:
     if not _has_tables(connection):
         connection.execute(_TABLES)
@@ -88,17 +133,22 @@ def _has_tables(connection: Connection) -> bool:
 
 
 def _first_entry(database: Database, keeping: Keeping, tokens: Tokens) -> tuple[str, str | None, str]:
-    """Notes the mode of a warehouse that has none: what was loaded before there were modes is clear."""
+    """Notes the mode of a warehouse that has none."""
+    entry = _unnoted(database.connection, keeping, tokens)
+    database.connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(entry))
+    return entry
+
+
+def _unnoted(connection: Connection, keeping: Keeping, tokens: Tokens) -> tuple[str, str | None, str]:
+    """Return the mode of a warehouse that has none noted: what was loaded before there were modes is clear."""
     # A load that was killed leaves rows that the ledger does not know.
     tables = ["report_ledger", *(table for report in REPORTS.values() for table in report.tables)]
     has_data = any(
-        database.connection.execute(f"SELECT 1 FROM passona.{table} LIMIT 1").fetchall()  # noqa: S608  # names of ours
+        connection.execute(f"SELECT 1 FROM passona.{table} LIMIT 1").fetchall()  # noqa: S608  # names of ours
         for table in tables
     )
     mode = "clear" if has_data else keeping.privacy
-    entry = (mode, None if mode == "clear" else tokens.key_id, secrets.token_hex(32))
-    database.connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(entry))
-    return entry
+    return mode, None if mode == "clear" else tokens.key_id, secrets.token_hex(32)
 
 
 def _check(keeping: Keeping, tokens: Tokens, mode: str, key_id: str | None) -> None:
@@ -123,4 +173,26 @@ def keep_out(database: Database, entries: Iterable[str]) -> None:
         database.connection.execute(
             "INSERT INTO passona._forgotten SELECT ?, now() WHERE ? NOT IN (SELECT entry FROM passona._forgotten)",
             [entry, entry],
+        )
+
+
+def kept_out_since(connection: Connection, entries: Sequence[str]) -> datetime | None:
+    """Return when (UTC) a person was forgotten, None for one who is not kept out. `entries`: of that person alone.
+
+    The first entry is of the whole number. The other is of the number with 0 for its country, which may be that of
+    somebody in another country as well.
+    """
+    if not _has_tables(connection):
+        return None
+    ((since,),) = connection.execute(
+        "SELECT min(forgotten_at) FROM passona._forgotten WHERE entry = ?", [entries[0]]
+    ).fetchall()
+    return None if since is None else since.astimezone(UTC)
+
+
+def let_in(connection: Connection, entries: Iterable[str]) -> None:
+    """Take people off the list of those who are kept out. A copy without that list keeps nobody out."""
+    if _has_tables(connection):
+        connection.execute(
+            "DELETE FROM passona._forgotten WHERE entry IN (SELECT unnest(?::VARCHAR[]))", [list(entries)]
         )

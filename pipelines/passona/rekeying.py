@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 
 from passona.address import Address
@@ -61,9 +62,9 @@ def _changed_all(connection: Connection, keys: tuple[bytes, ...], key_id: str | 
     connection.begin()
     changed: Counter[str] = Counter()
     new = Tokens(keys)
-    ours = owned(connection) or set()
+    ours = owned(connection) or {}
     _name_row_ids(connection)
-    for column in text_columns(connection):
+    for column in filter(attrgetter("is_text"), text_columns(connection)):
         # One key after the other: what still has an older key's token gets there by the same steps.
         for count in range(1, len(keys)):
             changed[column.shown] += _tokens_changed(connection, column, keys[: count + 1])

@@ -64,6 +64,11 @@ def past(
     return {campaign_id for campaign_id, end in ends.items() if end is not None and end <= before}
 
 
+def past_stored(connection: Connection, retain_days: int | None, now: datetime) -> set[str]:
+    """Return the same of all campaigns in the warehouse."""
+    return past(connection, _campaigns(connection), retain_days, now)
+
+
 def expire(database: Database, keeping: Keeping, now: datetime, say: Callable[[str], None]) -> int:
     """Gives up the personal data of campaigns past `retain_days`, and tells it; how many rows. One transaction."""
     if keeping.retain_days is None:
@@ -78,8 +83,7 @@ def expire(database: Database, keeping: Keeping, now: datetime, say: Callable[[s
 
 
 def _expire_all(database: Database, keeping: Keeping, now: datetime) -> Counter[str]:
-    connection = database.connection
-    old = past(connection, _campaigns(connection), keeping.retain_days, now)
+    old = past_stored(database.connection, keeping.retain_days, now)
     if not old:
         return Counter()
     return _give_up(database, old, now, rows=keeping.retain_mode == "rows")
@@ -258,7 +262,7 @@ def _new_columns(connection: Connection, name: str) -> list[str]:
 
 def _present(connection: Connection) -> Mapping[str, set[str]]:
     """The tables there are that this program made, with their columns."""
-    ours = owned(connection) or set()
+    ours = owned(connection) or {}
     found: defaultdict[str, set[str]] = defaultdict(set)
     for schema in SCHEMAS:
         for table, column in columns_of(connection, schema):

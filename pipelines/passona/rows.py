@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from passona.decoding import Row, UnstorableText, earlier_pairs, json_text
 from passona.lists import field_rows
+from passona.phones import is_mangled
 from passona.privacy import CLEAR, Privacy
 from passona.reports import Column, Report
 from passona.row_ids import row_ids
@@ -90,19 +91,21 @@ def column_texts(
     """The same for rows that come as columns of text, by their keys; an equal row has an equal `row_id`."""
     length = len(next(iter(columns.values())))
     texts = {key: _empty_as_null(cells) for key, cells in columns.items()}
-    new_keys = frozenset(texts).difference(report.sorted_keys)
     known = [texts.get(key, pa.nulls(length, pa.string())) for key in report.sorted_keys]
     cells = privacy.reduced(report, [column.to_pylist() for column in known])
     rows: Iterable[tuple[Any, ...]] = zip(*cells, strict=True)
+    names = {key: privacy.new_name(key) for key in texts if key not in report.sorted_keys}
     rest: list[str | None] = [None] * length
-    if new_keys:
-        extras = _extras({key: [privacy.new_value(key, text) for text in texts[key].to_pylist()] for key in new_keys})
+    if names:
+        extras = _extras(
+            {name: [privacy.new_value(key, text) for text in texts[key].to_pylist()] for key, name in names.items()}
+        )
         rest = [_json(extra) for extra in extras]
         rows = ((*row, extra) if extra else row for row, extra in zip(rows, extras, strict=True))
     ids = row_ids(report.name, campaign_id, rows, privacy.row_key)
     return VendorTexts(
-        _batch(report, known if privacy.is_clear else cells, ids, rest),
-        new_keys,
+        _batch(report, known if privacy.keeps_all else cells, ids, rest),
+        frozenset(names.values()),
         frozenset(report.sorted_keys).difference(texts),
     )
 
@@ -136,12 +139,13 @@ def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], pri
     """The same, row by row, for rows that have other keys or other types than the guide's."""
     known = report.sorted_keys
     integers = {column.key for column in report.columns if column.kind == "integer"}
+    names = {key: privacy.new_name(key) for key in frozenset().union(*rows).difference(known)}
     kept, odds, extras, notes = [], [], [], []
     for row in rows:
         texts = {key: text_of(value) for key, value in row.items()}
         odd = {key for key in known if type(row.get(key)) not in _FITTING and not _is_integer(key, row, integers)}
-        new = {key: privacy.new_value(key, text) for key, text in texts.items() if key not in known}
-        notes.append([(key, privacy.odd_value(raw), issue) for key, raw, issue in _noted(row)])
+        new = {names[key]: privacy.new_value(key, text) for key, text in texts.items() if key in names}
+        notes.append([(names.get(key, key), privacy.odd_value(raw), issue) for key, raw, issue in _noted(row)])
         kept.append([None if key in odd else texts.get(key) for key in known])
         odds.append({key: privacy.odd_value(text) for key in odd if (text := texts[key]) is not None})
         extras.append({key: text for key, text in new.items() if text is not None})
@@ -154,7 +158,7 @@ def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], pri
     ids = row_ids(report.name, campaign_id, hashed, privacy.row_key)
     return VendorTexts(
         _batch(report, columns, ids, rest, [_json(noted) for noted in notes]),
-        new_keys=frozenset().union(*rows).difference(known),
+        new_keys=frozenset(names.values()),
         missing_keys=frozenset(key for row in rows for key in known if key not in row),
     )
 
@@ -236,15 +240,28 @@ class _Issues:
 
 
 def _typed(column: Column, texts: pa.Array[Any], zone: str, issues: _Issues) -> pa.Array[Any]:
-    if column.kind == "text":
-        return texts
     if column.kind == "time":
         values, found = instants(texts, zone)
-    else:
+    elif column.kind == "integer":
         values, found = _integers(texts)
+    elif column.personal == "phone":
+        values, found = _phones(texts)
+    else:
+        return texts
     for position, issue in found:
         issues.note(position, column.name, texts[position].as_py(), issue)
     return values
+
+
+# The first letter of a number with an exponent, and an error of a spreadsheet. No token begins so.
+_MAY_BE_MANGLED = "^[^A-Za-z]*[EeＥｅ#]"
+
+
+def _phones(texts: pa.Array[Any]) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
+    """Phones as they came; where a spreadsheet has lost digits nobody knows whose it was, so it is null and noted."""
+    doubtful: list[Any] = pc.indices_nonzero(pc.match_substring_regex(texts, _MAY_BE_MANGLED)).to_pylist()
+    lost = [position for position in doubtful if is_mangled(texts[position].as_py())]
+    return _without(texts, lost), [(position, "invalid_phone") for position in lost]
 
 
 def _integers(texts: pa.Array[Any]) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
@@ -284,6 +301,7 @@ def _fields(
 ) -> pa.Table:
     names, values = lists
     odd = [position for position, extra in rest.items() if names.key in extra or values.key in extra]
+    # A list that is no text is not split.
     left, right = _without(texts[names.key], odd), _without(texts[values.key], odd)
     found, unaligned = field_rows(texts[ROW_ID], left, right)
     for position in (*unaligned, *odd):
@@ -294,8 +312,8 @@ def _fields(
 
 
 def _without(texts: pa.Array[Any], positions: list[int]) -> pa.Array[Any]:
-    """The texts with those at some positions as null: a list that is no text is not split."""
+    """The texts with those at some positions as null."""
     if not positions:
         return texts
-    odd = set(positions)
-    return pa.array([None if position in odd else text for position, text in enumerate(texts.to_pylist())], pa.string())
+    some = set(positions)
+    return pa.array([None if at in some else text for at, text in enumerate(texts.to_pylist())], pa.string())

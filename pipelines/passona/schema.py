@@ -184,8 +184,9 @@ _ISSUES_TABLE = Table(
         "row_id": "row it stood in; null for the list of campaigns",
         "column_name": "column it belongs to",
         "raw_value": "text as it came; of invalid_text and repeated_key the JSON",
-        "issue": "ambiguous_time, nonexistent_time, invalid_time, unaligned_fields, unexpected_type, invalid_text (has "
-        "characters that no database keeps) or repeated_key (the last value of a key counts, this is another)",
+        "issue": "ambiguous_time, nonexistent_time, invalid_time, invalid_phone (digits lost in a spreadsheet), "
+        "unaligned_fields, unexpected_type, invalid_text (has characters that no database keeps) or repeated_key (the "
+        "last value of a key counts, this is another)",
     },
     _plain("campaign_id report column_name issue") | {"row_id": "digest", "raw_value": "raw"},
     merge_key=("campaign_id", "report"),

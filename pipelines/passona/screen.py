@@ -26,7 +26,7 @@ from rich.text import Text
 
 from passona import logs
 from passona.address import Address
-from passona.errors import Exit, printable
+from passona.errors import Exit, escaped, printable
 from passona.ledger import Pull
 from passona.load import Outcome
 from passona.mailings import Mailing
@@ -239,7 +239,7 @@ def transformed_document(outcome: Transformed, address: Address) -> dict[str, An
 
 
 def print_published(found: Published) -> None:
-    how = "cloned" if found.cloned else "copied" if found.left_out is None else "marts alone"
+    how = found.privacy or ("cloned" if found.cloned else "copied" if found.left_out is None else "marts alone")
     console = wide()
     console.print(
         plain(
@@ -249,7 +249,8 @@ def print_published(found: Published) -> None:
         soft_wrap=True,
     )
     if found.left_out:
-        console.print(plain(f"left out: {', '.join(found.left_out)}"), soft_wrap=True)
+        what = "left out, because you made it" if found.privacy else "left out"
+        console.print(plain(f"{what}: {', '.join(found.left_out)}"), soft_wrap=True)
 
 
 def published_document(found: Published | Unpublished) -> dict[str, Any]:
@@ -264,6 +265,7 @@ def published_document(found: Published | Unpublished) -> dict[str, Any]:
         "reports": found.reports,
         "seconds": round(found.seconds, 3),
         "left_out": found.left_out,
+        "privacy": found.privacy,
     }
 
 
@@ -328,4 +330,4 @@ def counted(number: int, noun: str) -> str:
 
 
 def json_text(document: Any) -> str:
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
+    return escaped(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())

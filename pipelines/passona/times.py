@@ -59,6 +59,12 @@ def has_form_of_time(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
 
 
+def count_without_form(texts: pa.Array[Any]) -> int:
+    """How many of a column's texts do not look like a time; empty ones do not count."""
+    of_form: Any = pc.match_substring_regex(texts, f"^(?:{_FORM.pattern})?$")
+    return len(texts) - int(pc.sum(of_form).as_py() or 0)
+
+
 def python_values(column: pa.ChunkedArray[Any]) -> list[Any]:
     """A column as Python values, its instants in UTC: as `to_pylist`, which takes five times as long for instants."""
     if column.type != UTC_TIME:

@@ -34,6 +34,10 @@ class Tokens:
     def of_link(self, text: str) -> str:
         return f"l_{self.key_id}_{self._chained('link', text)}"
 
+    def of_name(self, text: str) -> str:
+        """What stands for a phone within the name of a column, as long as a name may be."""
+        return f"number_{self._chained('name', text)[:8]}" if self.keys else "number"
+
     def _chained(self, purpose: str, text: str) -> str:
         for key in self._keys(purpose):
             text = hmac.digest(key, text.encode(), "sha256").hex()[:TOKEN_DIGITS]

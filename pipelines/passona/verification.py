@@ -128,7 +128,7 @@ def differences(connection: Connection, *, digests: bool) -> Iterator[Difference
             yield Difference(*entry.key, f"{entry.row_count} rows as the ledger says", str(there.count))
         elif len(there.loads) > 1:
             yield Difference(*entry.key, "rows of one load", f"rows of {len(there.loads)} loads")
-        elif digests and entry.digest and _digest(connection, entry.key) != entry.digest:
+        elif digests and entry.digest and digest_of_rows(connection, entry.key) != entry.digest:
             yield Difference(*entry.key, "the rows whose digest the ledger has", "others")
 
 
@@ -171,7 +171,8 @@ def _rows(connection: Connection) -> dict[Key, _Rows]:
     return {key: _Rows(counts[key], frozenset(loads[key])) for key in loads}
 
 
-def _digest(connection: Connection, key: Key) -> str:
+def digest_of_rows(connection: Connection, key: Key) -> str:
+    """Compute the digest of a report from the rows in its table."""
     campaign_id, report = key
     found = connection.execute(
         f"SELECT row_id FROM passona.{quoted(report)} WHERE campaign_id = ?",  # noqa: S608  # a constant

@@ -16,12 +16,15 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 # The map of passona/__init__.py, bottom to top: a module imports from lines below its own alone.
 LAYERS = """
-errors reports times lists decoding row_ids quoting replacement phones tokens shapes connection capable
+folding
+phones
+likely_phones phone_search quoting
+errors reports times lists decoding row_ids replacement tokens shapes connection capable
 pages pace keeping path_syntax project logs marts csv_form environment dlt_context
 privacy settings agents
 people on_failure lookup
 spelling
-rows transport configuration interruption csv_text work_folder
+csv_cells rows transport configuration interruption csv_text work_folder
 waiting client downloads
 page_pool csv_lines
 spool paginator
@@ -39,10 +42,10 @@ postgres_destination
 duckdb_file postgres
 database
 register
-forgetting retention
-rekeying
+forgetting retention person
+rekeying lifting
 campaign_table overview verification
-transform figures status mailings
+transform figures status mailings reduction
 page_words
 page_sections
 page
@@ -75,7 +78,22 @@ OWNERS = {
     "dbt": {"transform", "duckdb_file"},
 }
 # What a row means knows no HTTP, no clock, no files, no dlt.
-PURE = ("reports", "times", "lists", "row_ids", "pages", "phones", "tokens", "shapes", "privacy", "rows", "csv_form")
+PURE = (
+    "reports",
+    "times",
+    "lists",
+    "row_ids",
+    "pages",
+    "folding",
+    "phones",
+    "likely_phones",
+    "phone_search",
+    "tokens",
+    "shapes",
+    "privacy",
+    "rows",
+    "csv_form",
+)
 OUTSIDE = {
     "dlt",
     "duckdb",

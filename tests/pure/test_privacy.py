@@ -17,7 +17,7 @@ from passona.errors import ConfigurationError
 from passona.keeping import Keeping
 from passona.lists import pairs
 from passona.people import people
-from passona.phones import phone_digits
+from passona.phones import read_phone
 from passona.privacy import CLEAR, Privacy
 from passona.reports import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, column_names
 from passona.rows import tables, vendor_texts
@@ -215,7 +215,7 @@ def test_the_campaigns_names_are_the_accounts_own_and_stay() -> None:
     "text", ["+44 7123 456789", "0044 (7123) 456-789", "447123456789", "44.7123.456789", "+44 (0)7123 456789"]
 )
 def test_a_phone_is_the_same_however_it_is_written(text: str) -> None:
-    assert phone_digits(text) == PHONE
+    assert read_phone(text) == PHONE
     assert people([("argument 1", text)], CLEAR).phones == (PHONE,)
 
 

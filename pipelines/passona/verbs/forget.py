@@ -14,6 +14,7 @@ from passona.errors import ConfigurationError, Exit
 
 if TYPE_CHECKING:
     from passona.forgetting import Forgotten
+    from passona.lifting import Lifted
 
 
 @click.command(
@@ -23,16 +24,18 @@ Examples:
   passona forget --file requests.txt         one a line, # begins a comment
   passona forget --file - < requests.txt     so that no number is in the shell's history
   passona forget p_3f9a2c41_0123456789abcdef0123456789abcdef
-  passona forget --dry-run --file requests.txt"""
+  passona forget --dry-run --file requests.txt
+  passona forget --lift "+44 7123 456789"    it was a mistake: let the person in again"""
 )
 @click.argument("phones", nargs=-1, metavar="[PHONE ...]")
 @click.option(
     "--file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), help="Phones, one a line."
 )
-@click.option("--dry-run", is_flag=True, help="Count what would be erased, and change nothing.")
+@click.option("--lift", is_flag=True, help="Let people in again: the next load brings them back.")
+@click.option("--dry-run", is_flag=True, help="Count what would be erased or become due, and change nothing.")
 @options.wait
 @options.talkative
-def forget(*, phones: Sequence[str], file: Path | None, dry_run: bool, wait: float) -> None:
+def forget(*, phones: Sequence[str], file: Path | None, lift: bool, dry_run: bool, wait: float) -> None:
     """Erase people everywhere in the warehouse and its published copies, and keep them out.
 
     PHONE is a phone with its country code, or a token of a warehouse that holds tokens. Rows of the person go
@@ -41,6 +44,10 @@ def forget(*, phones: Sequence[str], file: Path | None, dry_run: bool, wait: flo
 
     A published copy that is not there, is held by a reader or is of another mode or key is named, and keeps
     the exit code from being 0: run it again when that is mended.
+
+    --lift reverses this: people are no longer kept out, and every report that may have lost something is due. The
+    next load asks for these reports again. It brings back what Passona still has, and not what is past retain_days.
+    Texts that were erased from tables of your own stay erased.
     """
     from passona.people import lines_of
 
@@ -48,7 +55,7 @@ def forget(*, phones: Sequence[str], file: Path | None, dry_run: bool, wait: flo
     texts += lines_of(file) if file else []
     if not texts:
         raise click.UsageError("give a phone, or --file with one a line")
-    sys.exit(_forgotten(texts, wait, dry_run=dry_run))
+    sys.exit((_lifted if lift else _forgotten)(texts, wait, dry_run=dry_run))
 
 
 def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
@@ -79,6 +86,47 @@ def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) 
     for error in found.left:
         options.say(str(error))
     return min({code, *(error.exit_code for error in found.left)} - {Exit.OK}, default=Exit.OK)
+
+
+def _lifted(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
+    from passona.address import exists, warehouse_address
+    from passona.configuration import load_keeping
+    from passona.lifting import lift
+    from passona.screen import working
+
+    keeping = load_keeping()
+    address = warehouse_address()
+    if not exists(address):
+        raise click.UsageError(f"there is no warehouse at {address}")
+    with working("looking for what is due"):
+        found = lift(address, texts, keeping, wait, options.say, dry_run=dry_run)
+    for where in found.unknown:
+        options.say(f"{where}: nobody of this number is kept out here")
+    if found.people:
+        _print_lifted(found, dry_run=dry_run)
+    for error in found.left:
+        options.say(str(error))
+    return min((error.exit_code for error in found.left), default=Exit.OK)
+
+
+def _print_lifted(found: Lifted, *, dry_run: bool) -> None:
+    from passona.screen import counted
+
+    people = "1 person" if found.people == 1 else f"{found.people} people"
+    reports = counted(len(found.due), "report")
+    if dry_run:
+        click.echo(f"{people} would be let in again; {reports} would be due; nothing was changed")
+    else:
+        command = "passona load --transform" if found.built else "passona load"
+        click.echo(f"{people} let in again; {reports} due: run {command}")
+    if found.unlisted:
+        uuids = ", ".join(sorted({campaign_id for campaign_id, _ in found.unlisted}))
+        click.echo(
+            f"{counted(len(found.unlisted), 'report')} of these only come with passona load UUID or passona "
+            f"import-csv, because the campaigns are not listed: {uuids}"
+        )
+    if found.expired:
+        click.echo(f"{counted(len(found.expired), 'report')} cannot come back: past retain_days")
 
 
 def _build(wait: float) -> Exit:

@@ -18,8 +18,17 @@ if TYPE_CHECKING:
     from passona.csv_import import CsvWish
 
 
-def _utc(_context: click.Context, _parameter: click.Parameter, date: datetime | None) -> datetime | None:
-    return date.replace(tzinfo=UTC) if date else None
+def _instant(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
+    """An ISO time in UTC; without an offset it is one."""
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text.strip())
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            "expected an ISO date or time (2026-01-31, 2026-01-31T08:00:00, 2026-01-31T08:00:00+01:00)"
+        ) from None
 
 
 @click.command(
@@ -29,7 +38,8 @@ Examples:
   passona import-csv clicks.csv --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008
   passona import-csv downloads/ --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008
   passona import-csv 's3://reports/dc8a7564/*.csv.gz' --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008
-  passona import-csv clicks.csv --campaign dc8a7564-... --report clicks --made-at 2026-01-31""",
+  unzip -p mail.zip | passona import-csv - --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008
+  passona import-csv clicks.csv --campaign dc8a7564-... --report clicks --made-at 2026-01-31T08:00:00Z""",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE ...")
 @click.option(
@@ -38,9 +48,9 @@ Examples:
 @click.option("--report", "name", type=click.Choice(list(REPORTS)), help="Refuse files of another report.")
 @click.option(
     "--made-at",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
-    callback=_utc,
-    help="When the files were made (UTC), if their own times do not say it.",
+    metavar="TIME",
+    callback=_instant,
+    help="When the files were made, if their own times do not say it: an ISO time, in UTC if it has no offset.",
 )
 @click.option(
     "--encoding", type=click.Choice(["utf-8", "utf-16", "cp1252"]), help="Read them so, whatever they look like."
@@ -52,6 +62,9 @@ Examples:
     help="Take lines that cannot be read aside, and load the others.",
 )
 @click.option("--accept-shrink", is_flag=True, help="Take files that have far fewer rows than before.")
+@click.option(
+    "--accept-mangled", is_flag=True, help="Take files of which a spreadsheet has lost most phones or all times."
+)
 @options.wait
 @options.as_json
 @options.talkative
@@ -64,24 +77,26 @@ def import_csv(
     encoding: str | None,
     reject_to: Path | None,
     accept_shrink: bool,
+    accept_mangled: bool,
     wait: float,
     as_json: bool,
 ) -> None:
     """Load reports that came by mail as .csv files.
 
-    FILE is a file (plain or gzip), a folder with .csv files, a pattern, the https address of a mail, or an
-    address in an object store (s3://, gs://, az://). One campaign, and one file for each of its reports: which
-    report a file is, its header says. A file counts whole or not at all; the same rules hold as for passona load,
-    and it needs no token. A file older than what the tables hold is refused. One whose age only its copy on
-    this machine tells does not settle a report: --made-at does. Exit codes: 0 all loaded, 2 usage, 4 some files
-    refused, 5 some held by the shrink guard, 6 busy.
+    FILE is a file (plain or gzip), a folder with .csv files, a pattern, - for standard input, the https address
+    of a mail, or an address in an object store (s3://, gs://, az://). One campaign, and one file for each of its
+    reports: which report a file is, its header says. A file counts whole or not at all; the same rules hold as for
+    passona load, and it needs no token. A file older than what the tables hold is refused. One whose age only its
+    copy on this machine tells does not settle a report: --made-at does. What a spreadsheet did to phones is undone
+    where no digit is lost; where some are, the value is NULL, and the report does not settle. Exit codes: 0 all
+    loaded, 2 usage, 4 some files refused, 5 some held by the shrink guard, 6 busy.
     """
     from passona.csv_import import CsvWish
 
     if reject_to is not None and reject_to.exists():
         raise ConfigurationError(f"--reject-to: {reject_to} exists already; name a new file")
     report = REPORTS[name] if name else None
-    wish = CsvWish(files, campaign_uuid(campaign), report, made_at, encoding, reject_to, accept_shrink)
+    wish = CsvWish(files, campaign_uuid(campaign), report, made_at, encoding, reject_to, accept_shrink, accept_mangled)
     sys.exit(_imported(wish, wait, as_json=as_json))
 
 

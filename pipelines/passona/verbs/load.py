@@ -32,21 +32,23 @@ def _since(_context: click.Context, _parameter: click.Parameter, date: datetime 
 
 
 def _uuids(uuids: Sequence[str], file: Path | None) -> tuple[str, ...]:
-    """The campaigns named on the command line and in a file: one a line, # begins a comment."""
+    """The campaigns named on the command line and in a file, - for standard input: one a line, # begins a comment."""
     found = [campaign_uuid(uuid) for uuid in uuids]
     if file is not None:
+        name = "standard input" if str(file) == "-" else masked(file.name)
         try:
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
+            with click.open_file(str(file), encoding="utf-8-sig") as opened:
+                lines = opened.read().splitlines()
         except OSError as error:
             raise ConfigurationError(f"--campaigns-file {masked(str(file))}: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise ConfigurationError(f"{masked(file.name)} is not UTF-8 text; save it as UTF-8") from None
+            raise ConfigurationError(f"{name} is not UTF-8 text; save it as UTF-8") from None
         for number, line in enumerate(lines, 1):
             text = line.partition("#")[0].strip()
             if text:
-                found.append(campaign_uuid(text, f"{masked(file.name)}, line {number}"))
+                found.append(campaign_uuid(text, f"{name}, line {number}"))
         if not found:
-            raise ConfigurationError(f"{masked(file.name)} names no campaign: expected one uuid a line")
+            raise ConfigurationError(f"{name} names no campaign: expected one uuid a line")
     return tuple(dict.fromkeys(found))
 
 
@@ -62,7 +64,9 @@ Examples:
 )
 @click.argument("uuids", nargs=-1, metavar="[UUID ...]")
 @options.reports
-@click.option("--campaigns-file", type=click.Path(path_type=Path), help="Campaigns, one uuid a line.")
+@click.option(
+    "--campaigns-file", type=click.Path(path_type=Path), help="Campaigns, one uuid a line; - is standard input."
+)
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d"]),

@@ -1,6 +1,6 @@
 {#- `+` and the digits where they are a phone number, NULL where they are not. -#}
 {% macro msisdn(phone) -%}
-    case when {{ agent_matches(phone, "'^[1-9][0-9]{6,14}$'") }} then '+' || {{ phone }} end
+    case when {{ matches(phone, "'^[1-9][0-9]{6,14}$'") }} then '+' || {{ phone }} end
 {%- endmacro %}
 
 {#- Whether a text has the pattern anywhere; `pattern` is an SQL expression, in what RE2 and PostgreSQL share. -#}

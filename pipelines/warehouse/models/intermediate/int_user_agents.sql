@@ -8,15 +8,19 @@ agents as (
     where {{ changed_only() }}
 ),
 
+named as (
+    select user_agent, {{ agent_name('user_agent') }} as agent_name from agents
+),
+
 rules as (
     select rule_order, click_class, rule, pattern from {{ ref('click_rules') }}
 ),
 
 first_rules as (
-    select agents.user_agent, min(rules.rule_order) as rule_order
-    from agents
-    inner join rules on {{ agent_matches('agents.user_agent', 'rules.pattern') }}
-    group by agents.user_agent
+    select named.user_agent, min(rules.rule_order) as rule_order
+    from named
+    inner join rules on {{ matches('named.agent_name', 'rules.pattern') }}
+    group by named.user_agent
 ),
 
 classed as (

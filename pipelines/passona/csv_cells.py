@@ -1,0 +1,148 @@
+"""What a spreadsheet does to the cells of a .csv: undone where nothing is lost, counted where something is. Pure.
+
+    447700900123.0, 4.47700900123E+11, ="447700900123"   the phone that was there
+    4.47701E+11, 08/06/2020 13:50                        nobody knows: `rows` makes NULL of it, with an issue
+
+Before a row is hashed, so that a file that went through a spreadsheet unharmed is the report that was mailed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from passona.phones import is_mangled, read_phone
+from passona.reports import Report
+from passona.times import count_without_form
+
+# Rows that a sheet can hold below its header, of old and of today.
+_WHOLE_SHEETS = (65_535, 1_048_575)
+_PLAIN = "^[1-9][0-9]{6,14}$"
+# What is left of a phone by a spreadsheet that shows six digits, when these are saved as a number.
+_ROUNDED = "^[1-9][0-9]{5}0{5,6}$"
+_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
+_EMPTY = pa.scalar("")
+_AROUND = " \t\u00a0\u200b\ufeff"
+_NUMBER = re.compile(
+    r"""=?["'\u2018\u2019\u201c\u201d]?(?:"""
+    r"[1-9][0-9]{6,14}"
+    r"|[1-9][0-9]{0,2}(?P<three>[.,'\u2019\u00a0\u2009\u202f])[0-9]{3}(?:(?P=three)[0-9]{3})+"
+    r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"
+    r"|[0-9]{1,3}(?:[.,][0-9]+)?[eE]\+?[0-9]+"
+    r""")(?:[.,]0+)?["'\u2018\u2019\u201c\u201d]?"""
+)
+
+
+@dataclass
+class Quality:
+    """What a spreadsheet did to a file. `rows`, `phones`, `times`: all that there are, empty ones left out.
+
+    `restored`: values that are again what they were; `blank`: lines without any; `lost_phones`, `lost_times`: those
+    that cannot be read; `rounded`: phones that end as rounded numbers do, of which one or two may be real.
+    """
+
+    rows: int = 0
+    phones: int = 0
+    times: int = 0
+    restored: int = 0
+    blank: int = 0
+    lost_phones: int = 0
+    lost_times: int = 0
+    rounded: int = 0
+
+    def add(self, other: Quality) -> None:
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+    @property
+    def is_mangled(self) -> bool:
+        """Whether most phones or all times are lost."""
+        return 2 * (self.lost_phones + self.rounded) > self.phones or 0 < self.times == self.lost_times
+
+    @property
+    def fills_a_sheet(self) -> bool:
+        """Whether there are as many rows as a sheet can hold, so that more may have been cut off."""
+        return self.rows in _WHOLE_SHEETS
+
+    @property
+    def losses(self) -> str:
+        """What is lost, in words; nothing where nothing is."""
+        unread = (
+            f"{lost:,} of {whole:,} {noun}"
+            for lost, whole, noun in ((self.lost_phones, self.phones, "phones"), (self.lost_times, self.times, "times"))
+            if lost
+        )
+        said = " and ".join(unread)
+        rounded = f"{self.rounded:,} of {self.phones:,} phones are rounded" if self.rounded and self.is_mangled else ""
+        return ", ".join(filter(None, (said and f"{said} cannot be read", rounded)))
+
+
+def restored(report: Report, columns: Mapping[str, pa.Array[Any]]) -> tuple[dict[str, pa.Array[Any]], Quality]:
+    """The columns as they were before a spreadsheet, as far as that can be known, without blank lines."""
+    quality = Quality()
+    cells = _without_blank_lines(dict(columns), quality)
+    for key in cells:
+        if pc.any(pc.starts_with(cells[key], '="')).as_py():
+            cells[key] = _mapped(cells[key], _unwrapped, quality)
+    if report.phone_key in cells:
+        cells[report.phone_key] = _phones(cells[report.phone_key], quality)
+    for column in report.columns:
+        if column.kind == "time" and column.key in cells:
+            quality.times += _count(pc.not_equal(cells[column.key], _EMPTY))
+            quality.lost_times += count_without_form(cells[column.key])
+    return cells, quality
+
+
+def _without_blank_lines(columns: dict[str, pa.Array[Any]], quality: Quality) -> dict[str, pa.Array[Any]]:
+    blank: Any = None
+    for cells in columns.values():
+        empty = pc.equal(cells, _EMPTY)
+        blank = empty if blank is None else pc.and_(blank, empty)
+        if not pc.any(blank).as_py():
+            quality.rows = len(cells)
+            return columns
+    quality.blank = _count(blank)
+    quality.rows = len(blank) - quality.blank
+    return {key: cells.filter(pc.invert(blank)) for key, cells in columns.items()}
+
+
+def _phones(phones: pa.Array[Any], quality: Quality) -> pa.Array[Any]:
+    plain = pc.or_(pc.match_substring_regex(phones, _PLAIN), pc.equal(phones, _EMPTY))
+    if not pc.all(plain).as_py():
+        phones = _mapped(phones, _phone, quality)
+        doubtful: list[Any] = phones.filter(pc.invert(plain)).to_pylist()
+        quality.lost_phones = sum(map(is_mangled, doubtful))
+    quality.phones = _count(pc.not_equal(phones, _EMPTY))
+    quality.rounded = _count(pc.match_substring_regex(phones, _ROUNDED))
+    return phones
+
+
+def _mapped(cells: pa.Array[Any], change: Callable[[str], str], quality: Quality) -> pa.Array[Any]:
+    before: list[Any] = cells.to_pylist()
+    after = [change(text) for text in before]
+    quality.restored += sum(old != new for old, new in zip(before, after, strict=True))
+    return pa.array(after, pa.string())
+
+
+def _unwrapped(text: str) -> str:
+    """The text of a formula that is nothing but a text."""
+    formula = _FORMULA.fullmatch(text)
+    return formula[1].replace('""', '"') if formula else text
+
+
+def _phone(text: str) -> str:
+    """The phone that a number of a spreadsheet is; what people wrote stays as they wrote it."""
+    bare = text.strip(_AROUND)
+    if bare.startswith("'") and read_phone(bare):
+        bare = bare[1:]
+    digits = read_phone(bare) if _NUMBER.fullmatch(bare) else None
+    return digits if digits and digits[0] != "0" else bare if read_phone(bare) else text
+
+
+def _count(condition: pa.Array[Any]) -> int:
+    return int(pc.sum(condition).as_py() or 0)

@@ -1,0 +1,167 @@
+"""`passona forget --lift`: a person who was forgotten by mistake is let in again, by the next load.
+
+    phones -> entries -> off the list in warehouse and copies; reports that may have lost something -> due
+
+Nothing is erased or written anew here: what is due is asked for by the next load, and replaces what is there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+
+from passona.address import Address, real_path
+from passona.connection import Connection, given, tables_of
+from passona.database import Database, open_database
+from passona.errors import ConfigurationError, PassonaError
+from passona.forgetting import Mode, Texts, drop_spools, privacy_there
+from passona.keeping import Keeping
+from passona.ledger import Key
+from passona.ownership import own_columns
+from passona.people import people
+from passona.phones import ERASED
+from passona.quoting import literal, quoted
+from passona.register import kept_out_since, known_mode, let_in, privacy_of
+from passona.reports import REPORTS
+from passona.retention import past_stored
+from passona.schema import TABLES
+
+# What keeps one person out.
+Entries = tuple[str, ...]
+
+
+@dataclass
+class Lifted:
+    """What was done. `people`: who was kept out. `unknown`: where those were given who were not.
+
+    `due`: reports that the next load asks for. `unlisted`: those of them whose campaigns are not in the list, so that
+    a load asks for them by uuid alone. `expired`: reports past retention, which never come back. `built`: whether
+    there are marts. `left`: why copies are as they were.
+    """
+
+    people: int = 0
+    unknown: list[str] = field(default_factory=list)
+    due: list[Key] = field(default_factory=list)
+    unlisted: list[Key] = field(default_factory=list)
+    expired: list[Key] = field(default_factory=list)
+    built: bool = False
+    left: list[PassonaError] = field(default_factory=list)
+
+
+def lift(
+    address: Address, texts: Texts, keeping: Keeping, wait: float, say: Callable[[str], None], *, dry_run: bool = False
+) -> Lifted:
+    """Let people in again whom `forget` keeps out of the warehouse and its copies. `dry_run`: only count.
+
+    :raises Busy: the warehouse is held for longer than `wait` seconds.
+    :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
+    """
+    lifted = Lifted()
+    with closing(open_database(address, wait, say)) as database:
+        database.prepare()
+        persons = _persons(database, texts, keeping)
+        mode = known_mode(database.connection)
+        known = _kept_out(database.connection, list(persons))
+        lifted.people = len(known)
+        lifted.unknown = [where for entries, where in persons.items() if entries not in known]
+        if known:
+            _count(database.connection, keeping, lifted)
+        if known and not dry_run:
+            _let_in(database, known, lifted.due)
+    for copy in map(real_path, map(Path, keeping.published)):
+        try:
+            _check_there(copy)
+            if not dry_run:
+                with closing(open_database(copy, wait, say)) as database:
+                    _let_in_copy(database, texts, list(persons), mode, keeping)
+        except PassonaError as error:
+            lifted.left.append(error)
+    return lifted
+
+
+def _persons(database: Database, texts: Texts, keeping: Keeping) -> dict[Entries, str]:
+    """The entries of each person, with where the person was given: once, in whatever spellings."""
+    privacy = privacy_of(database, keeping)
+    return {people([text], privacy).entries: text[0] for text in texts}
+
+
+def _kept_out(connection: Connection, persons: Sequence[Entries]) -> list[Entries]:
+    return [entries for entries in persons if kept_out_since(connection, entries) is not None]
+
+
+def _count(connection: Connection, keeping: Keeping, lifted: Lifted) -> None:
+    old = past_stored(connection, keeping.retain_days, datetime.now(UTC))
+    lifted.built = "int_built_campaigns" in tables_of(connection, "analytics_staging")
+    found = connection.execute(
+        "SELECT campaign_id, report, expired_at IS NOT NULL, coalesce(listed, false) "  # noqa: S608  # names of ours
+        "FROM passona.report_ledger AS ledger LEFT JOIN passona.campaigns AS campaigns USING (campaign_id) "
+        f"WHERE suppressed > 0 OR (campaign_id, report) IN ({' UNION '.join(_marked(connection))}) ORDER BY 1, 2"
+    ).fetchall()
+    for campaign_id, report, is_expired, is_listed in found:
+        if is_expired or campaign_id in old:
+            lifted.expired.append((campaign_id, report))
+            continue
+        lifted.due.append((campaign_id, report))
+        if not is_listed:
+            lifted.unlisted.append((campaign_id, report))
+
+
+def _marked(connection: Connection) -> Iterator[str]:
+    """In SQL, campaign and report of rows in which something was erased, table by table."""
+    own = own_columns(connection)
+    places = [(literal(report.name), name) for report in REPORTS.values() for name in report.tables]
+    for report, table in [*places, ("report", "row_issues")]:
+        texts = [name for name in own[table] if TABLES[table].sql_columns.get(name, "VARCHAR") == "VARCHAR"]
+        marks = " OR ".join(f"strpos({quoted(name)}, {literal(ERASED)}) > 0" for name in texts if name[0] != "_")
+        yield f"SELECT campaign_id, {report} FROM passona.{table} WHERE {marks}"  # noqa: S608  # quoted names
+
+
+def _let_in(database: Database, persons: Sequence[Entries], due: Sequence[Key]) -> None:
+    run_id = str(uuid.uuid4())
+    database.begin_run(run_id, "forget")
+    with database.writing("who is let in again"):
+        with _transaction(database.connection):
+            let_in(database.connection, chain.from_iterable(persons))
+            _make_due(database.connection, due)
+        drop_spools(database)
+    database.end_run(run_id, "ok", 0, 0)
+
+
+def _make_due(connection: Connection, due: Sequence[Key]) -> None:
+    """The rows there are still vouched for; without a digest the next walk is written even if it finds the same."""
+    with given(connection, campaign_id=[key[0] for key in due], report=[key[1] for key in due]):
+        connection.execute(
+            "UPDATE passona.report_ledger SET digest = NULL, state = CASE state WHEN 'settled' THEN 'open' "
+            "ELSE state END WHERE (campaign_id, report) IN (SELECT campaign_id, report FROM given)"
+        )
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def _check_there(copy: Path) -> None:
+    if not copy.is_file():
+        raise ConfigurationError(
+            f"{copy}: nobody was let in there, because there is no such file (sources.passona.published): bring it "
+            "back and run this again, or take it out of published if it is gone for good"
+        )
+
+
+def _let_in_copy(database: Database, texts: Texts, persons: Sequence[Entries], mode: Mode, keeping: Keeping) -> None:
+    privacy = privacy_there(database, mode, keeping, "let in")
+    if privacy:
+        persons = [people([text], privacy).entries for text in texts]
+    let_in(database.connection, chain.from_iterable(_kept_out(database.connection, persons)))

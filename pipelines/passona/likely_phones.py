@@ -1,0 +1,90 @@
+"""Phones in texts, where nobody is known: told from dates, times, prices and order numbers by their form. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+
+from passona.folding import View, views
+from passona.phones import PLAIN, SCIENTIFIC, core, phones_of, read_look, read_phone, spliced, with_country
+
+_ANY = r"[\W_]{0,3}"
+_BETWEEN = r"[ ().+_'/-]{0,3}"
+_APART = r"[ ().+_'/-]{1,3}"
+_MORE = f"(?:{_BETWEEN}[0-9])"
+# Behind a digit with a stop, a comma or a colon a number goes on: 10.00, 14:00. Behind a whole one stands .0 at most.
+_ALONE, _END = "(?<![0-9])", "(?:[.,]0{1,6})?(?![0-9])"
+_BEGIN = rf"{_ALONE}(?<![0-9][.,:])"
+_HOUR = "(?:[01][0-9]|2[0-3])[0-5][0-9]"
+_DATE = re.compile(
+    rf"(?<![0-9])(?:[0-3]?[0-9]{_APART}[01]?[0-9]{_APART}(?:19|20)[0-9]{{2}}|"
+    rf"[01]?[0-9]/[0-3]?[0-9]/(?:19|20)[0-9]{{2}}|(?:19|20)[0-9]{{2}}[-/][01]?[0-9][-/][0-3]?[0-9])(?![0-9])"
+)
+_FORMS = (
+    # +44 7700 900123, 0044 (0)7700 900123
+    rf"{_ALONE}\(?(?:\+|00){_ANY}44{_ANY}(?:0{_ANY})?[1-9](?:{_ANY}[0-9]){{9}}{_END}",
+    # +1 212 555 0123
+    rf"{_ALONE}\(?(?:\+|00)[1-9]{_MORE}{{8,14}}{_END}",
+    # 44 7700 900123, 447,700,900,123, 07700:900123, of a mobile alone
+    rf"{_ALONE}(?:44{_ANY}(?:0{_ANY})?|0)7[0-9]{{3}}(?:{_ANY}[0-9]){{6}}{_END}",
+    rf"{_ALONE}447(?P<mobile>[\W_])[0-9]{{3}}(?:(?P=mobile)[0-9]{{3}}){{2}}{_END}",
+    # 07700 900123, 020 7946 0958, (01632) 960-123, but no times of day (0900-1730)
+    rf"{_BEGIN}(?!{_HOUR}{_APART}{_HOUR}{_END})(?=\(?0[1-9][0-9]{{1,4}}{_APART}[0-9]{{3}})\(?0[1-9]{_MORE}{{8,9}}{_END}",
+    # 07700900123
+    rf"{_BEGIN}0[1-9][0-9]{{8,9}}{_END}",
+    # 01 23 45 67 89, in five pairs and no more
+    rf"{_BEGIN}(?<![0-9] )0[1-9](?P<gap>[ .])[0-9]{{2}}(?:(?P=gap)[0-9]{{2}}){{3}}(?!(?P=gap)?[0-9])",
+    rf"{SCIENTIFIC.pattern}",
+)
+# Digits in groups, as they stand in a cell: 1,234,567,890; 12,34,56,78,901 in India.
+_GROUPED = (
+    rf"{_BEGIN}[1-9][0-9]{{0,2}}(?P<three>[\W_])[0-9]{{3}}(?:(?P=three)[0-9]{{3}}){{2,3}}{_END}",
+    rf"{_BEGIN}[1-9][0-9]?(?P<two>[\W_])[0-9]{{2}}(?:(?P=two)[0-9]{{2}}){{2,5}}(?P=two)[0-9]{{3}}{_END}",
+)
+
+
+def replaced(text: str, stand_in: Callable[[str], str], *, long_from: int | None, in_groups: bool = False) -> str:
+    """The text with something else for each phone in it. `stand_in`: makes it of the phone's digits.
+
+    `long_from`: for so many digits or more in a row, too, though nothing but their number tells that they are a phone;
+    `in_groups`: and for as many in groups, however they are parted.
+    """
+    if text.isascii() and not re.search("[0-9]", text):
+        return text
+    found = (each for view in views(text) for each in _seen(view, long_from, in_groups))
+    return spliced(text, ((start, end, stand_in(digits)) for start, end, digits in found))
+
+
+def _seen(view: View, long_from: int | None, in_groups: bool = False) -> Iterator[tuple[int, int, str]]:
+    """What looks like a phone: where, and its digits."""
+    for match in _form(long_from, in_groups).finditer(view.look):
+        digits = read_look(match[0])
+        if digits is None and SCIENTIFIC.fullmatch(match[0]):
+            continue  # any number
+        if not _DATE.search(match[0]):
+            yield *view.place(*match.span()), digits or re.sub("[^0-9]", "", match[0])
+
+
+@cache
+def _form(long_from: int | None, in_groups: bool) -> re.Pattern[str]:
+    long = (rf"\+?[0-9]{{{long_from},}}", *_GROUPED) if long_from else ()
+    loose = (rf"{_ALONE}[0-9](?:[ ().-]?[0-9]){{{long_from - 1},14}}(?![0-9])",) if long_from and in_groups else ()
+    return re.compile("|".join((*_FORMS, *long, *loose)))
+
+
+def person_of(text: str) -> str:
+    """What is the same for every spelling of a phone: its digits. A text without exactly one phone is itself."""
+    digits = read_phone(text)
+    if digits is None:
+        found = {with_country(phone) for view in views(text) for _, _, phone in _seen(view, 9)}
+        digits = found.pop() if len(found) == 1 else None
+    return text if digits is None else with_country(digits)
+
+
+def persons_of(text: str) -> set[str]:
+    """What such a value is known by among those who are kept out."""
+    if PLAIN.fullmatch(text) and text[len(text) - len(core(text))] != "0":
+        return {text}  # as nearly all are
+    phones = phones_of(text)
+    return {*phones, *map(with_country, phones), person_of(text), text}

@@ -1,0 +1,222 @@
+"""`passona person`: everything that is stored about one person, and where texts of others name the number.
+
+    phone or token -> texts that stand for it -> rows, fields and issues by table | counts of other rows
+
+The warehouse is opened for reading alone. Rows are the person's by a column of phones, as `passona forget` sees it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from passona.address import Address, exists
+from passona.connection import Connection, given, registered, tables_of
+from passona.database import open_reader
+from passona.erasure import TextColumn, ends_another, texts_that_may_name
+from passona.errors import ConfigurationError
+from passona.keeping import Keeping
+from passona.ownership import SCHEMAS, owned
+from passona.people import People, people
+from passona.phones import names_one, phones_of, spellings_of
+from passona.quoting import literal
+from passona.register import kept_out_since, read_privacy
+from passona.reports import REPORTS
+from passona.tokens import PHONE_TOKEN
+
+# Stands for the phone of somebody else in a row of the person's.
+OTHER = "[another person]"
+# Read as they are; values of other types are read as texts.
+_PLAIN = (
+    "VARCHAR", "CHARACTER VARYING", "TEXT", "BOOLEAN", "INTEGER", "BIGINT", "DOUBLE", "DOUBLE PRECISION",
+    "TIMESTAMP WITH TIME ZONE",
+)  # fmt: skip
+# Types in which there is no place for a phone with its country code.
+_TOO_SMALL = re.compile("BOOL|DATE|TIME|INTERVAL|UUID|U?TINYINT|U?SMALLINT|U?INTEGER|FLOAT|REAL")
+_TOKEN = re.compile(PHONE_TOKEN)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Mention:
+    """How many rows of others name the number in a column, and in which campaigns, where the table tells it."""
+
+    table: str
+    column: str
+    rows: int
+    campaigns: list[str]
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is stored about a person. `privacy`: the mode of the warehouse. `tables`: their rows by table, only tables
+    that have some. `kept_out_since`: when the person was forgotten (UTC), None if that is not so.
+    """
+
+    privacy: str
+    kept_out_since: datetime | None
+    tables: dict[str, list[Row]]
+    mentions: list[Mention]
+
+
+_Columns = Collection[TextColumn]
+
+
+def person(
+    address: Address, text: tuple[str, str], keeping: Keeping, wait: float, say: Callable[[str], None]
+) -> Person:
+    """Find a person in the warehouse at `address`. `text`: a phone or a token, with where it was given.
+
+    :raises ConfigurationError: there is no warehouse, the text is no phone, or the privacy is not the warehouse's.
+    :raises Busy: it is being written for longer than `wait` seconds.
+    """
+    if not exists(address):
+        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+    with closing(open_reader(address, wait, say)) as connection:
+        if "report_ledger" not in tables_of(connection, "passona"):
+            raise ConfigurationError(f"{address} holds no tables of passona: run passona load first")
+        privacy = read_privacy(connection, keeping)
+        who = people([text], privacy)
+        columns = _columns(connection)
+        since = kept_out_since(connection, who.entries)
+        return Person(privacy.mode, since, *_found(connection, who, columns))
+
+
+def _found(connection: Connection, who: People, columns: _Columns) -> tuple[dict[str, list[Row]], list[Mention]]:
+    """The person's rows by table, and where others name the number."""
+    (issues,) = (each for each in columns if each.shown == "passona.row_issues" and each.name == "raw_value")
+    values = {text for column in columns if column.is_of_phones for text in _standing(connection, column, who)}
+    # A phone that came as another type than a text is kept there alone.
+    with given(connection, value=sorted({*who.values, *values, *_naming(connection, issues, who)})):
+        conditions = _conditions(columns)
+        tables = {
+            table: rows
+            for table, condition in conditions.items()
+            if (rows := _rows(connection, _of_table(columns, table), condition, who))
+        }
+        # A number without its country code may be the end of another person's.
+        if not tables and any(ends_another(connection, phone, columns) for phone in who.phones):
+            return {}, []
+        return tables, list(_mentions(connection, who, columns, conditions))
+
+
+def _columns(connection: Connection) -> list[TextColumn]:
+    """Every column of every table; on a server those of our schemas alone."""
+    is_server = "PostgreSQL" in str(connection.execute("SELECT version()").fetchone())
+    where = f"AND table_schema IN ({', '.join(map(literal, SCHEMAS))})" if is_server else ""
+    found = connection.execute(
+        "SELECT table_catalog, table_schema, table_name, column_name, data_type, is_nullable = 'YES' "  # noqa: S608  # constants
+        "FROM information_schema.columns "
+        "JOIN information_schema.tables USING (table_catalog, table_schema, table_name) "
+        f"WHERE table_catalog = current_database() AND table_type = 'BASE TABLE' {where} "
+        "ORDER BY table_schema, table_name, ordinal_position"
+    ).fetchall()
+    return [column for values in found if not _is_internal(column := TextColumn(*values))]
+
+
+def _is_internal(column: TextColumn) -> bool:
+    """Whether it is of no part of the contract, and so is the program's or dlt's."""
+    return column.schema in SCHEMAS and (column.name.startswith("_") or column.table_name.startswith("_"))
+
+
+def _of_table(columns: _Columns, table: str) -> list[TextColumn]:
+    return [column for column in columns if column.shown == table]
+
+
+def _standing(connection: Connection, column: TextColumn, who: People) -> set[str]:
+    """Texts of a column of phones that stand for the person, in whatever spelling."""
+    spelled = _spelled(who)
+    texts = texts_that_may_name(connection, column, who.phones)
+    return {text for text in texts if not phones_of(text).isdisjoint(spelled)}
+
+
+def _naming(connection: Connection, column: TextColumn, who: People) -> set[str]:
+    """Texts of a column that name the person, by number or by token."""
+    spelled = _spelled(who)
+    found = {text for text in texts_that_may_name(connection, column, who.phones) if names_one(text, spelled)}
+    for token in filter(_TOKEN.fullmatch, who.values):
+        rows = connection.execute(
+            f"SELECT DISTINCT {column.as_text} FROM {column.table} WHERE strpos({column.as_text}, ?) > 0",  # noqa: S608  # quoted names
+            [token],
+        ).fetchall()
+        found |= {text for (text,) in rows}
+    return found
+
+
+def _spelled(who: People) -> set[str]:
+    return {spelling for phone in who.phones for spelling in spellings_of(phone)}
+
+
+def _conditions(columns: _Columns) -> dict[str, str]:
+    """In SQL, which rows of each table are the person's; tables that have none by their making are left out."""
+    conditions: defaultdict[str, list[str]] = defaultdict(list)
+    for column in columns:
+        if column.is_of_phones:
+            conditions[column.shown].append(f"{column.as_text} IN (SELECT value FROM given)")  # noqa: S608  # quoted names
+    for report in REPORTS.values():
+        if report.phone_key is None:
+            continue
+        conditions[f"passona.{report.name}"].append(
+            f"row_id IN (SELECT row_id FROM passona.row_issues WHERE report = '{report.name}' "  # noqa: S608  # constant names
+            f"AND column_name = '{report.phone_column}' AND raw_value IN (SELECT value FROM given))"
+        )
+        theirs = " OR ".join(conditions[f"passona.{report.name}"])
+        within = f"row_id IN (SELECT row_id FROM passona.{report.name} WHERE {theirs})"  # noqa: S608  # constant names
+        for child in report.tables[1:]:
+            conditions[f"passona.{child}"].append(within)
+        conditions["passona.row_issues"].append(f"(report = '{report.name}' AND {within})")
+    return {table: " OR ".join(conditions[table]) for table in sorted(conditions)}
+
+
+def _rows(connection: Connection, columns: _Columns, condition: str, who: People) -> list[Row]:
+    names = ", ".join(each.quoted if each.type.upper() in _PLAIN else each.as_text for each in columns)
+    table = next(iter(columns)).table
+    found = connection.execute(f"SELECT {names} FROM {table} WHERE {condition}").fetchall()  # noqa: S608  # quoted names
+    known = {*who.values, *_spelled(who)}
+    rows = [
+        {c.name: _own(cell, known) if c.is_of_phones else cell for c, cell in zip(columns, cells, strict=True)}
+        for cells in found
+    ]
+    return sorted(rows, key=lambda row: [_sortable(cell) for cell in row.values()])
+
+
+def _own(cell: object, known: Collection[str]) -> object:
+    """A cell of a column of phones, unless it is somebody else's."""
+    phones = {cell} if _TOKEN.fullmatch(str(cell)) else phones_of(str(cell))
+    return OTHER if phones and phones.isdisjoint(known) else cell
+
+
+def _sortable(cell: object) -> str:
+    return cell if isinstance(cell, str) else f"{cell!s:>20}"  # numbers in their order
+
+
+def _mentions(
+    connection: Connection, who: People, columns: _Columns, conditions: Mapping[str, str]
+) -> Iterable[Mention]:
+    """Rows of others whose texts name the person, by column."""
+    ours = owned(connection) or {}
+    with_campaigns = {column.shown for column in columns if column.name == "campaign_id"}
+    for column in columns:
+        is_text = column.is_text or (column.shown not in ours and not _TOO_SMALL.match(column.type.upper()))
+        if not is_text or column.is_of_phones or column.is_of_keys:
+            continue
+        if not (texts := _naming(connection, column, who)):
+            continue
+        others = f"({conditions.get(column.shown, 'false')}) IS NOT TRUE"
+        campaign = f"CAST({'campaign_id' if column.shown in with_campaigns else 'NULL'} AS VARCHAR)"
+        with registered(connection, "naming", pa.table({"text": pa.array(sorted(texts), pa.string())})):
+            found = connection.execute(
+                f"SELECT {campaign}, count(*) FROM {column.table} "  # noqa: S608  # quoted names
+                f"WHERE {column.as_text} IN (SELECT text FROM naming) AND {others} GROUP BY 1 ORDER BY 1"
+            ).fetchall()
+        if found:
+            campaigns = [campaign for campaign, _ in found if campaign is not None]
+            yield Mention(column.shown, column.name, sum(rows for _, rows in found), campaigns)

@@ -1,0 +1,385 @@
+"""A copy of a clear warehouse as another mode would have kept it, for readers who may not see numbers.
+
+    tables of ours, held still -> each column by its kind (`privacy`) -> a new DuckDB file -> searched for people
+
+What a load in that mode stores, but for ids of rows (keyed anew, the same in all tables, so that they join) and for
+phones of people of the warehouse that the mode itself would not know as phones, or leaves where they stand in names of
+campaigns and the like: in a copy it is known whose they are, so they become tokens, too. Nothing that users made or
+added is copied, because nobody knows what is in it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from passona.connection import Connection, error_kinds, given, tables_of
+from passona.duckdb_rewriting import STORAGE_VERSION
+from passona.erasure import TextColumn, catalog_texts, text_columns
+from passona.errors import ConfigurationError
+from passona.ownership import REGISTER, STAGING, UPGRADES, Name, own_objects
+from passona.phone_search import may_name_anybody
+from passona.phones import pieces, spliced, with_country
+from passona.privacy import Privacy
+from passona.quoting import literal, quoted
+from passona.register import note_mode
+from passona.reports import CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, UNSENT, Column, Report
+from passona.schema import DATASET, TABLES
+from passona.shapes import list_shape
+from passona.tokens import TOKEN_DIGITS
+from passona.verification import digest_of_rows
+
+Reduce = Callable[[str], str | None]
+
+ROWS_AT_ONCE = 50_000
+_REPORTS = REPORTS | {CAMPAIGNS.name: CAMPAIGNS}
+_DIGESTS = ("row_id", "click_id", "message_key")
+# Columns of marts, and of the tables of fields, that hold what a column of a report holds.
+_SAME_AS = {
+    "phone": (CLICKS, "phone_number"),
+    "link_name": (CLICKS, "link_name"),
+    "link_destination": (CLICKS, "link_destination"),
+    "user_agent": (CLICKS, "user_agent"),
+    "status": (DELIVERY, "status"),
+    "group_name": (RECIPIENT, "group_name"),
+    "name": (RECIPIENT, "group_name"),
+    "field_name": (RECIPIENT, "group_name"),
+    "reason": (UNSENT, "reason"),
+    "unsent_reasons": (UNSENT, "reason"),
+}
+KNOWN_IN_MARTS = {*_SAME_AS, *_DIGESTS, "msisdn", "field_value"}
+# Of dlt's and of this program's own tables those that readers and `passona forget` need.
+_INTERNAL = ("_dlt_loads", UPGRADES)
+_ANY_TOKEN = f"([pl]_[0-9a-f]{{8}}_[0-9a-f]{{{TOKEN_DIGITS}}})"
+# A count of recipients has fewer digits than a phone (`privacy`).
+_IS_COUNT = "BETWEEN -999999999 AND 999999999"
+# Counts that are none are issues, as a load in such a mode notes them.
+_ISSUES = f"""(
+    SELECT * FROM warehouse.passona.row_issues
+    UNION ALL BY NAME
+    SELECT campaign_id, 'sent' AS report, row_id, 'recipient_count' AS column_name,
+        recipient_count::VARCHAR AS raw_value, 'unexpected_type' AS issue, _dlt_load_id
+    FROM warehouse.passona.sent WHERE recipient_count NOT {_IS_COUNT}
+    UNION ALL BY NAME
+    SELECT campaign_id, 'campaigns' AS report, 'status' AS column_name,
+        status::VARCHAR AS raw_value, 'unexpected_type' AS issue, _dlt_load_id
+    FROM warehouse.passona.campaigns WHERE status NOT {_IS_COUNT}
+)"""  # noqa: S608  # constants
+# A raw value with what it needs to be understood. A list that was no text came as JSON.
+_RAW = """report || '/' || column_name || '/' || CASE WHEN issue = 'unaligned_fields' AND (row_id, column_name) IN (
+    SELECT (row_id, column_name) FROM warehouse.passona.row_issues WHERE issue = 'unexpected_type'
+) THEN 'unexpected_type' ELSE issue END || '/' || raw_value"""
+
+
+class _Kept(NamedTuple):
+    """A column of the copy: its name, what is asked of the warehouse, what is made of each text of it."""
+
+    name: str
+    sql: str
+    reduce: Reduce | None = None
+
+
+def write_reduced(connection: Any, part: Path, privacy: Privacy) -> int:
+    """Write a new DuckDB file; return the number of texts in it that name people all the same, which is to be 0.
+
+    :raises ConfigurationError: nobody noted what in the warehouse is this program's.
+    """
+    found: dict[str, str] = {}
+    for _ in range(2):  # what the mode itself leaves of people is known when it stands in the copy
+        with _new_copy(connection, part) as copy:
+            _Writer(connection, copy, privacy, found).write()
+            found = _naming(copy, privacy)
+            left = len(found) + len(_mended(copy, catalog_texts(copy), privacy))
+        if not left:
+            break
+    return left
+
+
+def made_by_users(connection: Connection) -> tuple[str, ...]:
+    """Tables, views and columns that users made, which are not copied."""
+    own = own_objects(connection)
+    there = connection.execute(
+        "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
+        "WHERE NOT internal AND database_name = current_database()"
+    ).fetchall()
+    names = set()
+    for schema, table, column in there:
+        name = Name(schema, table)
+        if name in own:
+            names |= {f"{name}.{column}"} - {f"{name}.{own_column}" for own_column in own[name][1]}
+        elif schema != STAGING and not (schema == DATASET and table.startswith("_")):
+            names.add(str(name))
+    return tuple(sorted(names))
+
+
+@contextmanager
+def _new_copy(connection: Any, part: Path) -> Iterator[Any]:
+    """A session with a new file, in which the warehouse is called `warehouse`."""
+    part.unlink(missing_ok=True)
+    umask = os.umask(0o077)
+    connection.execute(f"ATTACH {literal(str(part))} AS copied (READ_WRITE, STORAGE_VERSION '{STORAGE_VERSION}')")
+    copy = connection.cursor()
+    try:
+        copy.execute("USE copied")
+        yield copy
+    finally:
+        copy.close()
+        connection.execute("DETACH copied")
+        os.umask(umask)
+
+
+@dataclass
+class _Writer:
+    """Writes all tables and views of ours. `mended`: texts that name people, without them."""
+
+    source: Any
+    copy: Any
+    privacy: Privacy
+    mended: dict[str, str] = field(default_factory=dict)
+
+    def write(self) -> None:
+        internal = tables_of(self.source, DATASET)
+        if REGISTER not in internal:
+            raise ConfigurationError(
+                "the warehouse does not say which tables are its own: it is of an earlier version; run passona load "
+                "first, which brings it forward"
+            )
+        objects = own_objects(self.source)
+        for schema in {name.schema for name in objects}:
+            self.copy.execute(f"CREATE SCHEMA {schema}")
+        note_mode(self.copy, self.privacy)
+        for table in internal.intersection(_INTERNAL):
+            self.copy.execute(f"CREATE TABLE passona.{table} AS FROM warehouse.passona.{table}")
+        for name, (kind, columns) in objects.items():
+            if kind == "table":
+                self._write_table(name, [self._kept(name, column) for column in columns])
+        self._write_digests()
+        self._write_views(objects)
+        self._write_comments(objects)
+        self._write_register()
+
+    def _write_table(self, name: Name, columns: list[_Kept]) -> None:
+        table = ".".join(map(quoted, name))
+        place = _ISSUES if name == Name(DATASET, "row_issues") else f"warehouse.{table}"
+        query = f"SELECT {', '.join(f'{each.sql} AS {quoted(each.name)}' for each in columns)} FROM {place}"  # noqa: S608  # quoted names
+        self.copy.execute(f"CREATE TABLE {table} AS {query} LIMIT 0")
+        self.copy.begin()
+        for batch in self.source.sql(query).to_arrow_reader(ROWS_AT_ONCE):
+            self.copy.register("piece", self._reduced(name, columns, batch))
+            self.copy.execute(f"INSERT INTO {table} FROM piece")
+            self.copy.unregister("piece")
+        self.copy.commit()
+        if name.name == "int_user_agents":  # several may have become one
+            one = f"SELECT min(rowid) FROM {table} GROUP BY user_agent"  # noqa: S608  # a constant name
+            self.copy.execute(f"DELETE FROM {table} WHERE rowid NOT IN ({one})")  # noqa: S608  # a constant name
+
+    def _reduced(self, name: Name, columns: list[_Kept], batch: pa.RecordBatch) -> pa.Table:
+        arrays = []
+        for (column, _, reduce), texts in zip(columns, batch.columns, strict=True):
+            is_text = (
+                texts.type == pa.string() and not TextColumn("", *name, column, "VARCHAR", is_nullable=True).is_of_keys
+            )
+            arrays.append(self._each(texts, reduce, mend=is_text and bool(self.mended)))
+        return pa.Table.from_arrays(arrays, names=batch.schema.names)
+
+    def _each(self, texts: pa.Array[Any], reduce: Reduce | None, *, mend: bool) -> pa.Array[Any]:
+        """The texts of a column as the copy has them. Most columns have few."""
+        if reduce is None and not mend:
+            return texts
+        encoded: Any = texts.dictionary_encode()
+        cells = [reduce(text) if reduce else text for text in encoded.dictionary.to_pylist()]
+        if mend:
+            cells = [self.mended.get(text, text) if text else text for text in cells]
+        made: pa.Array[Any] = pa.array(cells, pa.string()).take(encoded.indices)
+        return made
+
+    def _kept(self, table: Name, column: str) -> _Kept:
+        plain = quoted(column)
+        if column in _DIGESTS:
+            # As `passona re-key` gives ids another key.
+            key = literal(self.privacy.row_key.hex())
+            return _Kept(column, f"left(sha256({key} || {plain}), {TOKEN_DIGITS})")
+        if table.schema == DATASET and table.name in _REPORTS:
+            return self._of_report(_REPORTS[table.name], column)
+        return _Kept(self.privacy.new_name(column), self._asked.get(column, plain), self._by_name.get(column))
+
+    def _of_report(self, report: Report, column: str) -> _Kept:
+        plain = quoted(column)
+        if known := _column_of(report, column):
+            if known.kind == "integer":
+                return _Kept(column, f"CASE WHEN {plain} {_IS_COUNT} THEN {plain} END")
+            return _Kept(column, plain, self.privacy.reducer(report, known) if known.kind == "text" else None)
+        if column in TABLES[report.name].sql_columns:
+            return _Kept(column, plain)
+        kept = (report.name, column) in self._kept_columns
+        return _Kept(self.privacy.new_name(column), plain if kept else "NULL::VARCHAR", self.privacy.value)
+
+    def _like(self, report: Report, column: str) -> Reduce:
+        """As a column of a report; where it had no text, a mart may have an empty one."""
+        known = _column_of(report, column)
+        reduce = self.privacy.reducer(report, known) if known else None
+        return lambda text: reduce(text) if reduce and text else text
+
+    @cached_property
+    def _by_name(self) -> dict[str, Reduce]:
+        """What becomes of texts in columns that are no report's, by the columns' names."""
+        value = self.privacy.value
+        return {name: self._like(*same) for name, same in _SAME_AS.items()} | {
+            "raw_value": self._raw, "value": value, "field_value": value,
+        }  # fmt: skip
+
+    @cached_property
+    def _asked(self) -> dict[str, str]:
+        """What is asked of the warehouse in the place of some columns."""
+        names = ", ".join(map(literal, self.privacy.fields)) or "NULL"
+        named = f"field_name IN ({names})"
+        return {
+            "msisdn": "NULL::VARCHAR",
+            "digest": "NULL::VARCHAR",
+            "value": f"CASE WHEN name IN ({names}) THEN value WHEN value IS NOT NULL THEN '' END",
+            "field_value": f"CASE WHEN {named} THEN field_value WHEN field_value IS NOT NULL THEN '' END",
+            "has_other_values": f"CASE WHEN {named} THEN has_other_values "
+            "WHEN has_other_values IS NOT NULL THEN false END",
+            "raw_value": _RAW,
+        }
+
+    @cached_property
+    def _kept_columns(self) -> set[tuple[str, str]]:
+        """Columns of keys that the guide does not know, and whose values are kept."""
+        if "_keys" not in tables_of(self.source, DATASET):
+            return set()
+        found = self.source.execute(
+            "SELECT table_name, column_name FROM passona._keys WHERE key->>'$' IN (SELECT unnest(?::VARCHAR[]))",
+            [sorted(self.privacy.fields)],
+        ).fetchall()
+        return set(found)
+
+    def _raw(self, text: str) -> str | None:
+        """The raw value of an issue, by what it says of which column."""
+        name, column_name, issue, raw = text.split("/", 3)
+        column = _column_of(_REPORTS[name], column_name)
+        is_json = issue in ("repeated_key", "invalid_text")
+        if column is None or is_json or (issue == "unexpected_type" and column.kind != "integer"):
+            return self.privacy.odd_value(raw)
+        if issue == "unaligned_fields":
+            return list_shape(raw) if column.personal == "value" else self.privacy.words(raw)
+        reduce = self.privacy.reducer(_REPORTS[name], column)
+        return reduce(raw) if reduce else raw
+
+    def _write_digests(self) -> None:
+        keys = self.source.execute(
+            "SELECT campaign_id, report FROM passona.report_ledger WHERE verified_at IS NOT NULL AND digest IS NOT NULL"
+        ).fetchall()
+        digests = [digest_of_rows(self.copy, key) for key in keys]
+        ids, reports = ([key[place] for key in keys] for place in (0, 1))
+        with given(self.copy, campaign_id=ids, report=reports, digest=digests):
+            self.copy.execute(
+                "UPDATE passona.report_ledger AS ledger SET digest = given.digest FROM given "
+                "WHERE given.campaign_id = ledger.campaign_id AND given.report = ledger.report"
+            )
+
+    def _write_views(self, objects: Iterable[Name]) -> None:
+        """One after the other, until each has those that it is made of."""
+        found = self.source.execute(
+            "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE database_name = current_database()"
+        ).fetchall()
+        waiting = [sql for schema, name, sql in found if Name(schema, name) in objects]
+        while waiting:
+            later = []
+            for sql in waiting:
+                try:
+                    self.copy.execute(sql)
+                except error_kinds():
+                    later.append(sql)
+            if len(later) == len(waiting):
+                self.copy.execute(later[0])
+            waiting = later
+
+    def _write_comments(self, objects: Mapping[Name, tuple[str, list[str]]]) -> None:
+        found = self.source.execute(
+            "SELECT 'TABLE', schema_name, table_name, NULL, comment FROM duckdb_tables() "
+            "WHERE database_name = current_database() UNION ALL "
+            "SELECT 'VIEW', schema_name, view_name, NULL, comment FROM duckdb_views() "
+            "WHERE database_name = current_database() UNION ALL "
+            "SELECT 'COLUMN', schema_name, table_name, column_name, comment FROM duckdb_columns() "
+            "WHERE database_name = current_database()"
+        ).fetchall()
+        for what, schema, table, column, comment in found:
+            own = objects.get(Name(schema, table))
+            if comment and own and (column is None or column in own[1]):
+                names = (schema, table, *([self.privacy.new_name(column)] if column else []))
+                said = literal(self.privacy.words(comment))
+                self.copy.execute(f"COMMENT ON {what} {'.'.join(map(quoted, names))} IS {said}")
+
+    def _write_register(self) -> None:
+        self.copy.execute(
+            f"CREATE TABLE passona.{REGISTER} AS SELECT schema_name, table_name AS object_name, "  # noqa: S608  # constants
+            "if((schema_name, table_name) IN (SELECT (schema_name, view_name) FROM duckdb_views() "
+            "WHERE database_name = 'copied'), 'view', 'table') AS kind, "
+            "string_agg(column_name, ',' ORDER BY column_name) AS columns FROM duckdb_columns() "
+            "WHERE database_name = 'copied' AND table_name NOT LIKE '\\_%' ESCAPE '\\' GROUP BY ALL"
+        )
+
+
+def _column_of(report: Report, name: str) -> Column | None:
+    return next((column for column in report.all_columns if column.name == name), None)
+
+
+def _naming(copy: Any, privacy: Privacy) -> dict[str, str]:
+    """The texts of a copy that name people of whom it has tokens, each with its form without them."""
+    found: dict[str, str] = {}
+    reader = copy.cursor()
+    for column in text_columns(copy):
+        if column.is_text and not column.is_of_keys:
+            reader.execute(
+                f"SELECT DISTINCT {column.quoted} FROM {column.table} "  # noqa: S608  # quoted names
+                f"WHERE regexp_matches(regexp_replace({column.quoted}, $token, 'x', 'g'), $phone)",
+                {"token": _ANY_TOKEN, "phone": may_name_anybody()},
+            )
+            while rows := reader.fetchmany(ROWS_AT_ONCE):
+                found |= _mended(copy, [text for (text,) in rows], privacy)
+    return found
+
+
+def _mended(copy: Connection, texts: Iterable[str], privacy: Privacy) -> dict[str, str]:
+    """Those of these texts that name people, with tokens in the place of their phones."""
+    parts = {text: re.split(_ANY_TOKEN, text) for text in texts}  # tokens stand at odd places
+    named = {phone for found in parts.values() for part in found[::2] for each in pieces(part) for phone in each.phones}
+    tokens = {phone: privacy.entry(with_country(phone)) for phone in named}
+    there = _people_among(copy, set(tokens.values()))
+    people = {phone: token for phone, token in tokens.items() if token in there}
+    mended = {
+        text: "".join(part if place % 2 else _with_tokens(part, people) for place, part in enumerate(found))
+        for text, found in parts.items()
+    } if people else {}  # fmt: skip
+    return {text: without for text, without in mended.items() if without != text}
+
+
+def _people_among(copy: Connection, tokens: Iterable[str]) -> set[str]:
+    people = " UNION ALL ".join(
+        f"SELECT {report.phone_column} FROM passona.{report.name}"  # noqa: S608  # constants
+        for report in REPORTS.values()
+        if report.phone_column
+    )
+    with given(copy, token=[*tokens]):
+        found = copy.execute(f"SELECT token FROM given WHERE token IN ({people})").fetchall()  # noqa: S608  # constants
+    return {token for (token,) in found}
+
+
+def _with_tokens(text: str, people: Mapping[str, str]) -> str:
+    return spliced(
+        text,
+        (
+            (each.start, each.end, people[phone])
+            for each in pieces(text)
+            for phone in sorted(each.phones & people.keys())
+        ),
+    )

@@ -1,0 +1,115 @@
+"""`passona person`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from passona import options
+
+if TYPE_CHECKING:
+    from passona.person import Person
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  passona person "+44 7123 456789"           a phone with its country code
+  passona person - < number.txt              so that it is not in the shell's history
+  passona person --json - < number.txt > answer.json
+  passona person p_3f9a2c41_0123456789abcdef0123456789abcdef"""
+)
+@click.argument("phone")
+@options.wait
+@options.as_json
+@options.talkative
+def person(*, phone: str, wait: float, as_json: bool) -> None:
+    """Print everything that is stored about a person, table by table.
+
+    PHONE is a phone with its country code, a token of a warehouse that holds tokens, or - to read either from
+    standard input. Rows of other people whose texts name the number are counted, and never shown. Needs no API
+    token, asks nothing of the API and changes nothing.
+
+    Exit codes: 0, also if nothing is stored; 2 no warehouse, or no phone; 6 busy.
+    """
+    from passona.address import warehouse_address
+    from passona.configuration import load_keeping
+    from passona.person import person as find_person
+    from passona.screen import json_text, working
+
+    with working("looking through the warehouse"):
+        found = find_person(warehouse_address(), _given(phone), load_keeping(), wait, options.say)
+    if as_json:
+        click.echo(json_text(_document(found)))
+    else:
+        _print(found)
+
+
+def _given(phone: str) -> tuple[str, str]:
+    from passona.people import lines_of
+
+    if phone != "-":
+        return "PHONE", phone
+    lines = lines_of(Path("-"))
+    if len(lines) != 1:
+        raise click.UsageError(f"expected one phone on standard input, got {len(lines)}")
+    return lines[0]
+
+
+def _document(found: Person) -> dict[str, object]:
+    return {
+        "privacy": found.privacy,
+        "kept_out_since": found.kept_out_since,
+        "tables": found.tables,
+        "named_by_others": [vars(mention) for mention in found.mentions],
+    }
+
+
+def _print(found: Person) -> None:
+    from passona.errors import printable
+    from passona.screen import counted
+
+    for name, rows in found.tables.items():
+        click.echo(f"{printable(name)}: {counted(len(rows), 'row')}")
+        _print_rows(rows)
+    if found.kept_out_since:
+        click.echo(f"kept out of loads since {_shown(found.kept_out_since)} (passona forget)")
+    for mention in found.mentions:
+        where = printable(f"{mention.table}, column {mention.column}")
+        click.echo(f"named in {counted(mention.rows, 'row')} of others: {where}")
+    total = sum(map(len, found.tables.values()))
+    if total:
+        click.echo(f"{counted(total, 'row')} in {counted(len(found.tables), 'table')}")
+    else:
+        hint = "" if found.kept_out_since else "; a number needs its country code"
+        click.echo(f"no row of this person is stored here{hint}")
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    """One line per value, so that a row of any table fits; values are wrapped."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from passona.errors import printable
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(max_width=30, overflow="fold")
+    table.add_column(overflow="fold")
+    for row in rows:
+        for name, value in row.items():
+            if value is not None:
+                table.add_row(Text(f"  {printable(name)}"), Text(printable(_shown(value), keep="\n")))
+        table.add_row()
+    console = Console(highlight=False)
+    console.width = min(console.width, 80)
+    with console.capture() as lines:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in lines.get().splitlines()))
+
+
+def _shown(value: object) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if isinstance(value, datetime) else str(value)
