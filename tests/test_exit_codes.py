@@ -46,7 +46,7 @@ CASES = [
          environment={"SOURCES__PASSONA__TIMEZONE": "Mars/Olympus"}),
     Case(3, "token refused", "the server refuses the token (401, 'Unauthenticated.'): check sources.passona.api_token",
          environment={"SOURCES__PASSONA__API_TOKEN": "secretsecretsecret"}),
-    Case(4, "failed", f"{REPORT}: page 1: expected a page, got status 404, 'Nicht da'; old rows stay, the next load asks again",
+    Case(4, "failed", f"{REPORT}: page 1: expected a page, got status 404, 'Nicht da'; nothing of it was changed, the next load asks again",
          faults=[{"kind": "status", "code": 404, "message": "Nicht da", "report": "clicks"}]),
     Case(5, "held", f"{REPORT}: expected about 9 rows as before, got 1; the old rows stay, --accept-shrink takes the new ones"),
     Case(6, "busy", "warehouse.duckdb is held by", ("--wait", "0"), held=True),

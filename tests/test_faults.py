@@ -145,7 +145,7 @@ def assert_named(fault: Fault, error: str, load: Struck) -> None:
         return
     assert error.startswith(f"campaign {fault.uuid}, {REPORT}: ")
     assert fault.page is None or f": page {fault.page}: expected" in error
-    assert re.search(r"expected .+, got .+; old rows stay, the next load asks again$", error)
+    assert re.search(r"expected .+, got .+; nothing of it was changed, the next load asks again$", error)
     assert load.after.one(LEDGER, fault.uuid) == ("failed", *before[1:])
     sql = "SELECT error, run_id FROM passona.report_ledger WHERE campaign_id = ?"
     assert load.after.one(sql, fault.uuid) == (error, load.outcome.run_id)

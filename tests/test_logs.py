@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -96,3 +97,18 @@ def test_errors_usage_and_signals_are_json_too(passona: Run, begun: Begin, accou
     told = lines(end(load, signal.SIGTERM))
     assert [line["event"] for line in told] == ["run_begun", "run_ended", "stopped"]
     assert (told[1]["outcome"], told[2]["exit_code"]) == ("interrupted", 143)
+
+
+def test_one_cause_in_many_reports_is_one_line_with_a_count_and_json_has_all(
+    passona: Run, account: Account, box: Sandbox
+) -> None:
+    for uuid in (ONE, TWO):
+        account.put(going(uuid), {"clicks": [click()], "sent": []})
+    box.faults = [{"kind": "status", "code": 403, "report": name} for name in ("clicks", "sent", "unsent")]
+    said = passona("load", box=box).stderr.splitlines()
+    assert len(said) == 2
+    assert re.fullmatch(rf"passona: campaign ({ONE}|{TWO}), \w+: page 1: expected a page, got status 403, .*", said[0])
+    assert said[1].startswith("passona: 5 more reports, 2 campaigns in all: page 1: expected a page, got status 403")
+    told = lines(passona("load", "--log-format", "json", box=box).stderr)
+    failed = [(line["campaign"], line["report"]) for line in told if line["event"] == "report_failed"]
+    assert sorted(failed) == [(uuid, name) for uuid in (ONE, TWO) for name in ("clicks", "sent", "unsent")]

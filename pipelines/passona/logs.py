@@ -62,7 +62,9 @@ class Lines(logging.Handler):
         self.write: Callable[[str], None] = _to_stderr
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.write(self.format(record))
+        told = getattr(record, "again", None)
+        if told is None or told == isinstance(self.formatter, Json):
+            self.write(self.format(record))
 
 
 def _to_stderr(line: str) -> None:
@@ -116,14 +118,24 @@ def written(write: Callable[[str], None]) -> Iterator[None]:
 
 
 class Run(logging.Filter):
-    """Marks all that is logged with the run it belongs to, from `begin` to `end`."""
+    """Marks all that is logged with the run it belongs to, from `begin` to `end`.
+
+    Where many reports fail by one cause, people are told of the first, and at the end how many more there were; JSON
+    has them all. `again`: whether a record is one of these (True), or the sum of them (False).
+    """
 
     def __init__(self, run_id: str, verb: str) -> None:
         super().__init__()
         self._fields = {"run_id": run_id, "verb": verb}
+        self._causes: dict[str, list[logging.LogRecord]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.__dict__.update(self._fields)
+        if record.levelno >= logging.WARNING and "report" in record.__dict__:
+            alike = self._causes.setdefault(_cause(record), [])
+            if alike:
+                record.again = True
+            alike.append(record)
         return True
 
     def begin(self) -> None:
@@ -131,6 +143,16 @@ class Run(logging.Filter):
 
     def end(self) -> None:
         log.removeFilter(self)
+        for cause, (first, *more) in self._causes.items():
+            if more:
+                campaigns = {record.__dict__["campaign"] for record in (first, *more)}
+                where = f"{len(more)} more reports, {len(campaigns)} campaigns in all"
+                log.log(first.levelno, "%s: %s", where, cause, extra={"event": "again", "again": False})
+
+
+def _cause(record: logging.LogRecord) -> str:
+    """What a line says behind campaign and report."""
+    return record.getMessage().partition(f"{record.__dict__['report']}: ")[2] or record.getMessage()
 
 
 def _handler() -> Lines | None:

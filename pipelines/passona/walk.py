@@ -220,4 +220,4 @@ def _on_two_pages(walk: Walk) -> bool:
 
 
 def _message(report: Report, campaign_id: str, reason: str) -> str:
-    return f"campaign {campaign_id}, {report.name}: {reason}; old rows stay, the next load asks again"
+    return f"campaign {campaign_id}, {report.name}: {reason}; nothing of it was changed, the next load asks again"
