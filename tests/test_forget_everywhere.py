@@ -144,6 +144,8 @@ def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
     ("table", "left"),
     [
         (f"CREATE TABLE mine AS SELECT {ZEB} AS phone, 'Zeb' AS name UNION ALL SELECT {OTHER}, 'Ann'", [(int(OTHER), "Ann")]),
+        (f"CREATE TABLE mine AS SELECT {ZEB}::DECIMAL(15, 0) AS phone UNION ALL SELECT {OTHER}", [(int(OTHER),)]),
+        (f"CREATE TABLE mine AS SELECT ['{ZEB}', '{OTHER}'] AS phone", [(["[erased]", OTHER],)]),
         (f"CREATE TABLE mine AS SELECT '(+44) 7700-900123' AS mobile, 1 AS n UNION ALL SELECT '{OTHER}', 2", [(OTHER, 2)]),
         (f"CREATE TABLE mine (id BIGINT PRIMARY KEY, name VARCHAR); INSERT INTO mine VALUES ({ZEB}, 'Zeb'), ({OTHER}, 'Ann')",
          [(int(OTHER), "Ann")]),
@@ -159,7 +161,7 @@ def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
         (f"ALTER TABLE passona.clicks ADD COLUMN owner BIGINT; UPDATE passona.clicks SET owner = {ZEB}; CREATE VIEW mine AS SELECT owner FROM passona.clicks",
          [(None,)]),
     ],
-    ids=["phone BIGINT", "mobile", "primary key", "generated", "generated and quoted", "names of ours", "a table _people",
+    ids=["phone BIGINT", "phone DECIMAL", "phones", "mobile", "primary key", "generated", "generated and quoted", "names of ours", "a table _people",
          "a table given", "a table clicks", "a column in a table of ours"],
 )  # fmt: skip
 def test_no_table_of_a_user_keeps_a_number_or_keeps_forget_from_its_work(

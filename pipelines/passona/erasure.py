@@ -40,6 +40,7 @@ _REPORTS = {f"{DATASET}.{name}" for name in REPORTS}
 _TEXT_TYPES = ("VARCHAR", "character varying", "text")
 # Types in whose values no number of a person stands, though digits do.
 _OTHER_TYPES = re.compile("bool|date|time|interval|uuid|bit|xid", re.IGNORECASE)
+_SEVERAL_VALUES = re.compile(r"STRUCT|MAP|UNION|JSON|.*\]$", re.IGNORECASE | re.DOTALL)
 # What is generated follows the columns it is made of.
 _COLUMNS_OF_FILE = f"""
 SELECT database_name, schema_name, table_name, column_name, data_type, is_nullable
@@ -98,8 +99,7 @@ class TextColumn(NamedTuple):
 
     @property
     def is_of_phones(self) -> bool:
-        is_one_value = "(" not in self.type and "[" not in self.type and self.type.upper() != "JSON"
-        return self.name.lower() in _PHONES and is_one_value
+        return self.name.lower() in _PHONES and not _SEVERAL_VALUES.match(self.type)
 
     @property
     def is_of_keys(self) -> bool:
