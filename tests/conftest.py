@@ -28,8 +28,13 @@ settings.load_profile("passona")
 LONG = (
     "test_isolation",
     "test_one_writer",
+    "test_verification",
+    "test_forget_everywhere",
     "test_transform",
     "test_ownership",
+    "test_lifting",
+    "test_publish_privacy",
+    "test_big_kills",
     "test_lifecycle",
     "test_load",
     "test_people",
