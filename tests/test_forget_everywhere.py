@@ -160,9 +160,20 @@ def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
         (f"CREATE SCHEMA own; CREATE TABLE own.clicks AS SELECT '{ZEB}' AS digits; CREATE VIEW mine AS FROM own.clicks", [("[erased]",)]),
         (f"ALTER TABLE passona.clicks ADD COLUMN owner BIGINT; UPDATE passona.clicks SET owner = {ZEB}; CREATE VIEW mine AS SELECT owner FROM passona.clicks",
          [(None,)]),
+        (f"CREATE TABLE mine (message_id VARCHAR, digest VARCHAR, row_id BIGINT); INSERT INTO mine VALUES ('{ZEB}', 'tel:+{ZEB}', {ZEB})",
+         [("[erased]", "tel:[erased]", None)]),
+        (f"CREATE TABLE passona._notes AS SELECT 'Zeb: {ZEB}' AS note, {ZEB} AS n; CREATE VIEW mine AS FROM passona._notes",
+         [("Zeb: [erased]", None)]),
+        (f"CREATE SCHEMA passona_own; CREATE TABLE passona_own._notes AS SELECT '{ZEB}' AS note; CREATE VIEW mine AS FROM passona_own._notes",
+         [("[erased]",)]),
+        (f"CREATE TABLE mine (v VARCHAR PRIMARY KEY); INSERT INTO mine VALUES ('{ZEB}'), ('0{ZEB[2:]}'), ('[erased]'), ('not {ZEB}')",
+         [("[erased]",), ("not [erased]",)]),
+        (f"CREATE TABLE mine (v DOUBLE, n HUGEINT); INSERT INTO mine VALUES (0.{ZEB}, 9{ZEB}), ({ZEB}, {ZEB})",
+         [(float(f"0.{ZEB}"), int(f"9{ZEB}")), (None, None)]),
     ],
-    ids=["phone BIGINT", "phone DECIMAL", "phones", "mobile", "primary key", "generated", "generated and quoted", "names of ours", "a table _people",
-         "a table given", "a table clicks", "a column in a table of ours"],
+    ids=["phone BIGINT", "phone DECIMAL", "phones", "mobile", "primary key", "generated", "generated and quoted",
+         "names of ours", "a table _people", "a table given", "a table clicks", "a column in a table of ours", "names of our keys", "a table passona._notes",
+         "a schema passona_own", "a key of texts", "a part of another number"],
 )  # fmt: skip
 def test_no_table_of_a_user_keeps_a_number_or_keeps_forget_from_its_work(
     loaded: Warehouse, tmp_path: Path, table: str, left: list[tuple[Any, ...]]
@@ -191,7 +202,8 @@ def test_a_token_in_a_users_notes_goes_though_a_column_there_is_called_phone(
 @pytest.mark.parametrize(
     "sql",
     [f"CREATE MACRO zeb() AS '{ZEB}'", f"CREATE TYPE zeb AS ENUM ('{ZEB}')", f"CREATE VIEW zeb AS SELECT '{ZEB}' AS phone",
-     f"CREATE TABLE zeb (a INTEGER); COMMENT ON TABLE zeb IS '{ZEB}'", f"CREATE TABLE zeb (a VARCHAR DEFAULT '{ZEB}')"],
+     f"CREATE TABLE zeb (a INTEGER); COMMENT ON TABLE zeb IS '{ZEB}'", f"CREATE TABLE zeb (a VARCHAR DEFAULT '{ZEB}')",
+     f"CREATE SEQUENCE zeb START {ZEB}", 'CREATE SCHEMA "４４７７００９００１２３"'],
 )  # fmt: skip
 def test_a_number_in_what_a_user_defined_is_told_and_ends_with_another_code_than_0(
     loaded: Warehouse, passona: Run, sql: str
@@ -230,6 +242,20 @@ def test_behind_a_link_the_file_itself_is_made_anew(
         assert passona("load", "--refresh", box=box).returncode == 0
     assert {path.name for path in file.parent.iterdir()} == {"w.duckdb"}
     assert {path.name for path in tmp_path.iterdir()} == {"warehouse.duckdb", "real", "copy.duckdb", "copies.duckdb"}
+
+
+@of_duckdb_alone
+def test_a_published_link_that_leads_to_itself_is_told_and_the_other_copies_are_done(
+    loaded: Warehouse, passona: Run, tmp_path: Path
+) -> None:
+    assert passona("publish", "copy.duckdb").returncode == 0
+    (tmp_path / "loop.duckdb").symlink_to("loop.duckdb")
+    ended = passona("forget", ZEB, SOURCES__PASSONA__PUBLISHED='["loop.duckdb", "copy.duckdb"]')
+    assert ended.returncode == 2
+    assert "leads to itself" in ended.stderr
+    assert "NOT in 1 of the published copies" in ended.stdout
+    (tmp_path / "loop.duckdb").unlink()
+    assert traces(tmp_path, ZEBS) == {}
 
 
 @of_duckdb_alone

@@ -88,6 +88,40 @@ def test_what_is_lost_is_recorded_in_every_mode_and_never_settles_until_the_api_
     assert warehouse.count("row_issues") == 0
 
 
+SENT = "MessageId,Brand,SentOn,RecipientCount,TemplateApiId,TemplateName,Message"
+
+
+@pytest.mark.parametrize(
+    ("counts", "held", "said"),
+    [
+        (('"1,234"', "1234.0", "7"), [7, 1234, 1234], "read as what they were: 2"),
+        (("1.234", "1\u202f234", "'7"), [7, 1234, 1234], "read as what they were: 3"),
+        (("1E+05", "####", "7"), [7, None, None], "2 of 3 counts cannot be read"),
+    ],
+)
+def test_counts_are_read_where_nothing_is_lost_and_else_told_and_never_settled(
+    warehouse: Warehouse, tmp_path: Path, counts: tuple[str, ...], held: list[int | None], said: str
+) -> None:
+    file = tmp_path / "sent.csv"
+    rows = [f"m{n},B,2020-06-08 13:50:06,{count},a,T,Hi" for n, count in enumerate(counts)]
+    file.write_text("\r\n".join([SENT, *rows, ""]), "utf-8")
+    _, lines = import_csv(warehouse, file, made_at=LATER)
+    assert said in "\n".join(lines)
+    found = warehouse.rows("SELECT recipient_count FROM passona.sent ORDER BY 1 NULLS LAST")
+    assert [count for (count,) in found] == held
+    assert facts(warehouse, "state") == [("open" if None in held else "settled",)]
+
+
+def test_a_word_in_place_of_a_phone_is_recorded_without_it_in_the_other_modes(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    file = tmp_path / "clicks.csv"
+    file.write_bytes(GOOD + b"Zeb Total,4,,,,,,\r\n")
+    _, lines = import_csv(warehouse, file, settings=Settings("none", **MODES["pseudonymous"]))
+    assert "1 of 5 phones cannot be read" in "\n".join(lines)
+    assert warehouse.rows("SELECT raw_value, issue FROM passona.row_issues") == [("xxx xxxxx", "invalid_phone")]
+
+
 @pytest.mark.parametrize("rows", [65_535, 1_048_575])
 def test_as_many_rows_as_a_sheet_can_hold_are_doubted(rows: int) -> None:
     quality = Quality()

@@ -38,12 +38,21 @@ _NUMBER = re.compile(
 )
 
 
+# As a count is mailed, and as a spreadsheet shows one.
+_WHOLE = "0|-?[1-9][0-9]*"
+_SHOWN_COUNT = re.compile(
+    r"'?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(?P<three>[.,'\u2019\u00a0\u2009\u202f ])[0-9]{3}(?:(?P=three)[0-9]{3})*)"
+    r"(?:[.,]0{1,2})?"
+)
+
+
 @dataclass
 class Quality:
-    """What a spreadsheet did to a file. `rows`, `phones`, `times`: all that there are, empty ones left out.
+    """What a spreadsheet did to a file. `rows`, `phones`, `times`, `counts`: all that there are, empty ones left out.
 
-    `restored`: values that are again what they were; `blank`: lines without any; `lost_phones`, `lost_times`: those
-    that cannot be read; `rounded`: phones that end as rounded numbers do, of which one or two may be real.
+    `restored`: values that are again what they were; `blank`: lines without any; `lost_phones`, `lost_times`,
+    `lost_counts`: those that cannot be read; `rounded`: phones that end as rounded numbers do, of which one or two
+    may be real.
     """
 
     rows: int = 0
@@ -53,6 +62,8 @@ class Quality:
     blank: int = 0
     lost_phones: int = 0
     lost_times: int = 0
+    counts: int = 0
+    lost_counts: int = 0
     rounded: int = 0
 
     def add(self, other: Quality) -> None:
@@ -74,7 +85,11 @@ class Quality:
         """What is lost, in words; nothing where nothing is."""
         unread = (
             f"{lost:,} of {whole:,} {noun}"
-            for lost, whole, noun in ((self.lost_phones, self.phones, "phones"), (self.lost_times, self.times, "times"))
+            for lost, whole, noun in (
+                (self.lost_phones, self.phones, "phones"),
+                (self.lost_times, self.times, "times"),
+                (self.lost_counts, self.counts, "counts"),
+            )
             if lost
         )
         said = " and ".join(unread)
@@ -95,13 +110,15 @@ def restored(report: Report, columns: Mapping[str, pa.Array[Any]]) -> tuple[dict
         if column.kind == "time" and column.key in cells:
             quality.times += _count(pc.not_equal(cells[column.key], _EMPTY))
             quality.lost_times += count_without_form(cells[column.key])
+        if column.kind == "integer" and column.key in cells:
+            cells[column.key] = _counts(cells[column.key], quality)
     return cells, quality
 
 
 def _without_blank_lines(columns: dict[str, pa.Array[Any]], quality: Quality) -> dict[str, pa.Array[Any]]:
     blank: Any = None
     for cells in columns.values():
-        empty = pc.equal(cells, _EMPTY)
+        empty = pc.equal(pc.utf8_trim(cells, characters=_AROUND), _EMPTY)
         blank = empty if blank is None else pc.and_(blank, empty)
         if not pc.any(blank).as_py():
             quality.rows = len(cells)
@@ -120,6 +137,20 @@ def _phones(phones: pa.Array[Any], quality: Quality) -> pa.Array[Any]:
     quality.phones = _count(pc.not_equal(phones, _EMPTY))
     quality.rounded = _count(pc.match_substring_regex(phones, _ROUNDED))
     return phones
+
+
+def _counts(counts: pa.Array[Any], quality: Quality) -> pa.Array[Any]:
+    if not pc.all(pc.match_substring_regex(counts, f"^(?:{_WHOLE})?$")).as_py():
+        counts = _mapped(counts, _count_of, quality)
+    quality.counts += _count(pc.not_equal(counts, _EMPTY))
+    quality.lost_counts += _count(pc.invert(pc.match_substring_regex(counts, f"^(?:{_WHOLE})?$")))
+    return counts
+
+
+def _count_of(text: str) -> str:
+    """The whole number that a spreadsheet shows: 1,234 and 1.234, which has three decimals nowhere, 1234.0."""
+    found = _SHOWN_COUNT.fullmatch(text.strip(_AROUND))
+    return re.sub("[^0-9]", "", found[1]) if found else text
 
 
 def _mapped(cells: pa.Array[Any], change: Callable[[str], str], quality: Quality) -> pa.Array[Any]:

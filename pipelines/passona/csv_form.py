@@ -39,6 +39,7 @@ _MEANINGLESS = frozenset(b"\x81\x8d\x8f\x90\x9d")  # bytes that Windows-1252 doe
 _ABOVE = re.compile(r'(?:"?sep=(?P<sep>[^\w\s"]|\t)"?[,;\t]*|"?#TYPE [^\r\n]*)(?:\r\n|\r|\n)', re.IGNORECASE)
 # What some programs leave around a name.
 _AROUND = " \t\u00a0\u200b\ufeff"
+AROUND_NAMES = f'{_AROUND}\x1a="'
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 
@@ -134,6 +135,11 @@ def _names(cells: Iterable[str]) -> tuple[str, ...]:
     while names and not names[-1]:
         names.pop()
     return tuple(names)
+
+
+def plain_name(name: str) -> str:
+    """A name without what stands around it, in small letters."""
+    return name.strip(AROUND_NAMES).lower()
 
 
 def _check_header(header: tuple[str, ...]) -> None:

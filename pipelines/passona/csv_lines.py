@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from passona.csv_form import Form
+from passona.csv_form import Form, plain_name
 from passona.csv_text import Text
 
 # A row of a report is some hundred bytes, the longest text message with all its fields some thousand. What
@@ -85,6 +85,7 @@ def lines_of(text: Text, form: Form) -> Iterator[Line]:
     stream = io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8", errors="surrogateescape", newline="")
     lines = _Lines(stream, 1 + form.above)
     reader = csv.reader(lines, delimiter=form.delimiter, strict=True)
+    names = {plain_name(name) for name in form.header}
     begun = False
     with _field_limit():
         while True:
@@ -92,7 +93,7 @@ def lines_of(text: Text, form: Form) -> Iterator[Line]:
             record, fault = _next(reader, lines, len(form.cells))
             if not lines.taken:
                 return
-            if begun and record == list(form.cells):
+            if begun and record and {plain_name(cell) for cell in record[: len(form.header)]} <= names:
                 fault = "it is the header again (two files in one?)"
             if begun and record and not fault and any(record[len(form.header) :]):
                 fault = "it has a value in a column without a name (expected a header of different names)"

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from passona.csv_form import Form, encoding_of, form_of
+from passona.csv_form import AROUND_NAMES, Form, encoding_of, form_of, plain_name
 from passona.csv_lines import LARGEST_ROW, Line, lines_of
 from passona.csv_text import DAMAGES, Text, head_of, pieces_of, unpacked
 from passona.errors import FileRefused
@@ -169,7 +169,7 @@ def _columns(text: Text, form: Form) -> Iterator[dict[str, pa.Array[Any]]]:
                 raise pa.ArrowInvalid("another header than the one that was seen")
             rows = batch.slice(1) if header_due else batch
             header_due = header_due and not len(batch)
-            if _header_again(rows, form.cells):
+            if _header_again(rows, form.header):
                 raise pa.ArrowInvalid("the header again")
             if any(pc.any(pc.not_equal(cells, pa.scalar(""))).as_py() for cells in rows.columns[len(form.header) :]):
                 raise pa.ArrowInvalid("a value in a column without a name")
@@ -178,9 +178,14 @@ def _columns(text: Text, form: Form) -> Iterator[dict[str, pa.Array[Any]]]:
 
 
 def _header_again(rows: pa.RecordBatch, header: tuple[str, ...]) -> bool:
+    """Whether a row is the header, in whatever order and letters, with whatever a program left around its names."""
+    names: Any = pa.array(sorted({plain_name(name) for name in header}))
     again = None
-    for name, cells in zip(header, rows.columns, strict=True):
-        same = pc.equal(cells, pa.scalar(name))
+    for cells in rows.columns[: len(header)]:
+        # Of names none is longer; texts are not looked at letter by letter.
+        short = pc.if_else(pc.less(pc.binary_length(cells), pa.scalar(100)), cells, pa.scalar("?"))
+        plain = pc.utf8_lower(pc.utf8_trim(short, characters=AROUND_NAMES))
+        same = pc.is_in(plain, value_set=names)
         again = same if again is None else pc.and_(again, same)
         if not pc.any(again).as_py():
             return False

@@ -12,14 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from passona.connection import IS_GENERATED, Connection, error_kinds, given
 from passona.errors import ConfigurationError, StillThere
-from passona.ownership import SCHEMAS, owned
+from passona.ownership import INTERNAL, SCHEMAS, STAGING, owned
 from passona.people import People
 from passona.phone_search import may_name
-from passona.phones import ERASED, core, erased, names_one, phones_of, spellings_of
+from passona.phones import ERASED, core, erased, names_one, phones_of, read_phone, spellings_of
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES
@@ -41,6 +41,9 @@ _TEXT_TYPES = ("VARCHAR", "character varying", "text")
 # Types in whose values no number of a person stands, though digits do.
 _OTHER_TYPES = re.compile("bool|date|time|interval|uuid|bit|xid", re.IGNORECASE)
 _SEVERAL_VALUES = re.compile(r"STRUCT|MAP|UNION|JSON|.*\]$", re.IGNORECASE | re.DOTALL)
+_NUMBERS = re.compile(
+    r"(?:u?(?:tiny|small|big|huge)?int(?:eger)?|double|float|real|decimal\([0-9, ]+\))", re.IGNORECASE
+)
 # What is generated follows the columns it is made of.
 _COLUMNS_OF_FILE = f"""
 SELECT database_name, schema_name, table_name, column_name, data_type, is_nullable
@@ -65,7 +68,10 @@ def still_there(path: Path, found: int, asked: int) -> StillThere:
 
 
 class TextColumn(NamedTuple):
-    """A column in whose values a number may stand, by its names as they are. `type`: as SQL writes it."""
+    """A column in whose values a number may stand, by its names as they are. `type`: as SQL writes it.
+
+    `is_ours`: whether its table is one that this program or dlt made.
+    """
 
     database: str
     schema: str
@@ -73,10 +79,16 @@ class TextColumn(NamedTuple):
     name: str
     type: str
     is_nullable: bool
+    is_ours: bool = True
 
     @property
     def is_text(self) -> bool:
         return self.type in _TEXT_TYPES
+
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether a value of it is one number, and so a phone as a whole or not at all: 0.447700900123 is none."""
+        return bool(_NUMBERS.fullmatch(self.type))
 
     @property
     def as_text(self) -> str:
@@ -103,8 +115,11 @@ class TextColumn(NamedTuple):
 
     @property
     def is_of_keys(self) -> bool:
-        """Whether it holds ids or digests, or belongs to dlt or to the register: nothing in it is a text."""
-        return self.name.lower() in _KEYS or (self.schema.startswith(DATASET) and self.table_name.startswith("_"))
+        """Whether it holds ids or digests, or belongs to dlt or to the register: nothing in it is a text.
+
+        In tables of users names tell nothing: people keep numbers under any of them.
+        """
+        return self.is_ours and (self.name.lower() in _KEYS or self.table_name.startswith("_"))
 
 
 def erase(connection: Connection, people: People, in_texts: Sequence[str] | None = None) -> Counter[str]:
@@ -202,14 +217,18 @@ def catalog_texts(connection: Connection) -> list[str]:
         "WHERE database_name = current_database() UNION ALL "
         f"SELECT concat_ws(chr(10), function_name, comment, macro_definition) FROM duckdb_functions() {here} UNION ALL "
         "SELECT concat_ws(chr(10), type_name, comment, array_to_string(labels, chr(10))) "
-        f"FROM duckdb_types() {here}"
+        f"FROM duckdb_types() {here} UNION ALL "
+        f"SELECT concat_ws(chr(10), schema_name, comment) FROM duckdb_schemas() {here} UNION ALL "
+        "SELECT concat_ws(chr(10), sequence_name, comment, start_value, min_value, max_value, last_value) "
+        "FROM duckdb_sequences() WHERE database_name = current_database()"
     ).fetchall()
     return [text for (text,) in texts]
 
 
 def _stays_within(connection: Connection, column: TextColumn, phone: str) -> bool:
-    return any(
-        core(phone) in re.sub("[^0-9]", "", text) and (column.is_of_keys or not _names(text, spellings_of(phone)))
+    return not column.is_of_numbers and any(
+        core(phone) in re.sub("[^0-9]", "", text)
+        and (column.is_of_keys or not _names(column, text, spellings_of(phone)))
         for text in texts_that_may_name(connection, column, [phone])
     )
 
@@ -238,7 +257,7 @@ def texts_that_tell(
     if column.is_of_keys:
         return set()
     spelled = {spelling for phone in phones for spelling in spellings_of(phone)}
-    found = {text for text in texts_that_may_name(connection, column, phones) if _names(text, spelled)}
+    found = {text for text in texts_that_may_name(connection, column, phones) if _names(column, text, spelled)}
     within = " OR ".join(f"strpos({column.as_text}, '{token}') > 0" for token in tokens) or "false"
     theirs = _is_one_of_them(column.as_text) if column.is_of_phones else "false"
     rows = connection.execute(
@@ -247,7 +266,9 @@ def texts_that_tell(
     return found | {text for (text,) in rows}
 
 
-def _names(text: str, phones: Collection[str]) -> bool:
+def _names(column: TextColumn, text: str, phones: Collection[str]) -> bool:
+    if column.is_of_numbers:
+        return read_phone(text) in phones
     return not _UUID.fullmatch(text) and names_one(text, phones)
 
 
@@ -314,7 +335,7 @@ def _erase_texts(connection: Connection, phones: Sequence[str]) -> Counter[str]:
     for column in text_columns(connection):
         if column.is_of_phones or column.is_of_keys:
             continue
-        texts = {text for text in texts_that_may_name(connection, column, phones) if _names(text, spelled)}
+        texts = {text for text in texts_that_may_name(connection, column, phones) if _names(column, text, spelled)}
         after = {text: erased(text, spelled.__contains__) for text in sorted(texts)}
         for text in _texts_with_tokens(connection, column) if tokens else ():
             without = _TOKEN.sub(lambda found: ERASED if found[0] in tokens else found[0], after.get(text, text))
@@ -334,9 +355,14 @@ def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, st
     """Give texts of a column another form; the rows it was so in.
 
     A value that is no text goes whole where its type has no place for the mark, and with its row where it must be one.
+    A row whose key the number is goes too: the mark can be the key of one row alone.
     """
     if not after:
         return 0
+    if whole := [text for text, left in after.items() if left == ERASED] if _is_unique(connection, column) else []:
+        with given(connection, before=whole):
+            gone = _deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
+        return gone + _replaced(connection, column, {text: after[text] for text in after.keys() - {*whole}})
     with given(connection, before=[*after], after=[*after.values()]):
         if column.is_text:
             value = "given.after"
@@ -350,6 +376,22 @@ def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, st
             f"UPDATE {column.table} AS texts SET {column.quoted} = {value} FROM given "  # noqa: S608  # quoted names
             f"WHERE {column.as_text.replace(column.quoted, f'texts.{column.quoted}')} = given.before",
         )
+
+
+def _is_unique(connection: Connection, column: TextColumn) -> bool:
+    """Whether a table of a DuckDB file may have each value of the column once."""
+    return (
+        column.is_text
+        and not column.is_ours
+        and not _is_server(connection)
+        and bool(
+            connection.execute(
+                "SELECT 1 FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE') "
+                "AND database_name = ? AND schema_name = ? AND table_name = ? AND constraint_column_names = [?]",
+                [column.database, column.schema, column.table_name, column.name],
+            ).fetchall()
+        )
+    )
 
 
 def text_columns(connection: Connection) -> list[TextColumn]:
@@ -368,7 +410,7 @@ def _is_ours(column: TextColumn, ours: Mapping[str, Collection[str]] | None) -> 
     if column.shown in _REPORTS:
         return False
     if column.table_name.startswith("_") or ours is None:
-        return column.schema in SCHEMAS
+        return column.is_ours
     return column.name in ours.get(column.shown, ())
 
 
@@ -391,8 +433,24 @@ def _is_server(connection: Connection) -> bool:
 
 def _columns(connection: Connection) -> list[TextColumn]:
     sql = _COLUMNS_OF_SERVER if _is_server(connection) else _COLUMNS_OF_FILE
-    found = (TextColumn(*values) for values in connection.execute(sql).fetchall())
+    found = columns_told_apart(connection, connection.execute(sql).fetchall())
     return [column for column in found if not _OTHER_TYPES.match(column.type)]
+
+
+def columns_told_apart(connection: Connection, found: Iterable[tuple[Any, ...]]) -> list[TextColumn]:
+    """Columns as the database lists them, those of our own tables known as such."""
+    ours = owned(connection)
+    return [TextColumn(*values, _is_table_of_ours(values[1], values[2], ours)) for values in found]
+
+
+def _is_table_of_ours(schema: str, table: str, ours: Collection[str] | None) -> bool:
+    if ours is None:  # in a copy that has no register
+        return schema in SCHEMAS
+    if f"{schema}.{table}" in ours:
+        return True
+    return schema in (DATASET, STAGING) and (
+        table in TABLES or table.startswith("_dlt_") or table in (*INTERNAL, "_keys")
+    )
 
 
 def _deleted(connection: Connection, table: str, condition: str) -> int:

@@ -27,7 +27,7 @@ _ATOM = re.compile(rf"{_ESCAPE.pattern}|.", re.DOTALL)
 _TWICE = re.compile("%(?:25)+(?=[0-9A-Fa-f]{2})")
 # What stands for nothing, though Unicode counts it as letters or symbols.
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
-_DOTS = "·•‧∙⋅・"
+_DOTS = "·•‧∙⋅・٫"
 
 
 @dataclass(frozen=True)

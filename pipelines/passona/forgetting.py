@@ -83,11 +83,12 @@ def rewrite_all(
         mode = known_mode(database.connection)
         into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
         into.files.append(address)
-    for copy in map(real_path, map(Path, keeping.published)):
-        if not copy.is_file():
-            into.left.append(_missing(copy))
-            continue
+    for published in map(Path, keeping.published):
         try:
+            copy = real_path(published)
+            if not copy.is_file():
+                into.left.append(_missing(copy))
+                continue
             with _opened(copy, wait, say, whole=False) as database:
                 into.tables += _erased(database, _of_copy(database, who, mode, texts, keeping), keep=True)
                 into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)

@@ -73,8 +73,9 @@ def lift(
             _count(database.connection, keeping, lifted)
         if known and not dry_run:
             _let_in(database, known, lifted.due)
-    for copy in map(real_path, map(Path, keeping.published)):
+    for published in map(Path, keeping.published):
         try:
+            copy = real_path(published)
             _check_there(copy)
             if not dry_run:
                 with closing(open_database(copy, wait, say)) as database:

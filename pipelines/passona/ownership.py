@@ -27,7 +27,7 @@ MARTS, MARTS_STAGING = "analytics", "analytics_staging"
 SCHEMAS = (DATASET, STAGING, MARTS, MARTS_STAGING)
 _COLUMNS = ("schema_name", "object_name", "kind", "columns")
 # Tables that belong to no report, with columns that they always had.
-_INTERNAL = {
+INTERNAL = {
     REGISTER: _COLUMNS,
     UPGRADES: ("form", "step", "version", "taken_at"),
     "_privacy": ("mode", "key_id", "forgetting_key"),
@@ -55,7 +55,7 @@ TABLE_NAMES = [Name(DATASET, name) for name in TABLES]
 # Schemas have an empty name. One that is there is used, with whatever is in it.
 OWN_NAMES = [
     Name(DATASET, ""),
-    *(Name(DATASET, name) for name in _INTERNAL),
+    *(Name(DATASET, name) for name in INTERNAL),
     *TABLE_NAMES,
     *(Name(STAGING, name) for name in ("_dlt_version", *TABLES)),
 ]
@@ -109,7 +109,7 @@ class Inventory:
     def _has(self, schema: str, name: str) -> bool:
         """Whether an internal table is there, and not another of its name."""
         relation = self._relations.get(Name(schema, name))
-        return relation is not None and relation.kind == "table" and relation.columns.keys() >= {*_INTERNAL[name]}
+        return relation is not None and relation.kind == "table" and relation.columns.keys() >= {*INTERNAL[name]}
 
     def check(self, names: Iterable[Name]) -> None:
         """Nothing, where each object of these names is ours and takes rows, or does not exist.

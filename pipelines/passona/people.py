@@ -84,7 +84,7 @@ def _checked_phone(text: str, where: str) -> str:
     digits = read_phone(text)
     if digits is None or digits.startswith("0"):
         got = (
-            "a number of which a spreadsheet has lost digits" if is_mangled(text)
+            "a number of which a spreadsheet has lost digits" if is_mangled(text) and any(map(str.isdigit, text))
             else f"{len(text)} characters that are neither"
         )  # fmt: skip
         raise ConfigurationError(

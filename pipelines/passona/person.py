@@ -20,7 +20,7 @@ import pyarrow as pa
 from passona.address import Address, exists
 from passona.connection import Connection, given, registered, tables_of
 from passona.database import open_reader
-from passona.erasure import TextColumn, ends_another, texts_that_may_name
+from passona.erasure import TextColumn, columns_told_apart, ends_another, texts_that_may_name
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
 from passona.ownership import SCHEMAS, owned
@@ -119,12 +119,12 @@ def _columns(connection: Connection) -> list[TextColumn]:
         f"WHERE table_catalog = current_database() AND table_type = 'BASE TABLE' {where} "
         "ORDER BY table_schema, table_name, ordinal_position"
     ).fetchall()
-    return [column for values in found if not _is_internal(column := TextColumn(*values))]
+    return [column for column in columns_told_apart(connection, found) if not _is_internal(column)]
 
 
 def _is_internal(column: TextColumn) -> bool:
     """Whether it is of no part of the contract, and so is the program's or dlt's."""
-    return column.schema in SCHEMAS and (column.name.startswith("_") or column.table_name.startswith("_"))
+    return column.is_ours and (column.name.startswith("_") or column.table_name.startswith("_"))
 
 
 def _of_table(columns: _Columns, table: str) -> list[TextColumn]:

@@ -30,9 +30,9 @@ _SHORTEST_NATIONAL = 8
 _BRITISH_NATIONAL = re.compile("0[1-9][0-9]{9}")
 _WRITTEN_OUT = re.compile("[1-9][0-9]{6,14}|0[1-9][0-9]{7,9}")
 # 4.47700900123E+11
-SCIENTIFIC = re.compile(r"(?<![0-9A-Za-z])([0-9]{1,3})(?:[.,]([0-9]*))?[eE]\+?([0-9]{1,3})(?![0-9A-Za-z])")
-# What a spreadsheet puts in a cell that it cannot show or compute: ########, #N/A, #DIV/0!
-_CELL_ERROR = re.compile(r"#(?:#*|[A-Z]+(?:/[A-Z0])?[!?]?)")
+SCIENTIFIC = re.compile(r"(?<![0-9A-Za-z])([0-9]{1,3})(?:[.,]([0-9]*))?[eE]([-+]?[0-9]{1,4})(?![0-9A-Za-z])")
+# What a spreadsheet puts in a cell that it cannot show or compute: ########, #N/A, #DIV/0!, #¡VALOR!, Err:502
+_CELL_ERROR = re.compile(r"#[^0-9]*(?:/0)?[!?]?|Err:[0-9]{3}", re.IGNORECASE)
 _SCHEME = re.compile(r"^\W*(?:tel|sms|smsto|callto|whatsapp):", re.IGNORECASE)
 
 
@@ -52,18 +52,21 @@ def with_country(digits: str) -> str:
 
 
 def is_mangled(text: str) -> bool:
-    """Whether a spreadsheet has lost digits of it, so that nobody can know which phone it was."""
+    """Whether it stands in place of a phone, and nobody can know of which: digits were lost, or there never was one."""
     if PLAIN.fullmatch(text):
         return False
     look = next(views(text)).look
-    return bool(_CELL_ERROR.fullmatch(look.strip())) or (
-        _bare_scientific(look) is not None and read_phone(text) is None
-    )
+    if not re.search("[0-9]", look) or _CELL_ERROR.fullmatch(look.strip()):
+        return True
+    return _bare_scientific(look) is not None and read_phone(text) is None
 
 
 def blurred(text: str) -> str:
-    """A text that `is_mangled`, and so is this, without its digits."""
-    return text if "#" in text else re.sub("[0-9]", "9", next(views(text)).look)
+    """A text that `is_mangled` without its digits, and without words that may be somebody's name."""
+    look = next(views(text)).look
+    if not re.search("[0-9]", look) and "#" not in look:
+        return re.sub(r"\w", "x", look)
+    return text if "#" in text else re.sub("[0-9]", "9", look)
 
 
 def read_look(look: str) -> str | None:
@@ -87,7 +90,7 @@ def _bare_scientific(look: str) -> re.Match[str] | None:
 def _whole(scientific: re.Match[str]) -> str | None:
     """The digits of such a number, None if it has fewer of them than its exponent says."""
     before, behind, exponent = scientific[1], scientific[2] or "", int(scientific[3])
-    if len(behind) < exponent or behind[exponent:].strip("0"):
+    if not 0 <= exponent <= len(behind) or behind[exponent:].strip("0"):
         return None
     return (before + behind[:exponent]).lstrip("0")
 

@@ -253,13 +253,15 @@ def _typed(column: Column, texts: pa.Array[Any], zone: str, issues: _Issues) -> 
     return values
 
 
-# The first letter of a number with an exponent, and an error of a spreadsheet. No token begins so.
-_MAY_BE_MANGLED = "^[^A-Za-z]*[EeＥｅ#]"
+# No token and no phone as the API writes it is anything else.
+_CANNOT_BE_MANGLED = "^(?:p_[0-9a-f]{8}_[0-9a-f]{32}|[1-9][0-9]{6,14})$"
 
 
 def _phones(texts: pa.Array[Any]) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
-    """Phones as they came; where a spreadsheet has lost digits nobody knows whose it was, so it is null and noted."""
-    doubtful: list[Any] = pc.indices_nonzero(pc.match_substring_regex(texts, _MAY_BE_MANGLED)).to_pylist()
+    """Phones as they came; what is none, or has lost digits in a spreadsheet, is null and noted."""
+    matched: Any = pc.match_substring_regex(texts, _CANNOT_BE_MANGLED)
+    plain: Any = pc.fill_null(matched, pa.scalar(value=True))
+    doubtful: list[Any] = pc.indices_nonzero(pc.invert(plain)).to_pylist()
     lost = [position for position in doubtful if is_mangled(texts[position].as_py())]
     return _without(texts, lost), [(position, "invalid_phone") for position in lost]
 
