@@ -181,7 +181,8 @@ def _header_again(rows: pa.RecordBatch, header: tuple[str, ...]) -> bool:
     """Whether a row is the header, in whatever order and letters, with whatever a program left around its names."""
     names: Any = pa.array(sorted({plain_name(name) for name in header}))
     again = None
-    for cells in rows.columns[: len(header)]:
+    columns: list[Any] = rows.columns[: len(header)]
+    for cells in columns:
         # Of names none is longer; texts are not looked at letter by letter.
         short = pc.if_else(pc.less(pc.binary_length(cells), pa.scalar(100)), cells, pa.scalar("?"))
         plain = pc.utf8_lower(pc.utf8_trim(short, characters=AROUND_NAMES))

@@ -259,8 +259,7 @@ _CANNOT_BE_MANGLED = "^(?:p_[0-9a-f]{8}_[0-9a-f]{32}|[1-9][0-9]{6,14})$"
 
 def _phones(texts: pa.Array[Any]) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
     """Phones as they came; what is none, or has lost digits in a spreadsheet, is null and noted."""
-    matched: Any = pc.match_substring_regex(texts, _CANNOT_BE_MANGLED)
-    plain: Any = pc.fill_null(matched, pa.scalar(value=True))
+    plain: Any = pc.fill_null(pc.match_substring_regex(texts, _CANNOT_BE_MANGLED), pa.scalar(True))
     doubtful: list[Any] = pc.indices_nonzero(pc.invert(plain)).to_pylist()
     lost = [position for position in doubtful if is_mangled(texts[position].as_py())]
     return _without(texts, lost), [(position, "invalid_phone") for position in lost]
