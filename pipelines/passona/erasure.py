@@ -440,7 +440,7 @@ def _columns(connection: Connection) -> list[TextColumn]:
 def columns_told_apart(connection: Connection, found: Iterable[tuple[Any, ...]]) -> list[TextColumn]:
     """Columns as the database lists them, those of our own tables known as such."""
     ours = owned(connection)
-    return [TextColumn(*values, _is_table_of_ours(values[1], values[2], ours)) for values in found]
+    return [TextColumn(*(*values, _is_table_of_ours(values[1], values[2], ours))) for values in found]
 
 
 def _is_table_of_ours(schema: str, table: str, ours: Collection[str] | None) -> bool:
