@@ -41,6 +41,7 @@ soak: $(STAMP) ## 300 runs killed, with logs of up to 300 MB, 200 copies under 2
 
 privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, every byte searched; ten minutes
 	@PYTHONPATH=pipelines $(BIN)/python benchmarks/privacy.py
+	@PASSONA_PEOPLE=100000 $(BIN)/python -m pytest tests/test_forget_everywhere.py -k one_of_many
 
 # The tests that are of both engines, and those of a server alone.
 POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retention people person lifting spellings transform counting isolation ownership postgres one_writer verification big_kills
