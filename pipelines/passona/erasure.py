@@ -448,9 +448,7 @@ def _is_table_of_ours(schema: str, table: str, ours: Collection[str] | None) -> 
         return schema in SCHEMAS
     if f"{schema}.{table}" in ours:
         return True
-    return schema in (DATASET, STAGING) and (
-        table in TABLES or table.startswith("_dlt_") or table in (*INTERNAL, "_keys")
-    )
+    return schema in (DATASET, STAGING) and (table in TABLES or table.startswith("_dlt_") or table in INTERNAL)
 
 
 def _deleted(connection: Connection, table: str, condition: str) -> int:

@@ -22,8 +22,8 @@ _ESCAPES = (
     r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});",
     r"\\(?:u[0-9A-Fa-f]{4}|[bfnrtv])",
 )
-_ESCAPE = re.compile("|".join(_ESCAPES))
-_ATOM = re.compile(rf"{_ESCAPE.pattern}|.", re.DOTALL)
+ESCAPE = re.compile("|".join(_ESCAPES))
+_ATOM = re.compile(rf"{ESCAPE.pattern}|.", re.DOTALL)
 _TWICE = re.compile("%(?:25)+(?=[0-9A-Fa-f]{2})")
 # What stands for nothing, though Unicode counts it as letters or symbols.
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
@@ -45,7 +45,7 @@ class View:
 
 def views(text: str) -> Iterator[View]:
     """The text with its escapes read, if there are any, and as it is: a % may also be just that."""
-    if _ESCAPE.search(text):
+    if ESCAPE.search(text):
         yield _atoms([(match[0], match.start(), match.end()) for match in _ATOM.finditer(text)])
     if text.isascii() and text.isprintable():
         yield View(text, range(len(text)), range(1, len(text) + 1))

@@ -2,9 +2,8 @@
 
 The first signal is an `Interrupted` in the main thread: the run notes that it was interrupted and lets
 the warehouse go. It waits for the end of an import, for modules written in C may crash or swallow what is
-raised in their midst. Where all this takes too long (a thread that connects cannot
-be woken), and at the second signal, the program prints its last line and ends as a kill would end it, which costs
-nothing that is in the warehouse.
+raised in their midst. Where all this takes too long (a thread that connects cannot be woken), and at the second
+signal, the program prints its last line and ends as a kill would end it, which costs nothing that is in the warehouse.
 
 Imported before anything else, so that the time without a handler is short: it imports nothing slow itself.
 """
@@ -106,6 +105,9 @@ def held() -> Iterator[None]:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _signals.came, _signals.pending = number, True
+    for each in SIGNALS:  # the next one is for `_watch`: raised here it would break off the good order
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, lambda _number, _frame: None)
     signal.signal(signal.SIGALRM, _look)
     _look(number, frame)
 

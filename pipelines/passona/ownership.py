@@ -33,6 +33,7 @@ INTERNAL = {
     "_privacy": ("mode", "key_id", "forgetting_key"),
     "_forgotten": ("entry", "forgotten_at"),
     "_given_up": ("something",),
+    "_keys": ("table_name", "column_name", "key"),
     "_dlt_version": ("version", "schema_name", "schema"),
     "_dlt_loads": ("load_id", "schema_name", "status"),
     "_dlt_pipeline_state": ("pipeline_name", "state"),

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from passona.folding import views
+from passona.folding import ESCAPE, views
 
 # What stands in a text for a phone that was taken out of it.
 ERASED = "[erased]"
@@ -114,8 +114,10 @@ class Piece(NamedTuple):
 _GAP = r"[\W_]{1,5}"
 _RUN = re.compile(rf"[0-9]+(?:{_GAP}[0-9]+)*")
 _GROUP = re.compile("[0-9]+")
-# No phone has fewer, however it is written.
-_SEVEN_DIGITS = re.compile(r"(?:\D*\d){7}")
+# Found wherever a phone may stand, and in few other texts: seven digits, an exponent, what `folding` makes digits of.
+_MAY_BE = re.compile(
+    rf"[0-9](?:[\W_]{{0,5}}[0-9]){{6}}|[0-9][eE]\+?[0-9]{{1,2}}(?![0-9A-Za-z])|{ESCAPE.pattern}|[^\x00-\x7f]"
+)
 # 00, a country code of three, (0) and twelve more.
 _LONGEST = 18
 
@@ -186,7 +188,7 @@ def names_one(text: str, phones: Collection[str]) -> bool:
 
 def erased(text: str, is_theirs: Callable[[str], bool]) -> str:
     """The text with the mark for each phone in it that is theirs."""
-    if text.isascii() and not _SEVEN_DIGITS.match(text):
+    if not _MAY_BE.search(text):
         return text
     return spliced(text, ((p.start, p.end, ERASED) for p in pieces(text) if any(map(is_theirs, p.phones))))
 
