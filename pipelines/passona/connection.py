@@ -22,7 +22,7 @@ _GENERATED = [
     for before in ("(", ", ")
     for name in _NAMES
 ]
-# Whether a row of duckdb_columns(), joined with duckdb_tables(), is a generated column: its table's SQL alone says it.
+# True for a generated column in duckdb_columns() joined with duckdb_tables(): only the table's SQL shows it.
 IS_GENERATED = f"(column_default IS NOT NULL AND ({' OR '.join(_GENERATED)}))"
 
 
@@ -66,6 +66,26 @@ class Connection(Protocol):
 def error_kinds(name: str = "Error") -> tuple[type[Exception], ...]:
     """The errors of this name (PEP 249) of the databases in use."""
     return tuple(getattr(sys.modules[module], name) for module in ("duckdb", "psycopg2") if module in sys.modules)
+
+
+def is_server(connection: Connection) -> bool:
+    """Return True for a session with Postgres, False for one with a DuckDB file."""
+    return "PostgreSQL" in str(connection.execute("SELECT version()").fetchone())
+
+
+@contextmanager
+def transaction(connection: Connection, *, keep: bool = True) -> Iterator[None]:
+    """Commit what is done in this block as one; roll it back on any error, or if nothing of it is to be kept."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    if keep:
+        connection.commit()
+    else:
+        connection.rollback()
 
 
 @contextmanager

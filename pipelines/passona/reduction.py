@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from passona.connection import Connection, error_kinds, given, tables_of
+from passona.connection import Connection, error_kinds, given, registered, tables_of, transaction
 from passona.duckdb_rewriting import STORAGE_VERSION
-from passona.erasure import TextColumn, catalog_texts, text_columns
+from passona.erasure import catalog_texts
 from passona.errors import ConfigurationError
 from passona.ownership import REGISTER, STAGING, UPGRADES, Name, own_objects
 from passona.phone_search import may_name_anybody
@@ -34,6 +34,7 @@ from passona.register import note_mode
 from passona.reports import CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, UNSENT, Column, Report
 from passona.schema import DATASET, TABLES
 from passona.shapes import list_shape
+from passona.text_columns import TextColumn, text_columns
 from passona.tokens import TOKEN_DIGITS
 from passona.verification import digest_of_rows
 
@@ -171,12 +172,10 @@ class _Writer:
         place = _ISSUES if name == Name(DATASET, "row_issues") else f"warehouse.{table}"
         query = f"SELECT {', '.join(f'{each.sql} AS {quoted(each.name)}' for each in columns)} FROM {place}"  # noqa: S608  # quoted names
         self.copy.execute(f"CREATE TABLE {table} AS {query} LIMIT 0")
-        self.copy.begin()
-        for batch in self.source.sql(query).to_arrow_reader(ROWS_AT_ONCE):
-            self.copy.register("piece", self._reduced(name, columns, batch))
-            self.copy.execute(f"INSERT INTO {table} FROM piece")
-            self.copy.unregister("piece")
-        self.copy.commit()
+        with transaction(self.copy):
+            for batch in self.source.sql(query).to_arrow_reader(ROWS_AT_ONCE):
+                with registered(self.copy, "piece", self._reduced(name, columns, batch)):
+                    self.copy.execute(f"INSERT INTO {table} FROM piece")
         if name.name == "int_user_agents":  # several may have become one
             one = f"SELECT min(rowid) FROM {table} GROUP BY user_agent"  # noqa: S608  # a constant name
             self.copy.execute(f"DELETE FROM {table} WHERE rowid NOT IN ({one})")  # noqa: S608  # a constant name

@@ -14,15 +14,14 @@ from operator import attrgetter
 from pathlib import Path
 
 from passona.address import Address
-from passona.connection import Connection
+from passona.connection import Connection, transaction
 from passona.database import open_database
-from passona.erasure import TextColumn, text_columns
 from passona.errors import ConfigurationError
 from passona.forgetting import drop_spools
 from passona.keeping import Keeping
-from passona.ownership import owned
 from passona.register import known_mode
 from passona.reports import REPORTS
+from passona.text_columns import TextColumn, text_columns
 from passona.tokens import TOKEN_DIGITS, Tokens, purpose_key
 
 # By the letter that its tokens begin with.
@@ -48,7 +47,8 @@ def re_key(address: Address, keeping: Keeping, wait: float, say: Callable[[str],
         keys = _keys(keeping, *known)
         run_id = str(uuid.uuid4())
         database.begin_run(run_id, "re-key")
-        changed = _changed_all(database.connection, keys, known[1])
+        with transaction(database.connection):
+            changed = _changed_all(database.connection, keys, known[1])
         database.end_run(run_id, "ok", 0, 0)
         drop_spools(database)
         database.rewrite((), wait, say)
@@ -58,11 +58,9 @@ def re_key(address: Address, keeping: Keeping, wait: float, say: Callable[[str],
 
 
 def _changed_all(connection: Connection, keys: tuple[bytes, ...], key_id: str | None) -> Counter[str]:
-    """Every token and every id in every table, in one transaction. Tokens that an earlier run left are found too."""
-    connection.begin()
+    """Every token and every id in every table. Tokens that an earlier run left are found too."""
     changed: Counter[str] = Counter()
     new = Tokens(keys)
-    ours = owned(connection) or {}
     _name_row_ids(connection)
     for column in filter(attrgetter("is_text"), text_columns(connection)):
         # One key after the other: what still has an older key's token gets there by the same steps.
@@ -70,7 +68,7 @@ def _changed_all(connection: Connection, keys: tuple[bytes, ...], key_id: str | 
             changed[column.shown] += _tokens_changed(connection, column, keys[: count + 1])
         if new.key_id != key_id and column.name in _DIGESTS:
             anew = f"UPDATE {column.table} SET {column.quoted} = left(sha256($key || {column.quoted}), {TOKEN_DIGITS})"  # noqa: S608  # quoted names
-            if column.shown not in ours:  # a user's own ids may be called so
+            if not column.is_ours:  # a user's own ids may be called so
                 anew += f" WHERE {column.quoted} IN (SELECT row_id FROM _row_ids)"  # noqa: S608  # quoted names
             changed[column.shown] += _changed(connection, anew, {"key": new.row_key.hex()})
     if changed.total():
@@ -78,7 +76,6 @@ def _changed_all(connection: Connection, keys: tuple[bytes, ...], key_id: str | 
         connection.execute("UPDATE passona.report_ledger SET digest = NULL")
     connection.execute("UPDATE passona._privacy SET key_id = ?", [new.key_id])
     connection.execute("DROP TABLE _row_ids")
-    connection.commit()
     return changed
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from passona.campaigns import Campaign, campaign_values
-from passona.connection import Connection, columns_of, given, tables_of
+from passona.connection import Connection, columns_of, given, tables_of, transaction
 from passona.engine import Workload
 from passona.ledger import believed
 from passona.ownership import SCHEMAS, own_columns, own_staging, owned
@@ -90,16 +90,10 @@ def _expire_all(database: Database, keeping: Keeping, now: datetime) -> Counter[
 
 
 def _give_up(database: Database, old: Collection[str], now: datetime, *, rows: bool) -> Counter[str]:
-    connection = database.connection
     # With the flat memory of a load it would fail.
     database.tune(Workload.REBUILD)
-    connection.begin()
-    try:
-        erased = _expire(connection, database.engine.sha256, old, now, rows=rows)
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
+    with transaction(database.connection):
+        erased = _expire(database.connection, database.engine.sha256, old, now, rows=rows)
     database.tune(Workload.WALK)
     return erased
 
