@@ -23,8 +23,8 @@ One way, top to bottom of a load:
 - `ownership` what of a warehouse this program made, and what of the user's is in the way
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
 - `keeping` what is kept of people; `privacy` what becomes of their texts: `phones`, `tokens`, `shapes`, `agents`
-- `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure`, and `lifting` that;
-  `person` what is stored about one; `rekeying`, `retention`
+- `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure` from `text_columns`,
+  and `lifting` that; `person` what is stored about one; `rekeying`, `retention`
 - `status` how fresh it is and what is wrong, shown by `status_screen`
 - `transform` the dbt project (`project`) on what is loaded
 - `doctor` the assumptions about the API, held against an account, a judge each

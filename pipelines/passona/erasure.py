@@ -10,54 +10,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from passona.connection import IS_GENERATED, Connection, error_kinds, given
+from passona.connection import Connection, error_kinds, given, is_server
 from passona.errors import ConfigurationError, StillThere
-from passona.ownership import INTERNAL, SCHEMAS, STAGING, owned
+from passona.ownership import owned
 from passona.people import People
-from passona.phone_search import may_name
-from passona.phones import ERASED, core, erased, names_one, phones_of, read_phone, spellings_of
-from passona.quoting import literal, quoted
+from passona.phones import ERASED, all_spellings, core, erased, names_one, phones_of, spellings_of
 from passona.reports import REPORTS, Report
-from passona.schema import DATASET, TABLES
-from passona.tokens import PHONE_TOKEN
-
-# Columns that hold a phone, in the tables of the reports, of the marts, and of whoever made others of them.
-_PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")
-# Columns of ids and digests, of the reports and of the marts: digits in them are no phone, and they join rows.
-_KEYS = {
-    *(name for table in TABLES.values() for name in table.schema.names if name.endswith("_id")),
-    *(name for table in TABLES.values() for name, kind in table.personal.items() if kind in ("id", "digest")),
-    *("digest", "click_id", "message_key", "_dlt_load_id", "_dlt_id", "_snapshot"),
-}
-# Its last twelve digits of hexadecimal may all be decimal.
-_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_TOKEN = re.compile(PHONE_TOKEN)
-_REPORTS = {f"{DATASET}.{name}" for name in REPORTS}
-_TEXT_TYPES = ("VARCHAR", "character varying", "text")
-# Types in whose values no number of a person stands, though digits do.
-_OTHER_TYPES = re.compile("bool|date|time|interval|uuid|bit|xid", re.IGNORECASE)
-_SEVERAL_VALUES = re.compile(r"STRUCT|MAP|UNION|JSON|.*\]$", re.IGNORECASE | re.DOTALL)
-_NUMBERS = re.compile(
-    r"(?:u?(?:tiny|small|big|huge)?int(?:eger)?|double|float|real|decimal\([0-9, ]+\))", re.IGNORECASE
+from passona.text_columns import (
+    TOKEN,
+    TextColumn,
+    every_column,
+    text_columns,
+    texts_naming,
+    texts_that_may_name,
+    texts_that_stand_for,
 )
-# What is generated follows the columns it is made of.
-_COLUMNS_OF_FILE = f"""
-SELECT database_name, schema_name, table_name, column_name, data_type, is_nullable
-FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, table_name)
-WHERE database_name = current_database() AND NOT temporary AND NOT {IS_GENERATED} ORDER BY 2, 3, column_index
-"""  # noqa: S608  # constants
-_COLUMNS_OF_SERVER = f"""
-SELECT table_catalog, table_schema, table_name, column_name, data_type, is_nullable = 'YES'
-FROM information_schema.columns JOIN information_schema.tables USING (table_catalog, table_schema, table_name)
-WHERE table_type = 'BASE TABLE' AND is_generated = 'NEVER' AND table_schema IN ({", ".join(map(literal, SCHEMAS))})
-ORDER BY 2, 3, ordinal_position
-"""  # noqa: S608  # constants
-# Phones in one expression: thirty take DuckDB no longer than one, a hundred many times as long.
-_AT_ONCE = 10
 
 
 def still_there(path: Path, found: int, asked: int) -> StillThere:
@@ -67,67 +37,12 @@ def still_there(path: Path, found: int, asked: int) -> StillThere:
     )
 
 
-class TextColumn(NamedTuple):
-    """A column in whose values a number may stand, by its names as they are. `type`: as SQL writes it.
-
-    `is_ours`: whether its table is one that this program or dlt made.
-    """
-
-    database: str
-    schema: str
-    table_name: str
-    name: str
-    type: str
-    is_nullable: bool
-    is_ours: bool = True
-
-    @property
-    def is_text(self) -> bool:
-        return self.type in _TEXT_TYPES
-
-    @property
-    def is_of_numbers(self) -> bool:
-        """Whether a value of it is one number, and so a phone as a whole or not at all: 0.447700900123 is none."""
-        return bool(_NUMBERS.fullmatch(self.type))
-
-    @property
-    def as_text(self) -> str:
-        """Its values as text, in SQL."""
-        return self.quoted if self.is_text else f"CAST({self.quoted} AS VARCHAR)"
-
-    @property
-    def table(self) -> str:
-        """The table as SQL names it, so that no temporary one can be meant."""
-        return ".".join(map(quoted, (self.database, self.schema, self.table_name)))
-
-    @property
-    def quoted(self) -> str:
-        return quoted(self.name)
-
-    @property
-    def shown(self) -> str:
-        """The table as people read it."""
-        return f"{self.schema}.{self.table_name}"
-
-    @property
-    def is_of_phones(self) -> bool:
-        return self.name.lower() in _PHONES and not _SEVERAL_VALUES.match(self.type)
-
-    @property
-    def is_of_keys(self) -> bool:
-        """Whether it holds ids or digests, or belongs to dlt or to the register: nothing in it is a text.
-
-        In tables of users names tell nothing: people keep numbers under any of them.
-        """
-        return self.is_ours and (self.name.lower() in _KEYS or self.table_name.startswith("_"))
-
-
 def erase(connection: Connection, people: People, in_texts: Sequence[str] | None = None) -> Counter[str]:
     """Rows that went or lost the number, by table. In the caller's transaction. A copy may lack some tables.
 
     `in_texts`: phones to look for in other texts; found here, if none are given.
     """
-    columns = list(text_columns(connection))
+    columns = text_columns(connection)
     name_people(connection, people, columns)
     connection.execute("CREATE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
     erased: Counter[str] = Counter()
@@ -140,7 +55,7 @@ def erase(connection: Connection, people: People, in_texts: Sequence[str] | None
     if "passona.report_ledger" in there:
         _note_in_ledger(connection)
     erased += _erase_marts(connection)
-    erased += _erase_texts(connection, in_texts)
+    erased += _erase_texts(connection, in_texts, people.tokens)
     connection.execute("DROP TABLE _people")
     connection.execute("DROP TABLE _erased")
     return erased
@@ -148,28 +63,15 @@ def erase(connection: Connection, people: People, in_texts: Sequence[str] | None
 
 def name_people(connection: Connection, people: People, columns: Iterable[TextColumn] = ()) -> None:
     """Makes the table `_people` of all that stands for them in columns of phones, in whatever spelling."""
-    phones = {spelling for phone in people.phones for spelling in spellings_of(phone)}
     spelled = {
         text
         for column in columns
         if column.is_of_phones
-        for text in texts_that_may_name(connection, column, people.phones)
-        if not phones_of(text).isdisjoint(phones)
+        for text in texts_that_stand_for(connection, column, people.phones)
     }
     connection.execute(
         "CREATE TEMP TABLE _people AS SELECT unnest(?::VARCHAR[]) AS phone", [[*spelled.union(people.values)]]
     )
-
-
-def texts_that_may_name(connection: Connection, column: TextColumn, phones: Sequence[str]) -> Iterator[str]:
-    """Texts of a column in which one of these phones may stand; nearly all that name none are left out."""
-    for at in range(0, len(phones), _AT_ONCE):
-        form = literal(may_name(phones[at : at + _AT_ONCE]))
-        found = connection.execute(
-            f"SELECT DISTINCT {column.as_text} FROM {column.table} "  # noqa: S608  # quoted names, digits
-            f"WHERE regexp_replace({column.as_text}, {form}, '') <> {column.as_text}"
-        ).fetchall()
-        yield from (text for (text,) in found)
 
 
 def found_of(connection: Connection, values: Sequence[str], columns: Iterable[TextColumn] | None = None) -> set[str]:
@@ -227,8 +129,7 @@ def catalog_texts(connection: Connection) -> list[str]:
 
 def _stays_within(connection: Connection, column: TextColumn, phone: str) -> bool:
     return not column.is_of_numbers and any(
-        core(phone) in re.sub("[^0-9]", "", text)
-        and (column.is_of_keys or not _names(column, text, spellings_of(phone)))
+        core(phone) in re.sub("[^0-9]", "", text) and (column.is_of_keys or not column.names(text, spellings_of(phone)))
         for text in texts_that_may_name(connection, column, [phone])
     )
 
@@ -248,28 +149,6 @@ def ends_another(connection: Connection, phone: str, columns: Iterable[TextColum
         for text in texts_that_may_name(connection, column, [phone])
         for other in phones_of(text)
     )
-
-
-def texts_that_tell(
-    connection: Connection, column: TextColumn, phones: Sequence[str], tokens: Collection[str]
-) -> set[str]:
-    """Texts of a column in which something of these people is. `phones`, `tokens`: theirs, to look for in texts."""
-    if column.is_of_keys:
-        return set()
-    spelled = {spelling for phone in phones for spelling in spellings_of(phone)}
-    found = {text for text in texts_that_may_name(connection, column, phones) if _names(column, text, spelled)}
-    within = " OR ".join(f"strpos({column.as_text}, '{token}') > 0" for token in tokens) or "false"
-    theirs = _is_one_of_them(column.as_text) if column.is_of_phones else "false"
-    rows = connection.execute(
-        f"SELECT DISTINCT {column.as_text} FROM {column.table} WHERE {theirs} OR {within}"  # noqa: S608  # quoted names
-    ).fetchall()
-    return found | {text for (text,) in rows}
-
-
-def _names(column: TextColumn, text: str, phones: Collection[str]) -> bool:
-    if column.is_of_numbers:
-        return read_phone(text) in phones
-    return not _UUID.fullmatch(text) and names_one(text, phones)
 
 
 def _is_one_of_them(column: str) -> str:
@@ -324,31 +203,23 @@ def _erase_marts(connection: Connection) -> Counter[str]:
     return erased
 
 
-def _erase_texts(connection: Connection, phones: Sequence[str]) -> Counter[str]:
+def _erase_texts(connection: Connection, phones: Sequence[str], tokens: frozenset[str]) -> Counter[str]:
     """Numbers and tokens within other texts: another's message, an address, a table that somebody made.
 
     Columns of phones have lost the rows that are theirs; whatever is left there is another's number.
     """
     changed: Counter[str] = Counter()
-    spelled = {spelling for phone in phones for spelling in spellings_of(phone)}
-    tokens = {value for (value,) in connection.execute("SELECT phone FROM _people").fetchall() if value[:2] == "p_"}
+    spelled = all_spellings(phones)
+
+    def without(text: str) -> str:
+        numbers_erased = erased(text, spelled.__contains__)
+        return TOKEN.sub(lambda found: ERASED if found[0] in tokens else found[0], numbers_erased)
+
     for column in text_columns(connection):
-        if column.is_of_phones or column.is_of_keys:
-            continue
-        texts = {text for text in texts_that_may_name(connection, column, phones) if _names(column, text, spelled)}
-        after = {text: erased(text, spelled.__contains__) for text in sorted(texts)}
-        for text in _texts_with_tokens(connection, column) if tokens else ():
-            without = _TOKEN.sub(lambda found: ERASED if found[0] in tokens else found[0], after.get(text, text))
-            after |= {text: without} if without != text else {}
-        changed[column.shown] += _replaced(connection, column, after)
+        if not column.is_of_phones and not column.is_of_keys:
+            texts = texts_naming(connection, column, phones, tokens)
+            changed[column.shown] += _replaced(connection, column, {text: without(text) for text in sorted(texts)})
     return changed
-
-
-def _texts_with_tokens(connection: Connection, column: TextColumn) -> list[str]:
-    found = connection.execute(
-        f"SELECT DISTINCT {column.as_text} FROM {column.table} WHERE strpos({column.as_text}, 'p_') > 0"  # noqa: S608  # quoted names
-    ).fetchall()
-    return [text for (text,) in found]
 
 
 def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, str]) -> int:
@@ -383,7 +254,7 @@ def _is_unique(connection: Connection, column: TextColumn) -> bool:
     return (
         column.is_text
         and not column.is_ours
-        and not _is_server(connection)
+        and not is_server(connection)
         and bool(
             connection.execute(
                 "SELECT 1 FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE') "
@@ -394,61 +265,14 @@ def _is_unique(connection: Connection, column: TextColumn) -> bool:
     )
 
 
-def text_columns(connection: Connection) -> list[TextColumn]:
-    """Every column in whose values a number may stand. In a file of all tables, on a server of those that are ours.
-
-    Of the columns that this program made only those of text and those of the reports: others hold sums.
-    """
-    ours = owned(connection)
-    columns = _columns(connection)
-    if _is_server(connection):
-        return [column for column in columns if column.is_text and column.shown in (ours or ())]
-    return [column for column in columns if column.is_text or not _is_ours(column, ours)]
-
-
-def _is_ours(column: TextColumn, ours: Mapping[str, Collection[str]] | None) -> bool:
-    if column.shown in _REPORTS:
-        return False
-    if column.table_name.startswith("_") or ours is None:
-        return column.is_ours
-    return column.name in ours.get(column.shown, ())
-
-
 def named_elsewhere(connection: Connection, people: People) -> list[str]:
     """On a server, tables that users made beside ours and that name one of these people: theirs to erase."""
-    if not _is_server(connection):
+    if not is_server(connection):
         return []
-    ours = owned(connection) or ()
-    columns = [column for column in _columns(connection) if column.shown not in ours]
-    name_people(connection, people, columns)
-    tokens = [value for value in people.values if value.startswith("p_")]
-    found = {column.shown for column in columns if texts_that_tell(connection, column, people.phones, tokens)}
-    connection.execute("DROP TABLE _people")
-    return sorted(found)
-
-
-def _is_server(connection: Connection) -> bool:
-    return "PostgreSQL" in str(connection.execute("SELECT version()").fetchone())
-
-
-def _columns(connection: Connection) -> list[TextColumn]:
-    sql = _COLUMNS_OF_SERVER if _is_server(connection) else _COLUMNS_OF_FILE
-    found = columns_told_apart(connection, connection.execute(sql).fetchall())
-    return [column for column in found if not _OTHER_TYPES.match(column.type)]
-
-
-def columns_told_apart(connection: Connection, found: Iterable[tuple[Any, ...]]) -> list[TextColumn]:
-    """Columns as the database lists them, those of our own tables known as such."""
-    ours = owned(connection)
-    return [TextColumn(*(*values, _is_table_of_ours(values[1], values[2], ours))) for values in found]
-
-
-def _is_table_of_ours(schema: str, table: str, ours: Collection[str] | None) -> bool:
-    if ours is None:  # in a copy that has no register
-        return schema in SCHEMAS
-    if f"{schema}.{table}" in ours:
-        return True
-    return schema in (DATASET, STAGING) and (table in TABLES or table.startswith("_dlt_") or table in INTERNAL)
+    columns = [column for column in every_column(connection) if column.may_name and not column.is_ours]
+    return sorted(
+        {column.shown for column in columns if texts_naming(connection, column, people.phones, people.tokens)}
+    )
 
 
 def _deleted(connection: Connection, table: str, condition: str) -> int:

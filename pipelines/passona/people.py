@@ -26,6 +26,11 @@ class People:
     entries: tuple[str, ...]
     places: tuple[tuple[str, frozenset[str]], ...]
 
+    @property
+    def tokens(self) -> frozenset[str]:
+        """Those of the values that are tokens, to be looked for in texts."""
+        return frozenset(filter(_TOKEN.fullmatch, self.values))
+
     def unfound(self, found: set[str]) -> list[str]:
         """Where those were given who have none of these values."""
         return [where for where, values in self.places if values.isdisjoint(found)]

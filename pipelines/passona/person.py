@@ -7,7 +7,6 @@ The warehouse is opened for reading alone. Rows are the person's by a column of 
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
@@ -20,16 +19,14 @@ import pyarrow as pa
 from passona.address import Address, exists
 from passona.connection import Connection, given, registered, tables_of
 from passona.database import open_reader
-from passona.erasure import TextColumn, columns_told_apart, ends_another, texts_that_may_name
+from passona.erasure import ends_another
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
-from passona.ownership import SCHEMAS, owned
 from passona.people import People, people
-from passona.phones import names_one, phones_of, spellings_of
-from passona.quoting import literal
+from passona.phones import all_spellings, phones_of
 from passona.register import kept_out_since, read_privacy
 from passona.reports import REPORTS
-from passona.tokens import PHONE_TOKEN
+from passona.text_columns import TOKEN, TextColumn, every_column, texts_naming, texts_that_stand_for
 
 # Stands for the phone of somebody else in a row of the person's.
 OTHER = "[another person]"
@@ -38,9 +35,6 @@ _PLAIN = (
     "VARCHAR", "CHARACTER VARYING", "TEXT", "BOOLEAN", "INTEGER", "BIGINT", "DOUBLE", "DOUBLE PRECISION",
     "TIMESTAMP WITH TIME ZONE",
 )  # fmt: skip
-# Types in which there is no place for a phone with its country code.
-_TOO_SMALL = re.compile("BOOL|DATE|TIME|INTERVAL|UUID|U?TINYINT|U?SMALLINT|U?INTEGER|FLOAT|REAL")
-_TOKEN = re.compile(PHONE_TOKEN)
 
 Row = dict[str, Any]
 
@@ -85,7 +79,7 @@ def person(
             raise ConfigurationError(f"{address} holds no tables of passona: run passona load first")
         privacy = read_privacy(connection, keeping)
         who = people([text], privacy)
-        columns = _columns(connection)
+        columns = [column for column in every_column(connection) if not _is_internal(column)]
         since = kept_out_since(connection, who.entries)
         return Person(privacy.mode, since, *_found(connection, who, columns))
 
@@ -93,9 +87,11 @@ def person(
 def _found(connection: Connection, who: People, columns: _Columns) -> tuple[dict[str, list[Row]], list[Mention]]:
     """The person's rows by table, and where others name the number."""
     (issues,) = (each for each in columns if each.shown == "passona.row_issues" and each.name == "raw_value")
-    values = {text for column in columns if column.is_of_phones for text in _standing(connection, column, who)}
+    phones = [column for column in columns if column.is_of_phones]
+    values = {text for column in phones for text in texts_that_stand_for(connection, column, who.phones)}
     # A phone that came as another type than a text is kept there alone.
-    with given(connection, value=sorted({*who.values, *values, *_naming(connection, issues, who)})):
+    in_issues = texts_naming(connection, issues, who.phones, who.tokens)
+    with given(connection, value=sorted({*who.values, *values, *in_issues})):
         conditions = _conditions(columns)
         tables = {
             table: rows
@@ -108,20 +104,6 @@ def _found(connection: Connection, who: People, columns: _Columns) -> tuple[dict
         return tables, list(_mentions(connection, who, columns, conditions))
 
 
-def _columns(connection: Connection) -> list[TextColumn]:
-    """Every column of every table; on a server those of our schemas alone."""
-    is_server = "PostgreSQL" in str(connection.execute("SELECT version()").fetchone())
-    where = f"AND table_schema IN ({', '.join(map(literal, SCHEMAS))})" if is_server else ""
-    found = connection.execute(
-        "SELECT table_catalog, table_schema, table_name, column_name, data_type, is_nullable = 'YES' "  # noqa: S608  # constants
-        "FROM information_schema.columns "
-        "JOIN information_schema.tables USING (table_catalog, table_schema, table_name) "
-        f"WHERE table_catalog = current_database() AND table_type = 'BASE TABLE' {where} "
-        "ORDER BY table_schema, table_name, ordinal_position"
-    ).fetchall()
-    return [column for column in columns_told_apart(connection, found) if not _is_internal(column)]
-
-
 def _is_internal(column: TextColumn) -> bool:
     """Whether it is of no part of the contract, and so is the program's or dlt's."""
     return column.is_ours and (column.name.startswith("_") or column.table_name.startswith("_"))
@@ -129,30 +111,6 @@ def _is_internal(column: TextColumn) -> bool:
 
 def _of_table(columns: _Columns, table: str) -> list[TextColumn]:
     return [column for column in columns if column.shown == table]
-
-
-def _standing(connection: Connection, column: TextColumn, who: People) -> set[str]:
-    """Texts of a column of phones that stand for the person, in whatever spelling."""
-    spelled = _spelled(who)
-    texts = texts_that_may_name(connection, column, who.phones)
-    return {text for text in texts if not phones_of(text).isdisjoint(spelled)}
-
-
-def _naming(connection: Connection, column: TextColumn, who: People) -> set[str]:
-    """Texts of a column that name the person, by number or by token."""
-    spelled = _spelled(who)
-    found = {text for text in texts_that_may_name(connection, column, who.phones) if names_one(text, spelled)}
-    for token in filter(_TOKEN.fullmatch, who.values):
-        rows = connection.execute(
-            f"SELECT DISTINCT {column.as_text} FROM {column.table} WHERE strpos({column.as_text}, ?) > 0",  # noqa: S608  # quoted names
-            [token],
-        ).fetchall()
-        found |= {text for (text,) in rows}
-    return found
-
-
-def _spelled(who: People) -> set[str]:
-    return {spelling for phone in who.phones for spelling in spellings_of(phone)}
 
 
 def _conditions(columns: _Columns) -> dict[str, str]:
@@ -180,7 +138,7 @@ def _rows(connection: Connection, columns: _Columns, condition: str, who: People
     names = ", ".join(each.quoted if each.type.upper() in _PLAIN else each.as_text for each in columns)
     table = next(iter(columns)).table
     found = connection.execute(f"SELECT {names} FROM {table} WHERE {condition}").fetchall()  # noqa: S608  # quoted names
-    known = {*who.values, *_spelled(who)}
+    known = {*who.values, *all_spellings(who.phones)}
     rows = [
         {c.name: _own(cell, known) if c.is_of_phones else cell for c, cell in zip(columns, cells, strict=True)}
         for cells in found
@@ -190,7 +148,7 @@ def _rows(connection: Connection, columns: _Columns, condition: str, who: People
 
 def _own(cell: object, known: Collection[str]) -> object:
     """A cell of a column of phones, unless it is somebody else's."""
-    phones = {cell} if _TOKEN.fullmatch(str(cell)) else phones_of(str(cell))
+    phones = {cell} if TOKEN.fullmatch(str(cell)) else phones_of(str(cell))
     return OTHER if phones and phones.isdisjoint(known) else cell
 
 
@@ -202,13 +160,12 @@ def _mentions(
     connection: Connection, who: People, columns: _Columns, conditions: Mapping[str, str]
 ) -> Iterable[Mention]:
     """Rows of others whose texts name the person, by column."""
-    ours = owned(connection) or {}
     with_campaigns = {column.shown for column in columns if column.name == "campaign_id"}
     for column in columns:
-        is_text = column.is_text or (column.shown not in ours and not _TOO_SMALL.match(column.type.upper()))
-        if not is_text or column.is_of_phones or column.is_of_keys:
+        is_searched = column.is_text or (column.may_name and not column.is_ours)
+        if not is_searched or column.is_of_phones or column.is_of_keys:
             continue
-        if not (texts := _naming(connection, column, who)):
+        if not (texts := texts_naming(connection, column, who.phones, who.tokens)):
             continue
         others = f"({conditions.get(column.shown, 'false')}) IS NOT TRUE"
         campaign = f"CAST({'campaign_id' if column.shown in with_campaigns else 'NULL'} AS VARCHAR)"

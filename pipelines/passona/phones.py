@@ -175,6 +175,11 @@ def spellings_of(phone: str) -> frozenset[str]:
     return frozenset({phone, f"0{core(phone)}"} if len(core(phone)) >= _SHORTEST_NATIONAL else {phone})
 
 
+def all_spellings(phones: Iterable[str]) -> frozenset[str]:
+    """What any of these phones may be found as."""
+    return frozenset(spelling for phone in phones for spelling in spellings_of(phone))
+
+
 def phones_of(text: str) -> frozenset[str]:
     """All that a value of a column of phones may stand for: the phone that it is, or those that it names."""
     digits = read_phone(text)

@@ -33,7 +33,8 @@ campaigns csv_places
 ledger
 schema
 ownership address source
-upgrades erasure key_columns
+upgrades text_columns key_columns
+erasure
 counting
 postgres_copy target engine duckdb_rewriting
 postgres_session

@@ -1,0 +1,184 @@
+"""The columns of a warehouse in whose values a person may be named, and the texts in them that do.
+
+catalog -> columns, ours and the users' -> texts that may name (by SQL) -> texts that do (by `phones`)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from passona.connection import IS_GENERATED, Connection, is_server
+from passona.ownership import INTERNAL, SCHEMAS, STAGING, owned
+from passona.phone_search import may_name
+from passona.phones import all_spellings, names_one, phones_of, read_phone
+from passona.quoting import literal, quoted
+from passona.reports import REPORTS
+from passona.schema import DATASET, TABLES
+from passona.tokens import PHONE_TOKEN
+
+# Columns that hold a phone, in the tables of the reports, of the marts, and of whoever made others of them.
+_PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")
+# Columns of ids and digests, of the reports and of the marts: digits in them are no phone, and they join rows.
+_KEYS = {
+    *(name for table in TABLES.values() for name in table.schema.names if name.endswith("_id")),
+    *(name for table in TABLES.values() for name, kind in table.personal.items() if kind in ("id", "digest")),
+    *("digest", "click_id", "message_key", "_dlt_load_id", "_dlt_id", "_snapshot"),
+}
+# Its last twelve digits of hexadecimal may all be decimal.
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+TOKEN = re.compile(PHONE_TOKEN)
+_REPORTS = {f"{DATASET}.{name}" for name in REPORTS}
+_TEXT_TYPES = ("VARCHAR", "character varying", "text")
+# Types in whose values no number of a person stands, though digits do.
+_OTHER_TYPES = re.compile("bool|date|time|interval|uuid|bit|xid", re.IGNORECASE)
+_SEVERAL_VALUES = re.compile(r"STRUCT|MAP|UNION|JSON|.*\]$", re.IGNORECASE | re.DOTALL)
+_NUMBERS = re.compile(
+    r"(?:u?(?:tiny|small|big|huge)?int(?:eger)?|double|float|real|decimal\([0-9, ]+\))", re.IGNORECASE
+)
+_COLUMNS_OF_FILE = f"""
+SELECT database_name, schema_name, table_name, column_name, data_type, is_nullable, {IS_GENERATED}
+FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, table_name)
+WHERE database_name = current_database() AND NOT temporary ORDER BY 2, 3, column_index
+"""  # noqa: S608  # constants
+_COLUMNS_OF_SERVER = f"""
+SELECT table_catalog, table_schema, table_name, column_name, data_type, is_nullable = 'YES',
+    is_generated <> 'NEVER'
+FROM information_schema.columns JOIN information_schema.tables USING (table_catalog, table_schema, table_name)
+WHERE table_type = 'BASE TABLE' AND table_schema IN ({", ".join(map(literal, SCHEMAS))})
+ORDER BY 2, 3, ordinal_position
+"""  # noqa: S608  # constants
+# Phones in one expression: thirty take DuckDB no longer than one, a hundred many times as long.
+_AT_ONCE = 10
+
+
+class TextColumn(NamedTuple):
+    """A column, by its names as they are, whose values can be read as texts. `type`: as SQL writes it.
+
+    `is_ours`: whether its table is one that this program or dlt made.
+    """
+
+    database: str
+    schema: str
+    table_name: str
+    name: str
+    type: str
+    is_nullable: bool
+    is_generated: bool = False
+    is_ours: bool = True
+
+    @property
+    def is_text(self) -> bool:
+        return self.type in _TEXT_TYPES
+
+    @property
+    def may_name(self) -> bool:
+        """Return True if a number may stand in its values. What is generated follows the columns it is made of."""
+        return not self.is_generated and not _OTHER_TYPES.match(self.type)
+
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether a value of it is one number, and so a phone as a whole or not at all: 0.447700900123 is none."""
+        return bool(_NUMBERS.fullmatch(self.type))
+
+    @property
+    def as_text(self) -> str:
+        """Its values as text, in SQL."""
+        return self.quoted if self.is_text else f"CAST({self.quoted} AS VARCHAR)"
+
+    @property
+    def table(self) -> str:
+        """The table as SQL names it, so that no temporary one can be meant."""
+        return ".".join(map(quoted, (self.database, self.schema, self.table_name)))
+
+    @property
+    def quoted(self) -> str:
+        return quoted(self.name)
+
+    @property
+    def shown(self) -> str:
+        """The table as people read it."""
+        return f"{self.schema}.{self.table_name}"
+
+    @property
+    def is_of_phones(self) -> bool:
+        return self.name.lower() in _PHONES and not _SEVERAL_VALUES.match(self.type)
+
+    @property
+    def is_of_keys(self) -> bool:
+        """Whether it holds ids or digests, or belongs to dlt or to the register: nothing in it is a text.
+
+        In tables of users names tell nothing: people keep numbers under any of them.
+        """
+        return self.is_ours and (self.name.lower() in _KEYS or self.table_name.startswith("_"))
+
+    def names(self, text: str, phones: Collection[str]) -> bool:
+        """Return True if a value of the column names one of these phones. `phones`: in all their spellings."""
+        if self.is_of_numbers:
+            return read_phone(text) in phones
+        return not _UUID.fullmatch(text) and names_one(text, phones)
+
+
+def text_columns(connection: Connection) -> list[TextColumn]:
+    """Every column in whose values a number may stand. In a file of all tables, on a server of those that are ours.
+
+    Of the columns that this program made only those of text and those of the reports: others hold sums.
+    """
+    columns = [column for column in every_column(connection) if column.may_name]
+    if is_server(connection):
+        return [column for column in columns if column.is_text and column.is_ours]
+    made = owned(connection)
+    return [column for column in columns if column.is_text or not _holds_sums(column, made)]
+
+
+def _holds_sums(column: TextColumn, made: Mapping[str, Collection[str]] | None) -> bool:
+    if not column.is_ours or column.shown in _REPORTS:
+        return False
+    return made is None or column.table_name.startswith("_") or column.name in made.get(column.shown, ())
+
+
+def every_column(connection: Connection) -> list[TextColumn]:
+    """Every column of every table, in their order; on a server those of our schemas."""
+    made = owned(connection)
+    found = connection.execute(_COLUMNS_OF_SERVER if is_server(connection) else _COLUMNS_OF_FILE).fetchall()
+    return [TextColumn(*(*values, _is_table_of_ours(values[1], values[2], made))) for values in found]
+
+
+def _is_table_of_ours(schema: str, table: str, made: Collection[str] | None) -> bool:
+    if made is None:  # in a copy that has no register
+        return schema in SCHEMAS
+    is_internal = table in TABLES or table in INTERNAL or table.startswith("_dlt_")
+    return f"{schema}.{table}" in made or (schema in (DATASET, STAGING) and is_internal)
+
+
+def texts_naming(
+    connection: Connection, column: TextColumn, phones: Sequence[str], tokens: Collection[str]
+) -> set[str]:
+    """Return the values of a column, as texts, that name one of these phones, or have one of these tokens in them."""
+    spelled = all_spellings(phones)
+    found = {text for text in texts_that_may_name(connection, column, phones) if column.names(text, spelled)}
+    if tokens:
+        rows = connection.execute(
+            f"SELECT DISTINCT {column.as_text} FROM {column.table} WHERE strpos({column.as_text}, 'p_') > 0"  # noqa: S608  # quoted names
+        ).fetchall()
+        found |= {text for (text,) in rows if not set(TOKEN.findall(text)).isdisjoint(tokens)}
+    return found
+
+
+def texts_that_stand_for(connection: Connection, column: TextColumn, phones: Sequence[str]) -> set[str]:
+    """Return the values of a column of phones, as texts, that are one of these phones in whatever spelling."""
+    spelled = all_spellings(phones)
+    texts = texts_that_may_name(connection, column, phones)
+    return {text for text in texts if not phones_of(text).isdisjoint(spelled)}
+
+
+def texts_that_may_name(connection: Connection, column: TextColumn, phones: Sequence[str]) -> Iterator[str]:
+    """Texts of a column in which one of these phones may stand; nearly all that name none are left out."""
+    for at in range(0, len(phones), _AT_ONCE):
+        form = literal(may_name(phones[at : at + _AT_ONCE]))
+        found = connection.execute(
+            f"SELECT DISTINCT {column.as_text} FROM {column.table} "  # noqa: S608  # quoted names, digits
+            f"WHERE regexp_replace({column.as_text}, {form}, '') <> {column.as_text}"
+        ).fetchall()
+        yield from (text for (text,) in found)
