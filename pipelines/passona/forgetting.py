@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from passona.address import Address, real_path
-from passona.connection import tables_of
+from passona.connection import tables_of, transaction
 from passona.database import Database, open_database
 from passona.erasure import erase, found_of, named_elsewhere, telling
 from passona.errors import ConfigurationError, PassonaError
@@ -59,7 +59,7 @@ def forget(
         forgotten = Forgotten(len({values for _, values in who.places}), built=_is_built(database))
         if dry_run:
             _erase(database, who, forgotten, keep=False)
-            forgotten.left += [_missing(copy) for copy in map(Path, keeping.published) if not copy.is_file()]
+            forgotten.left += in_copies(keeping, "forgotten", lambda _: None)
             return forgotten
         run_id = str(uuid.uuid4())
         database.begin_run(run_id, "forget")
@@ -83,24 +83,32 @@ def rewrite_all(
         mode = known_mode(database.connection)
         into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
         into.files.append(address)
+
+    def forget_in(copy: Path) -> None:
+        with _opened(copy, wait, say, whole=False) as database:
+            privacy = privacy_there(database, mode, keeping, "forgotten")
+            into.tables += _erased(database, people(texts, privacy) if privacy else who, keep=True)
+            into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
+            into.files.append(copy)
+
+    into.left += in_copies(keeping, "forgotten", forget_in)
+
+
+def in_copies(keeping: Keeping, done: str, work: Callable[[Path], None]) -> list[PassonaError]:
+    """Do this work on each published copy; return why it could not be done on some. `done`: for the errors."""
+    left: list[PassonaError] = []
     for published in map(Path, keeping.published):
         try:
             copy = real_path(published)
             if not copy.is_file():
-                into.left.append(_missing(copy))
-                continue
-            with _opened(copy, wait, say, whole=False) as database:
-                into.tables += _erased(database, _of_copy(database, who, mode, texts, keeping), keep=True)
-                into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
-                into.files.append(copy)
+                raise ConfigurationError(
+                    f"{copy}: nobody was {done} there, because there is no such file (sources.passona.published): "
+                    "bring it back and run this again, or take it out of published if it is gone for good"
+                )
+            work(copy)
         except PassonaError as error:
-            into.left.append(error)
-
-
-def _of_copy(database: Database, who: People, mode: Mode, texts: Texts, keeping: Keeping) -> People:
-    """The same people as a copy knows them."""
-    privacy = privacy_there(database, mode, keeping, "forgotten")
-    return people(texts, privacy) if privacy else who
+            left.append(error)
+    return left
 
 
 def privacy_there(database: Database, mode: Mode, keeping: Keeping, done: str) -> Privacy | None:
@@ -119,14 +127,7 @@ def privacy_there(database: Database, mode: Mode, keeping: Keeping, done: str) -
             return privacy
     raise ConfigurationError(
         f"{database.address}: nobody was {done} there, because it is of another mode or key than the warehouse; "
-        "publish it anew (passona publish)"
-    )
-
-
-def _missing(copy: Path) -> ConfigurationError:
-    return ConfigurationError(
-        f"{copy}: nobody was forgotten there, because there is no such file (sources.passona.published): bring it back "
-        "and run this again, or take it out of published if it is gone for good"
+        "publish it again (passona publish)"
     )
 
 
@@ -151,18 +152,9 @@ def _erase(database: Database, who: People, into: Forgotten, *, keep: bool) -> N
 
 def _erased(database: Database, who: People, *, keep: bool) -> Counter[str]:
     """One transaction, taken back if nothing is to be kept of it."""
-    connection = database.connection
-    connection.begin()
-    try:
-        tables = erase(connection, who)
+    with transaction(database.connection, keep=keep):
+        tables = erase(database.connection, who)
         keep_out(database, who.entries)
-    except BaseException:
-        connection.rollback()
-        raise
-    if keep:
-        connection.commit()
-    else:
-        connection.rollback()
     return tables
 
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from passona.address import Address, real_path
-from passona.connection import Connection, given, tables_of
+from passona.address import Address
+from passona.connection import Connection, given, tables_of, transaction
 from passona.database import Database, open_database
-from passona.errors import ConfigurationError, PassonaError
-from passona.forgetting import Mode, Texts, drop_spools, privacy_there
+from passona.errors import PassonaError
+from passona.forgetting import Mode, Texts, drop_spools, in_copies, privacy_there
 from passona.keeping import Keeping
 from passona.ledger import Key
 from passona.ownership import own_columns
@@ -73,15 +73,13 @@ def lift(
             _count(database.connection, keeping, lifted)
         if known and not dry_run:
             _let_in(database, known, lifted.due)
-    for published in map(Path, keeping.published):
-        try:
-            copy = real_path(published)
-            _check_there(copy)
-            if not dry_run:
-                with closing(open_database(copy, wait, say)) as database:
-                    _let_in_copy(database, texts, list(persons), mode, keeping)
-        except PassonaError as error:
-            lifted.left.append(error)
+
+    def lift_in(copy: Path) -> None:
+        if not dry_run:
+            with closing(open_database(copy, wait, say)) as database:
+                _let_in_copy(database, texts, list(persons), mode, keeping)
+
+    lifted.left += in_copies(keeping, "let in", lift_in)
     return lifted
 
 
@@ -126,7 +124,7 @@ def _let_in(database: Database, persons: Sequence[Entries], due: Sequence[Key]) 
     run_id = str(uuid.uuid4())
     database.begin_run(run_id, "forget")
     with database.writing("who is let in again"):
-        with _transaction(database.connection):
+        with transaction(database.connection):
             let_in(database.connection, chain.from_iterable(persons))
             _make_due(database.connection, due)
         drop_spools(database)
@@ -139,25 +137,6 @@ def _make_due(connection: Connection, due: Sequence[Key]) -> None:
         connection.execute(
             "UPDATE passona.report_ledger SET digest = NULL, state = CASE state WHEN 'settled' THEN 'open' "
             "ELSE state END WHERE (campaign_id, report) IN (SELECT campaign_id, report FROM given)"
-        )
-
-
-@contextmanager
-def _transaction(connection: Connection) -> Iterator[None]:
-    connection.begin()
-    try:
-        yield
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
-
-
-def _check_there(copy: Path) -> None:
-    if not copy.is_file():
-        raise ConfigurationError(
-            f"{copy}: nobody was let in there, because there is no such file (sources.passona.published): bring it "
-            "back and run this again, or take it out of published if it is gone for good"
         )
 
 
