@@ -16,18 +16,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from passona.csv_form import AROUND
 from passona.phones import is_mangled, read_phone
 from passona.reports import Report
 from passona.times import count_without_form
 
 # Rows that a sheet can hold below its header, of old and of today.
 _WHOLE_SHEETS = (65_535, 1_048_575)
+# `phones.PLAIN`, nearly, for Arrow, whose expressions do not look ahead.
 _PLAIN = "^[1-9][0-9]{6,14}$"
 # What is left of a phone by a spreadsheet that shows six digits, when these are saved as a number.
 _ROUNDED = "^[1-9][0-9]{5}0{5,6}$"
 _FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 _EMPTY = pa.scalar("")
-_AROUND = " \t\u00a0\u200b\ufeff"
 _NUMBER = re.compile(
     r"""=?["'\u2018\u2019\u201c\u201d]?(?:"""
     r"[1-9][0-9]{6,14}"
@@ -36,8 +37,6 @@ _NUMBER = re.compile(
     r"|[0-9]{1,3}(?:[.,][0-9]+)?[eE]\+?[0-9]+"
     r""")(?:[.,]0+)?["'\u2018\u2019\u201c\u201d]?"""
 )
-
-
 # As a count is mailed, and as a spreadsheet shows one.
 _WHOLE = "0|-?[1-9][0-9]*"
 _SHOWN_COUNT = re.compile(
@@ -72,12 +71,12 @@ class Quality:
 
     @property
     def is_mangled(self) -> bool:
-        """Whether most phones or all times are lost."""
+        """Return True if most phones or all times are lost."""
         return 2 * (self.lost_phones + self.rounded) > self.phones or 0 < self.times == self.lost_times
 
     @property
     def fills_a_sheet(self) -> bool:
-        """Whether there are as many rows as a sheet can hold, so that more may have been cut off."""
+        """Return True if the rows fill a whole sheet, so that more may have been cut off."""
         return self.rows in _WHOLE_SHEETS
 
     @property
@@ -118,7 +117,7 @@ def restored(report: Report, columns: Mapping[str, pa.Array[Any]]) -> tuple[dict
 def _without_blank_lines(columns: dict[str, pa.Array[Any]], quality: Quality) -> dict[str, pa.Array[Any]]:
     blank: Any = None
     for cells in columns.values():
-        empty = pc.equal(pc.utf8_trim(cells, characters=_AROUND), _EMPTY)
+        empty = pc.equal(pc.utf8_trim(cells, characters=AROUND), _EMPTY)
         blank = empty if blank is None else pc.and_(blank, empty)
         if not pc.any(blank).as_py():
             quality.rows = len(cells)
@@ -149,7 +148,7 @@ def _counts(counts: pa.Array[Any], quality: Quality) -> pa.Array[Any]:
 
 def _count_of(text: str) -> str:
     """The whole number that a spreadsheet shows: 1,234 and 1.234, which has three decimals nowhere, 1234.0."""
-    found = _SHOWN_COUNT.fullmatch(text.strip(_AROUND))
+    found = _SHOWN_COUNT.fullmatch(text.strip(AROUND))
     return re.sub("[^0-9]", "", found[1]) if found else text
 
 
@@ -168,7 +167,7 @@ def _unwrapped(text: str) -> str:
 
 def _phone(text: str) -> str:
     """The phone that a number of a spreadsheet is; what people wrote stays as they wrote it."""
-    bare = text.strip(_AROUND)
+    bare = text.strip(AROUND)
     if bare.startswith("'") and read_phone(bare):
         bare = bare[1:]
     digits = read_phone(bare) if _NUMBER.fullmatch(bare) else None

@@ -35,11 +35,11 @@ _OTHER_KINDS = {
     b"{\\rtf": "a text document",
 }
 _MEANINGLESS = frozenset(b"\x81\x8d\x8f\x90\x9d")  # bytes that Windows-1252 does not know
-# What Excel wants to be told, and what PowerShell tells, in a line of its own above the header.
+# A line above the header: `sep=;` for Excel, `#TYPE ...` from PowerShell.
 _ABOVE = re.compile(r'(?:"?sep=(?P<sep>[^\w\s"]|\t)"?[,;\t]*|"?#TYPE [^\r\n]*)(?:\r\n|\r|\n)', re.IGNORECASE)
 # What some programs leave around a name.
-_AROUND = " \t\u00a0\u200b\ufeff"
-AROUND_NAMES = f'{_AROUND}\x1a="'
+AROUND = " \t\u00a0\u200b\ufeff"
+AROUND_NAMES = f'{AROUND}\x1a="'
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 
@@ -49,7 +49,7 @@ class Form:
     """How a file is to be read. `header`: names of its columns; `cells`: as they stand there, those without a name too.
 
     `mark`: bytes above the header, a byte order mark and a line that is none of the report; `above`: lines up to that.
-    `told`: whether a mark tells the encoding.
+    `is_marked`: a byte order mark gives the encoding.
     """
 
     encoding: str
@@ -59,7 +59,7 @@ class Form:
     cells: tuple[str, ...]
     mark: int = 0
     above: int = 0
-    told: bool = False
+    is_marked: bool = False
 
 
 def form_of(head: bytes, wanted: Report | None = None, encoding: str | None = None) -> Form:
@@ -131,7 +131,7 @@ def _header(text: str, told: str | None) -> tuple[str, tuple[str, ...]]:
 
 def _names(cells: Iterable[str]) -> tuple[str, ...]:
     """The names of the columns, without what stands around them, and without those that have none at the end."""
-    names = [cell.strip(_AROUND).removeprefix('="').strip('"').strip(_AROUND) for cell in cells]
+    names = [cell.strip(AROUND).removeprefix('="').strip('"').strip(AROUND) for cell in cells]
     while names and not names[-1]:
         names.pop()
     return tuple(names)

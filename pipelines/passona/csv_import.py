@@ -284,10 +284,11 @@ class CsvImport:
         entry = imported(pull, walk, self._settings, self._outcome.run_id)
         if self._wish.accept_shrink:
             entry = accepted(entry)
+        if rejected:
+            self._say(f"{file.name}: {rejected} lines cannot be read and are in {self._wish.rejects}")
         if walk.spool.quality.losses or walk.spool.quality.fills_a_sheet:
             return replace(entry, state="open")
         if rejected:
-            self._say(f"{file.name}: {rejected} lines cannot be read and are in {self._wish.rejects}")
             return unsettled(pull, entry)
         if file.vouched or entry.state == "open":
             return entry

@@ -92,7 +92,7 @@ class CsvFile:
 
     def sure(self, form: Form, encoding: str | None = None) -> Form:
         """The form with the encoding that all bytes speak for, where neither the file nor the user names one."""
-        if form.encoding != "utf-8" or form.told or encoding or encoding_of(pieces_of(self.path)) != "cp1252":
+        if form.encoding != "utf-8" or form.is_marked or encoding or encoding_of(pieces_of(self.path)) != "cp1252":
             return form
         return self.form(form.report, "cp1252")
 

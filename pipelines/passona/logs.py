@@ -62,8 +62,8 @@ class Lines(logging.Handler):
         self.write: Callable[[str], None] = _to_stderr
 
     def emit(self, record: logging.LogRecord) -> None:
-        told = getattr(record, "again", None)
-        if told is None or told == isinstance(self.formatter, Json):
+        again = getattr(record, "again", None)
+        if again is None or again == isinstance(self.formatter, Json):
             self.write(self.format(record))
 
 
@@ -120,22 +120,22 @@ def written(write: Callable[[str], None]) -> Iterator[None]:
 class Run(logging.Filter):
     """Marks all that is logged with the run it belongs to, from `begin` to `end`.
 
-    Where many reports fail by one cause, people are told of the first, and at the end how many more there were; JSON
-    has them all. `again`: whether a record is one of these (True), or the sum of them (False).
+    If many reports fail for one cause, text shows the first, and at the end how many more there were; JSON has a line
+    for each. Records that only JSON shows have `again=True`, the count that only text shows has `again=False`.
     """
 
     def __init__(self, run_id: str, verb: str) -> None:
         super().__init__()
         self._fields = {"run_id": run_id, "verb": verb}
-        self._causes: dict[str, list[logging.LogRecord]] = {}
+        self._campaigns: dict[tuple[int, str], list[str]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.__dict__.update(self._fields)
         if record.levelno >= logging.WARNING and "report" in record.__dict__:
-            alike = self._causes.setdefault(_cause(record), [])
-            if alike:
+            campaigns = self._campaigns.setdefault((record.levelno, _cause(record)), [])
+            if campaigns:
                 record.again = True
-            alike.append(record)
+            campaigns.append(record.__dict__["campaign"])
         return True
 
     def begin(self) -> None:
@@ -143,15 +143,14 @@ class Run(logging.Filter):
 
     def end(self) -> None:
         log.removeFilter(self)
-        for cause, (first, *more) in self._causes.items():
-            if more:
-                campaigns = {record.__dict__["campaign"] for record in (first, *more)}
-                where = f"{len(more)} more reports, {len(campaigns)} campaigns in all"
-                log.log(first.levelno, "%s: %s", where, cause, extra={"event": "again", "again": False})
+        for (level, cause), campaigns in self._campaigns.items():
+            if more := len(campaigns) - 1:
+                where = f"{more} more reports, {len(set(campaigns))} campaigns in all"
+                log.log(level, "%s: %s", where, cause, extra={"event": "again", "again": False})
 
 
 def _cause(record: logging.LogRecord) -> str:
-    """What a line says behind campaign and report."""
+    """Return what a message says after campaign and report."""
     return record.getMessage().partition(f"{record.__dict__['report']}: ")[2] or record.getMessage()
 
 
