@@ -22,13 +22,13 @@ import orjson
 import pyarrow as pa
 from page_server import ROOT, Library
 
-from passona.pages import read_page
 from passona.reports import REPORTS, Report
 from passona.rows import ROW_ID, Tables, tables
 from passona.settings import Settings
-from passona.source import PIECE_ROWS
-from passona.spool import Spool
-from passona.walk import Walk
+from passona.source.pages import read_page
+from passona.source.resources import PIECE_ROWS
+from passona.source.spool import Spool
+from passona.source.walk import Walk
 from sandbox import Account
 
 Bodies = Mapping[str, Sequence[bytes]]

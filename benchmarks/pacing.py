@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from passona.client import Client
 from passona.errors import Stopped
-from passona.pace import Clock
 from passona.settings import Settings
+from passona.source.client import Client
+from passona.source.pace import Clock
 
 LIMIT = 60
 WINDOW = 60.0

@@ -20,14 +20,14 @@ import duckdb
 from bare_client import bodies
 from processes import load, sandbox
 
-from passona.client import Client
 from passona.database import open_database
-from passona.pages import read_page
 from passona.reports import REPORTS
 from passona.settings import Settings
-from passona.source import Package
-from passona.spool import Spool
-from passona.walk import Walk
+from passona.source.client import Client
+from passona.source.pages import read_page
+from passona.source.resources import Package
+from passona.source.spool import Spool
+from passona.source.walk import Walk
 
 ROWS = 100_000
 PAGE_SIZES = (50, 500)

@@ -30,8 +30,8 @@ from oracle import TIMES, time_of
 from passona.database import open_database
 from passona.errors import Exit, PassonaError
 from passona.load import Load, Wish
-from passona.pace import Clock
 from passona.settings import Settings
+from passona.source.pace import Clock
 from sandbox import LiveAccount, Sandbox, Switches
 from sandbox.given import Given
 from warehouses import Lines, Warehouse

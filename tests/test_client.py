@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import pytest
 
-from passona.client import Client
 from passona.errors import RequestFailed
-from passona.pace import Clock
 from passona.settings import Settings
+from passona.source.client import Client
+from passona.source.pace import Clock
 from sandbox import Account, Sandbox, Switches
 from warehouses import GUIDE
 

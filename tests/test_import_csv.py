@@ -34,7 +34,7 @@ from passona.errors import ConfigurationError, FileRefused, Interrupted
 from passona.load import Outcome
 from passona.reports import RECIPIENT, REPORTS, Report
 from passona.settings import Settings
-from passona.spool import Spool
+from passona.source.spool import Spool
 from sandbox import Account, Sandbox, Switches
 from sandbox.mailroom import render
 from test_kills import KILLS

@@ -16,15 +16,15 @@ from passona.database import open_database
 from passona.errors import ConfigurationError, StillThere
 from passona.forgetting import Forgotten, forget, rewrite_all
 from passona.keeping import Keeping
-from passona.pages import Page
 from passona.privacy import Privacy
 from passona.rekeying import re_key
 from passona.reports import CLICKS, RECIPIENT
 from passona.settings import Settings
-from passona.source import Package
-from passona.spool import Spool
+from passona.source.pages import Page
+from passona.source.resources import Package
+from passona.source.spool import Spool
+from passona.source.walk import Walk
 from passona.tokens import Tokens
-from passona.walk import Walk
 from sandbox import Account, Sandbox, Switches
 from test_lifecycle import asked, ended
 from test_load import ONE, TWO, click, going, message
@@ -103,7 +103,7 @@ def test_what_a_mode_does_not_keep_is_in_no_byte_of_any_file(tmp_path: Path, mod
 
 @of_duckdb_alone
 def test_a_spool_on_disk_holds_tokens_alone(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("passona.spool.MEMORY_BYTES", 1)
+    monkeypatch.setattr("passona.source.spool.MEMORY_BYTES", 1)
     folder = tmp_path / "run"
     folder.mkdir()
     fill(account, 2_500)

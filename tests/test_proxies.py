@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from passona.client import Client
 from passona.errors import ConfigurationError, RequestFailed
 from passona.settings import Settings
+from passona.source.client import Client
 from sandbox import Account, Sandbox
 from test_load import ONE, click, going
 from warehouses import Warehouse

@@ -11,11 +11,11 @@ import pytest
 
 from csv_files import HEADER, row
 from engines import change, of_duckdb_alone
-from passona.campaigns import Campaign
 from passona.database import open_database
 from passona.errors import ConfigurationError, Exit
 from passona.retention import past
 from passona.settings import Settings
+from passona.source.campaigns import Campaign
 from passona.status import Status, status
 from sandbox import Account, Sandbox
 from test_import_csv import import_csv

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engines import change
-from passona.pace import Clock
 from passona.reports import REPORTS
+from passona.source.pace import Clock
 from passona.status import status
 from sandbox import Account, Sandbox
 from test_lifecycle import asked, london, states

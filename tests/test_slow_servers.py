@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from passona import downloads
-from passona.client import Client
 from passona.errors import FateUnknown, RequestFailed, TokenRefused
 from passona.settings import Settings
+from passona.source.client import Client
 from warehouses import GUIDE, Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -26,7 +26,7 @@ from passona.csv_reader import CsvFile
 from passona.csv_text import Text
 from passona.reports import CLICKS, RECIPIENT
 from passona.settings import Settings
-from passona.spool import Spool
+from passona.source.spool import Spool
 from passona.verbs.import_csv import import_csv as verb
 from sandbox import Account, Sandbox
 from spreadsheet_docs import PAGE, Result, page, results

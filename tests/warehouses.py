@@ -12,9 +12,9 @@ from engines import address_of, destination_of, reading
 from passona.address import Address
 from passona.database import open_database
 from passona.load import Load, Outcome, Wish
-from passona.pages import Page
 from passona.reports import REPORTS, Report
 from passona.settings import Settings
+from passona.source.pages import Page
 from sandbox import Sandbox
 
 GUIDE = "dc8a7564-fb1e-11e9-abb5-0242ac120008"

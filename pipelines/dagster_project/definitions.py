@@ -36,7 +36,7 @@ from passona.load import Load, Outcome, Wish
 from passona.reports import REPORTS
 from passona.retention import sweep
 from passona.schema import DATASET, TABLES
-from passona.source import Package, passona_source
+from passona.source.resources import Package, passona_source
 from passona.status import USUAL_AGE, status
 from passona.transform import project_folder
 

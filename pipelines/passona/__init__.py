@@ -8,13 +8,13 @@ One way, top to bottom of a load:
 - `cli` exit codes, `interruption`; `verbs`, a file each; `options` that they share, `screen` what they show
 - `logs` what is said on stderr; `ending` what others are told of a run's end: `metrics`, `on_failure`
 - `load` one run: plan, walks, packages
-- `client` HTTP over the `transport`, `pace` when a request goes  - `paginator`, `page_pool`, `pages` follow links.next,
-  `decoding` reads their JSON
-- `walk` one verified report, `spool` where it waits until then
+- `source` the dlt source, a file each: `campaigns` who exists, `ledger` what is due, `client` HTTP over `transport`,
+  `pace` when a request goes, `paginator`, `page_pool`, `pages` that follow links.next, `walk` one verified report,
+  `spool` where it waits until then, `resources` dlt's; `decoding` reads JSON
 - `mailings` what is asked for by mail; `csv_import` what comes of it: `csv_places` and `downloads` find the files,
   `csv_reader` spools them (`csv_form` what they are, `csv_text` their bytes, `csv_lines` which line is bad)
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
-- `key_columns` which column a new key has; `source` dlt's resources, `schema` the tables, `database` the open warehouse
+- `key_columns` which column a new key has; `schema` the tables, `database` the open warehouse
 - `address` where the warehouse is, `path_syntax` what libraries read in its path; `connection` how all speak to it,
   `waiting` for whoever holds it; `engine` what differs between `duckdb_file` (with `duckdb_rewriting`) and `postgres`;
   `capable` what dlt's destinations share, `work_folder` what a run keeps on disk
@@ -31,7 +31,7 @@ One way, top to bottom of a load:
 - `report` one page of the marts' `figures`: `page`, its `page_sections` and `page_words`, report_page/
 - `publish` a copy for readers at a `target`, checked; `marts` which are nobody's; `reduction` a copy in another mode;
   `replacement` puts files in place
-- `ledger` what is due, what was done; `campaigns` who exists
+- `ledger_table` the ledger as it stands in the warehouse
 - `environment` what libraries see of the user's variables; `lookup` what is configured, `spelling` of its names,
   `configuration` made `settings` of it; `dlt_context` what dlt sees; `counting` what is written
 - `reports` the six reports as values; `errors` what can go wrong; `quoting` for SQL

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from passona.campaigns import Campaign, CampaignList, campaign_values
 from passona.connection import given, registered
 from passona.database import Database
 from passona.errors import Held
@@ -16,7 +15,8 @@ from passona.ownership import own_columns
 from passona.quoting import quoted
 from passona.reports import CAMPAIGNS
 from passona.schema import TABLES
-from passona.source import Package
+from passona.source.campaigns import Campaign, CampaignList, campaign_values
+from passona.source.resources import Package
 
 # From so many listed campaigns on, a list with fewer than half of them is held; a shorter one may well halve.
 GUARDED_FROM = 4

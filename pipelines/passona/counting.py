@@ -12,7 +12,7 @@ from passona.connection import Connection, given
 from passona.errors import NotWritten
 from passona.quoting import quoted
 from passona.reports import CAMPAIGNS
-from passona.source import Package
+from passona.source.resources import Package
 
 
 def check_written(connection: Connection, package: Package) -> None:

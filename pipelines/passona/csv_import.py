@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Protocol
 
 from passona.campaign_table import CampaignTable
-from passona.campaigns import Campaign, check_team
 from passona.csv_form import DELIMITERS, Form
 from passona.csv_places import bring
 from passona.csv_reader import CsvFile
@@ -35,27 +34,18 @@ from passona.errors import (
     RequestFailed,
     is_interruption,
 )
-from passona.ledger import (
-    Entry,
-    Ledger,
-    Pull,
-    accepted,
-    fewer_than_listed,
-    imported,
-    odd_reports,
-    outdated,
-    unloaded,
-    unsettled,
-)
+from passona.ledger_table import Ledger, odd_reports
 from passona.load import PACKAGE_ROWS, Outcome, ReportOutcome
 from passona.privacy import CLEAR
 from passona.register import privacy_of
 from passona.reports import REPORTS, Report
 from passona.retention import expire, past
 from passona.settings import Settings
-from passona.source import Package
-from passona.spool import Spool
-from passona.walk import Walk
+from passona.source.campaigns import Campaign, check_team
+from passona.source.ledger import Entry, Pull, accepted, fewer_than_listed, imported, outdated, unloaded, unsettled
+from passona.source.resources import Package
+from passona.source.spool import Spool
+from passona.source.walk import Walk
 
 log = logging.getLogger("passona")
 

@@ -36,11 +36,11 @@ from passona.project import project_folder
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES
-from passona.source import Package, passona_source
-from passona.spool import LONGEST_AGE
+from passona.source.resources import Package, passona_source
+from passona.source.spool import LONGEST_AGE
+from passona.source.walk import Walk
 from passona.upgrades import bring_forward, check_readable
 from passona.waiting import writing
-from passona.walk import Walk
 from passona.work_folder import WorkFolder
 
 log = logging.getLogger("passona")

@@ -25,7 +25,7 @@ from requests.auth import AuthBase
 
 from passona.errors import ConfigurationError, RequestFailed
 from passona.settings import LOOPBACK
-from passona.transport import Limits, trusted
+from passona.source.transport import Limits, trusted
 
 CONNECT_SECONDS = 10.0
 # For the head of an answer, however slowly it comes.

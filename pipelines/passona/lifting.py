@@ -21,7 +21,6 @@ from passona.database import Database, open_database
 from passona.errors import PassonaError
 from passona.forgetting import Mode, Texts, drop_spools, in_copies, privacy_there
 from passona.keeping import Keeping
-from passona.ledger import Key
 from passona.ownership import own_columns
 from passona.people import people
 from passona.phones import ERASED
@@ -30,6 +29,7 @@ from passona.register import kept_out_since, known_mode, let_in, privacy_of
 from passona.reports import REPORTS
 from passona.retention import past_stored
 from passona.schema import TABLES
+from passona.source.ledger import Key
 
 # What keeps one person out.
 Entries = tuple[str, ...]

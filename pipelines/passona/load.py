@@ -21,8 +21,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from passona.campaign_table import CampaignTable
-from passona.campaigns import Campaign, check_team, list_campaigns, unknown_campaign
-from passona.client import Client
 from passona.database import Database
 from passona.engine import Workload
 from passona.errors import (
@@ -37,29 +35,20 @@ from passona.errors import (
     is_interruption,
 )
 from passona.interruption import held
-from passona.ledger import (
-    Entry,
-    Key,
-    Ledger,
-    Pull,
-    accepted,
-    odd_reports,
-    plan,
-    shrunk,
-    since,
-    unloaded,
-    verified,
-)
-from passona.pace import Clock
-from passona.page_pool import PagePool
-from passona.pages import Page
+from passona.ledger_table import Ledger, odd_reports
 from passona.privacy import CLEAR
 from passona.register import privacy_of
 from passona.reports import REPORTS, Report
 from passona.retention import expire, past
 from passona.settings import Settings
-from passona.source import Counts, Package
-from passona.walk import Walk, Walker
+from passona.source.campaigns import Campaign, check_team, list_campaigns, unknown_campaign
+from passona.source.client import Client
+from passona.source.ledger import Entry, Key, Pull, accepted, plan, shrunk, since, unloaded, verified
+from passona.source.pace import Clock
+from passona.source.page_pool import PagePool
+from passona.source.pages import Page
+from passona.source.resources import Counts, Package
+from passona.source.walk import Walk, Walker
 
 log = logging.getLogger("passona")
 

@@ -23,7 +23,7 @@ from passona.address import Address, exists
 from passona.connection import Connection, error_kinds
 from passona.database import open_reader
 from passona.errors import PassonaError
-from passona.ledger import Ledger
+from passona.ledger_table import Ledger
 from passona.replacement import Replacement
 from passona.reports import REPORTS
 

@@ -7,12 +7,13 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from passona.address import Address, exists
-from passona.campaigns import Campaign, list_campaigns
-from passona.client import Client
 from passona.database import open_reader
-from passona.ledger import Entry, Key, Ledger
-from passona.page_pool import PagePool
+from passona.ledger_table import Ledger
 from passona.settings import Settings
+from passona.source.campaigns import Campaign, list_campaigns
+from passona.source.client import Client
+from passona.source.ledger import Entry, Key
+from passona.source.page_pool import PagePool
 
 NEVER_LOADED = "never loaded"
 

@@ -27,7 +27,7 @@ from passona.duckdb_file import open_checkpointed
 from passona.duckdb_rewriting import STORAGE_VERSION
 from passona.engine import Checkpointed
 from passona.errors import ConfigurationError, Exit, PassonaError, reason
-from passona.ledger import Ledger
+from passona.ledger_table import Ledger
 from passona.marts import copy_marts, left_out
 from passona.privacy import CLEAR, Privacy
 from passona.quoting import literal

@@ -15,14 +15,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from passona.campaigns import Campaign, campaign_values
 from passona.connection import Connection, columns_of, given, tables_of, transaction
 from passona.engine import Workload
-from passona.ledger import believed
+from passona.ledger_table import believed
 from passona.ownership import SCHEMAS, own_columns, own_staging, owned
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS
 from passona.schema import DATASET, TABLES
+from passona.source.campaigns import Campaign, campaign_values
 
 if TYPE_CHECKING:
     from passona.database import Database

@@ -14,8 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from passona.campaigns import GROUPS
-from passona.ledger import LEDGER
 from passona.reports import CAMPAIGNS, REPORTS, Personal, Report
 from passona.rows import ISSUES
 from passona.times import UTC_TIME
@@ -24,6 +22,35 @@ DATASET = "passona"
 # One row per (campaign, table) of a load carries it, tells dlt to delete the old rows, and is not stored.
 MARKER = "_marker"
 
+_GROUP_TYPES: dict[str, pa.DataType] = {
+    "campaign_id": pa.string(),
+    "position": pa.int64(),
+    "contact_group_id": pa.string(),
+    "included": pa.bool_(),
+}
+GROUPS = pa.schema(_GROUP_TYPES)
+LEDGER = pa.schema(
+    [
+        ("campaign_id", pa.string()),
+        ("report", pa.string()),
+        ("state", pa.string()),
+        ("verified_at", UTC_TIME),
+        ("checked_at", UTC_TIME),
+        ("changed_at", UTC_TIME),
+        ("pages", pa.int64()),
+        ("row_count", pa.int64()),
+        ("api_total", pa.int64()),
+        ("digest", pa.string()),
+        ("attempts", pa.int64()),
+        ("error", pa.string()),
+        ("run_id", pa.string()),
+        ("origin", pa.string()),
+        ("suppressed", pa.int64()),
+        ("expired_at", UTC_TIME),
+        # Begins with "_": no part of the contract.
+        ("_peak", pa.int64()),
+    ]
+)
 RUNS = pa.schema(
     [
         ("run_id", pa.string()),

@@ -27,13 +27,13 @@ from rich.text import Text
 from passona import logs
 from passona.address import Address
 from passona.errors import Exit, escaped, printable
-from passona.ledger import Pull
 from passona.load import Outcome
 from passona.mailings import Mailing
 from passona.overview import NEVER_LOADED, Overview
-from passona.pages import Page
 from passona.publish import Published, Unpublished
 from passona.reports import REPORTS, Report
+from passona.source.ledger import Pull
+from passona.source.pages import Page
 from passona.transform import SCHEMA, Transformed
 
 

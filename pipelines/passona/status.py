@@ -17,14 +17,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from passona.address import Address, exists
-from passona.campaigns import campaign_values
 from passona.connection import Connection, given, tables_of
 from passona.database import has_writer, open_reader
 from passona.errors import ConfigurationError
-from passona.ledger import Key, believed, may_have_rows
+from passona.ledger_table import believed
 from passona.reports import REPORTS
 from passona.retention import past
 from passona.schema import DATASET
+from passona.source.campaigns import campaign_values
+from passona.source.ledger import Key, may_have_rows
 
 # Runs that are shown: a week of nights.
 LAST_RUNS = 7

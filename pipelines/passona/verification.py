@@ -16,10 +16,11 @@ from passona.address import Address, exists
 from passona.connection import Connection, given, tables_of
 from passona.database import open_database
 from passona.errors import ConfigurationError
-from passona.ledger import Key, Ledger, believed
+from passona.ledger_table import Ledger, believed
 from passona.quoting import quoted
 from passona.reports import REPORTS
 from passona.row_ids import stored_digest
+from passona.source.ledger import Key
 
 INTERRUPTED = "a load was interrupted while it wrote this report"
 # Tables that hold rows of a report, with the report in SQL.

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passona.campaigns import Campaign
 from passona.errors import Exit, WalkFailed
-from passona.ledger import (
-    LEDGER,
+from passona.reports import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT, UNSENT, Report
+from passona.schema import LEDGER
+from passona.settings import Settings
+from passona.source.campaigns import Campaign
+from passona.source.ledger import (
     Entry,
     Pull,
     State,
@@ -27,11 +29,9 @@ from passona.ledger import (
     unloaded,
     verified,
 )
-from passona.pages import Page
-from passona.reports import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT, UNSENT, Report
-from passona.settings import Settings
-from passona.spool import Spool
-from passona.walk import Walk
+from passona.source.pages import Page
+from passona.source.spool import Spool
+from passona.source.walk import Walk
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

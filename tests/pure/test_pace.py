@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from passona.errors import Stopped
-from passona.pace import WINDOW_SECONDS, Clock, Pace
+from passona.source.pace import WINDOW_SECONDS, Clock, Pace
 
 
 class Simulated(Clock):

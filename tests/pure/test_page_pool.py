@@ -8,8 +8,8 @@ from concurrent.futures import Future, wait
 
 import pytest
 
-from passona.pace import Clock
-from passona.page_pool import FEW, LATEST_PAGES, PagePool
+from passona.source.pace import Clock
+from passona.source.page_pool import FEW, LATEST_PAGES, PagePool
 
 SIZE = 8
 

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passona import spool as spool_module
-from passona.pages import Page
 from passona.reports import CLICKS, UNSENT
 from passona.row_ids import listed
 from passona.rows import ROW_ID, vendor_schema
-from passona.spool import BATCH_PAGES, BATCH_ROWS, LONGEST_AGE, Spool
+from passona.source import spool as spool_module
+from passona.source.pages import Page
+from passona.source.spool import BATCH_PAGES, BATCH_ROWS, LONGEST_AGE, Spool
 
 PER_PAGE = 1_000  # two pages are a batch
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from passona.decoding import NotJSON, Row, TooDeep, decode
 from passona.errors import PageRefused
-from passona.pages import Page, read_page
 from passona.reports import CAMPAIGNS
+from passona.source.pages import Page, read_page
 
 Purpose = Literal["page", "again", "past_end", "unknown"]
 

@@ -11,16 +11,16 @@ import time
 from contextlib import closing
 from datetime import datetime
 
-from passona.campaigns import campaign_list
-from passona.client import Client
 from passona.doctor.answers import Answer, Ask
 from passona.doctor.probe import Probe
 from passona.doctor.sample import WALKED, chosen, of_other_season, sample
 from passona.doctor.sightings import Sightings, good_campaigns
 from passona.errors import TokenRefused
-from passona.page_pool import PagePool
 from passona.reports import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT
 from passona.settings import Settings
+from passona.source.campaigns import campaign_list
+from passona.source.client import Client
+from passona.source.page_pool import PagePool
 
 # A person waits: a server that does not answer within three tries is told of at once, not in a minute.
 ATTEMPTS = 3

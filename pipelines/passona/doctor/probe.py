@@ -5,12 +5,12 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import replace
 
-from passona.client import Client
 from passona.doctor.answers import Answer, Ask, read_answer
 from passona.errors import RequestFailed, TokenRefused
-from passona.page_pool import PagePool
-from passona.paginator import may_be_the_size
 from passona.reports import CAMPAIGNS
+from passona.source.client import Client
+from passona.source.page_pool import PagePool
+from passona.source.paginator import may_be_the_size
 
 
 class Probe:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from passona.campaigns import campaign_list
 from passona.decoding import Row
 from passona.reports import CAMPAIGNS, Column, Report, column_names
 from passona.rows import tables, vendor_texts
+from passona.source.campaigns import campaign_list
 
 # Values kept of each issue, for their shapes: more would be the same ones.
 KEPT = 200

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from passona.campaigns import Campaign
 from passona.doctor.answers import Answer
 from passona.doctor.zones import seasons
+from passona.source.campaigns import Campaign
 
 # Looked at by one page of `delivery` each: the four newest, and two of the other half of the year, in
 # which the clocks show another time.

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from passona.campaigns import Campaign, campaign_list
 from passona.decoding import Row
 from passona.doctor.answers import Answer, Purpose
 from passona.doctor.readings import Reading, list_reading, reading
 from passona.reports import CAMPAIGNS, REPORTS
 from passona.settings import Settings
+from passona.source.campaigns import Campaign, campaign_list
 
 _UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 

@@ -15,10 +15,10 @@ from passona.reports import Report
 from passona.settings import campaign_uuid
 
 if TYPE_CHECKING:
-    from passona.client import Client
-    from passona.ledger import Key
     from passona.mailings import Mailing
     from passona.settings import Settings
+    from passona.source.client import Client
+    from passona.source.ledger import Key
 
 
 @click.command(
@@ -89,11 +89,11 @@ def _planned(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Ma
 
 def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mailing]:
     from passona.address import warehouse_address
-    from passona.client import Client
     from passona.configuration import load_settings
     from passona.database import open_database
     from passona.mailings import ask, asked_before, to_be_asked
     from passona.screen import waiting
+    from passona.source.client import Client
 
     settings = load_settings()
     database = open_database(warehouse_address(), wait, options.say)
@@ -111,8 +111,8 @@ def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mail
 
 def _check_team(client: Client, settings: Settings) -> None:
     """Where a team is configured, nothing is asked in the name of another."""
-    from passona.campaigns import list_campaigns
-    from passona.page_pool import PagePool
+    from passona.source.campaigns import list_campaigns
+    from passona.source.page_pool import PagePool
 
     if settings.team_uuid:
         with PagePool(settings.concurrency) as pool:

@@ -18,25 +18,19 @@ from operator import itemgetter
 
 import pyarrow as pa
 
-from passona.client import Client
 from passona.decoding import Row, all_values, is_storable, json_text, with_value, without_keys
 from passona.errors import ConfigurationError, PageRefused, PassonaError, RequestFailed, Unreachable, WalkFailed
-from passona.page_pool import PagePool
-from passona.paginator import Paginator
 from passona.privacy import CLEAR, Privacy
 from passona.reports import CAMPAIGNS, Report, column_names
 from passona.rows import ISSUES, tables, text_of, vendor_texts
+from passona.schema import GROUPS
 from passona.settings import Settings
+from passona.source.client import Client
+from passona.source.page_pool import PagePool
+from passona.source.paginator import Paginator
+from passona.source.walk import REFUSED, WALK_PAUSES, Walk
 from passona.times import python_values
-from passona.walk import REFUSED, WALK_PAUSES, Walk
 
-_GROUP_TYPES: dict[str, pa.DataType] = {
-    "campaign_id": pa.string(),
-    "position": pa.int64(),
-    "contact_group_id": pa.string(),
-    "included": pa.bool_(),
-}
-GROUPS = pa.schema(_GROUP_TYPES)
 NameKeys = Callable[[Report, Iterable[str]], dict[str, str]]
 _GROUP_KEYS = {"included_contact_groups": True, "excluded_contact_groups": False}
 

@@ -29,9 +29,9 @@ from urllib3.exceptions import HTTPError as WireError
 
 from passona.decoding import NotJSON, TooDeep, decode
 from passona.errors import FateUnknown, RequestFailed, TokenRefused, masked, printable
-from passona.pace import Clock, Pace, ServerClock
 from passona.settings import Settings
-from passona.transport import PROXY, Limit, Transport
+from passona.source.pace import Clock, Pace, ServerClock
+from passona.source.transport import PROXY, Limit, Transport
 
 log = logging.getLogger("passona")
 

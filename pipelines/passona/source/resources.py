@@ -22,13 +22,13 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from passona.ledger import Entry, entry_table
 from passona.reports import CAMPAIGNS, REPORTS, Report
 from passona.row_ids import Ordinals
 from passona.rows import ROW_ID, Tables, tables
 from passona.schema import TABLES, Table
-from passona.spool import PIECE_ROWS
-from passona.walk import Walk
+from passona.source.ledger import Entry, entry_table
+from passona.source.spool import PIECE_ROWS
+from passona.source.walk import Walk
 
 _CAMPAIGN_TABLES = (CAMPAIGNS.name, "campaigns__contact_groups")
 

@@ -19,17 +19,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from passona.client import Client
 from passona.errors import PageRefused, RequestFailed, WalkFailed
-from passona.page_pool import PagePool
-from passona.pages import Page
-from passona.paginator import Paginator
 from passona.privacy import CLEAR, Privacy
 from passona.reports import Report
 from passona.row_ids import Ordinals, listed
 from passona.rows import ROW_ID
 from passona.settings import Settings
-from passona.spool import Spool
+from passona.source.client import Client
+from passona.source.page_pool import PagePool
+from passona.source.pages import Page
+from passona.source.paginator import Paginator
+from passona.source.spool import Spool
 from passona.times import instants
 
 log = logging.getLogger("passona")

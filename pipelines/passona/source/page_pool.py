@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self
 
-from passona.pace import Clock
+from passona.source.pace import Clock
 
 # One page is on its way while another one is read.
 FEW = 2

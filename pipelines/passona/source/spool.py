@@ -19,11 +19,11 @@ import pyarrow as pa
 
 from passona.csv_cells import Quality, restored
 from passona.decoding import Row
-from passona.pages import Page
 from passona.privacy import CLEAR, Privacy
 from passona.reports import Report
 from passona.row_ids import Fingerprint, digest_of, listed
 from passona.rows import REST, ROW_ID, VendorTexts, column_texts, vendor_schema, vendor_texts
+from passona.source.pages import Page
 
 # A few megabytes: most reports stay below and never touch the disk; a dozen walks at once are 50 MB.
 MEMORY_BYTES = 4 * 1024 * 1024

@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 
-from passona.client import Client
 from passona.errors import PageRefused, RequestFailed
-from passona.page_pool import PagePool
-from passona.pages import Page, read_page
+from passona.source.client import Client
+from passona.source.page_pool import PagePool
+from passona.source.pages import Page, read_page
 
 # Pages asked ahead for each request in flight: two keep every connection busy while half of them are accepted.
 AHEAD = 2
