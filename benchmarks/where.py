@@ -21,11 +21,11 @@ from bare_client import bodies
 from processes import load, sandbox
 
 from passona.database import open_database
+from passona.load_package import Package
 from passona.reports import REPORTS
 from passona.settings import Settings
 from passona.source.client import Client
 from passona.source.pages import read_page
-from passona.source.resources import Package
 from passona.source.spool import Spool
 from passona.source.walk import Walk
 

@@ -16,12 +16,12 @@ from passona.database import open_database
 from passona.errors import ConfigurationError, StillThere
 from passona.forgetting import Forgotten, forget, rewrite_all
 from passona.keeping import Keeping
+from passona.load_package import Package
 from passona.privacy import Privacy
 from passona.rekeying import re_key
 from passona.reports import CLICKS, RECIPIENT
 from passona.settings import Settings
 from passona.source.pages import Page
-from passona.source.resources import Package
 from passona.source.spool import Spool
 from passona.source.walk import Walk
 from passona.tokens import Tokens

@@ -6,20 +6,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from passona.connection import given, registered
 from passona.database import Database
 from passona.errors import Held
+from passona.load_package import Package
 from passona.ownership import own_columns
 from passona.quoting import quoted
 from passona.reports import CAMPAIGNS
 from passona.schema import TABLES
-from passona.source.campaigns import Campaign, CampaignList, campaign_values
-from passona.source.resources import Package
-
-# From so many listed campaigns on, a list with fewer than half of them is held; a shorter one may well halve.
-GUARDED_FROM = 4
+from passona.source.campaigns import Campaign, CampaignList, campaign_values, list_shrunk
 
 
 class CampaignTable:
@@ -51,7 +47,7 @@ class CampaignTable:
         self._loadable = set(there)
         if listed is None:
             return None
-        held = None if accept_shrink else _held(sum(before.values()), len(stayed), len(there))
+        held = None if accept_shrink else list_shrunk(sum(before.values()), len(stayed), len(there))
         if held is not None:
             self._loadable = stayed
         else:
@@ -60,7 +56,7 @@ class CampaignTable:
             known |= {uuid: replace(known[uuid], listed=False) for uuid in gone}
             self._reopen([uuid for uuid in there if before.get(uuid) is False])
             changed = self._changed(listed).intersection(there)
-            self._due = _part(listed, sorted(changed)) if changed else None
+            self._due = listed.part(sorted(changed)) if changed else None
         return held
 
     def campaigns(self, wanted: Sequence[str]) -> list[Campaign]:
@@ -157,31 +153,6 @@ class CampaignTable:
         return {uuid for (uuid,) in found}
 
 
-def _held(before: int, stayed: int, now: int) -> Held | None:
-    """Why the shrink guard holds a list, None if it does not (contract, rule 3).
-
-    `before`: campaigns that were listed; `stayed`: those of them in the list; `now`: all that are in it.
-    """
-    if now and (before < GUARDED_FROM or stayed * 2 >= before):
-        return None
-    if not before:
-        return None
-    return Held(
-        f"list of campaigns: expected most of the {before} that were listed, got {stayed} of them; all stay listed; "
-        "check the team that the token is switched to, --accept-shrink takes the new list"
-    )
-
-
 def _columns(names: Sequence[str], there: Collection[str]) -> str:
     """These columns, in SQL: null for those that are not there."""
     return ", ".join(quoted(name) if name in there else f"CAST(NULL AS VARCHAR) AS {quoted(name)}" for name in names)
-
-
-def _part(found: CampaignList, ids: list[str]) -> CampaignList:
-    """What the list says of these campaigns."""
-    wanted = pa.array(ids, pa.string())
-
-    def own(table: pa.Table) -> pa.Table:
-        return table.filter(pc.is_in(table.column("campaign_id"), value_set=wanted))
-
-    return replace(found, rows=own(found.rows), groups=own(found.groups), issues=own(found.issues))

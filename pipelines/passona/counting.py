@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 from passona.connection import Connection, given
 from passona.errors import NotWritten
+from passona.load_package import Package
 from passona.quoting import quoted
 from passona.reports import CAMPAIGNS
-from passona.source.resources import Package
 
 
 def check_written(connection: Connection, package: Package) -> None:

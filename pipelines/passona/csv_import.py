@@ -36,6 +36,7 @@ from passona.errors import (
 )
 from passona.ledger_table import Ledger, odd_reports
 from passona.load import PACKAGE_ROWS, Outcome, ReportOutcome
+from passona.load_package import Package
 from passona.privacy import CLEAR
 from passona.register import privacy_of
 from passona.reports import REPORTS, Report
@@ -43,7 +44,6 @@ from passona.retention import expire, past
 from passona.settings import Settings
 from passona.source.campaigns import Campaign, check_team
 from passona.source.ledger import Entry, Pull, accepted, fewer_than_listed, imported, outdated, unloaded, unsettled
-from passona.source.resources import Package
 from passona.source.spool import Spool
 from passona.source.walk import Walk
 

@@ -31,12 +31,12 @@ from passona.engine import Engine, Workload
 from passona.errors import ConfigurationError, NotWritten, causes
 from passona.interruption import held
 from passona.key_columns import key_columns, make_table
+from passona.load_package import Package
 from passona.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
 from passona.project import project_folder
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES
-from passona.source.resources import Package, passona_source
 from passona.source.spool import LONGEST_AGE
 from passona.source.walk import Walk
 from passona.upgrades import bring_forward, check_readable
@@ -150,7 +150,7 @@ class Database:
             # dlt would do it only after it has asked for the resources, which depend on what it knows.
             self.pipeline.sync_destination()
         known: set[str] = set(self.pipeline.default_schema.tables if self.pipeline.default_schema_name else ())
-        source = passona_source(package, zone, TABLES.keys() - known, fresh=self._is_fresh(package.walks))
+        source = package.source(zone, TABLES.keys() - known, fresh=self._is_fresh(package.walks))
         self.pipeline.run(source, loader_file_format="parquet")
 
     def _is_fresh(self, walks: Sequence[Walk]) -> bool:

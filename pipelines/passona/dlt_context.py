@@ -24,11 +24,10 @@ _ALWAYS = {
     "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL", "intercept_signals": False},
     "providers": {"enable_airflow_secrets": False},
 }
-# What a load relies on. The ledger is trusted by the load id in every row. No copy of a load stays in the staging
+# What a load relies on. No copy of a load stays in the staging
 # tables or in the files of a loaded package. A job that fails is not retried, so that the run can report it. Jobs run
 # one after another: that takes a third less memory than side by side and, on one connection, no more time.
 LOADING = {
-    "normalize": {"parquet_normalizer": {"add_dlt_load_id": True}},
     "load": {
         "truncate_staging_dataset": True,
         "delete_completed_jobs": True,

@@ -36,6 +36,7 @@ from passona.errors import (
 )
 from passona.interruption import held
 from passona.ledger_table import Ledger, odd_reports
+from passona.load_package import Package
 from passona.privacy import CLEAR
 from passona.register import privacy_of
 from passona.reports import REPORTS, Report
@@ -43,11 +44,11 @@ from passona.retention import expire, past
 from passona.settings import Settings
 from passona.source.campaigns import Campaign, check_team, list_campaigns, unknown_campaign
 from passona.source.client import Client
-from passona.source.ledger import Entry, Key, Pull, accepted, plan, shrunk, since, unloaded, verified
+from passona.source.ledger import Key, Pull, is_unchanged, judged, plan, since, unloaded
 from passona.source.pace import Clock
 from passona.source.page_pool import PagePool
 from passona.source.pages import Page
-from passona.source.resources import Counts, Package
+from passona.source.resources import Counts
 from passona.source.walk import Walk, Walker
 
 log = logging.getLogger("passona")
@@ -381,10 +382,17 @@ class Load:
 
     def _take_walk(self, package: Package, pull: Pull, walk: Walk, where: Mapping[str, object]) -> None:
         outcome = self._outcome.reports[pull.report.name]
-        entry, shrink = self._entry(pull, walk)
+        entry, shrink = judged(
+            pull,
+            walk,
+            self._settings,
+            self._outcome.run_id,
+            accept_shrink=self._wish.accept_shrink,
+            at=self._clock.utc(),
+        )
         if shrink is not None:
             self._hold(shrink, walk, where)
-        elif walk.digest == pull.verified_digest and not self._wish.refresh and not self._is_odd(walk):
+        elif not self._wish.refresh and is_unchanged(pull, walk, self._odd):
             outcome.unchanged += 1
             _tell_verified(where, changed=False)
             self._forget(walk)
@@ -394,25 +402,10 @@ class Load:
             package.add(walk)
         package.entries.append(entry)
 
-    def _entry(self, pull: Pull, walk: Walk) -> tuple[Entry, Held | None]:
-        """The entry of a walk, and why the shrink guard holds it, if it does."""
-        entry = verified(pull, walk, self._settings, self._outcome.run_id)
-        if not self._wish.accept_shrink:
-            shrink = shrunk(pull, walk.total, settled=entry.state == "settled")
-            if shrink is not None:
-                run_id, at = self._outcome.run_id, self._clock.utc()
-                return unloaded(pull, "held", shrink, walk.attempts, run_id, at=at), shrink
-            return entry, None
-        return accepted(entry), None
-
     def _hold(self, shrink: Held, walk: Walk, where: Mapping[str, object]) -> None:
         self._note(shrink, "report_held", **where)
         self._outcome.reports[walk.report.name].held += 1
         self._forget(walk)
-
-    def _is_odd(self, walk: Walk) -> bool:
-        """Whether values have or had another type than the guide's: the digest does not tell 83 from "83"."""
-        return walk.spool.odd or (walk.campaign_id, walk.report.name) in self._odd
 
     def _commit(self, package: Package) -> None:
         begun = time.monotonic()

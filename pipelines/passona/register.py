@@ -1,26 +1,20 @@
 """What a warehouse knows of its own privacy: its mode, the id of its key, who is kept out of it.
 
-    tables passona._privacy, passona._forgotten + Keeping -> Privacy, or why there is none
-
-A load in another mode, or with another key, would put clear numbers beside tokens, or tokens beside
-others of the same people: it is refused before the first request.
+tables passona._privacy, passona._forgotten + Keeping -> Privacy, or why there is none
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from passona.agents import read_agents
 from passona.connection import Connection, tables_of
-from passona.errors import ConfigurationError
 from passona.keeping import Keeping
 from passona.privacy import Privacy
+from passona.privacy_mode import agent_class, first_mode, privacy_in, tokens_of
 from passona.reports import REPORTS
-from passona.tokens import Tokens
 
 if TYPE_CHECKING:
     from passona.database import Database
@@ -42,14 +36,13 @@ def privacy_of(database: Database, keeping: Keeping) -> Privacy:
     :raises NotWritten: the database could not take it.
     """
     connection = database.connection
-    tokens = _tokens(keeping.keys)
     with database.writing("the mode of the warehouse"):
         _make_tables(connection)
         known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
         if known is None:
-            known = _first_entry(database, keeping, tokens)
-    forgotten = connection.execute("SELECT entry FROM passona._forgotten").fetchall()
-    return _privacy(keeping, tokens, known, forgotten)
+            known = first_mode(keeping, has_data=_has_data(connection))
+            connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(known))
+    return privacy_in(keeping, known, _forgotten(connection))
 
 
 def read_privacy(connection: Connection, keeping: Keeping) -> Privacy:
@@ -57,28 +50,15 @@ def read_privacy(connection: Connection, keeping: Keeping) -> Privacy:
 
     :raises ConfigurationError: it has data in another mode, or by another key.
     """
-    tokens = _tokens(keeping.keys)
     known, forgotten = None, []
     if _has_tables(connection):
         known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
-        forgotten = connection.execute("SELECT entry FROM passona._forgotten").fetchall()
-    return _privacy(keeping, tokens, known or _unnoted(connection, keeping, tokens), forgotten)
+        forgotten = _forgotten(connection)
+    return privacy_in(keeping, known or first_mode(keeping, has_data=_has_data(connection)), forgotten)
 
 
-def _privacy(
-    keeping: Keeping, tokens: Tokens, known: tuple[str, str | None, str], forgotten: Iterable[tuple[str]]
-) -> Privacy:
-    mode, key_id, forgetting_key = known
-    _check(keeping, tokens, mode, key_id)
-    if mode == "clear":
-        tokens = Tokens((str(forgetting_key).encode(),))
-    return Privacy(
-        mode,
-        tokens,
-        frozenset(keeping.privacy_fields),
-        frozenset(entry for (entry,) in forgotten),
-        _agent_class(mode),
-    )
+def _forgotten(connection: Connection) -> list[str]:
+    return [entry for (entry,) in connection.execute("SELECT entry FROM passona._forgotten").fetchall()]
 
 
 def known_mode(connection: Connection) -> tuple[str, str | None]:
@@ -106,21 +86,13 @@ def privacy_of_copy(keeping: Keeping, mode: str) -> Privacy:
     """
     fields = () if mode == "minimal" else keeping.privacy_fields
     keys = replace(keeping, privacy=mode, privacy_fields=fields).keys
-    return Privacy(mode, _tokens(keys), frozenset(fields), agent_class=_agent_class(mode))
+    return Privacy(mode, tokens_of(keys), frozenset(fields), agent_class=agent_class(mode))
 
 
 def note_mode(connection: Connection, privacy: Privacy) -> None:
     """Note in a new copy what it keeps of people. It keeps nobody out, because nothing is loaded into it."""
     _make_tables(connection)
     connection.execute("INSERT INTO passona._privacy VALUES (?, ?, NULL)", [privacy.mode, privacy.tokens.key_id])
-
-
-def _tokens(keys: Iterable[str]) -> Tokens:
-    return Tokens(tuple(key.encode() for key in keys))
-
-
-def _agent_class(mode: str) -> Callable[[str], str | None]:
-    return read_agents().stand_in if mode == "minimal" else lambda agent: agent
 
 
 def _make_tables(connection: Connection) -> None:
@@ -132,37 +104,13 @@ def _has_tables(connection: Connection) -> bool:
     return "_forgotten" in tables_of(connection, "passona")
 
 
-def _first_entry(database: Database, keeping: Keeping, tokens: Tokens) -> tuple[str, str | None, str]:
-    """Notes the mode of a warehouse that has none."""
-    entry = _unnoted(database.connection, keeping, tokens)
-    database.connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(entry))
-    return entry
-
-
-def _unnoted(connection: Connection, keeping: Keeping, tokens: Tokens) -> tuple[str, str | None, str]:
-    """Return the mode of a warehouse that has none noted: what was loaded before there were modes is clear."""
+def _has_data(connection: Connection) -> bool:
     # A load that was killed leaves rows that the ledger does not know.
     tables = ["report_ledger", *(table for report in REPORTS.values() for table in report.tables)]
-    has_data = any(
+    return any(
         connection.execute(f"SELECT 1 FROM passona.{table} LIMIT 1").fetchall()  # noqa: S608  # names of ours
         for table in tables
     )
-    mode = "clear" if has_data else keeping.privacy
-    return mode, None if mode == "clear" else tokens.key_id, secrets.token_hex(32)
-
-
-def _check(keeping: Keeping, tokens: Tokens, mode: str, key_id: str | None) -> None:
-    if keeping.privacy != mode:
-        raise ConfigurationError(
-            f"sources.passona.privacy: this warehouse is {mode}, the configuration says {keeping.privacy}: set it "
-            f"back to {mode}, or load into a new file (DESTINATION__WAREHOUSE__CREDENTIALS)"
-        )
-    if mode != "clear" and tokens.key_id != key_id:
-        raise ConfigurationError(
-            f"sources.passona.privacy_key: this warehouse's tokens are of key {key_id}, the key configured is "
-            f"{tokens.key_id}: set the old one again; or, for a new key, add the old one to privacy_former_keys and "
-            "run passona re-key"
-        )
 
 
 def keep_out(database: Database, entries: Iterable[str]) -> None:

@@ -21,6 +21,10 @@ from passona.times import UTC_TIME
 DATASET = "passona"
 # One row per (campaign, table) of a load carries it, tells dlt to delete the old rows, and is not stored.
 MARKER = "_marker"
+# The form of a dataset that a command line made: how many steps of `upgrades` it has seen.
+FORM = 1
+# The load package that a row came by.
+LOAD_ID = "_dlt_load_id"
 
 _GROUP_TYPES: dict[str, pa.DataType] = {
     "campaign_id": pa.string(),
@@ -125,7 +129,7 @@ class Table:
     @property
     def sql_columns(self) -> dict[str, str]:
         """The columns and their SQL types, as dlt would make them in DuckDB."""
-        return {field.name: SQL_TYPES[field.type] for field in self.arrow} | {"_dlt_load_id": "VARCHAR NOT NULL"}
+        return {field.name: SQL_TYPES[field.type] for field in self.arrow} | {LOAD_ID: "VARCHAR NOT NULL"}
 
     @cached_property
     def personal_columns(self) -> tuple[str, ...]:
@@ -139,9 +143,15 @@ class Table:
             return comment
         return f"{comment}; personal data ({self.personal[column]})"
 
-    def markers(self, keys: Sequence[dict[str, str]]) -> pa.Table:
-        """One row for each of these keys, which deletes what the table holds under it."""
-        return pa.Table.from_pylist([{**key, MARKER: True} for key in keys], schema=self.arrow)
+    def markers(self, campaign_ids: Sequence[str], report: str) -> pa.Table:
+        """One row for each of these campaigns, which deletes what the table holds of it (of this report, if it has
+        rows of several).
+        """
+        keys = {"campaign_id": "", "report": report}
+        rows = [
+            {name: keys[name] for name in self.merge_key} | {"campaign_id": uuid, MARKER: True} for uuid in campaign_ids
+        ]
+        return pa.Table.from_pylist(rows, schema=self.arrow)
 
 
 def _report_table(report: Report) -> Table:
@@ -270,6 +280,16 @@ _RUNS_TABLE = Table(
     },
     _plain("run_id started_at finished_at verb outcome requests row_count version campaign_id report erased"),
     merge_key=("run_id",),
+    marked=False,
+)
+# Which column a key has that the guide does not know. No table of the contract.
+KEYS = Table(
+    "_keys",
+    "One row per key (as JSON) that the vendor's guide does not know, and its column",
+    pa.schema([(name, pa.string()) for name in ("table_name", "column_name", "key")]),
+    {},
+    _plain("table_name column_name key"),
+    merge_key=("table_name", "column_name"),
     marked=False,
 )
 

@@ -22,14 +22,14 @@ likely_phones phone_search quoting
 errors reports times lists decoding row_ids replacement tokens shapes connection capable
 keeping path_syntax project logs marts csv_form environment dlt_context
 privacy settings agents
-people on_failure lookup
+people on_failure lookup privacy_mode
 spelling
 csv_cells rows configuration interruption csv_text work_folder
 waiting csv_lines schema
 source
 csv_reader downloads
 csv_places ledger_table
-ownership address
+ownership address load_package
 upgrades text_columns key_columns
 erasure
 counting
@@ -71,6 +71,7 @@ OWNERS = {
         "lookup",
         "postgres_destination",
         "source",
+        "load_package",
     },
     "psycopg2": {"postgres", "postgres_session", "postgres_lock"},
     "dbt": {"transform", "duckdb_file"},

@@ -17,9 +17,10 @@ from functools import cached_property
 from operator import itemgetter
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from passona.decoding import Row, all_values, is_storable, json_text, with_value, without_keys
-from passona.errors import ConfigurationError, PageRefused, PassonaError, RequestFailed, Unreachable, WalkFailed
+from passona.errors import ConfigurationError, Held, PageRefused, PassonaError, RequestFailed, Unreachable, WalkFailed
 from passona.privacy import CLEAR, Privacy
 from passona.reports import CAMPAIGNS, Report, column_names
 from passona.rows import ISSUES, tables, text_of, vendor_texts
@@ -31,6 +32,8 @@ from passona.source.paginator import Paginator
 from passona.source.walk import REFUSED, WALK_PAUSES, Walk
 from passona.times import python_values
 
+# From so many listed campaigns on, a list with fewer than half of them is held; a shorter one may well halve.
+GUARDED_FROM = 4
 NameKeys = Callable[[Report, Iterable[str]], dict[str, str]]
 _GROUP_KEYS = {"included_contact_groups": True, "excluded_contact_groups": False}
 
@@ -97,6 +100,15 @@ class CampaignList:
     new_keys: frozenset[str]
     missing_keys: frozenset[str]
 
+    def part(self, ids: Sequence[str]) -> CampaignList:
+        """What the list says of these campaigns in its tables."""
+        wanted = pa.array(ids, pa.string())
+
+        def own(table: pa.Table) -> pa.Table:
+            return table.filter(pc.is_in(table.column("campaign_id"), value_set=wanted))
+
+        return replace(self, rows=own(self.rows), groups=own(self.groups), issues=own(self.issues))
+
 
 def list_campaigns(
     client: Client, pool: PagePool, settings: Settings, privacy: Privacy = CLEAR, name_keys: NameKeys = column_names
@@ -135,6 +147,21 @@ def unknown_campaign(campaign_id: str, results: Sequence[Walk | PassonaError], *
     return WalkFailed(
         f"campaign {campaign_id}: the account has no such campaign ({', '.join(seen)}); check the uuid and the team "
         "that the token is switched to"
+    )
+
+
+def list_shrunk(before: int, stayed: int, now: int) -> Held | None:
+    """Why the shrink guard holds a list, None if it does not (contract, rule 3).
+
+    `before`: campaigns that were listed; `stayed`: those of them in the list; `now`: all that are in it.
+    """
+    if now and (before < GUARDED_FROM or stayed * 2 >= before):
+        return None
+    if not before:
+        return None
+    return Held(
+        f"list of campaigns: expected most of the {before} that were listed, got {stayed} of them; all stay listed; "
+        "check the team that the token is switched to, --accept-shrink takes the new list"
     )
 
 

@@ -9,7 +9,7 @@ window: no further request), `failed` (could not be had whole), `held` (by the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -187,6 +187,26 @@ def verified(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
         suppressed=walk.spool.suppressed,
         peak=None if _may_shrink(pull, settled=settled) else max(total, _guarded(pull)),
     )
+
+
+def judged(
+    pull: Pull, walk: Walk, settings: Settings, run_id: str, *, accept_shrink: bool, at: datetime
+) -> tuple[Entry, Held | None]:
+    """The entry of a walk, and why the shrink guard holds it, None if it does not. `at`: when that was seen (UTC)."""
+    entry = verified(pull, walk, settings, run_id)
+    if accept_shrink:
+        return accepted(entry), None
+    shrink = shrunk(pull, walk.total, settled=entry.state == "settled")
+    if shrink is None:
+        return entry, None
+    return unloaded(pull, "held", shrink, walk.attempts, run_id, at=at), shrink
+
+
+def is_unchanged(pull: Pull, walk: Walk, odd: Collection[Key]) -> bool:
+    """Whether the tables hold these rows already. `odd`: reports in them with values of another type than the guide's:
+    the digest does not tell 83 from "83".
+    """
+    return walk.digest == pull.verified_digest and not walk.spool.odd and pull.key not in odd
 
 
 def accepted(entry: Entry) -> Entry:

@@ -1,0 +1,88 @@
+"""What one load package of the command line brings: verified walks to write, ledger entries, changed campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import pyarrow as pa
+from dlt.common.schema import Schema
+from dlt.extract import DltSource
+
+from passona.reports import CAMPAIGNS, REPORTS, Report
+from passona.schema import DATASET, TABLES
+from passona.source.ledger import Entry
+from passona.source.resources import TABLES_OF, Batch, CampaignBatch, Counts, Declaration, Item, resource
+from passona.source.walk import Walk
+
+
+@dataclass
+class Package:
+    """One load package. `rows` of its walks, and `memory`: bytes of them that are not on disk. `columns`: by report,
+    those of keys that the guide does not know.
+    """
+
+    walks: list[Walk] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    campaigns: pa.Table | None = None
+    groups: pa.Table | None = None
+    campaign_issues: pa.Table | None = None
+    rows: int = 0
+    memory: int = 0
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=lambda: {name: Counts() for name in REPORTS})
+
+    def reset_counts(self) -> None:
+        """Before it is written: it may be the second try."""
+        self.counts = {name: Counts() for name in REPORTS}
+
+    @property
+    def empty(self) -> bool:
+        return not self.entries and self.campaigns is None
+
+    def add(self, walk: Walk) -> None:
+        """Takes a verified walk."""
+        self.walks.append(walk)
+        self.rows += walk.row_count
+        self.memory += walk.spool.memory
+
+    def leave_out(self, walk: Walk, number: int) -> None:
+        """Some rows of a walk are not written, of people who were forgotten since it began: its entry says so."""
+        if number:
+            key = (walk.campaign_id, walk.report.name)
+            self.entries = [
+                replace(
+                    entry, row_count=walk.row_count - number, suppressed=walk.spool.suppressed + number, digest=None
+                )
+                if entry.key == key
+                else entry
+                for entry in self.entries
+            ]
+
+    def source(self, zone: str, unknown: Collection[str], *, fresh: bool) -> DltSource:
+        """Return dlt's source of it.
+
+        `zone`: IANA name of the zone of times without an offset. `unknown`: tables that dlt's schema does not have
+        yet. `fresh`: the tables hold no row and no issue of its walks' campaigns, so there is nothing to replace.
+        """
+        of_themselves = sorted(TABLES.keys() - {table for tables in TABLES_OF.values() for table in tables})
+
+        def items(name: str) -> Iterator[Item]:
+            if declared := [table for table in TABLES_OF.get(name, (name,)) if table in unknown]:
+                yield Declaration(declared)
+            if name == CAMPAIGNS.name and self.campaigns is not None:
+                yield CampaignBatch(self.campaigns, self.groups, self.campaign_issues)
+            elif name in REPORTS:
+                yield from self._batches(REPORTS[name], zone, REPORTS[name].tables if fresh else ())
+
+        # dlt begins with the last: so its schema has the tables in this order.
+        names = reversed((*TABLES_OF, *of_themselves))
+        return DltSource(Schema(DATASET), DATASET, [resource(name, partial(items, name)) for name in names])
+
+    def _batches(self, report: Report, zone: str, appended: Iterable[str]) -> Iterator[Batch]:
+        walks = [walk for walk in self.walks if walk.report is report]
+        entries = [entry for entry in self.entries if entry.report == report.name]
+        if entries:
+            columns = self.columns.get(report.name, {})
+            yield Batch(report, walks, entries, zone, columns, appended=appended, counts=self.counts[report.name])

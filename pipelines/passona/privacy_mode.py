@@ -1,0 +1,62 @@
+"""Which mode a dataset has: what is noted in it, held against what is configured. Pure.
+
+A load in another mode, or with another key, would put clear numbers beside tokens, or tokens beside others of the same
+people: it is refused before the first request.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+
+from passona.agents import read_agents
+from passona.errors import ConfigurationError
+from passona.keeping import Keeping
+from passona.privacy import Privacy
+from passona.tokens import Tokens
+
+# Mode, id of the key, and the key of the entries of forgotten people in clear mode: the row of `_privacy`.
+Mode = tuple[str, str | None, str | None]
+
+
+def tokens_of(keys: Iterable[str]) -> Tokens:
+    """Return what makes tokens by these keys, oldest first."""
+    return Tokens(tuple(key.encode() for key in keys))
+
+
+def first_mode(keeping: Keeping, *, has_data: bool) -> Mode:
+    """Return the mode of a dataset that has none noted: what was loaded before there were modes is clear."""
+    mode = "clear" if has_data else keeping.privacy
+    return mode, None if mode == "clear" else tokens_of(keeping.keys).key_id, secrets.token_hex(32)
+
+
+def privacy_in(keeping: Keeping, known: Mode, forgotten: Iterable[str]) -> Privacy:
+    """Return what a dataset of this mode keeps of people. `forgotten`: entries of those who are kept out.
+
+    :raises ConfigurationError: another mode, or another key, is configured.
+    """
+    tokens = tokens_of(keeping.keys)
+    mode, key_id, forgetting_key = known
+    _check(keeping, tokens, mode, key_id)
+    if mode == "clear":
+        tokens = Tokens((str(forgetting_key).encode(),))
+    return Privacy(mode, tokens, frozenset(keeping.privacy_fields), frozenset(forgotten), agent_class(mode))
+
+
+def agent_class(mode: str) -> Callable[[str], str | None]:
+    """Return what makes of a browser string what this mode keeps of it."""
+    return read_agents().stand_in if mode == "minimal" else lambda agent: agent
+
+
+def _check(keeping: Keeping, tokens: Tokens, mode: str, key_id: str | None) -> None:
+    if keeping.privacy != mode:
+        raise ConfigurationError(
+            f"sources.passona.privacy: this warehouse is {mode}, the configuration says {keeping.privacy}: set it "
+            f"back to {mode}, or load into a new file (DESTINATION__WAREHOUSE__CREDENTIALS)"
+        )
+    if mode != "clear" and tokens.key_id != key_id:
+        raise ConfigurationError(
+            f"sources.passona.privacy_key: this warehouse's tokens are of key {key_id}, the key configured is "
+            f"{tokens.key_id}: set the old one again; or, for a new key, add the old one to privacy_former_keys and "
+            "run passona re-key"
+        )

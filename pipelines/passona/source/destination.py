@@ -1,0 +1,201 @@
+"""What the destination holds: the ledger as far as the rows bear it out, campaigns, and what a command line noted.
+
+    dlt's client for SQL -> report_ledger, _dlt_loads, counts of rows -> Contents
+
+dlt commits table by table, so a load that was killed leaves new rows under an old entry of the ledger, and a fresh
+working folder knows nothing of it. An entry is believed only if its load is complete, if the tables hold as many rows
+as it says, and if none of them came by a later load. Names are those of the destination's own convention.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+from dlt.common.normalizers.naming import NamingConvention
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.sql_client import SqlClientBase
+
+from passona.errors import ConfigurationError
+from passona.privacy_mode import Mode
+from passona.reports import CAMPAIGNS, Report
+from passona.schema import FORM, KEYS, LEDGER, LOAD_ID, TABLES
+from passona.source.ledger import Entry, Key
+from passona.times import python_values
+
+# Reports in one statement that clears their entries.
+_CLEARED_AT_ONCE = 200
+
+# Number of rows under a key, and the load that brought the last of them.
+_Counts = dict[tuple[str, ...], tuple[int, float]]
+
+
+@dataclass
+class Contents:
+    """What a dataset holds.
+
+    `entries`: of the ledger; `verified_at` is None where the rows are not what the entry says. `filled`: reports with
+    rows, field rows or issues. `odd`: those with values of another type than the guide's. `campaigns`: rows of that
+    table, None if there is none. `columns`: by table, those of keys that the guide does not know. `taken`: by table,
+    all others. `mode`: what a command line noted of people, None if it noted nothing. `forgotten`: entries of people
+    who are kept out.
+    """
+
+    entries: dict[Key, Entry] = field(default_factory=dict)
+    filled: Collection[Key] = frozenset()
+    odd: Collection[Key] = frozenset()
+    campaigns: pa.Table | None = None
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    taken: Mapping[str, Collection[str]] = field(default_factory=dict)
+    mode: Mode | None = None
+    forgotten: Sequence[str] = ()
+
+
+class Destination:
+    """The dataset of a pipeline, as dlt's client for SQL shows it; to be used while that is open.
+
+    `gone`: tables that dlt is about to drop or to empty (`refresh`): they count as empty.
+    """
+
+    def __init__(self, client: SqlClientBase[Any], naming: NamingConvention, gone: Collection[str] = ()) -> None:
+        self._client, self._naming, self._gone = client, naming, frozenset(gone)
+
+    def contents(self, reports: Sequence[Report]) -> Contents:
+        """Return what the dataset holds of these reports.
+
+        :raises ConfigurationError: a command line of another version made it.
+        """
+        if not self._client.has_dataset():
+            return Contents()
+        self._check_form()
+        rows = {name: self._counts(name, "campaign_id") for report in reports for name in report.tables}
+        issues = self._counts("row_issues", "campaign_id", "report")
+        filled = {(uuid, report.name) for report in reports for name in report.tables for (uuid,) in rows[name]}
+        columns: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        unclaimed = set()
+        for table, column, key in self._select(KEYS.name, *KEYS.schema.names):
+            if key is None:
+                unclaimed.add((table, column))
+            else:
+                columns[table][json.loads(key)] = column
+        return Contents(
+            entries={entry.key: entry for entry in self._entries(reports, rows, issues)},
+            filled=filled | {(uuid, report) for uuid, report in issues},
+            odd=self._odd(),
+            campaigns=self._campaigns(),
+            columns=columns,
+            taken={
+                table: {column for column in self._column_names(table) if (table, column) not in unclaimed}
+                for table in (*(report.name for report in reports), CAMPAIGNS.name)
+            },
+            mode=next((row for row in self._select("_privacy", "mode", "key_id", "forgetting_key")), None),
+            forgotten=[entry for (entry,) in self._select("_forgotten", "entry")],
+        )
+
+    def clear(self, keys: Sequence[Key]) -> None:
+        """Mark reports whose rows are about to be replaced, so that nobody trusts them if the load is killed then."""
+        values = {"verified_at": "NULL", "state": "'failed'", "error": "'interrupted'"}
+        sets = ", ".join(f"{self._column(name)} = {value}" for name, value in values.items())
+        one = f"({self._column('campaign_id')} = %s AND {self._column('report')} = %s)"
+        for start in range(0, len(keys), _CLEARED_AT_ONCE):
+            some = keys[start : start + _CLEARED_AT_ONCE]
+            where = " OR ".join([one] * len(some))
+            self._client.execute_sql(
+                f"UPDATE {self._name('report_ledger')} SET {sets} WHERE {where}",  # noqa: S608  # names of ours
+                *(part for key in some for part in key),
+            )
+
+    def _check_form(self) -> None:
+        forms = [(int(form), str(version)) for form, version in self._select("_upgrades", "form", "version")]
+        form, version = max(forms, default=(FORM, ""))
+        made = f"dataset {self._client.dataset_name} was made by passona-warehouse {version}"
+        if form > FORM:
+            raise ConfigurationError(
+                f"{made}, and this version does not know its form: pip install --upgrade 'passona-warehouse>={version}'"
+            )
+        if form < FORM:
+            raise ConfigurationError(f"{made}, an earlier version: run passona load once, which brings it forward")
+
+    def _entries(self, reports: Sequence[Report], rows: Mapping[str, _Counts], issues: _Counts) -> Iterator[Entry]:
+        """The ledger. An entry that the rows do not bear out keeps its counts: the shrink guard compares with them."""
+        loads = self._select("_dlt_loads", "load_id", "status")
+        complete = {_number(load_id) for load_id, status in loads if status == 0}
+        tables = {report.name: report.tables for report in reports}
+        for *cells, load_id in self._select("report_ledger", *LEDGER.names, LOAD_ID, types=LEDGER):
+            entry, load = Entry(*cells), _number(load_id)
+            if entry.report not in tables:
+                continue
+            found = [rows[name].get((entry.campaign_id,)) for name in tables[entry.report]]
+            count = found[0][0] if found[0] else 0
+            brought = {load, *(last for _, last in filter(None, (*found, issues.get(entry.key))))}
+            if count == (entry.row_count or 0) and brought <= complete and max(brought) == load:
+                yield entry
+            else:
+                yield replace(entry, verified_at=None, state="failed", error="interrupted")
+
+    def _odd(self) -> set[Key]:
+        found = self._select("row_issues", "campaign_id", "report", "issue")
+        return {(uuid, report) for uuid, report, issue in found if issue == "unexpected_type"}
+
+    def _campaigns(self) -> pa.Table | None:
+        """The table of campaigns, its columns by the names that they have here."""
+        found = self._query(CAMPAIGNS.name, "*")
+        if found is None:
+            return None
+        types = {field.name: field.type for field in TABLES[CAMPAIGNS.name].schema}
+        names = {self._naming.normalize_identifier(name).lower(): name for name in types}
+        found = found.rename_columns([names.get(name.lower(), name.lower()) for name in found.column_names])
+        kept = [name for name in found.column_names if not name.startswith("_")]
+        return pa.table({name: found.column(name).cast(types.get(name, pa.string())) for name in kept})
+
+    def _counts(self, table: str, *key: str) -> _Counts:
+        keys = ", ".join(map(self._column, key))
+        # Ids of loads are seconds as text: their order is the same.
+        found = self._query(table, f"{keys}, count(*), max({self._column(LOAD_ID)})", f"GROUP BY {keys}")
+        columns = [] if found is None else [column.to_pylist() for column in found.columns]
+        return {tuple(cells): (count, _number(last)) for *cells, count, last in zip(*columns, strict=True)}
+
+    def _select(self, table: str, *columns: str, types: pa.Schema | None = None) -> list[tuple[Any, ...]]:
+        """The rows of a table, none if there is no such table. `types`: what an empty column does not tell."""
+        found = self._query(table, ", ".join(map(self._column, columns)))
+        if found is None:
+            return []
+        known = types or pa.schema([])
+        cells = [
+            column.cast(known.field(name).type) if name in known.names else column
+            for name, column in zip(columns, found.columns, strict=True)
+        ]
+        return list(zip(*map(python_values, cells), strict=True))
+
+    def _query(self, table: str, what: str, tail: str = "") -> pa.Table | None:
+        """What a statement gives, None if there is no such table."""
+        if table in self._gone:
+            return None
+        statement = f"SELECT {what} FROM {self._name(table)} {tail}"  # noqa: S608  # names of ours
+        try:
+            with self._client.execute_query(statement) as cursor:
+                return cursor.arrow()
+        except DatabaseUndefinedRelation:
+            return None
+
+    def _column_names(self, table: str) -> set[str]:
+        found = self._query(table, "*", "WHERE 1 = 0")
+        return set() if found is None else {name.lower() for name in found.column_names}
+
+    def _name(self, table: str) -> str:
+        return self._client.make_qualified_table_name(self._naming.normalize_tables_path(table))
+
+    def _column(self, name: str) -> str:
+        return self._client.escape_column_name(self._naming.normalize_identifier(name))
+
+
+def _number(load_id: str) -> float:
+    """An id of a load as the seconds that it is; what is none was never complete."""
+    try:
+        return float(load_id)
+    except ValueError:
+        return -1.0

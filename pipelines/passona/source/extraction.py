@@ -1,0 +1,406 @@
+"""One run of the source: what the destination holds, what the API lists, what is due, and walks of it on demand.
+
+    destination -> campaigns -> plan -> walks -> items for the resources
+
+It begins with whichever resource dlt asks first, because a source is made before its pipeline runs, and ends with the
+last. Resources ask from several threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import uuid
+import weakref
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Literal
+
+import dlt
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt import Pipeline
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+
+from passona.errors import ConfigurationError, PassonaError, Stopped, TokenRefused, Unreachable, WalkFailed
+from passona.people import people
+from passona.privacy import Privacy
+from passona.privacy_mode import first_mode, privacy_in
+from passona.reports import CAMPAIGNS, REPORTS, Report, column_names
+from passona.schema import TABLES
+from passona.settings import Settings
+from passona.source.campaigns import (
+    Campaign,
+    CampaignList,
+    campaign_values,
+    check_team,
+    list_campaigns,
+    list_shrunk,
+    unknown_campaign,
+)
+from passona.source.client import Client
+from passona.source.destination import Contents, Destination
+from passona.source.ledger import Key, Pull, is_unchanged, judged, plan, since, unloaded
+from passona.source.page_pool import PagePool
+from passona.source.pages import Page
+from passona.source.resources import Batch, CampaignBatch, Item, Piece
+from passona.source.walk import Walk, Walker
+
+log = logging.getLogger("passona")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a run of the source is asked for: the arguments of `passona_source` that are no settings."""
+
+    campaigns: Sequence[str] = ()
+    since: datetime | None = None
+    refresh: bool = False
+    accept_shrink: bool = False
+    on_failed: Literal["ledger", "raise"] = "ledger"
+    forgotten: Sequence[str] = ()
+
+
+class Extraction:
+    """One run. Its beginning looks at the destination and lists the campaigns; `end` releases all.
+
+    `load_id`: of the package that dlt extracts into, None where there is no pipeline. `names`: of the resources that
+    take part.
+
+    :raises ConfigurationError: the destination cannot take the rows, or holds rows of another form or mode.
+    :raises TokenRefused, WalkFailed: the list of campaigns cannot be had.
+    :raises Held: the shrink guard holds it, and `on_failed` is `raise`.
+    """
+
+    def __init__(self, settings: Settings, wish: Wish) -> None:
+        self._settings, self._wish = settings, wish
+        self._run_id = str(uuid.uuid4())
+        self._package = _Package.current()
+        self.load_id, self.names = self._package.load_id, _selected()
+        self._lock = threading.Lock()
+        self._failures: dict[str, None] = {}
+        self._replaced: list[Key] = []
+        self._refused: TokenRefused | None = None
+        self._reports = [report for name, report in REPORTS.items() if name in self.names]
+        self._contents = self._package.contents(self._reports)
+        self._columns = {table: dict(found) for table, found in self._contents.columns.items()}
+        privacy = self._privacy()
+        self._client, self._pool, self._folder = Client(settings), PagePool(settings.concurrency), _Folder()
+        self._walker = Walker(self._client, self._pool, settings, self._folder.path, _nobody, privacy=privacy)
+        self._pool.__enter__()
+        try:
+            self._listed = self._list(privacy)
+            self._pulls = self._due(self._choose())
+        except BaseException:
+            self.end(failed=True)
+            raise
+        # Campaigns of which anything is due, those most in need first.
+        self._order = list(dict.fromkeys(pull.campaign.campaign_id for pull in self._pulls))
+
+    def results(self, report: Report) -> Iterator[Item]:
+        """An item for each campaign of which anything is due: what became of this report, nothing if it is not due."""
+        pulls = {pull.campaign.campaign_id: pull for pull in self._pulls if pull.report is report}
+        is_first = all(name != report.name for _, name in self._contents.filled)
+        appended = report.tables if is_first else ()
+        for campaign_id in self._order:
+            batch = _Batch(report, zone=self._settings.timezone, appended=appended, folder=self._folder)
+            if campaign_id in pulls:
+                self._walk(pulls[campaign_id], batch)
+            yield batch
+
+    def campaigns(self) -> Iterator[Item]:
+        """An item for each campaign of which anything is due, and one for all others of the list."""
+        columns = self._new_columns(CAMPAIGNS.name)
+        for campaign_id in self._order:
+            yield self._campaign_batch([campaign_id], columns)
+            columns = {}
+        due = {*self._order}
+        others = (
+            []
+            if self._writable is None
+            else [str(uuid) for uuid in self._writable.rows.column("campaign_id").to_pylist()]
+        )
+        yield self._campaign_batch([campaign_id for campaign_id in others if campaign_id not in due], columns)
+        if self._unlisted is not None:
+            yield CampaignBatch(self._unlisted)
+
+    def end(self, *, failed: bool) -> None:
+        """Release all. Unless the run failed, what is going to be replaced is marked in the destination, and what could
+        not be had is told.
+        """
+        self._client.stop()
+        self._pool.__exit__(None, None, None)
+        self._client.close()
+        if failed:
+            return
+        if self._replaced:
+            self._package.clear(self._replaced)
+        for line in self._failures:
+            log.warning("%s", line)
+
+    def _privacy(self) -> Privacy:
+        mode = self._contents.mode or first_mode(self._settings, has_data=False)
+        privacy = privacy_in(self._settings, mode, self._contents.forgotten)
+        given = people((("forgotten", text) for text in self._wish.forgotten), privacy)
+        return replace(privacy, forgotten=privacy.forgotten.union(given.entries))
+
+    def _list(self, privacy: Privacy) -> CampaignList | None:
+        """The list of campaigns; None where it cannot be had, and uuids are given."""
+        try:
+            return list_campaigns(self._client, self._pool, self._settings, privacy, self._name_keys)
+        except WalkFailed as error:
+            if not self._wish.campaigns or self._settings.team_uuid or isinstance(error, Unreachable):
+                raise
+            self._failures[f"{error}; going on without the campaigns' dates"] = None
+            return None
+
+    def _choose(self) -> list[Campaign]:
+        """The campaigns to look at, and what of the list is to be written: `_writable`, `_unlisted`."""
+        stored, listed = self._stored(), {c.campaign_id: c for c in self._listed.campaigns} if self._listed else {}
+        before = {uuid for uuid, campaign in stored.items() if campaign.listed}
+        self._known = stored | listed
+        self._writable, self._unlisted, loadable = None, None, {*listed}
+        if self._listed is not None:
+            stayed = before & listed.keys()
+            shrink = None if self._wish.accept_shrink else list_shrunk(len(before), len(stayed), len(listed))
+            if shrink is None:
+                self._writable, self._unlisted = self._listed, self._no_longer_listed(before - listed.keys())
+                self._reopen(listed.keys() - before)
+            else:
+                loadable = stayed
+                if not self._wish.campaigns:
+                    self._fail(shrink)
+        found = [self._known.get(uuid, Campaign(uuid)) for uuid in self._wish.campaigns or sorted(loadable)]
+        check_team([campaign for campaign in found if campaign.team_id], self._settings.team_uuid)
+        return since(found, self._wish.since) if self._wish.since else found
+
+    def _stored(self) -> dict[str, Campaign]:
+        rows = self._contents.campaigns
+        return {} if rows is None else {campaign.campaign_id: campaign for campaign in campaign_values(rows)}
+
+    def _no_longer_listed(self, ids: Collection[str]) -> pa.Table | None:
+        rows = self._contents.campaigns
+        if rows is None or not ids:
+            return None
+        rows = rows.filter(pc.is_in(rows.column("campaign_id"), value_set=pa.array(sorted(ids), pa.string())))
+        place = rows.schema.get_field_index("listed")
+        return rows.set_column(place, "listed", pa.repeat(pa.scalar(False), len(rows)))
+
+    def _reopen(self, ids: Collection[str]) -> None:
+        """What had settled of campaigns that are back in the list is due again: they may have been made anew."""
+        for key, entry in self._contents.entries.items():
+            if entry.campaign_id in ids and entry.state == "settled":
+                self._contents.entries[key] = replace(entry, state="open")
+
+    def _due(self, campaigns: Sequence[Campaign]) -> list[Pull]:
+        entries, now = self._contents.entries, self._client.clock.utc()
+        expired = {entry.campaign_id for entry in entries.values() if entry.expired_at is not None}
+        kept = [campaign for campaign in campaigns if campaign.campaign_id not in expired]
+        return plan(kept, entries, self._reports, self._settings, now, refresh=self._refreshes)
+
+    @property
+    def _refreshes(self) -> bool:
+        return self._wish.refresh or self._package.refreshes
+
+    def _campaign_batch(self, ids: Sequence[str], columns: Mapping[str, str]) -> CampaignBatch:
+        if self._writable is None:
+            return CampaignBatch(TABLES[CAMPAIGNS.name].schema.empty_table(), new_columns=columns)
+        part = self._writable.part(ids)
+        return CampaignBatch(part.rows, part.groups, part.issues, columns)
+
+    def _walk(self, pull: Pull, batch: Batch) -> None:
+        """Walks a report, and puts into the batch what became of it."""
+        campaign = pull.campaign
+        result: Walk | WalkFailed
+        try:
+            result = self._walker.walk(
+                pull.report, campaign.campaign_id, pull.verified_digest, address=campaign.address
+            )
+        except TokenRefused as error:
+            self._refused = error
+            self._client.stop()
+            raise
+        except Stopped:
+            if self._refused is not None:
+                raise self._refused from None
+            raise
+        except WalkFailed as error:
+            result = error
+        if campaign.campaign_id not in self._known:
+            unknown = unknown_campaign(campaign.campaign_id, [result], has_list=self._listed is not None)
+            if unknown is not None:
+                self._fail(unknown)
+                return
+        if isinstance(result, Walk):
+            self._judge(pull, result, batch)
+            return
+        self._fail(result)
+        now = self._client.clock.utc()
+        batch.entries = [unloaded(pull, "failed", result, result.attempts, self._run_id, at=now)]
+
+    def _judge(self, pull: Pull, walk: Walk, batch: Batch) -> None:
+        now, accept = self._client.clock.utc(), self._wish.accept_shrink
+        entry, shrink = judged(pull, walk, self._settings, self._run_id, accept_shrink=accept, at=now)
+        batch.entries = [entry]
+        if shrink is not None:
+            self._fail(shrink)
+        elif self._refreshes or not is_unchanged(pull, walk, self._contents.odd):
+            batch.walks = [walk]
+            batch.columns = self._name_keys(pull.report, walk.spool.new_keys)
+            batch.new_columns = self._new_columns(pull.report.name)
+            if pull.key in self._contents.entries:
+                with self._lock:
+                    self._replaced.append(pull.key)
+
+    def _fail(self, error: PassonaError) -> None:
+        if self._wish.on_failed == "raise":
+            raise error
+        with self._lock:
+            self._failures[str(error)] = None
+
+    def _name_keys(self, report: Report, keys: Iterable[str]) -> dict[str, str]:
+        """The columns of keys that the guide does not know."""
+        with self._lock:
+            known = self._columns.setdefault(report.name, {})
+            taken = {*self._contents.taken.get(report.name, ()), *known.values()}
+            known |= column_names(report, {*keys} - known.keys(), taken)
+            return {key: known[key] for key in keys}
+
+    def _new_columns(self, table: str) -> dict[str, str]:
+        """Those that the dataset has not noted, and nobody has taken to note."""
+        with self._lock:
+            noted = self._contents.columns.get(table, {})
+            found = {key: name for key, name in self._columns.get(table, {}).items() if key not in noted}
+            self._contents.columns = {**self._contents.columns, table: {**noted, **found}}
+            return found
+
+
+@dataclass
+class _Batch(Batch):
+    """Results of one campaign, whose spools end with them. `folder`: where these are."""
+
+    folder: Any = None
+
+    def pieces(self) -> Iterator[Piece]:
+        try:
+            yield from super().pieces()
+        finally:
+            for walk in self.walks:
+                walk.spool.drop()
+
+
+class _Folder:
+    """A folder of spools, which is gone when nobody needs it any more."""
+
+    def __init__(self) -> None:
+        self.path = Path(mkdtemp(prefix="passona-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+def _nobody(_report: Report, _page: Page) -> None:
+    """Hears of pages."""
+
+
+class Extractions:
+    """The runs of one source, one after another: each begins with the first resource that is asked, and ends with the
+    last of them, or with an error.
+    """
+
+    def __init__(self, settings: Settings, wish: Wish) -> None:
+        self._settings, self._wish = settings, wish
+        self._lock = threading.Lock()
+        self._current: Extraction | None = None
+        self._running: set[str] = set()
+
+    @contextmanager
+    def joined(self, name: str) -> Iterator[Extraction]:
+        """The run that the resource of this name takes part in."""
+        with self._lock:
+            if self._current is None or self._current.load_id != _Package.current().load_id:
+                self._current = Extraction(self._settings, self._wish)
+                self._running = {*self._current.names}
+            extraction = self._current
+        failed = True
+        try:
+            yield extraction
+            failed = False
+        except GeneratorExit:  # dlt's limit is reached
+            failed = False
+            raise
+        finally:
+            self._leave(extraction, name, failed=failed)
+
+    def _leave(self, extraction: Extraction, name: str, *, failed: bool) -> None:
+        with self._lock:
+            if extraction is not self._current:
+                return
+            self._running.discard(name)
+            if self._running and not failed:
+                return
+            self._current = None
+        extraction.end(failed=failed)
+
+
+@dataclass(frozen=True)
+class _Package:
+    """The load package that dlt extracts into, and where that goes. Without a pipeline: nothing is known, all is due.
+
+    `gone`: tables that dlt is about to drop or to empty.
+    """
+
+    load_id: str | None = None
+    refreshes: bool = False
+    gone: frozenset[str] = frozenset()
+
+    @classmethod
+    def current(cls) -> _Package:
+        try:
+            package = dlt.current.load_package_state()
+        except CurrentLoadPackageStateNotAvailable:
+            return cls()
+        state: Mapping[str, Any] = package["state"]
+        gone = [*state.get("dropped_tables", ()), *state.get("truncated_tables", ())]
+        return cls(package["load_id"], "refresh" in state, frozenset(table["name"] for table in gone))
+
+    def contents(self, reports: Sequence[Report]) -> Contents:
+        """Return what the dataset holds of these reports.
+
+        :raises ConfigurationError: the destination cannot replace rows by campaign.
+        """
+        if self.load_id is None:
+            return Contents()
+        _check_destination(dlt.current.pipeline())
+        with self._destination() as destination:
+            return destination.contents(reports)
+
+    def clear(self, keys: Sequence[Key]) -> None:
+        if self.load_id is not None:
+            with self._destination() as destination:
+                destination.clear(keys)
+
+    @contextmanager
+    def _destination(self) -> Iterator[Destination]:
+        pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema()
+        known = (schema.name,) if schema.name in pipeline.schema_names else ()
+        with pipeline.sql_client(*known) as client:
+            yield Destination(client, schema.naming, self.gone)
+
+
+def _check_destination(pipeline: Pipeline) -> None:
+    strategies = pipeline.destination.capabilities().supported_merge_strategies or ()
+    if "delete-insert" not in strategies:
+        raise ConfigurationError(
+            f"destination {pipeline.destination.destination_name}: it cannot delete a campaign's rows and insert the "
+            "new ones (dlt's merge by delete-insert), so rows would double; use DuckDB, Postgres or another SQL "
+            "destination"
+        )
+
+
+def _selected() -> frozenset[str]:
+    """The names of the resources that dlt extracts."""
+    return frozenset(dlt.current.source().resources.selected) & {*REPORTS, CAMPAIGNS.name}

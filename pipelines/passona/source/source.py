@@ -1,0 +1,104 @@
+"""`passona_source`: the six reports and the list of campaigns as a dlt source.
+
+arguments -> settings -> Extractions (one per run) -> resources, one per report, that follow links.next
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Literal
+
+import dlt
+from dlt.extract import DltResource
+
+from passona.errors import ConfigurationError
+from passona.reports import CAMPAIGNS, REPORTS, Report
+from passona.settings import Settings, campaign_uuid
+from passona.source.extraction import Extractions, Wish
+from passona.source.resources import SHARED, TABLES_OF, Item, declared, resource
+
+__all__ = ["passona_source"]
+
+
+@dlt.source(name="passona", section="passona")
+def passona_source(
+    campaigns: Sequence[str] = (),
+    *,
+    api_token: str = dlt.secrets.value,
+    base_url: str = Settings.base_url,
+    timezone: str = Settings.timezone,
+    team_uuid: str | None = None,
+    page_size: int = Settings.page_size,
+    concurrency: int = Settings.concurrency,
+    requests_per_minute: int | None = None,
+    retry_pause: float = Settings.retry_pause,
+    request_timeout: float = Settings.request_timeout,
+    settle_days: int = Settings.settle_days,
+    clicks_settle_days: int = Settings.clicks_settle_days,
+    privacy: str = Settings.privacy,
+    privacy_key: str | None = None,
+    privacy_former_keys: Sequence[str] = (),
+    privacy_fields: Sequence[str] = (),
+    since: date | str | None = None,
+    refresh: bool = False,
+    accept_shrink: bool = False,
+    on_failed: Literal["ledger", "raise"] = "ledger",
+    forgotten: Sequence[str] = (),
+) -> Iterable[DltResource]:
+    """The SMS campaign reports of one Passona account.
+
+    Resources: `campaigns` and one per report (`clicks`, `delivery`, `alt_delivery`, `recipient`, `sent`, `unsent`).
+    """
+    settings = Settings(
+        api_token=api_token,
+        base_url=base_url,
+        timezone=timezone,
+        team_uuid=team_uuid,
+        page_size=page_size,
+        concurrency=concurrency,
+        requests_per_minute=requests_per_minute,
+        retry_pause=retry_pause,
+        request_timeout=request_timeout,
+        settle_days=settle_days,
+        clicks_settle_days=clicks_settle_days,
+        privacy=privacy,
+        privacy_key=privacy_key,
+        privacy_former_keys=tuple(privacy_former_keys),
+        privacy_fields=tuple(privacy_fields),
+    )
+    uuids = [campaign_uuid(text, "campaigns") for text in campaigns]
+    wish = Wish(uuids, _instant(since), refresh, accept_shrink, on_failed, forgotten)
+    runs = Extractions(settings, wish)
+
+    def campaign_rows() -> Iterator[Item]:
+        with runs.joined(CAMPAIGNS.name) as run:
+            yield from declared((*TABLES_OF[CAMPAIGNS.name], "row_issues"), run.campaigns())
+
+    def report_rows(report: Report) -> Iterator[Item]:
+        with runs.joined(report.name) as run:
+            yield from declared((*report.tables, "row_issues", "report_ledger"), run.results(report))
+
+    yield resource(CAMPAIGNS.name, campaign_rows)
+    for report in REPORTS.values():
+        yield resource(report.name, partial(report_rows, report), parallel=True)
+    for name in SHARED:
+        yield resource(name, _nothing)
+
+
+def _nothing() -> Iterator[Item]:
+    yield from ()
+
+
+def _instant(since: date | str | None) -> datetime | None:
+    """A date, a time or the ISO text of one, as an instant; UTC where it has no offset."""
+    if since is None:
+        return None
+    try:
+        found = datetime.fromisoformat(str(since))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"since: {str(since)[:40]!r} is no date (expected something like 2026-11-01)"
+        ) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
