@@ -105,6 +105,25 @@ def test_without_dates_a_campaign_that_was_sent_settles_after_its_last_change(
         assert states(warehouse) == {(ONE, "unsent"): state}
 
 
+@pytest.mark.parametrize("name", ["started_sending_at", "finished_sending_at"])
+def test_a_campaign_that_is_sent_long_after_its_expiry_settles_after_the_sending(
+    warehouse: Warehouse, account: Account, box: Sandbox, name: str
+) -> None:
+    account.put(draft(expiry_date=london(-60), **{name: london(-0.1)}), {})
+    warehouse.load(box)
+    assert set(states(warehouse).values()) == {"open"}
+    travel(account, 2)
+    account.put(
+        draft(expiry_date=london(-60), **{name: london(-0.1)}),
+        {"clicks": [click(Clicked_At=london(1))], "alt_delivery": [message()], "recipient": [], "unsent": []},
+    )
+    warehouse.load(box)
+    assert_as_served(warehouse, account, [ONE])
+    travel(account, 40)
+    warehouse.load(box)
+    assert set(states(warehouse).values()) == {"settled"}
+
+
 @pytest.mark.parametrize("gap", ["seen", "not seen"])
 def test_a_campaign_that_was_deleted_and_made_anew_is_loaded_anew(
     warehouse: Warehouse, account: Account, box: Sandbox, gap: str

@@ -8,12 +8,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from engines import change, of_duckdb_alone
 from forked import Begun
 from passona.row_ids import Fingerprint, Ordinals, row_ids, stored_digest
 from sandbox import Account, Sandbox, Switches
+from test_lifecycle import asked
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import Warehouse, environment_of
 
@@ -27,6 +29,11 @@ HALVES = {
     "rows deleted": [MARKED, f"DELETE FROM passona.clicks WHERE campaign_id = '{TWO}'"],
     "ledger of an incomplete load": [f"UPDATE passona.report_ledger SET _dlt_load_id = '1' {OF_TWO}"],
     "rows without an entry": [f"DELETE FROM passona.report_ledger {OF_TWO}"],
+}
+# Of a first load that ends between two tables.
+ORPHANS = {
+    "fields alone": ["alt_delivery", "report_ledger"],
+    "issues alone": ["alt_delivery", "alt_delivery__fields", "report_ledger"],
 }
 
 
@@ -82,6 +89,81 @@ def test_after_the_next_load_publish_works_again(
     assert_as_served(Warehouse(tmp_path / "readers.duckdb"), account, [ONE, TWO])
 
 
+@pytest.mark.parametrize("gone", ORPHANS.values(), ids=ORPHANS)
+def test_rows_of_any_table_that_no_load_vouches_for_are_told_and_replaced(
+    warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, gone: list[str]
+) -> None:
+    account.put(going(TWO), {"alt_delivery": [message(n, MessageSent="yesterday") for n in range(3)]})
+    warehouse.load(box)
+    whole = warehouse.content()
+    for table in gone:
+        where = "AND report = 'alt_delivery'" if table == "report_ledger" else ""
+        change(warehouse.path, f"DELETE FROM passona.{table} WHERE campaign_id = '{TWO}' {where}")
+    found = passona("verify")
+    assert (found.returncode, found.stderr.count("alt_delivery: a load was interrupted")) == (4, 1)
+    assert warehouse.load(box).exit_code == 0
+    assert warehouse.content() == whole
+    assert passona("verify").returncode == 0
+
+
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+def test_one_load_mends_a_campaign_that_is_not_listed_and_asks_for_no_more_of_it(
+    loaded: Warehouse, account: Account, box: Sandbox, passona: Run, half: list[str]
+) -> None:
+    halve(loaded, half)
+    change(loaded.path, f"UPDATE passona.campaigns SET listed = false WHERE campaign_id = '{TWO}'")
+    box.faults = [
+        {"kind": "meta", "fields": {"total": 1, "to": 1}, "report": "campaigns"},
+        {"kind": "swallow_row", "report": "campaigns", "index": 1},
+    ]
+    assert [row["uuid"] for row in account.campaigns()] == [ONE, TWO]
+    box.forget_requests()
+    assert loaded.load(box).exit_code == 0
+    assert [key for key in asked(box) if key[0] == TWO] == [(TWO, "clicks")]
+    assert_as_served(loaded, account, [ONE, TWO])
+    assert passona("verify").returncode == 0
+    assert [key for key in loaded_again(loaded, box) if key[0] == TWO] == []
+
+
+def loaded_again(warehouse: Warehouse, box: Sandbox) -> list[tuple[str, str]]:
+    warehouse.load(box)
+    return asked(box)
+
+
+def test_what_cannot_be_mended_because_the_campaign_is_deleted_is_told_by_each_load(
+    loaded: Warehouse, account: Account, box: Sandbox
+) -> None:
+    halve(loaded, HALVES["marked"])
+    account.remove(TWO)
+    for _ in range(2):
+        outcome = loaded.load(box)
+        assert outcome.exit_code == 4
+        (error,) = outcome.errors
+        assert f"campaign {TWO}, clicks: " in error
+
+
+@of_duckdb_alone
+@pytest.mark.parametrize("outcome", ["running", "interrupted"])
+def test_marts_of_a_build_that_was_killed_are_not_published(
+    loaded: Warehouse, passona: Run, tmp_path: Path, outcome: str
+) -> None:
+    assert passona("transform").returncode == 0
+    assert passona("publish", "readers.duckdb").returncode == 0
+    before = (tmp_path / "readers.duckdb").read_bytes()
+    # What a build leaves that is killed between two models.
+    change(loaded.path, f"UPDATE passona.runs SET outcome = '{outcome}' WHERE verb = 'transform'")
+    change(loaded.path, "DELETE FROM analytics.messages")
+    for options in ((), ("--marts-only",)):
+        refused = passona("publish", "readers.duckdb", *options)
+        assert (refused.returncode, refused.stderr) == (
+            4,
+            "passona: a build of the models was interrupted; the old copy stays, run passona transform\n",
+        )
+    assert (tmp_path / "readers.duckdb").read_bytes() == before
+    assert passona("transform", "--full-refresh").returncode == 0
+    assert passona("publish", "readers.duckdb").returncode == 0
+
+
 @of_duckdb_alone
 def test_failed_and_held_reports_are_published_with_their_old_rows(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path
@@ -133,6 +215,30 @@ def test_a_damaged_file_is_not_published(
     assert refused.returncode in (2, 4), refused.stderr
     assert "damaged" in refused.stderr or "cannot be opened" in refused.stderr
     assert (tmp_path / "readers.duckdb").read_bytes() == before
+    found = passona("verify")
+    assert found.returncode in (1, 2)
+    assert "restore a backup, then run passona verify" in found.stderr
+
+
+@of_duckdb_alone
+@pytest.mark.parametrize("verb", [("status",), ("verify",), ("load",), ("publish", "readers.duckdb")], ids=" ".join)
+def test_a_backup_beside_the_log_of_a_later_state_is_told_as_that(
+    loaded: Warehouse, box: Sandbox, passona: Run, tmp_path: Path, verb: tuple[str, ...]
+) -> None:
+    log = tmp_path / "warehouse.duckdb.wal"
+    with duckdb.connect() as later:
+        later.execute(f"ATTACH '{loaded.path}' AS later")
+        later.execute("PRAGMA disable_checkpoint_on_shutdown")
+        later.execute("CREATE TABLE later.passona.later AS SELECT 1")
+        kept = log.read_bytes()
+    loaded.path.unlink()
+    log.unlink(missing_ok=True)
+    duckdb.connect(str(loaded.path)).close()
+    log.write_bytes(kept)
+    ended = passona(*verb, box=box)
+    assert ended.returncode == 2
+    assert "if the file is a backup, remove warehouse.duckdb.wal" in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 @of_duckdb_alone

@@ -69,6 +69,10 @@ class CampaignTable:
         """Whether the list or the warehouse has this campaign."""
         return uuid in self._known
 
+    def is_listed(self, uuid: str) -> bool:
+        """Whether this campaign is in the list, or was when a list was last believed."""
+        return uuid in self._known and self._known[uuid].listed
+
     def forget(self, uuid: str) -> None:
         """Removes what the ledger says of a campaign that does not exist. Of one that was ever loaded, it says more."""
         self._database.connection.execute(

@@ -210,8 +210,8 @@ def _open_for_writing(
     DuckDB replays such a log into memory when it opens the file: with a low limit it would have to spill at once.
     """
     _keep_private(path)
-    killed = log_of(path).exists()
     connection = _connected(path, wait, say)
+    killed = log_of(path).exists()  # whoever was waited for may have been killed
     try:
         # Where DuckDB itself spills to while it opens a file.
         shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)
@@ -249,10 +249,12 @@ def _connected(
             if read_only:
                 return _named(duckdb.connect(str(path), read_only=True))
             return _named(duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION}))
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
             holder = _holder(str(error))
             if holder is None:
-                raise ConfigurationError(f"{path} cannot be opened as a DuckDB file: {_first_line(error)}") from error
+                raise ConfigurationError(
+                    f"{path} cannot be opened as a DuckDB file: {_first_line(error)}{_what_to_do(path, str(error))}"
+                ) from error
             raise Taken(holder) from None
 
     return wait_for(connect, path.name, wait, say)
@@ -277,6 +279,12 @@ def _holder(message: str) -> str | None:
         return None
     found = re.search(r"held in (.+?) \(PID (\d+)\)", message)
     return f"{Path(found[1]).name} (process {found[2]})" if found else "another process"
+
+
+def _what_to_do(path: Path, message: str) -> str:
+    if "replaying WAL" in message:
+        return f"; if the file is a backup, remove {log_of(path).name}, which is of another state of it, and try again"
+    return "; restore a backup, then run passona verify" if "orrupt" in message else ""
 
 
 def _less(usual: str, gigabytes: int) -> str:

@@ -50,6 +50,7 @@ from passona.source.page_pool import PagePool
 from passona.source.pages import Page
 from passona.source.resources import Counts
 from passona.source.walk import Walk, Walker
+from passona.verification import unverified
 
 log = logging.getLogger("passona")
 
@@ -212,8 +213,11 @@ class Load:
         now, refresh = self._clock.utc(), self._wish.refresh
         with held():
             ledger = Ledger(self._database.connection)
-            kept = self._kept(campaigns, now)
+            half = self._half_written()
+            left = self._campaign_table.campaigns(sorted({uuid for uuid, _ in half})) if half else []
+            kept = self._kept([*campaigns, *left], now)
             pulls = plan(kept, ledger, self._wish.reports, self._settings, now, refresh=refresh, settled=ledger.settled)
+            pulls = [pull for pull in pulls if pull.campaign not in left or pull.key in half]
             self._odd = odd_reports(self._database.connection)
         due = {pull.key for pull in pulls}
         self._database.clear_spools(
@@ -224,6 +228,12 @@ class Load:
         walker = Walker(self._client, pool, self._settings, spools, on_page, privacy=self._privacy)
         for package in self._packages(pulls, walker):
             self._commit(package)
+
+    def _half_written(self) -> set[Key]:
+        """Return what a killed load left half written of campaigns that are not listed: a load of all mends it, too."""
+        if self._wish.campaign_ids:
+            return set()
+        return {key for key in unverified(self._database.connection) if not self._campaign_table.is_listed(key[0])}
 
     def _kept(self, campaigns: Sequence[Campaign], now: datetime) -> list[Campaign]:
         """Those whose data are not given up: the others are asked for never again, nor for the first time."""

@@ -35,6 +35,14 @@ class HalfBuilt(PassonaError):  # noqa: N818  # named for what happened, as all 
     """The marts are not all of one build. Build them again (`passona transform`)."""
 
 
+def is_half_built(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return True if marts are there, and the last build of them did not come to its end."""
+    last = connection.execute(
+        "SELECT outcome FROM passona.runs WHERE verb = 'transform' ORDER BY started_at DESC LIMIT 1"
+    ).fetchone()
+    return last in (("running",), ("interrupted",)) and bool(_made(connection))
+
+
 def left_out(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     """The marts there are that are not known to be without persons."""
     return tuple(sorted(_made(connection) - set(PUBLIC)))

@@ -28,7 +28,7 @@ from passona.duckdb_rewriting import STORAGE_VERSION
 from passona.engine import Checkpointed
 from passona.errors import ConfigurationError, Exit, PassonaError, reason
 from passona.ledger_table import Ledger
-from passona.marts import copy_marts, left_out
+from passona.marts import copy_marts, is_half_built, left_out
 from passona.privacy import CLEAR, Privacy
 from passona.quoting import literal
 from passona.reduction import made_by_users, write_reduced
@@ -199,7 +199,7 @@ def _read(what: str) -> Iterator[None]:
 
 
 def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
-    """Refuse a warehouse in which a report may be half written.
+    """Refuse a warehouse in which a report may be half written, or some models are newer than others.
 
     :raises NotPublished: it is.
     :raises ConfigurationError: there is no ledger.
@@ -212,6 +212,8 @@ def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
         raise NotPublished(
             f"campaign {campaign_id}, {report}: {INTERRUPTED}{more}; the old copy stays, run passona load"
         )
+    if is_half_built(connection):
+        raise NotPublished("a build of the models was interrupted; the old copy stays, run passona transform")
 
 
 def _check(connection: duckdb.DuckDBPyConnection) -> int:

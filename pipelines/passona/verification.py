@@ -13,12 +13,13 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from passona.address import Address, exists
-from passona.connection import Connection, given, tables_of
+from passona.connection import Connection, given, is_server, tables_of
 from passona.database import open_database
+from passona.duckdb_file import CATALOG
 from passona.errors import ConfigurationError
 from passona.ledger_table import Ledger, believed
 from passona.quoting import quoted
-from passona.reports import REPORTS
+from passona.reports import CAMPAIGNS, REPORTS
 from passona.row_ids import stored_digest
 from passona.source.ledger import Key
 
@@ -74,18 +75,21 @@ def verify(address: Address, wait: float, say: Callable[[str], None]) -> Verific
 
     :raises Busy: it is still held after that.
     :raises ConfigurationError: there is no warehouse.
-    :raises NotWritten: a part of it cannot be read.
+    :raises duckdb.Error: a part of the file cannot be read.
+    :raises NotWritten: what was found could not be noted.
     """
     if not exists(address):
         raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
     with closing(open_database(address, wait, say)) as database:
         database.prepare()
+        if not is_server(database.connection):
+            read_everything(database.connection, CATALOG)
+        found = list(differences(database.connection, digests=True))
         with database.writing("what passona verify found"):
-            found = list(differences(database.connection, digests=True))
             make_due(database.connection, found)
-            kept = [entry for entry in Ledger(database.connection).values() if entry.verified_at]
-            differing = {(each.campaign_id, each.report) for each in found}
-            interrupted = [key for key in unverified(database.connection) if key not in differing]
+        kept = [entry for entry in Ledger(database.connection).values() if entry.verified_at]
+        differing = {(each.campaign_id, each.report) for each in found}
+        interrupted = [key for key in unverified(database.connection) if key not in differing]
     return Verification(len(kept), sum(entry.row_count or 0 for entry in kept), interrupted, found)
 
 
@@ -96,16 +100,16 @@ def unverified(connection: Connection) -> list[Key]:
     vouches for. A report that never came is none.
     """
     ledger = believed(connection)
-    if not ledger or not set(REPORTS) <= tables_of(connection, "passona"):
+    if not ledger or not {table for _, table in _PLACES} <= tables_of(connection, "passona"):
         return []
-    held = " UNION ".join(f"SELECT campaign_id, '{name}' AS report FROM passona.{name}" for name in REPORTS)  # noqa: S608  # constants
+    held = " UNION ".join(f"SELECT campaign_id, {report} AS report FROM passona.{table}" for report, table in _PLACES)  # noqa: S608  # constants
     found = connection.execute(
         f"""
         WITH ledger AS (SELECT * FROM ({ledger}) AS believed), held AS ({held})
         SELECT campaign_id, report FROM ledger
         WHERE verified_at IS NULL AND expired_at IS NULL AND row_count IS NOT NULL
         UNION
-        SELECT campaign_id, report FROM held WHERE (campaign_id, report) NOT IN (
+        SELECT campaign_id, report FROM held WHERE report <> '{CAMPAIGNS.name}' AND (campaign_id, report) NOT IN (
             SELECT campaign_id, report FROM ledger WHERE verified_at IS NOT NULL OR expired_at IS NOT NULL
         )
         ORDER BY 1, 2

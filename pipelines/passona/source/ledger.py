@@ -141,13 +141,14 @@ def may_have_rows(campaign: Campaign, report: Report, now: datetime) -> bool:
 def _settles_from(campaign: Campaign, window: timedelta) -> datetime:
     """The first time at which a look may settle a report, as far as the list tells (contract, rule 9).
 
-    Not before the expiry and the window, nor before any date in the list; and never as long as a listed campaign was
-    not sent, because nobody knows its end.
+    Not before the window after the expiry, and after the sending, which may come later than an expiry that nobody
+    changed; nor before any date in the list. Never as long as a listed campaign was not sent: nobody knows its end.
     """
     if campaign.listed and not campaign.was_sent:
         return _LAST
-    expiry = campaign.expiry_date
-    over = _FIRST if expiry is None else min(expiry, _LAST - window) + window
+    ends = (campaign.expiry_date, campaign.started_sending_at, campaign.finished_sending_at)
+    end = max((date for date in ends if date is not None), default=_FIRST)
+    over = min(end, _LAST - window) + window
     return max(over, campaign.latest_date or _FIRST)
 
 
