@@ -190,6 +190,15 @@ OBSTACLES = {
     "clicks is in the way: .* this table": (
         "DROP TABLE passona.clicks; CREATE TABLE passona.clicks AS SELECT 1 AS id"
     ),
+    "unsent is in the way: .* this table": (
+        "DROP TABLE passona.unsent; CREATE TABLE passona.unsent (id INTEGER, _dlt_load_id VARCHAR); "
+        "COMMENT ON TABLE passona.unsent IS 'mine'"
+    ),
+    "clicks: column _dlt_load_id is missing": "ALTER TABLE passona.clicks DROP COLUMN _dlt_load_id",
+    "NOT NULL column _dlt_note without a default": (
+        "ALTER TABLE passona.clicks ADD COLUMN _dlt_note VARCHAR; UPDATE passona.clicks SET _dlt_note = 'x'; "
+        "ALTER TABLE passona.clicks ALTER COLUMN _dlt_note SET NOT NULL"
+    ),
 }  # fmt: skip
 
 
