@@ -226,10 +226,14 @@ def test_so_is_what_was_done_to_the_staging_dataset(loaded: Warehouse, box: Sand
         ("CREATE TABLE passona.more () INHERITS (passona.clicks)", "inheritance: .*more inherits from .*clicks"),
         ("ALTER TABLE passona.clicks ALTER COLUMN link_name TYPE VARCHAR(5)", "link_name is CHARACTER VARYING.5., exp"),
         ("ALTER TABLE passona.clicks ADD EXCLUDE (row_id WITH =)", "exclusion constraint"),
+        ("CREATE PUBLICATION p FOR TABLE passona.clicks", "publication p without REPLICA IDENTITY FULL"),
+        (("CREATE DOMAIN given AS VARCHAR NOT NULL; ALTER TABLE passona.clicks ADD COLUMN note given DEFAULT 'x'; "
+         "ALTER TABLE passona.clicks ALTER COLUMN note DROP DEFAULT"), "NOT NULL column note without a default"),
     ],
-)
+)  # fmt: skip
 def test_postgres_knows_more_ways_to_refuse_a_row(loaded: Warehouse, box: Sandbox, sql: str, named: str) -> None:
-    change(loaded.path, sql)
+    for statement in sql.split("; "):
+        change(loaded.path, statement)
     refused(loaded, box, f"passona.clicks.*{named}", refresh=True)
 
 
