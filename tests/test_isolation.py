@@ -158,6 +158,7 @@ def test_what_a_database_has_set_for_other_programs_changes_nothing(clean: Clean
     ):  # fmt: skip
         change(warehouse.path, f"ALTER DATABASE {name} SET {setting}")
     passona(tmp_path, clean.box, "load", "--transform")
+    change(warehouse.path, f"ALTER DATABASE {name} RESET ALL")  # for who reads here
     assert warehouse.content() == clean.raw
     assert marts(warehouse) == clean.marts
 
