@@ -41,6 +41,12 @@ def test_load_prints_a_table_on_stdout_and_nothing_on_stderr(passona: Run, tmp_p
     assert lines[-1].endswith(str(tmp_path / "warehouse.duckdb"))
 
 
+def test_no_variable_makes_a_terminal_of_a_log(passona: Run) -> None:
+    with Sandbox(Account(campaigns=0)) as box:
+        ended = passona("load", GUIDE, box=box, FORCE_COLOR="1")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_load_prints_one_json_document(passona: Run) -> None:
     with Sandbox(Account(campaigns=0)) as box:
         document = json.loads(passona("load", GUIDE, "--report", "sent", "--json", box=box).stdout)

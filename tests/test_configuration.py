@@ -224,6 +224,14 @@ def test_the_address_of_the_warehouse_may_be_whole_or_in_parts(project: Path, se
     assert str(warehouse_address()) == "postgresql://e:5432/b"
 
 
+@pytest.mark.parametrize("key", ["DATABSE", "PATH"])
+def test_parts_of_an_address_that_name_no_file_are_refused(set_to: Any, key: str) -> None:
+    # A new warehouse in the working directory is not where somebody wanted it.
+    set_to(**{f"DESTINATION__WAREHOUSE__CREDENTIALS__{key}": "/data/w.duckdb"})
+    with pytest.raises(ConfigurationError, match=f"as database, got {key.lower()}"):
+        warehouse_address()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

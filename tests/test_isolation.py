@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from engines import POSTGRES
+from engines import POSTGRES, change, url_of
 from foreign import FOREIGN, OF_DBT
 from passona.lookup import PLACES
 from sandbox import Account, Sandbox
@@ -145,6 +145,22 @@ def test_a_load_over_a_loaded_warehouse_goes_into_it(clean: Clean, tmp_path: Pat
     passona(tmp_path, clean.box, "load", "--refresh", foreign={"DEV_MODE": "true", "FULL_REFRESH": "true"})
     assert warehouse.content() == clean.raw
     assert warehouse.rows("SELECT count(*) FROM passona.report_ledger WHERE verified_at IS NULL") == [(0,)]
+
+
+@pytest.mark.skipif(POSTGRES is None, reason="about a server's settings")
+def test_what_a_database_has_set_for_other_programs_changes_nothing(clean: Clean, tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    _ = warehouse.address  # makes the database
+    name = url_of(warehouse.path).rpartition("/")[2]
+    for setting in (
+        "standard_conforming_strings = off", "client_encoding = 'LATIN1'", "transform_null_equals = on",
+        "datestyle = 'German'",
+    ):  # fmt: skip
+        change(warehouse.path, f"ALTER DATABASE {name} SET {setting}")
+    passona(tmp_path, clean.box, "load", "--transform")
+    change(warehouse.path, f"ALTER DATABASE {name} RESET ALL")  # for who reads here
+    assert warehouse.content() == clean.raw
+    assert marts(warehouse) == clean.marts
 
 
 def test_an_exit_code_is_kept_where_python_would_open_its_prompt(tmp_path: Path) -> None:

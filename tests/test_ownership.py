@@ -190,6 +190,15 @@ OBSTACLES = {
     "clicks is in the way: .* this table": (
         "DROP TABLE passona.clicks; CREATE TABLE passona.clicks AS SELECT 1 AS id"
     ),
+    "unsent is in the way: .* this table": (
+        "DROP TABLE passona.unsent; CREATE TABLE passona.unsent (id INTEGER, _dlt_load_id VARCHAR); "
+        "COMMENT ON TABLE passona.unsent IS 'mine'"
+    ),
+    "clicks: column _dlt_load_id is missing": "ALTER TABLE passona.clicks DROP COLUMN _dlt_load_id",
+    "NOT NULL column _dlt_note without a default": (
+        "ALTER TABLE passona.clicks ADD COLUMN _dlt_note VARCHAR; UPDATE passona.clicks SET _dlt_note = 'x'; "
+        "ALTER TABLE passona.clicks ALTER COLUMN _dlt_note SET NOT NULL"
+    ),
 }  # fmt: skip
 
 
@@ -217,10 +226,14 @@ def test_so_is_what_was_done_to_the_staging_dataset(loaded: Warehouse, box: Sand
         ("CREATE TABLE passona.more () INHERITS (passona.clicks)", "inheritance: .*more inherits from .*clicks"),
         ("ALTER TABLE passona.clicks ALTER COLUMN link_name TYPE VARCHAR(5)", "link_name is CHARACTER VARYING.5., exp"),
         ("ALTER TABLE passona.clicks ADD EXCLUDE (row_id WITH =)", "exclusion constraint"),
+        ("CREATE PUBLICATION p FOR TABLE passona.clicks", "publication p without REPLICA IDENTITY FULL"),
+        (("CREATE DOMAIN given AS VARCHAR NOT NULL; ALTER TABLE passona.clicks ADD COLUMN note given DEFAULT 'x'; "
+         "ALTER TABLE passona.clicks ALTER COLUMN note DROP DEFAULT"), "NOT NULL column note without a default"),
     ],
-)
+)  # fmt: skip
 def test_postgres_knows_more_ways_to_refuse_a_row(loaded: Warehouse, box: Sandbox, sql: str, named: str) -> None:
-    change(loaded.path, sql)
+    for statement in sql.split("; "):
+        change(loaded.path, statement)
     refused(loaded, box, f"passona.clicks.*{named}", refresh=True)
 
 

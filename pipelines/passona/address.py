@@ -106,7 +106,11 @@ def check_file_name(path: Path, role: str, example: str) -> None:
 
 def _file(credentials: Any) -> Path:
     if isinstance(credentials, dict):
-        credentials = credentials.get("database", "")
+        if "database" not in credentials:
+            raise ConfigurationError(
+                f"{_CREDENTIALS}: expected the path of a DuckDB file as database, got {', '.join(credentials)}"
+            )
+        credentials = credentials["database"]
     name = re.sub(r"^duckdb:(///?)?", "", str(credentials or "warehouse.duckdb"))
     path = Path(name)
     if name.startswith(("postgres://", "postgresql://")):

@@ -38,8 +38,10 @@ INTERNAL = {
     "_dlt_loads": ("load_id", "schema_name", "status"),
     "_dlt_pipeline_state": ("pipeline_name", "state"),
 }
-# All comments of ours begin so. Only asked of warehouses that this program made before there was a register.
-_OLD_COMMENT = "One row"
+# All comments on tables and views of ours begin so.
+_COMMENT = "One row"
+# Required columns of dlt.
+_FILLED = ("_dlt_load_id", "_dlt_id")
 
 
 class Name(NamedTuple):
@@ -144,11 +146,13 @@ class Inventory:
         """
         for name, relation in self._relations.items():
             for column, expected in self._types(name).items():
-                kind = relation.columns[column].type if column in relation.columns else expected
-                if kind != expected.removesuffix(" NOT NULL"):
+                there, is_required = relation.columns.get(column), expected.endswith(" NOT NULL")
+                if there is None and is_required:  # rows that are there have nothing to put into it
+                    raise ConfigurationError(f"{name}: column {column} is missing; drop the table and run again")
+                if there is not None and there.type != expected.removesuffix(" NOT NULL"):
                     raise ConfigurationError(
-                        f"{name}: column {column} is {kind}, expected {expected}; give it that type, or another name "
-                        "if it is yours, then run again"
+                        f"{name}: column {column} is {there.type}, expected {expected}; give it that type, or another "
+                        "name if it is yours, then run again"
                     )
 
     def _types(self, name: Name) -> dict[str, str]:
@@ -179,18 +183,16 @@ class Inventory:
         if _is_internal(name):
             return self._has(*name) and (self._has_register or self._is_older)
         entry = self._register.get(name)
-        if entry and entry.kind == relation.kind and (relation.comment or entry.columns <= relation.columns.keys()):
-            return True
+        if entry:  # the user may have dropped a column, or changed the comment, of ours; both is another table
+            return entry.kind == relation.kind and (_is_described(relation) or entry.columns <= relation.columns.keys())
         if name.name in self.dlt_columns.get(name.schema, ()):
             return relation.kind == "table" and "_dlt_load_id" in relation.columns
-        return self._is_older and self._is_described(name, relation)
+        return self._is_older and self._was_made(name) and _is_described(relation)
 
-    def _is_described(self, name: Name, relation: Relation) -> bool:
-        """Whether an earlier version gave it its comment. One that did not build models made none."""
+    def _was_made(self, name: Name) -> bool:
+        """Whether an earlier version made objects in this schema. One that did not build models made none there."""
         built = self._relations.get(Name(MARTS_STAGING, "int_built_campaigns"))
-        if name.schema in (MARTS, MARTS_STAGING) and (built is None or not built.comment):
-            return False
-        return (relation.comment or "").startswith(_OLD_COMMENT)
+        return name.schema not in (MARTS, MARTS_STAGING) or bool(built and built.comment)
 
     def comments(self) -> Iterator[tuple[tuple[str, str | None], str | None]]:
         """The comments on the tables of the dataset and their columns, without those that users added.
@@ -243,12 +245,16 @@ def _is_internal(name: Name) -> bool:
     return name.name.startswith("_")
 
 
+def _is_described(relation: Relation) -> bool:
+    return (relation.comment or "").startswith(_COMMENT)
+
+
 def _required(relation: Relation) -> list[str]:
-    """Columns that every row needs a value for. dlt's own are filled by every load."""
+    """Columns that every row needs a value for, but for those that every load fills."""
     return [
         f"NOT NULL column {name} without a default"
         for name, column in relation.columns.items()
-        if column.is_required and not name.startswith("_dlt_")
+        if column.is_required and name not in _FILLED
     ]
 
 

@@ -22,7 +22,7 @@ from passona.errors import ConfigurationError, NotWritten, reason
 from passona.ownership import SCHEMAS, STAGING, Column, Name, Relation, Relations, owned
 from passona.postgres_destination import Postgres
 from passona.postgres_lock import RunLock, is_locked
-from passona.postgres_session import Session, connected
+from passona.postgres_session import SETTINGS, Session, connected
 from passona.quoting import quoted
 from passona.schema import DATASET, TABLES
 from passona.work_folder import WorkFolder
@@ -39,12 +39,12 @@ SELECT nspname, '', 'schema', NULL FROM pg_namespace WHERE nspname = ANY ($schem
 """  # noqa: S608  # constants
 _COLUMNS = f"""
 SELECT nspname, relname, attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum),
-    attnotnull AND NOT atthasdef AND attidentity = ''
-{_TABLES} JOIN pg_attribute ON attrelid = pg_class.oid
+    (attnotnull OR typnotnull) AND NOT atthasdef AND typdefault IS NULL AND attidentity = ''
+{_TABLES} JOIN pg_attribute ON attrelid = pg_class.oid JOIN pg_type ON pg_type.oid = atttypid
 WHERE {_OURS} AND attnum > 0 AND NOT attisdropped ORDER BY attrelid, attnum
 """
 _OBSTACLES = f"""
-WITH ours AS (SELECT pg_class.oid, nspname, relname, relowner {_TABLES} WHERE {_OURS} AND relkind = 'r')
+WITH ours AS (SELECT pg_class.oid, nspname, relname, relowner, relreplident {_TABLES} WHERE {_OURS} AND relkind = 'r')
 SELECT nspname, relname, CASE contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'foreign key' WHEN 'p' THEN 'primary key'
     WHEN 'u' THEN 'unique' ELSE 'exclusion' END || ' constraint ' || conname
 FROM ours JOIN pg_constraint ON conrelid = ours.oid WHERE contype IN ('c', 'f', 'p', 'u', 'x')
@@ -59,6 +59,12 @@ SELECT nspname, relname, 'rule ' || rulename FROM ours JOIN pg_rewrite ON ev_cla
 UNION ALL
 SELECT nspname, relname, 'inheritance: ' || inhrelid::regclass || ' inherits from ' || inhparent::regclass
 FROM ours JOIN pg_inherits ON ours.oid IN (inhrelid, inhparent)
+UNION ALL
+SELECT nspname, relname, 'publication ' || pubname || ' without REPLICA IDENTITY FULL'
+FROM ours JOIN pg_publication_tables ON schemaname = nspname AND tablename = relname JOIN pg_publication USING (pubname)
+WHERE relreplident <> 'f' AND (pubupdate OR pubdelete)
+UNION ALL
+SELECT nspname, relname, 'row level security' FROM ours WHERE row_security_active(oid)
 UNION ALL
 SELECT nspname, relname, 'owner ' || pg_get_userbyid(relowner) || ', of whose rights this role has none'
 FROM ours WHERE NOT pg_has_role(relowner, 'USAGE')
@@ -143,6 +149,8 @@ class PostgresServer:
             "DBT_ENV_SECRET_PASSONA_PASSWORD": str(found.password or ""),
             "PASSONA_SSLMODE": str((found.query or {}).get("sslmode", "prefer")),
             "PASSONA_APPLICATION": self._lock.name,
+            "PGCLIENTENCODING": "UTF8",
+            "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in SETTINGS.items()),
         }
 
     def checkpointed(self) -> NoReturn:

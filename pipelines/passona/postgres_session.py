@@ -18,6 +18,8 @@ from passona.times import UTC_TIME
 
 _ARROW_TYPES = {16: pa.bool_(), 19: pa.string(), 20: pa.int64(), 23: pa.int64(), 25: pa.string(), 1043: pa.string(),
                 1184: UTC_TIME}  # fmt: skip
+# Of a session: those of the database or the role, set for other programs, would change what SQL means.
+SETTINGS = {"TimeZone": "UTC", "standard_conforming_strings": "on", "transform_null_equals": "off"}
 _TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?|%|\$\w+""")
 
 
@@ -102,8 +104,10 @@ def connected(server: Server, name: str) -> Any:
         line = str(error).strip().splitlines()[-1][:200]
         raise ConfigurationError(f"{server} cannot be reached: {line}") from error
     raw.autocommit = True
+    raw.set_client_encoding("UTF8")
     with raw.cursor() as cursor:
-        cursor.execute("SET TimeZone = 'UTC'")
+        for setting, value in SETTINGS.items():
+            cursor.execute(f"SET {setting} = {value}")
     return raw
 
 

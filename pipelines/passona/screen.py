@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -106,10 +107,15 @@ class Watch:
         logs.say(line)
 
 
+def _terminal() -> Console:
+    """Standard error. FORCE_COLOR makes no terminal of it: what moves has no place in a log."""
+    return Console(stderr=True, force_terminal=sys.stderr.isatty())
+
+
 @contextmanager
 def waiting(text: str) -> Iterator[Callable[[str], None]]:
     """A line on a terminal that moves as long as the block lasts, elsewhere nothing; what is yielded changes it."""
-    console = Console(stderr=True)
+    console = _terminal()
     if not console.is_terminal or logs.is_json():
         yield lambda _line: None
         return
@@ -125,7 +131,7 @@ def _lines_on(console: Console) -> AbstractContextManager[None]:
 @contextmanager
 def watched() -> Iterator[Watch]:
     """A watch whose bars live as long as the block."""
-    console = Console(stderr=True)
+    console = _terminal()
     watch = Watch(console)
     if watch.bars.disable:
         yield watch
@@ -137,7 +143,7 @@ def watched() -> Iterator[Watch]:
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """A line on a terminal that moves while the block lasts, with the seconds; nothing elsewhere."""
-    console = Console(stderr=True)
+    console = _terminal()
     if not console.is_terminal or logs.is_json():
         yield
         return
