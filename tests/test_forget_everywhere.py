@@ -195,6 +195,16 @@ def test_no_table_of_a_user_keeps_a_number_or_keeps_forget_from_its_work(
 
 
 @of_duckdb_alone
+def test_what_a_killed_publish_left_beside_a_copy_goes_too(loaded: Warehouse, tmp_path: Path) -> None:
+    published = tmp_path / "copy.duckdb"
+    for place in (published, tmp_path / ".copy.duckdb.4194305.part", tmp_path / ".copy.duckdb.4194305.part.wal"):
+        place.write_bytes(loaded.path.read_bytes())
+    forgotten(loaded, ZEB, published=[published])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.duckdb", "warehouse.duckdb"]
+    assert traces(tmp_path, ZEBS) == {}
+
+
+@of_duckdb_alone
 def test_a_number_that_is_a_part_of_another_stays(loaded: Warehouse) -> None:
     rows = f"(0.{ZEB}, 9{ZEB}, '9{ZEB}'), ({ZEB}, {ZEB}, '{ZEB}')"
     change(loaded.path, f"CREATE TABLE mine (v DOUBLE, n HUGEINT, t VARCHAR); INSERT INTO mine VALUES {rows}")
