@@ -46,7 +46,7 @@ with a `--made-at` that vouches for it, and the outcome is read from the tables.
 - **loaded exactly**: the rows, their `row_id` and the digest are those of the file as it was mailed, so a file that \
 went through a spreadsheet unharmed and the API agree.
 - **refused**: exit code 4, one line, and nothing is changed. `--reject-to NEW_FILE` takes single lines aside; \
-`--accept-mangled` takes a file of which most phones or all times are lost.
+`--accept-mangled` takes a file of which most phones, most ids or all times are lost.
 - **recorded**: values that are lost are NULL, and `row_issues` holds what came; everything else is exact. The report \
 stays open, whatever `--made-at` says, so that the next load brings what was lost.
 

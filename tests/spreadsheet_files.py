@@ -133,6 +133,7 @@ FILES = (
     File("lines of commas at the end", EXCEL, GOOD + b",,,,,,,\r\n" * 3, "exact", "without any value are left out: 3"),
     File("lines of commas between", EXCEL, GOOD.replace(b"\r\n447", b"\r\n,,,,,,,\r\n447"), "exact", "left out: 4"),
     File("lines of empty quotes at the end", CALC, GOOD + b'"","","","","","","",""\n', "exact", "left out: 1"),
+    File("lines of empty formulas at the end", "an exporter for Excel", GOOD + b'="","=""""",,,,,,\r\n' * 2, "exact", "left out: 2"),
     File("spaces around the names", "somebody", sheet(header=[f" {key} " for key in KEYS]), "exact"),
     File(
         "a byte-order mark within the quotes", "JavaScript",
@@ -189,6 +190,10 @@ FILES = (
     ),
     File("phones ########", "a printed sheet", sheet(changed(PHONE, lambda _: "########")), "refused", "4 of 4 phones"),
     File("one phone #N/A", f"{EXCEL}, a lookup", sheet(changed(PHONE, lambda _: "#N/A", [2])), "recorded", "1 of 4 phones"),
+    File("phones -907779", f"{EXCEL}, which computed 44-7700-900123", sheet(changed(PHONE, lambda _: "-907779")), "refused", "4 of 4 phones"),
+    File("one phone 4", "a count in the wrong column", sheet(changed(PHONE, lambda _: "4", [2])), "recorded", "1 of 4 phones"),
+    File("times 2020-18-06 09:05:00", "a script", sheet(changed(TIME, lambda _: "2020-18-06 09:05:00")), "refused", "4 of 4 times"),
+    File("one time 2020-18-06 09:05:00", "a script", sheet(changed(TIME, lambda _: "2020-18-06 09:05:00", [1])), "recorded", "1 of 4 times"),
     File("times 08/06/2020 13:50", f"{EXCEL} in Britain", sheet(changed(TIME, british)), "refused", "4 of 4 times cannot be read"),
     File(
         "the same, with --accept-mangled", f"{EXCEL} in Britain", sheet(changed(TIME, british)), "recorded", RECORDED,

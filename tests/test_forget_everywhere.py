@@ -168,10 +168,21 @@ def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
          [("[erased]",)]),
         (f"CREATE TABLE mine (v VARCHAR PRIMARY KEY); INSERT INTO mine VALUES ('{ZEB}'), ('0{ZEB[2:]}'), ('[erased]'), ('not {ZEB}')",
          [("[erased]",), ("not [erased]",)]),
+        (f"CREATE TABLE mine (n INTEGER, v VARCHAR, PRIMARY KEY (n, v)); INSERT INTO mine VALUES (1, '{ZEB}'), (1, '+{ZEB}'), (2, 'at {ZEB}'), (3, 'at {ZEB}'), (4, 'x')",
+         [(2, "at [erased]"), (3, "at [erased]"), (4, "x")]),
+        (f"CREATE TABLE mine (v VARCHAR); CREATE UNIQUE INDEX one ON mine (lower(v)); INSERT INTO mine VALUES ('{ZEB}'), ('+{ZEB}'), ('at {ZEB}')",
+         [("at [erased]",)]),
+        (f"CREATE TABLE mine (v VARCHAR UNIQUE); INSERT INTO mine VALUES ('at {ZEB}'), ('at +{ZEB}'), ('by {ZEB}'), ('by [erased]'), ('to {ZEB}')",
+         [("by [erased]",), ("to [erased]",)]),
+        (f"CREATE TABLE mine (v VARCHAR CHECK (regexp_full_match(v, '[0-9]+')), n BIGINT CHECK (n IS NOT NULL)); INSERT INTO mine VALUES ('{ZEB}', 1), ('2', {ZEB}), ('3', 3)",
+         [("3", 3)]),
+        (f"CREATE TABLE mine (v MAP(VARCHAR, INTEGER)); INSERT INTO mine VALUES (MAP {{'{ZEB}': 1, '+{ZEB}': 2}}), (MAP {{'{ZEB}': 1}})",
+         [({"[erased]": 1},), (None,)]),
     ],
     ids=["phone BIGINT", "phone DECIMAL", "phones", "mobile", "primary key", "generated", "generated and quoted",
          "names of ours", "a table _people", "a table given", "a table clicks", "a column in a table of ours", "names of our keys", "a table passona._notes",
-         "a schema passona_own", "a key of texts"],
+         "a schema passona_own", "a key of texts", "a key of two columns", "a unique index", "texts that become the same",
+         "a check", "a map whose keys become the same"],
 )  # fmt: skip
 def test_no_table_of_a_user_keeps_a_number_or_keeps_forget_from_its_work(
     loaded: Warehouse, tmp_path: Path, table: str, left: list[tuple[Any, ...]]
@@ -180,6 +191,16 @@ def test_no_table_of_a_user_keeps_a_number_or_keeps_forget_from_its_work(
         change(loaded.path, statement)
     forgotten(loaded, ZEB)
     assert loaded.rows("FROM mine ORDER BY ALL") == left
+    assert traces(tmp_path, ZEBS) == {}
+
+
+@of_duckdb_alone
+def test_what_a_killed_publish_left_beside_a_copy_goes_too(loaded: Warehouse, tmp_path: Path) -> None:
+    published = tmp_path / "copy.duckdb"
+    for place in (published, tmp_path / ".copy.duckdb.4194305.part", tmp_path / ".copy.duckdb.4194305.part.wal"):
+        place.write_bytes(loaded.path.read_bytes())
+    forgotten(loaded, ZEB, published=[published])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.duckdb", "warehouse.duckdb"]
     assert traces(tmp_path, ZEBS) == {}
 
 

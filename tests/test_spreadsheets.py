@@ -288,3 +288,19 @@ def test_a_line_above_the_header_counts_as_a_line(warehouse: Warehouse, tmp_path
     outcome, _ = import_csv(warehouse, file, rejects=rejects)
     assert (int(outcome.exit_code), rejects.read_bytes(), warehouse.count("recipient")) == (0, b"1,2\r\n", 4)
     assert stat.S_IMODE(rejects.stat().st_mode) == 0o600
+
+
+def test_ids_of_which_digits_are_lost_are_told_and_settle_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
+    def sent(*ids: str) -> Path:
+        file = tmp_path / "unsent.csv"
+        rows = "".join(f"{each},447700900123,x,,\r\n" for each in ids)
+        file.write_text(f"MessageId,Mobile,Reason,FieldNames,FieldValues\r\n{rows}", "utf-8")
+        return file
+
+    outcome, said = import_csv(warehouse, sent("1.23457E+17", "1.23457E+17", "123e4567"), made_at=LATER)
+    assert (int(outcome.exit_code), facts(warehouse, "state")) == (4, [])
+    assert "2 of 3 ids are shortened, as a spreadsheet leaves them" in "".join(said)
+    outcome, said = import_csv(warehouse, sent("########", "1", "123e4567"), made_at=LATER)
+    assert (int(outcome.exit_code), facts(warehouse, "state")) == (0, [("open",)])
+    assert said == ["unsent.csv: 1 of 3 ids are shortened; unsent stays open"]
+    assert warehouse.rows("SELECT message_id FROM passona.unsent ORDER BY 1") == [("########",), ("1",), ("123e4567",)]

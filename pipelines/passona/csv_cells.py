@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from passona.csv_form import AROUND
 from passona.phones import is_mangled, read_phone
 from passona.reports import Report
-from passona.times import count_without_form
+from passona.times import count_unreadable
 
 # Rows that a sheet can hold below its header, of old and of today.
 _WHOLE_SHEETS = (65_535, 1_048_575)
@@ -37,6 +37,8 @@ _NUMBER = re.compile(
     r"|[0-9]{1,3}(?:[.,][0-9]+)?[eE]\+?[0-9]+"
     r""")(?:[.,]0+)?["'\u2018\u2019\u201c\u201d]?"""
 )
+# What is left of a long id; as an id stays a text, it is kept as it came.
+_LOST_ID = r"^(?:[1-9](?:[.,][0-9]+)?E\+[0-9]{2,3}|#+)$"
 # As a count is mailed, and as a spreadsheet shows one.
 _WHOLE = "0|-?[1-9][0-9]*"
 _SHOWN_COUNT = re.compile(
@@ -51,7 +53,7 @@ class Quality:
 
     `restored`: values that are again what they were; `blank`: lines without any; `lost_phones`, `lost_times`,
     `lost_counts`: those that cannot be read; `rounded`: phones that end as rounded numbers do, of which one or two
-    may be real.
+    may be real; `lost_ids`: ids that are shortened, of all `ids`.
     """
 
     rows: int = 0
@@ -64,6 +66,8 @@ class Quality:
     counts: int = 0
     lost_counts: int = 0
     rounded: int = 0
+    ids: int = 0
+    lost_ids: int = 0
 
     def add(self, other: Quality) -> None:
         for field in fields(self):
@@ -71,8 +75,12 @@ class Quality:
 
     @property
     def is_mangled(self) -> bool:
-        """Return True if most phones or all times are lost."""
-        return 2 * (self.lost_phones + self.rounded) > self.phones or 0 < self.times == self.lost_times
+        """Return True if most phones, most ids or all times are lost."""
+        return (
+            2 * (self.lost_phones + self.rounded) > self.phones
+            or 2 * self.lost_ids > self.ids
+            or 0 < self.times == self.lost_times
+        )
 
     @property
     def fills_a_sheet(self) -> bool:
@@ -80,8 +88,8 @@ class Quality:
         return self.rows in _WHOLE_SHEETS
 
     @property
-    def losses(self) -> str:
-        """What is lost, in words; nothing where nothing is."""
+    def unread(self) -> str:
+        """What cannot be read, in words; nothing where all can."""
         unread = (
             f"{lost:,} of {whole:,} {noun}"
             for lost, whole, noun in (
@@ -92,25 +100,35 @@ class Quality:
             if lost
         )
         said = " and ".join(unread)
+        return said and f"{said} cannot be read"
+
+    @property
+    def losses(self) -> str:
+        """What is lost, in words; nothing where nothing is."""
         rounded = f"{self.rounded:,} of {self.phones:,} phones are rounded" if self.rounded and self.is_mangled else ""
-        return ", ".join(filter(None, (said and f"{said} cannot be read", rounded)))
+        ids = f"{self.lost_ids:,} of {self.ids:,} ids are shortened" if self.lost_ids else ""
+        return ", ".join(filter(None, (self.unread, rounded, ids)))
 
 
 def restored(report: Report, columns: Mapping[str, pa.Array[Any]]) -> tuple[dict[str, pa.Array[Any]], Quality]:
     """The columns as they were before a spreadsheet, as far as that can be known, without blank lines."""
     quality = Quality()
-    cells = _without_blank_lines(dict(columns), quality)
-    for key in cells:
-        if pc.any(pc.starts_with(cells[key], '="')).as_py():
-            cells[key] = _mapped(cells[key], _unwrapped, quality)
+    cells = dict(columns)
+    for key, texts in columns.items():
+        if pc.any(pc.starts_with(texts, '="')).as_py():
+            cells[key] = _mapped(texts, _unwrapped, quality)
+    cells = _without_blank_lines(cells, quality)
     if report.phone_key in cells:
         cells[report.phone_key] = _phones(cells[report.phone_key], quality)
     for column in report.columns:
         if column.kind == "time" and column.key in cells:
             quality.times += _count(pc.not_equal(cells[column.key], _EMPTY))
-            quality.lost_times += count_without_form(cells[column.key])
+            quality.lost_times += count_unreadable(cells[column.key])
         if column.kind == "integer" and column.key in cells:
             cells[column.key] = _counts(cells[column.key], quality)
+        if column.name.endswith("_id") and column.key in cells:
+            quality.ids += _count(pc.not_equal(cells[column.key], _EMPTY))
+            quality.lost_ids += _count(pc.match_substring_regex(cells[column.key], _LOST_ID))
     return cells, quality
 
 

@@ -238,7 +238,8 @@ class CsvImport:
                 "--accept-mangled takes it as it is)"
             )
         if quality.losses:
-            self._say(f"{file.name}: {quality.losses}; row_issues has what came, and {walk.report.name} stays open")
+            recorded = "row_issues has what came, and " if quality.unread else ""
+            self._say(f"{file.name}: {quality.losses}; {recorded}{walk.report.name} stays open")
         if quality.restored:
             self._say(f"{file.name}: values in a spreadsheet's form, read as what they were: {quality.restored:,}")
         if quality.blank:

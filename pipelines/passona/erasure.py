@@ -226,19 +226,19 @@ def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, st
     """Give texts of a column another form; the rows it was so in.
 
     A value that is no text goes whole where its type has no place for the mark, and with its row where it must be one.
-    A row whose key the number is goes too: the mark can be the key of one row alone.
+    A row goes too where a rule of the user's table may have no place for the mark.
     """
     if not after:
         return 0
-    if whole := [text for text, left in after.items() if left == ERASED] if _is_unique(connection, column) else []:
-        with given(connection, before=whole):
+    if misfits := _misfits(connection, column, after):
+        with given(connection, before=misfits):
             gone = _deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
-        return gone + _replaced(connection, column, {text: after[text] for text in after.keys() - {*whole}})
+        return gone + _replaced(connection, column, {text: after[text] for text in after.keys() - {*misfits}})
     with given(connection, before=[*after], after=[*after.values()]):
         if column.is_text:
             value = "given.after"
         elif column.is_nullable:
-            value = f"TRY_CAST(given.after AS {column.type})"
+            value = f"TRY(TRY_CAST(given.after AS {column.type}))"
         else:
             return _deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
         return _changed(
@@ -249,20 +249,34 @@ def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, st
         )
 
 
-def _is_unique(connection: Connection, column: TextColumn) -> bool:
-    """Whether a table of a DuckDB file may have each value of the column once."""
-    return (
-        column.is_text
-        and not column.is_ours
-        and not is_server(connection)
-        and bool(
-            connection.execute(
-                "SELECT 1 FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE') "
-                "AND database_name = ? AND schema_name = ? AND table_name = ? AND constraint_column_names = [?]",
-                [column.database, column.schema, column.table_name, column.name],
-            ).fetchall()
-        )
-    )
+def _misfits(connection: Connection, column: TextColumn, after: Mapping[str, str]) -> list[str]:
+    """Texts whose new form a user's table may not take: those of a column with a CHECK, and in one whose values may
+    stand there once, those that are nothing but the number, or would be like another.
+    """
+    rules = _rules(connection, column)
+    if "CHECK" in rules:
+        return [*after]
+    if not rules or not column.is_text:
+        return []
+    with given(connection, after=[*after.values()]):
+        same = f"SELECT {column.quoted} FROM {column.table} WHERE {column.quoted} IN (SELECT given.after FROM given)"  # noqa: S608  # quoted names
+        there = [text for (text,) in connection.execute(same).fetchall()]
+    often = Counter([*after.values(), *there])
+    return [text for text, left in after.items() if left == ERASED or often[left] > 1]
+
+
+def _rules(connection: Connection, column: TextColumn) -> set[str]:
+    """The kinds of rules that a user's table of a DuckDB file has for the values of a column."""
+    if column.is_ours or is_server(connection):
+        return set()
+    place = "database_name = ? AND schema_name = ? AND table_name = ?"
+    found = connection.execute(
+        "SELECT constraint_type FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'CHECK') "  # noqa: S608  # constants
+        f"AND {place} AND list_contains(constraint_column_names, ?) UNION ALL "
+        f"SELECT 'UNIQUE' FROM duckdb_indexes() WHERE is_unique AND {place} AND contains(expressions, ?)",
+        [column.database, column.schema, column.table_name, column.name] * 2,
+    ).fetchall()
+    return {rule for (rule,) in found}
 
 
 def named_elsewhere(connection: Connection, people: People) -> list[str]:

@@ -19,7 +19,7 @@ from urllib.parse import unquote_to_bytes
 # %20, and %2520, which was encoded twice; &nbsp; &#160; \u00a0 \t
 _ESCAPES = (
     r"(?:%(?:25)*[0-9A-Fa-f]{2})+",
-    r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});",
+    r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});",
     r"\\(?:u[0-9A-Fa-f]{4}|[bfnrtv])",
 )
 ESCAPE = re.compile("|".join(_ESCAPES))

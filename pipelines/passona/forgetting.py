@@ -22,6 +22,7 @@ from passona.keeping import Keeping
 from passona.people import People, people
 from passona.privacy import Privacy
 from passona.register import keep_out, known_mode, mode_of_copy, privacy_of, privacy_of_copy
+from passona.replacement import Replacement
 
 Texts = Sequence[tuple[str, str]]
 # A warehouse's mode and the id of its key.
@@ -85,6 +86,7 @@ def rewrite_all(
         into.files.append(address)
 
     def forget_in(copy: Path) -> None:
+        Replacement(copy).clear()  # what a killed publish left holds them too
         with _opened(copy, wait, say, whole=False) as database:
             privacy = privacy_there(database, mode, keeping, "forgotten")
             into.tables += _erased(database, people(texts, privacy) if privacy else who, keep=True)

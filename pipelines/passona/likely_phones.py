@@ -12,6 +12,8 @@ from passona.phones import PLAIN, SCIENTIFIC, core, phones_of, read_look, read_p
 _ANY = r"[\W_]{0,3}"
 _BETWEEN = r"[ ().+_'/-]{0,3}"
 _APART = r"[ ().+_'/-]{1,3}"
+# Between the digits of a number, but not of versions and lists.
+_SPACED = r"[ ()_'/-]{0,3}"
 _MORE = f"(?:{_BETWEEN}[0-9])"
 # Behind a digit with a stop, a comma or a colon a number goes on: 10.00, 14:00. Behind a whole one stands .0 at most.
 _ALONE, _END = "(?<![0-9])", "(?:[.,]0{1,6})?(?![0-9])"
@@ -23,11 +25,13 @@ _DATE = re.compile(
 )
 _FORMS = (
     # +44 7700 900123, 0044 (0)7700 900123
-    rf"{_ALONE}\(?(?:\+|00){_ANY}44{_ANY}(?:0{_ANY})?[1-9](?:{_ANY}[0-9]){{9}}{_END}",
+    rf"{_ALONE}\(?(?:\+|0{{1,3}}|0{{1,2}}11){_ANY}44{_ANY}(?:0{_ANY})?[1-9](?:{_ANY}[0-9]){{9}}{_END}",
     # +1 212 555 0123
     rf"{_ALONE}\(?(?:\+|00)[1-9]{_MORE}{{8,14}}{_END}",
     # 44 7700 900123, 447,700,900,123, 07700:900123, of a mobile alone
     rf"{_ALONE}(?:44{_ANY}(?:0{_ANY})?|0)7[0-9]{{3}}(?:{_ANY}[0-9]){{6}}{_END}",
+    # 44 77 00 90 01 23, 4477 0090 0123
+    rf"{_BEGIN}(?:4{_SPACED}4{_SPACED}(?:0{_SPACED})?|0{_SPACED})7(?:{_SPACED}[0-9]){{9}}{_END}",
     rf"{_ALONE}447(?P<mobile>[\W_])[0-9]{{3}}(?:(?P=mobile)[0-9]{{3}}){{2}}{_END}",
     # 07700 900123, 020 7946 0958, (01632) 960-123, but no times of day (0900-1730)
     rf"{_BEGIN}(?!{_HOUR}{_APART}{_HOUR}{_END})(?=\(?0[1-9][0-9]{{1,4}}{_APART}[0-9]{{3}})\(?0[1-9]{_MORE}{{8,9}}{_END}",

@@ -23,7 +23,7 @@ def may_name_anybody() -> str:
     return f"([0-9][^0-9]*){{7}}|{_elsewhere()}"
 
 
-_NO_DIGIT = r"([^0-9A-Za-z]|%(25)*[0-9A-Fa-f]{2}|&#?[0-9A-Za-z]{1,8};|\\u[0-9A-Fa-f]{4}|\\[bfnrtv])*"
+_NO_DIGIT = r"([^0-9A-Za-z]|%(25)*[0-9A-Fa-f]{2}|&#?[0-9A-Za-z]{1,31};|\\u[0-9A-Fa-f]{4}|\\[bfnrtv])*"
 
 
 def _digit(digit: str) -> str:
@@ -45,7 +45,7 @@ def _encoded(data: bytes) -> str:
     return "".join(f"%(25)*{byte}" for byte in either.split(" "))
 
 
-_BYTES_ESCAPED = rb"%(?:25)*[0-9A-Fa-f]{2}|&#?[0-9A-Za-z]{1,8};|\\(?:u[0-9A-Fa-f]{4}|[bfnrtv])"
+_BYTES_ESCAPED = rb"%(?:25)*[0-9A-Fa-f]{2}|&#?[0-9A-Za-z]{1,31};|\\(?:u[0-9A-Fa-f]{4}|[bfnrtv])"
 _OTHER_BYTES = bytes(byte for byte in range(256) if byte not in b"0123456789")
 
 

@@ -30,9 +30,13 @@ _SHORTEST_NATIONAL = 8
 _BRITISH_NATIONAL = re.compile("0[1-9][0-9]{9}")
 _WRITTEN_OUT = re.compile("[1-9][0-9]{6,14}|0[1-9][0-9]{7,9}")
 # 4.47700900123E+11
-SCIENTIFIC = re.compile(r"(?<![0-9A-Za-z])([0-9]{1,3})(?:[.,]([0-9]*))?[eE]([-+]?[0-9]{1,4})(?![0-9A-Za-z])")
+SCIENTIFIC = re.compile(r"(?<![0-9A-Za-z])([0-9]{1,15})(?:[.,]([0-9]*))?[eE]([-+]?[0-9]{1,4})(?![0-9A-Za-z])")
 # What a spreadsheet puts in a cell that it cannot show or compute: ########, #N/A, #DIV/0!, #¡VALOR!, Err:502
 _CELL_ERROR = re.compile(r"#[^0-9]*(?:/0)?[!?]?|Err:[0-9]{3}", re.IGNORECASE)
+# A number, but of nobody: 4, 0.0, -907779 (what a spreadsheet computes of 44-7700-900123 and the like).
+_OTHER_NUMBER = re.compile(r"[0-9]{1,2}(?:[.,][0-9]*)?|-[0-9.,]+")
+# What is dialled before a British number, or filled up with zeros: 00, 011, 0011, 000
+_DIALLED = re.compile("^(?:0{1,3}|0{1,2}11)(?=44[1-9][0-9]{9}$)|^00")
 _SCHEME = re.compile(r"^\W*(?:tel|sms|smsto|callto|whatsapp):", re.IGNORECASE)
 
 
@@ -58,7 +62,8 @@ def is_mangled(text: str) -> bool:
     look = next(views(text)).look
     if not re.search("[0-9]", look) or _CELL_ERROR.fullmatch(look.strip()):
         return True
-    return _bare_scientific(look) is not None and read_phone(text) is None
+    is_number = _bare_scientific(look) or _OTHER_NUMBER.fullmatch(look.strip())
+    return is_number is not None and read_phone(text) is None
 
 
 def blurred(text: str) -> str:
@@ -77,7 +82,7 @@ def read_look(look: str) -> str | None:
         return None
     else:
         dialled = re.sub(r"([0-9])[^0-9]*\(0\)", r"\1", _without_decimals(look))
-        digits = re.sub("^440", "44", re.sub("^00", "", re.sub("[^0-9]", "", dialled)))
+        digits = re.sub("^440", "44", _DIALLED.sub("", re.sub("[^0-9]", "", dialled)))
     return digits if digits and _WRITTEN_OUT.fullmatch(digits) else None
 
 
@@ -129,7 +134,7 @@ def pieces(text: str) -> Iterator[Piece]:
         for match in SCIENTIFIC.finditer(look):
             if digits := _whole(match):
                 yield Piece(*view.place(match.start(), match.end()), frozenset({digits}))
-        for run in _RUN.finditer(SCIENTIFIC.sub(lambda match: "x" * len(match[0]), look)):
+        for run in _RUN.finditer(SCIENTIFIC.sub(_crossed_out, look)):
             groups = [match.span() for match in _GROUP.finditer(look, *run.span())]
             for first, (start, _) in enumerate(groups):
                 digits = ""
@@ -141,9 +146,15 @@ def pieces(text: str) -> Iterator[Piece]:
                         yield Piece(*view.place(_lead(look, start, end), _trail(look, end)), phones)
 
 
+def _crossed_out(scientific: re.Match[str]) -> str:
+    """Nothing to be seen of a number that was taken already, or of which digits were lost."""
+    is_phone_before = len(scientific[1]) > 3 and not _whole(scientific)
+    return scientific[0] if is_phone_before else "x" * len(scientific[0])
+
+
 def _readings(digits: str) -> frozenset[str]:
     """What digits may stand for that begin and end as a phone does."""
-    plain = digits.removeprefix("00")
+    plain = _DIALLED.sub("", digits)
     found = {plain}
     if plain[:1] != "0" and (country := _COUNTRY.match(plain)) and plain[country.end() : country.end() + 1] == "0":
         found.add(country[0] + plain[country.end() + 1 :])  # +44 (0)7700 900123

@@ -38,7 +38,7 @@ class Replacement:
 
         :raises OSError: it cannot be made or put in place; the old file stays.
         """
-        self._clear()
+        self.clear()
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ALONE))
@@ -48,7 +48,7 @@ class Replacement:
             error.filename = str(self.path)  # writing tells no name, and nobody knows the part's
             raise
         finally:
-            self._clear()
+            self.clear()
 
     def _put(self, part: Path) -> None:
         file = os.open(part, os.O_RDWR)
@@ -79,7 +79,7 @@ class Replacement:
                 mode &= ~stat.S_IRWXG  # what its group might read is not for ours
         os.fchmod(file, mode)
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Removes our part, and those of processes that were killed."""
         name = re.compile(rf"\.{re.escape(self.path.name)}\.(\d+)\.part(\..+)?")
         for file in self.path.parent.iterdir():

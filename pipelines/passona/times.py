@@ -59,10 +59,10 @@ def has_form_of_time(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
 
 
-def count_without_form(texts: pa.Array[Any]) -> int:
-    """How many of a column's texts do not look like a time; empty ones do not count."""
-    of_form: Any = pc.match_substring_regex(texts, f"^(?:{_FORM.pattern})?$")
-    return len(texts) - int(pc.sum(of_form).as_py() or 0)
+def count_unreadable(texts: pa.Array[Any]) -> int:
+    """How many of a column's texts are no time, in whatever zone; empty ones do not count."""
+    _, issues = instants(pc.if_else(pc.equal(texts, pa.scalar("")), None, texts), "UTC")
+    return sum(issue == "invalid_time" for _, issue in issues)
 
 
 def python_values(column: pa.ChunkedArray[Any]) -> list[Any]:

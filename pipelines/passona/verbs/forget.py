@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from passona import options
-from passona.errors import ConfigurationError, Exit
+from passona.errors import ConfigurationError, Exit, printable
 
 if TYPE_CHECKING:
     from passona.forgetting import Forgotten
@@ -149,12 +149,13 @@ def _build(wait: float) -> Exit:
 
 def _print(found: Forgotten, *, dry_run: bool) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("table", "rows", title="would be erased" if dry_run else "erased", title_justify="left")
     table.columns[1].justify = "right"
     for name, rows in sorted(found.tables.items()):
-        table.add_row(name, f"{rows:,}")
+        table.add_row(escape(printable(name)), f"{rows:,}")
     Console().print(table)
     people = "1 person" if found.people == 1 else f"{found.people} people"
     if dry_run:

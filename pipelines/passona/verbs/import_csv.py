@@ -63,7 +63,9 @@ Examples:
 )
 @click.option("--accept-shrink", is_flag=True, help="Take files that have far fewer rows than before.")
 @click.option(
-    "--accept-mangled", is_flag=True, help="Take files of which a spreadsheet has lost most phones or all times."
+    "--accept-mangled",
+    is_flag=True,
+    help="Take files of which a spreadsheet has lost most phones, most ids or all times.",
 )
 @options.wait
 @options.as_json
