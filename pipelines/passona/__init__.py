@@ -36,3 +36,27 @@ One way, top to bottom of a load:
   `configuration` made `settings` of it; `dlt_context` what dlt sees; `counting` what is written
 - `reports` the six reports as values; `errors` what can go wrong; `quoting` for SQL
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from passona.source.source import passona_source
+
+    __version__: str
+
+__all__ = ["__version__", "passona_source"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import when asked: `passona --help` must not pay for dlt."""
+    if name == "passona_source":
+        from passona.source.source import passona_source
+
+        return passona_source
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("passona-warehouse")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

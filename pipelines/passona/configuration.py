@@ -22,7 +22,7 @@ from dlt.common.storages.fsspec_filesystem import fsspec_from_config
 from passona import dlt_context
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
-from passona.lookup import Section, Setting, as_document, read_settings
+from passona.lookup import Section, Setting, as_document, plain_settings, read_settings
 from passona.settings import Settings, check_zone
 from passona.spelling import ACCOUNTS, SOURCE, WAREHOUSE, find_ineffective, find_misspelled
 
@@ -109,13 +109,25 @@ def configuration() -> Configuration:
     :raises ConfigurationError: a file cannot be read, or a name is misspelled.
     """
     found = read_configuration()
-    for name, meant in found.misspelled().items():
-        raise ConfigurationError(f"{name}: there is no such key; did you mean {meant}? passona config shows all")
+    _check_names(found.misspelled())
     if accounts := found.setting((*SOURCE, ACCOUNTS)):
         raise ConfigurationError(
             f"{accounts.name}: this version does not support accounts; use one warehouse per token"
         )
     return found
+
+
+def check_names(*arguments: str) -> None:
+    """Nothing, where every name in the section `sources.passona` is a key. `arguments`: those of the source besides.
+
+    :raises ConfigurationError: a name is misspelled, or a file cannot be read.
+    """
+    _check_names(find_misspelled(plain_settings(), KEYS | {SOURCE: (*TYPES, *arguments)}))
+
+
+def _check_names(misspelled: Mapping[str, str]) -> None:
+    for name, meant in misspelled.items():
+        raise ConfigurationError(f"{name}: there is no such key; did you mean {meant}? passona config shows all")
 
 
 def load_settings(**known: str) -> Settings:

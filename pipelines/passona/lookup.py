@@ -69,8 +69,16 @@ def read_settings(known: Mapping[Section, bool]) -> Sequence[Setting]:
     :raises ConfigurationError: a file or a vault cannot be read.
     """
     secrets = [path for path, secret in known.items() if secret]
-    settings = [*_secret_files(secrets), *_variables(user_environment()), *_files()]
+    settings = [*_secret_files(secrets), *plain_settings()]
     return [*settings, *_vaults(settings, known)]
+
+
+def plain_settings() -> Sequence[Setting]:
+    """Read variables and dlt's files alone.
+
+    :raises ConfigurationError: a file cannot be read.
+    """
+    return [*_variables(user_environment()), *_files()]
 
 
 def as_document(settings: Iterable[Setting]) -> dict[str, Any]:

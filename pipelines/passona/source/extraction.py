@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 from dlt import Pipeline
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 
-from passona.errors import ConfigurationError, PassonaError, Stopped, TokenRefused, Unreachable, WalkFailed
+from passona.errors import ConfigurationError, PassonaError, Stopped, Unreachable, WalkFailed
 from passona.people import people
 from passona.privacy import Privacy
 from passona.privacy_mode import first_mode, privacy_in
@@ -52,6 +52,9 @@ from passona.source.resources import Batch, CampaignBatch, Item, Piece
 from passona.source.walk import Walk, Walker
 
 log = logging.getLogger("passona")
+
+# A thread that is about to raise needs no longer to say why.
+_SOON_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class Extraction:
         self._lock = threading.Lock()
         self._failures: dict[str, None] = {}
         self._replaced: list[Key] = []
-        self._refused: TokenRefused | None = None
+        self._failed = threading.Event()
+        self._error: BaseException | None = None
         self._reports = [report for name, report in REPORTS.items() if name in self.names]
         self._contents = self._package.contents(self._reports)
         self._columns = {table: dict(found) for table, found in self._contents.columns.items()}
@@ -128,6 +132,11 @@ class Extraction:
         yield self._campaign_batch([campaign_id for campaign_id in others if campaign_id not in due], columns)
         if self._unlisted is not None:
             yield CampaignBatch(self._unlisted)
+
+    def fail(self, error: BaseException) -> None:
+        """Let the walks of the other resources end with the same error."""
+        self._error = self._error or error
+        self._failed.set()
 
     def end(self, *, failed: bool) -> None:
         """Release all. Unless the run failed, what is going to be replaced is marked in the destination, and what could
@@ -221,13 +230,10 @@ class Extraction:
             result = self._walker.walk(
                 pull.report, campaign.campaign_id, pull.verified_digest, address=campaign.address
             )
-        except TokenRefused as error:
-            self._refused = error
-            self._client.stop()
-            raise
         except Stopped:
-            if self._refused is not None:
-                raise self._refused from None
+            # Another resource failed, and is about to say why.
+            if self._failed.wait(_SOON_SECONDS) and self._error is not None:
+                raise self._error from None
             raise
         except WalkFailed as error:
             result = error
@@ -331,6 +337,9 @@ class Extractions:
             failed = False
         except GeneratorExit:  # dlt's limit is reached
             failed = False
+            raise
+        except BaseException as error:
+            extraction.fail(error)
             raise
         finally:
             self._leave(extraction, name, failed=failed)

@@ -11,8 +11,10 @@ from functools import partial
 from typing import Literal
 
 import dlt
+from dlt.common.configuration.utils import get_resolved_traces
 from dlt.extract import DltResource
 
+from passona.configuration import check_names
 from passona.errors import ConfigurationError
 from passona.reports import CAMPAIGNS, REPORTS, Report
 from passona.settings import Settings, campaign_uuid
@@ -20,6 +22,9 @@ from passona.source.extraction import Extractions, Wish
 from passona.source.resources import SHARED, TABLES_OF, Item, declared, resource
 
 __all__ = ["passona_source"]
+
+# The class that dlt makes of the arguments of `passona_source`.
+_SPEC = "PassonaSourceConfiguration"
 
 
 @dlt.source(name="passona", section="passona")
@@ -51,6 +56,8 @@ def passona_source(
 
     Resources: `campaigns` and one per report (`clicks`, `delivery`, `alt_delivery`, `recipient`, `sent`, `unsent`).
     """
+    check_names("campaigns", "since", "refresh", "accept_shrink", "on_failed", "forgotten")
+    _check_origins()
     settings = Settings(
         api_token=api_token,
         base_url=base_url,
@@ -68,6 +75,8 @@ def passona_source(
         privacy_former_keys=tuple(privacy_former_keys),
         privacy_fields=tuple(privacy_fields),
     )
+    if on_failed not in ("ledger", "raise"):
+        raise ConfigurationError(f"on_failed: expected 'ledger' or 'raise', got {on_failed!r}")
     uuids = [campaign_uuid(text, "campaigns") for text in campaigns]
     wish = Wish(uuids, _instant(since), refresh, accept_shrink, on_failed, forgotten)
     runs = Extractions(settings, wish)
@@ -85,6 +94,25 @@ def passona_source(
         yield resource(report.name, partial(report_rows, report), parallel=True)
     for name in SHARED:
         yield resource(name, _nothing)
+
+
+def _check_origins() -> None:
+    """Nothing, where dlt found each argument of this call in the section `sources.passona`: if a key is not there, it
+    looks in every shorter section, and at last for the bare name, which may be another program's.
+
+    :raises ConfigurationError: it found one elsewhere.
+    """
+    traces = get_resolved_traces().resolved_traces
+    this_call = [trace for trace in traces if trace.config is traces[-1].config]
+    for trace in this_call:
+        if type(trace.config).__name__ != _SPEC or {"sources", "passona"} <= {*trace.sections}:
+            continue
+        traces[:] = [other for other in traces if other not in this_call]  # what the next call is given is not of it
+        name = "__".join([*trace.sections, trace.key]).upper()
+        raise ConfigurationError(
+            f"{name} ({trace.provider_name}): it is not addressed to passona_source, but dlt takes it for {trace.key}; "
+            f"set SOURCES__PASSONA__{trace.key.upper()}, pass {trace.key}=..., or unset it"
+        )
 
 
 def _nothing() -> Iterator[Item]:

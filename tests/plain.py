@@ -1,0 +1,57 @@
+"""A dlt user's own pipeline: any name, any working folder, dlt's own destinations, no command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dlt
+
+from engines import POSTGRES, address_of, url_of
+from passona import passona_source
+from passona.reports import REPORTS
+from sandbox import Sandbox
+
+# A script that runs the source; `between` may change dlt before.
+_SCRIPT = """
+import os, signal, sys
+import plain
+from pathlib import Path
+{between}
+folder, path, token, address = sys.argv[1:]
+source = plain.passona_source(api_token=token, base_url=address, retry_pause=0.01)
+plain.pipeline(Path(path), Path(folder)).run(source)
+"""
+
+
+def pipeline(path: Path, folder: Path, dataset: str = "passona") -> dlt.Pipeline:
+    """A pipeline into the database of this path. `folder`: where dlt works; a new one knows nothing."""
+    if POSTGRES is None:
+        destination: Any = dlt.destinations.duckdb(str(path), supports_transactions=True)
+    else:
+        address_of(path)
+        destination = dlt.destinations.postgres(url_of(path), supports_transactions=True)
+    return dlt.pipeline("sms", pipelines_dir=str(folder), destination=destination, dataset_name=dataset)
+
+
+def source(box: Sandbox, *campaigns: str, **arguments: Any) -> Any:
+    known: Mapping[str, Any] = {"api_token": box.token, "base_url": box.base_url, "retry_pause": 0.01}
+    return passona_source(campaigns, **{**known, **arguments})
+
+
+def killed(path: Path, folder: Path, box: Sandbox, between: str) -> None:
+    """Runs the source in a process of its own, which is to be killed by what `between` does."""
+    command = [sys.executable, "-c", _SCRIPT.format(between=between), str(folder), str(path), box.token, box.base_url]
+    ended = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False, timeout=300)
+    assert ended.returncode == -9, ended.stderr
+
+
+def asked(box: Sandbox) -> Sequence[tuple[str, str]]:
+    """Campaign and report of what was asked of the sandbox, each once."""
+    return sorted({(record.campaign, record.report) for record in box.requests if record.kind == "report"})
+
+
+ALL = tuple(REPORTS)

@@ -1,0 +1,311 @@
+"""`passona_source` in a dlt user's own pipeline."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from engines import POSTGRES, of_duckdb_alone
+from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
+from passona.reports import REPORTS
+from plain import ALL, asked, killed, pipeline, source
+from sandbox import Account, Sandbox
+from test_load import ONE, TWO, assert_as_served, click, going, message
+from warehouses import Warehouse
+
+THREE = "33333333-3333-4333-8333-333333333333"
+ENDED = {"started_sending_at": "2020-06-01 10:00:00", "finished_sending_at": "2020-06-01 11:00:00",
+         "expiry_date": "2020-06-02 10:00:00"}  # fmt: skip
+
+
+def small() -> Account:
+    """Three campaigns, the last of which has ended."""
+    account = Account.empty()
+    for number, uuid in enumerate((ONE, TWO), 1):
+        account.put(going(uuid), {"clicks": [click(n) for n in range(10 * number)], "alt_delivery": [message(1)]})
+    account.put({"uuid": THREE, **ENDED}, {"clicks": [click(n) for n in range(5)], "unsent": []})
+    return account
+
+
+def put(account: Account, clicks: int) -> None:
+    """The first campaign with another number of clicks."""
+    account.put(going(ONE), {"clicks": [click(n) for n in range(clicks)], "alt_delivery": [message(1)]})
+
+
+def cause(failed: pytest.ExceptionInfo[PipelineStepFailed]) -> BaseException:
+    """What a resource raised."""
+    error: BaseException | None = failed.value
+    while error is not None and not isinstance(error, ConfigurationError | Held | TokenRefused | WalkFailed):
+        error = error.__cause__
+    assert error is not None, failed.value
+    return error
+
+
+@pytest.fixture
+def path(warehouse: Warehouse) -> Path:
+    return warehouse.path
+
+
+def test_every_table_equals_that_of_the_command_line(tmp_path: Path, path: Path) -> None:
+    account = Account(seed=7, campaigns=4, rows=2_000, hostile=True)
+    other = Warehouse(tmp_path / "other.duckdb")
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        other.load(box)
+    mine, theirs = Warehouse(path).content(), other.content()
+    assert mine.keys() == theirs.keys()
+    assert [name for name in mine if mine[name] != theirs[name]] == []
+    columns = "campaign_id, report, state, pages, row_count, api_total, digest, origin, suppressed"
+    ledger = f"SELECT {columns} FROM passona.report_ledger ORDER BY 1, 2"
+    assert Warehouse(path).rows(ledger) == other.rows(ledger)
+
+
+def test_a_second_run_asks_for_what_is_due_alone_from_an_empty_folder_too(tmp_path: Path, path: Path) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        assert len(asked(box)) == 18
+        for folder in ("dlt", "new"):
+            box.forget_requests()
+            pipeline(path, tmp_path / folder).run(source(box))
+            assert asked(box) == sorted((uuid, report) for uuid in (ONE, TWO) for report in ALL)
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+def test_an_unselected_resource_has_no_table_and_no_request(tmp_path: Path, path: Path) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box).with_resources("clicks"))
+        assert {report for _, report in asked(box)} == {"clicks"}
+    tables = set(Warehouse(path).content())
+    assert tables == {"clicks", "row_issues"}
+    assert Warehouse(path).one("SELECT count(*) FROM passona.report_ledger") == (3,)
+    assert Warehouse(path).count("clicks") == 35
+
+
+@pytest.mark.parametrize("names", [(), ("clicks",)])
+def test_a_limit_cuts_whole_campaigns(tmp_path: Path, path: Path, names: tuple[str, ...]) -> None:
+    account = Account(seed=3, campaigns=5, rows=200)
+    with Sandbox(account) as box:
+        wanted = source(box).with_resources(*names) if names else source(box)
+        pipeline(path, tmp_path / "dlt").run(wanted.add_limit(2))
+        ((count,),) = Warehouse(path).rows("SELECT count(DISTINCT campaign_id) FROM passona.report_ledger")
+        assert count == 2
+        differing = Warehouse(path).rows(
+            "SELECT campaign_id, row_count, n FROM passona.report_ledger LEFT JOIN (SELECT campaign_id, count(*) AS n "
+            "FROM passona.clicks GROUP BY 1) AS c USING (campaign_id) WHERE report = 'clicks' AND row_count <> coalesce(n, 0)"
+        )
+        assert differing == []
+        if not names:
+            assert Warehouse(path).count("campaigns") == 2
+        pipeline(path, tmp_path / "new").run(source(box))  # the rest
+    assert_as_served(Warehouse(path), account, [row["uuid"] for row in account.campaigns()])
+
+
+@of_duckdb_alone
+def test_a_destination_that_would_double_rows_is_refused_before_the_first_request(tmp_path: Path) -> None:
+    files = dlt.destinations.filesystem(str(tmp_path / "files"))
+    run = dlt.pipeline("sms", pipelines_dir=str(tmp_path / "dlt"), destination=files, dataset_name="passona")
+    with Sandbox(small()) as box, pytest.raises(PipelineStepFailed) as failed:
+        run.run(source(box))
+    assert box.requests == []
+    assert "cannot delete a campaign's rows" in str(cause(failed))
+
+
+def test_one_source_runs_twice_in_a_process(tmp_path: Path, path: Path) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        twice, run = source(box), pipeline(path, tmp_path / "dlt")
+        run.run(twice)
+        put(account, 30)
+        run.run(twice)
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+@pytest.mark.parametrize("mode", ["drop_data", "drop_resources", "drop_sources"])
+def test_a_refresh_loads_all_again(tmp_path: Path, path: Path, mode: Any) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        box.forget_requests()
+        pipeline(path, tmp_path / "new").run(source(box), refresh=mode)
+        assert len(asked(box)) == 18
+        assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+        pipeline(path, tmp_path / "third").run(source(box).with_resources("clicks"), refresh=mode)
+        pipeline(path, tmp_path / "fourth").run(source(box))
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+def test_a_report_that_fails_is_noted_and_told_and_the_others_are_loaded(
+    tmp_path: Path, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = small()
+    rules = [{"kind": "status", "code": 403, "campaign": ONE, "report": "clicks"}]
+    with Sandbox(account, faults=rules) as box, caplog.at_level(logging.WARNING, "passona"):
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        (line,) = [record.getMessage() for record in caplog.records if record.name == "passona"]
+        assert ONE in line
+        assert "clicks" in line
+        state = "SELECT state, error IS NOT NULL FROM passona.report_ledger WHERE campaign_id = ? AND report = 'clicks'"
+        assert Warehouse(path).one(state, ONE) == ("failed", True)
+        assert Warehouse(path).count("clicks") == 25
+        with pytest.raises(PipelineStepFailed) as failed:
+            pipeline(path, tmp_path / "raise").run(source(box, refresh=True, on_failed="raise"))
+        assert isinstance(cause(failed), WalkFailed)
+        box.faults = []
+        pipeline(path, tmp_path / "new").run(source(box))
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+@pytest.mark.parametrize("left", [3, 0])
+def test_a_report_that_shrinks_is_held_until_that_is_accepted(
+    tmp_path: Path, path: Path, caplog: pytest.LogCaptureFixture, left: int
+) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        put(account, left)
+        pipeline(path, tmp_path / "new").run(source(box))
+        state = "SELECT state, row_count FROM passona.report_ledger WHERE campaign_id = ? AND report = 'clicks'"
+        assert Warehouse(path).one(state, ONE) == ("held", 10)
+        assert "expected about 10 rows" in caplog.text
+        with pytest.raises(PipelineStepFailed) as failed:
+            pipeline(path, tmp_path / "raise").run(source(box, on_failed="raise"))
+        assert isinstance(cause(failed), Held)
+        assert Warehouse(path).one(state, ONE) == ("held", 10)
+        pipeline(path, tmp_path / "third").run(source(box, accept_shrink=True))
+        assert Warehouse(path).one(state, ONE) == ("open", left)
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+@pytest.mark.parametrize("on_failed", ["ledger", "raise"])
+def test_a_refused_token_raises_and_nothing_is_loaded(tmp_path: Path, path: Path, on_failed: str) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box, ONE))
+        before = Warehouse(path).content()
+        box.faults = [{"kind": "status", "code": 401, "report": "alt_delivery", "campaign": TWO}]
+        with pytest.raises(PipelineStepFailed) as failed:
+            pipeline(path, tmp_path / "new").run(source(box, on_failed=on_failed))
+        assert isinstance(cause(failed), TokenRefused)
+        assert Warehouse(path).content() == before
+        box.faults = []
+        pipeline(path, tmp_path / "third").run(source(box))
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+# Where a run is killed: what changes dlt so that it happens.
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+SQL = """
+import dlt.destinations.impl.{module} as module
+old, done = module.{name}.execute_many, []
+def execute_many(self, statements, *args, **kwargs):
+    result = old(self, statements, *args, **kwargs)
+    if any("DELETE FROM" in text and "report_ledger" not in text for text in statements):
+        done.append(1)
+        if len(done) == {after}:
+            """ + KILL + """
+    return result
+module.{name}.execute_many = execute_many
+"""  # fmt: skip
+CLIENT = ("postgres.sql_client", "Psycopg2SqlClient") if POSTGRES else ("duckdb.sql_client", "DuckDbSqlClient")
+KILLS = {
+    "extract": "from passona.source import extraction\n"
+    "extraction.Extraction.end = lambda *_, **__: " + KILL,
+    "normalize": "from dlt.normalize import Normalize\nNormalize.run = lambda *_, **__: " + KILL,
+    **{f"load-{after}": SQL.format(module=CLIENT[0], name=CLIENT[1], after=after) for after in (1, 2, 4)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", KILLS)
+def test_a_killed_run_is_repaired_from_an_empty_folder(tmp_path: Path, path: Path, where: str) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        account.put(going(ONE), {"clicks": [click(n + 50) for n in range(10)], "alt_delivery": [message(2)]})
+        account.put(going(TWO), {"clicks": [click(n + 50) for n in range(20)], "alt_delivery": [message(3)]})
+        killed(path, tmp_path / "killed", box, KILLS[where])
+        shutil.rmtree(tmp_path / "killed")
+        pipeline(path, tmp_path / "new").run(source(box))
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+def test_what_a_command_line_forgot_stays_out(tmp_path: Path, warehouse: Warehouse) -> None:
+    from forked import run_passona
+    from warehouses import environment_of
+
+    account = small()
+    with Sandbox(account) as box:
+        environment = environment_of(box, tmp_path)
+        assert run_passona(["load"], tmp_path, environment).returncode == 0
+        assert run_passona(["forget", "+44 7123 400003"], tmp_path, environment).returncode == 0
+        put(account, 12)
+        pipeline(warehouse.path, tmp_path / "dlt").run(source(box, forgotten=["+44 7123 400004"]))
+        gone = "SELECT count(*) FROM passona.clicks WHERE phone_number IN ('447123400003') AND campaign_id = ?"
+        assert warehouse.one(gone, ONE) == (0,)
+        state = "SELECT row_count, suppressed FROM passona.report_ledger WHERE campaign_id = ? AND report = 'clicks'"
+        assert warehouse.one(state, ONE) == (10, 2)
+        assert run_passona(["load"], tmp_path, environment).returncode == 0
+        assert run_passona(["verify"], tmp_path, environment).returncode == 0
+
+
+def test_a_dataset_of_another_mode_is_refused_before_the_first_request(tmp_path: Path, path: Path) -> None:
+    key = "k" * 32
+    with Sandbox(small()) as box:
+        Warehouse(path).load(box, privacy="pseudonymous", privacy_key=key)
+        box.forget_requests()
+        with pytest.raises(PipelineStepFailed) as failed:
+            pipeline(path, tmp_path / "dlt").run(source(box))
+        assert box.requests == []
+        assert "privacy" in str(cause(failed))
+        pipeline(path, tmp_path / "new").run(source(box, privacy="pseudonymous", privacy_key=key, refresh=True))
+    assert Warehouse(path).one(
+        "SELECT count(*) FROM passona.clicks WHERE phone_number NOT LIKE 'p\\_%' ESCAPE '\\'"
+    ) == (0,)
+
+
+def test_without_a_pipeline_everything_is_due() -> None:
+    with Sandbox(small()) as box:
+        pieces = list(source(box).with_resources("clicks"))
+    assert sum(len(piece) for piece in pieces if "phone_number" in piece.column_names) == 35
+
+
+def test_the_steps_of_dlt_work_as_with_any_source(tmp_path: Path, path: Path) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        run = dlt.pipeline(
+            "sms", pipelines_dir=str(tmp_path / "dlt"), destination=pipeline(path, tmp_path / "x").destination,
+            dataset_name="passona", progress=dlt.progress.log(dump_system_stats=False),
+        )  # fmt: skip
+        run.run(source(box).parallelize())
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+@pytest.mark.parametrize("name", ["TIMEZONE", "API_TOKEN", "SOURCES__SETTLE_DAYS", "REFRESH", "PRIVACY"])
+def test_an_argument_from_elsewhere_is_refused_by_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from passona import passona_source
+
+    monkeypatch.setenv(name, "1")
+    if name != "API_TOKEN":
+        monkeypatch.setenv("SOURCES__PASSONA__API_TOKEN", "sandbox")
+    with pytest.raises(ConfigurationError, match=name):
+        passona_source()
+    monkeypatch.delenv(name)
+    monkeypatch.setenv("SOURCES__PASSONA__API_TOKEN", "sandbox")
+    assert {"campaigns", *REPORTS} <= passona_source().resources.keys()
+
+
+def test_a_command_line_goes_on_where_the_source_stopped(tmp_path: Path, path: Path) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        put(account, 12)
+        outcome = Warehouse(path).load(box)
+        assert outcome.errors == []
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
