@@ -44,9 +44,13 @@ def source(box: Sandbox, *campaigns: str, **arguments: Any) -> Any:
 
 def killed(path: Path, folder: Path, box: Sandbox, between: str) -> None:
     """Runs the source in a process of its own, which is to be killed by what `between` does."""
+    assert begun(path, folder, box, between).wait(300) == -9
+
+
+def begun(path: Path, folder: Path, box: Sandbox, between: str = "") -> subprocess.Popen[bytes]:
+    """The source at work in a process of its own."""
     command = [sys.executable, "-c", _SCRIPT.format(between=between), str(folder), str(path), box.token, box.base_url]
-    ended = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False, timeout=300)
-    assert ended.returncode == -9, ended.stderr
+    return subprocess.Popen(command, cwd=Path(__file__).parent)
 
 
 def asked(box: Sandbox) -> Sequence[tuple[str, str]]:

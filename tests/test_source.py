@@ -14,7 +14,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from engines import POSTGRES, of_duckdb_alone
 from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
 from passona.reports import REPORTS
-from plain import ALL, asked, killed, pipeline, source
+from plain import ALL, asked, begun, killed, pipeline, source
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import Warehouse
@@ -309,3 +309,21 @@ def test_a_command_line_goes_on_where_the_source_stopped(tmp_path: Path, path: P
         outcome = Warehouse(path).load(box)
         assert outcome.errors == []
     assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+def test_no_request_follows_a_refused_token(tmp_path: Path, path: Path) -> None:
+    with Sandbox(small()) as box:
+        with pytest.raises(PipelineStepFailed) as failed:
+            pipeline(path, tmp_path / "dlt").run(source(box, api_token="wrong"))  # no secret
+        assert isinstance(cause(failed), TokenRefused)
+        assert len(box.requests) == 1
+
+
+@pytest.mark.skipif(POSTGRES is None, reason="a DuckDB file has one writer by itself")
+def test_two_runs_at_once_come_one_after_another(tmp_path: Path, path: Path) -> None:
+    account = Account(seed=7, campaigns=3, rows=3_000)
+    with Sandbox(account) as box:
+        runs = [begun(path, tmp_path / f"dlt{number}", box) for number in range(3)]
+        assert [run.wait(300) for run in runs] == [0, 0, 0]
+    assert_as_served(Warehouse(path), account, [row["uuid"] for row in account.campaigns()])
+    assert Warehouse(path).one("SELECT count(*), count(DISTINCT row_id) FROM passona.delivery")[0] > 0

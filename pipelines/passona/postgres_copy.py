@@ -9,12 +9,11 @@ import io
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 
 from passona.quoting import quoted
+from passona.rows import without_nul
 
-NUL = "\N{SYMBOL FOR NULL}"
 # All that is there in quotation marks: what has none is NULL, and an empty text is one.
 _CSV = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
 
@@ -25,14 +24,6 @@ def copy_into(cursor: Any, table: str, rows: pa.Table) -> None:
         return
     columns = ", ".join(map(quoted, rows.column_names))
     written = io.BytesIO()
-    pyarrow.csv.write_csv(_storable(rows), written, _CSV)
+    pyarrow.csv.write_csv(without_nul(rows), written, _CSV)
     written.seek(0)
     cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN WITH (FORMAT csv, NULL '', ENCODING 'UTF8')", written)
-
-
-def _storable(rows: pa.Table) -> pa.Table:
-    """The rows without NUL in their texts."""
-    for place, field in enumerate(rows.schema):
-        if pa.types.is_string(field.type) and pc.any(pc.match_substring(rows.column(place), "\0")).as_py():
-            rows = rows.set_column(place, field.name, pc.replace_substring(rows.column(place), "\0", NUL))
-    return rows

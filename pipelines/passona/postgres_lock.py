@@ -22,11 +22,9 @@ from passona.address import Server
 from passona.errors import Busy, NotWritten
 from passona.postgres_session import Session, connected
 from passona.quoting import literal, quoted
-from passona.schema import DATASET
+from passona.schema import DATASET, LOCK
 from passona.waiting import Taken, wait_for
 
-# The two numbers that name the lock among all advisory locks of a database; the first is "pass" in ASCII.
-_LOCK = (0x70617373, 1)
 _RUN, _WAITS = "passona on", "passona waits on"
 # PostgreSQL cuts application_name at 63 bytes.
 _HOST = socket.gethostname()[:24]
@@ -40,7 +38,7 @@ _ENDING_SECONDS = 10.0
 _HOLDERS = (
     "FROM pg_locks LEFT JOIN pg_stat_activity AS holder USING (pid) WHERE locktype = 'advisory' AND granted "  # noqa: S608  # constants
     "AND objsubid = 2 AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-    f"AND classid = {_LOCK[0]} AND objid = {_LOCK[1]}"
+    f"AND classid = {LOCK[0]} AND objid = {LOCK[1]}"
 )
 
 
@@ -71,7 +69,7 @@ class RunLock:
         self._end_leftovers()
 
     def _try(self) -> None:
-        (taken,) = self.session.execute("SELECT pg_try_advisory_lock(?, ?)", [*_LOCK]).fetchone()
+        (taken,) = self.session.execute("SELECT pg_try_advisory_lock(?, ?)", [*LOCK]).fetchone()
         if not taken:
             raise Taken(self._holder())
 

@@ -318,3 +318,15 @@ def _without(texts: pa.Array[Any], positions: list[int]) -> pa.Array[Any]:
         return texts
     some = set(positions)
     return pa.array([None if at in some else text for at, text in enumerate(texts.to_pylist())], pa.string())
+
+
+# What stands for the character NUL.
+NUL = "\N{SYMBOL FOR NULL}"
+
+
+def without_nul(rows: pa.Table) -> pa.Table:
+    """The rows with NUL as its picture (U+2400) in their texts: Postgres cannot keep it."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_string(field.type) and pc.any(pc.match_substring(rows.column(place), "\0")).as_py():
+            rows = rows.set_column(place, field.name, pc.replace_substring(rows.column(place), "\0", NUL))
+    return rows

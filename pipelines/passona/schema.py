@@ -21,6 +21,8 @@ from passona.times import UTC_TIME
 DATASET = "passona"
 # One row per (campaign, table) of a load carries it, tells dlt to delete the old rows, and is not stored.
 MARKER = "_marker"
+# The advisory lock of a dataset on Postgres: two numbers, the first is "pass" in ASCII.
+LOCK = (0x70617373, 1)
 # The form of a dataset that a command line made: how many steps of `upgrades` it has seen.
 FORM = 1
 # The load package that a row came by.

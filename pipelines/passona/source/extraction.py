@@ -14,7 +14,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +44,7 @@ from passona.source.campaigns import (
     unknown_campaign,
 )
 from passona.source.client import Client
+from passona.source.dataset_lock import DatasetLock
 from passona.source.destination import Contents, Destination
 from passona.source.ledger import Key, Pull, is_unchanged, judged, plan, since, unloaded
 from passona.source.page_pool import PagePool
@@ -91,18 +92,26 @@ class Extraction:
         self._failed = threading.Event()
         self._error: BaseException | None = None
         self._reports = [report for name, report in REPORTS.items() if name in self.names]
-        self._contents = self._package.contents(self._reports)
-        self._columns = {table: dict(found) for table, found in self._contents.columns.items()}
-        privacy = self._privacy()
-        self._client, self._pool, self._folder = Client(settings), PagePool(settings.concurrency), _Folder()
-        self._walker = Walker(self._client, self._pool, settings, self._folder.path, _nobody, privacy=privacy)
-        self._pool.__enter__()
+        self._closing = ExitStack()
+        self._held: DatasetLock | None = None
         try:
-            self._listed = self._list(privacy)
-            self._pulls = self._due(self._choose())
+            self._begin()
         except BaseException:
             self.end(failed=True)
             raise
+
+    def _begin(self) -> None:
+        self._held = self._package.lock()
+        self._contents = self._package.contents(self._reports)
+        self._columns = {table: dict(found) for table, found in self._contents.columns.items()}
+        privacy, self._folder = self._privacy(), _Folder()
+        self._client, self._pool = Client(self._settings), PagePool(self._settings.concurrency)
+        self._closing.callback(self._client.close)
+        self._closing.enter_context(self._pool)
+        self._closing.callback(self._client.stop)
+        self._walker = Walker(self._client, self._pool, self._settings, self._folder.path, _nobody, privacy=privacy)
+        self._listed = self._list(privacy)
+        self._pulls = self._due(self._choose())
         # Campaigns of which anything is due, those most in need first.
         self._order = list(dict.fromkeys(pull.campaign.campaign_id for pull in self._pulls))
 
@@ -142,13 +151,15 @@ class Extraction:
         """Release all. Unless the run failed, what is going to be replaced is marked in the destination, and what could
         not be had is told.
         """
-        self._client.stop()
-        self._pool.__exit__(None, None, None)
-        self._client.close()
+        self._closing.close()
         if failed:
+            if self._held is not None:
+                self._held.release()
             return
         if self._replaced:
             self._package.clear(self._replaced)
+        if self._held is not None:
+            self._held.release_when_loaded()
         for line in self._failures:
             log.warning("%s", line)
 
@@ -322,15 +333,14 @@ class Extractions:
         self._lock = threading.Lock()
         self._current: Extraction | None = None
         self._running: set[str] = set()
+        # The load package whose run could not begin, and why: no request follows a refused token.
+        self._broken: tuple[str, BaseException] | None = None
 
     @contextmanager
     def joined(self, name: str) -> Iterator[Extraction]:
         """The run that the resource of this name takes part in."""
         with self._lock:
-            if self._current is None or self._current.load_id != _Package.current().load_id:
-                self._current = Extraction(self._settings, self._wish)
-                self._running = {*self._current.names}
-            extraction = self._current
+            extraction = self._current = self._joined()
         failed = True
         try:
             yield extraction
@@ -343,6 +353,20 @@ class Extractions:
             raise
         finally:
             self._leave(extraction, name, failed=failed)
+
+    def _joined(self) -> Extraction:
+        load_id = _Package.current().load_id
+        if self._broken is not None and self._broken[0] == load_id:
+            raise self._broken[1]
+        if self._current is not None and self._current.load_id == load_id:
+            return self._current
+        try:
+            extraction = Extraction(self._settings, self._wish)
+        except BaseException as error:
+            self._broken = (load_id, error) if load_id is not None else None
+            raise
+        self._running = {*extraction.names}
+        return extraction
 
     def _leave(self, extraction: Extraction, name: str, *, failed: bool) -> None:
         with self._lock:
@@ -376,14 +400,29 @@ class _Package:
         gone = [*state.get("dropped_tables", ()), *state.get("truncated_tables", ())]
         return cls(package["load_id"], "refresh" in state, frozenset(table["name"] for table in gone))
 
+    def lock(self) -> DatasetLock | None:
+        """Take the dataset's lock, where the destination has one.
+
+        :raises ConfigurationError: the destination cannot replace rows by campaign.
+        :raises Busy: another run holds the lock.
+        """
+        if self.load_id is None:
+            return None
+        pipeline = dlt.current.pipeline()
+        _check_destination(pipeline)
+        if pipeline.destination.destination_type.rpartition(".")[2] != "postgres":
+            return None
+        held = DatasetLock(pipeline, self.load_id)
+        held.take()
+        return held
+
     def contents(self, reports: Sequence[Report]) -> Contents:
         """Return what the dataset holds of these reports.
 
-        :raises ConfigurationError: the destination cannot replace rows by campaign.
+        :raises ConfigurationError: a command line of another version made it.
         """
         if self.load_id is None:
             return Contents()
-        _check_destination(dlt.current.pipeline())
         with self._destination() as destination:
             return destination.contents(reports)
 

@@ -27,7 +27,7 @@ from dlt.extract.items_transform import BaseItemTransform, ItemTransform
 
 from passona.reports import CAMPAIGNS, REPORTS, Report
 from passona.row_ids import Ordinals
-from passona.rows import ROW_ID, tables
+from passona.rows import ROW_ID, tables, without_nul
 from passona.schema import KEYS, LOAD_ID, MARKER, TABLES, Table
 from passona.source.ledger import Entry, entry_table
 from passona.source.spool import PIECE_ROWS
@@ -198,17 +198,20 @@ class _Pieces(ItemTransform[Any, Any]):
         return None if item is None else self._marked(item)
 
     def _marked(self, item: Item) -> Iterator[Any]:
-        load_id = current_load_id() or ""
+        load_id, is_postgres = current_load_id() or "", _is_plain_postgres()
         for name, rows in item.pieces():
-            piece = rows
+            piece = without_nul(rows) if is_postgres else rows
             if name != KEYS.name:
-                piece = rows.append_column(_LOAD_ID_FIELD, pa.repeat(pa.scalar(load_id), len(rows)))
+                piece = piece.append_column(_LOAD_ID_FIELD, pa.repeat(pa.scalar(load_id), len(piece)))
             disposition: Disposition = "append" if name in item.appended else "merge"
             if (name, disposition) in self._hinted:
                 yield dlt.mark.with_table_name(piece, name)
             else:
                 self._hinted.add((name, disposition))
-                yield dlt.mark.with_hints(piece, _hints(_table(name), disposition), create_table_variant=True)
+                hints = _hints(_table(name), disposition)
+                if is_postgres:
+                    hints["file_format"] = "insert_values"
+                yield dlt.mark.with_hints(piece, hints, create_table_variant=True)
 
 
 def current_load_id() -> str | None:
@@ -217,6 +220,17 @@ def current_load_id() -> str | None:
         return dlt.current.load_package_state()["load_id"]
     except CurrentLoadPackageStateNotAvailable:
         return None
+
+
+def _is_plain_postgres() -> bool:
+    """Return True if rows go into dlt's own Postgres: it would load Arrow tables by CSV, which makes NULL of "", and no
+    text in Postgres may hold NUL.
+    """
+    if current_load_id() is None:
+        return False
+    destination = dlt.current.pipeline().destination
+    is_ours = destination.capabilities().preferred_loader_file_format == "parquet"
+    return destination.destination_type.endswith(".postgres") and not is_ours
 
 
 def _table(name: str) -> Table:

@@ -1,0 +1,86 @@
+"""One run at a time into a Postgres dataset: dlt commits table by table, so two runs at once would mix their rows.
+
+    first resource -> advisory lock in a session of its own -> the load package is complete, or this process ends
+
+`passona load` takes the same lock. Other destinations have none: the scheduler has to take care (docs/source.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+import zlib
+from typing import Any
+
+from dlt import Pipeline
+from dlt.destinations.exceptions import DatabaseException
+
+from passona.errors import Busy
+from passona.schema import DATASET, LOCK
+
+log = logging.getLogger("passona")
+
+# As long as the command line waits (`--wait`).
+WAIT_SECONDS = 60.0
+# How often a waiting run tries, and a finished one looks whether its package is loaded.
+_TICK_SECONDS = 0.5
+
+# By the working folder of the pipeline, which has one run at a time: what an earlier run of it has not released.
+_held: dict[str, DatasetLock] = {}
+
+
+class DatasetLock:
+    """The lock of one run. It ends with its session, however the process ends."""
+
+    def __init__(self, pipeline: Pipeline, load_id: str) -> None:
+        self._pipeline, self._load_id = pipeline, load_id
+        self._client: Any = pipeline.sql_client()
+        self._released = threading.Event()
+
+    def take(self) -> None:
+        """Wait for the run that holds the lock.
+
+        :raises Busy: it is still held after WAIT_SECONDS.
+        """
+        if (earlier := _held.pop(self._pipeline.working_dir, None)) is not None:
+            earlier.release()
+        self._client.open_connection()
+        until = time.monotonic() + WAIT_SECONDS
+        if not self._is_taken():
+            log.warning("another run writes to dataset %s: waiting for it", self._pipeline.dataset_name)
+            while not self._is_taken():
+                if time.monotonic() > until:
+                    self.release()
+                    raise Busy(
+                        f"another run has held dataset {self._pipeline.dataset_name} for more than {WAIT_SECONDS:g} s; "
+                        "run this again when it has ended"
+                    )
+                time.sleep(_TICK_SECONDS)
+        _held[self._pipeline.working_dir] = self
+
+    def release_when_loaded(self) -> None:
+        """Release it once dlt has noted that the package is loaded: dlt calls nobody when that is so."""
+        threading.Thread(target=self._watch, name="dataset lock", daemon=True).start()
+
+    def release(self) -> None:
+        self._released.set()
+        with contextlib.suppress(DatabaseException):
+            self._client.close_connection()
+
+    def _is_taken(self) -> bool:
+        dataset = str(self._pipeline.dataset_name)
+        number = LOCK[1] if dataset == DATASET else zlib.crc32(dataset.encode()) >> 1
+        ((taken,),) = self._client.execute_sql("SELECT pg_try_advisory_lock(%s, %s)", LOCK[0], number)
+        return bool(taken)
+
+    def _watch(self) -> None:
+        loads = self._client.make_qualified_table_name("_dlt_loads")
+        while not self._released.wait(_TICK_SECONDS):
+            try:
+                found = self._client.execute_sql(f"SELECT 1 FROM {loads} WHERE load_id = %s", self._load_id)  # noqa: S608  # dlt's name
+            except DatabaseException:  # no table before the first load
+                continue
+            if found:
+                self.release()
