@@ -11,7 +11,7 @@ import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from engines import POSTGRES, of_duckdb_alone
+from engines import POSTGRES, change, of_duckdb_alone
 from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
 from passona.reports import REPORTS
 from plain import ALL, asked, begun, killed, pipeline, source
@@ -327,3 +327,81 @@ def test_two_runs_at_once_come_one_after_another(tmp_path: Path, path: Path) -> 
         assert [run.wait(300) for run in runs] == [0, 0, 0]
     assert_as_served(Warehouse(path), account, [row["uuid"] for row in account.campaigns()])
     assert Warehouse(path).one("SELECT count(*), count(DISTINCT row_id) FROM passona.delivery")[0] > 0
+
+
+@of_duckdb_alone
+@pytest.mark.parametrize("naming", ["sql_upper", "sql_ci_v1", "direct"])
+def test_names_are_those_of_the_destinations_convention(tmp_path: Path, path: Path, naming: str) -> None:
+    account = small()
+    destination: Any = dlt.destinations.duckdb(str(path), naming_convention=naming, supports_transactions=True)
+    with Sandbox(account) as box:
+        for folder in ("dlt", "new"):
+            box.forget_requests()
+            run = dlt.pipeline(
+                "sms", pipelines_dir=str(tmp_path / folder), destination=destination, dataset_name="passona"
+            )
+            run.run(source(box))
+        assert asked(box) == sorted((uuid, report) for uuid in (ONE, TWO) for report in ALL)
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+def test_expired_campaigns_are_not_asked_for(tmp_path: Path, path: Path) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        Warehouse(path).load(box)
+        Warehouse(path).load(box, retain_days=90)
+        box.forget_requests()
+        pipeline(path, tmp_path / "dlt").run(source(box, refresh=True))
+        assert {uuid for uuid, _ in asked(box)} == {ONE, TWO}
+    assert Warehouse(path).one("SELECT count(phone_number) FROM passona.clicks WHERE campaign_id = ?", THREE) == (0,)
+
+
+def test_a_dataset_of_a_later_version_is_refused_before_the_first_request(tmp_path: Path, path: Path) -> None:
+    with Sandbox(small()) as box:
+        Warehouse(path).load(box)
+        change(path, "INSERT INTO passona._upgrades VALUES (99, 'new', '7.2.0', now())")
+        box.forget_requests()
+        with pytest.raises(PipelineStepFailed) as failed:
+            pipeline(path, tmp_path / "dlt").run(source(box))
+        assert box.requests == []
+        assert "7.2.0" in str(cause(failed))
+
+
+def test_a_list_that_loses_most_campaigns_is_held(tmp_path: Path, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    account = Account.empty()
+    uuids = [f"{n}{ONE[1:]}" for n in range(6)]
+    for uuid in uuids:
+        account.put(going(uuid), {"clicks": [click(1)]})
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        for uuid in uuids[1:]:
+            account.remove(uuid)
+        pipeline(path, tmp_path / "new").run(source(box))
+        assert "list of campaigns" in caplog.text
+        listed = "SELECT count(*) FROM passona.campaigns WHERE listed"
+        assert Warehouse(path).one(listed) == (6,)
+        pipeline(path, tmp_path / "third").run(source(box, accept_shrink=True))
+        assert Warehouse(path).one(listed) == (1,)
+    assert Warehouse(path).count("clicks") == 6
+
+
+def test_a_uuid_that_nobody_knows_leaves_no_trace(tmp_path: Path, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Sandbox(small()) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box, ONE, "99999999-9999-4999-8999-999999999999"))
+    assert caplog.text.count("no such campaign") == 1
+    assert Warehouse(path).rows("SELECT DISTINCT campaign_id FROM passona.report_ledger") == [(ONE,)]
+
+
+def test_a_new_key_has_the_same_column_in_both(tmp_path: Path, path: Path) -> None:
+    account = Account.empty()
+    account.put(going(ONE), {"clicks": [click(1, foo="a", FOO="b")]})
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        account.put(going(TWO), {"clicks": [click(1, FOO="c")]})
+        pipeline(path, tmp_path / "new").run(source(box))
+        Warehouse(path).load(box, refresh=True)
+    (other,) = [
+        column for (column,) in Warehouse(path).rows("SELECT column_name FROM passona._keys") if column != "foo"
+    ]
+    found = f"SELECT campaign_id, foo, {other} FROM passona.clicks ORDER BY 1"
+    assert Warehouse(path).rows(found) == [(ONE, "a", "b"), (TWO, None, "c")]
