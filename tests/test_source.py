@@ -16,6 +16,7 @@ from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
 from passona.reports import REPORTS
 from plain import ALL, asked, begun, killed, pipeline, source
 from sandbox import Account, Sandbox
+from sandbox.edits import Delete
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import Warehouse
 
@@ -36,6 +37,11 @@ def small() -> Account:
 def put(account: Account, clicks: int) -> None:
     """The first campaign with another number of clicks."""
     account.put(going(ONE), {"clicks": [click(n) for n in range(clicks)], "alt_delivery": [message(1)]})
+
+
+def unlist(account: Account, uuid: str) -> None:
+    """Takes a campaign out of the list; its reports are still served."""
+    account.edit("", "campaigns", Delete([row["uuid"] for row in account.campaigns()].index(uuid)))
 
 
 def cause(failed: pytest.ExceptionInfo[PipelineStepFailed]) -> BaseException:
@@ -405,3 +411,47 @@ def test_a_new_key_has_the_same_column_in_both(tmp_path: Path, path: Path) -> No
     ]
     found = f"SELECT campaign_id, foo, {other} FROM passona.clicks ORDER BY 1"
     assert Warehouse(path).rows(found) == [(ONE, "a", "b"), (TWO, None, "c")]
+
+
+def test_a_mode_that_the_source_noted_is_kept(tmp_path: Path, path: Path) -> None:
+    with Sandbox(small()) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        box.forget_requests()
+        with pytest.raises(PipelineStepFailed) as failed:
+            pipeline(path, tmp_path / "new").run(source(box, privacy="pseudonymous", privacy_key="k" * 32))
+        assert box.requests == []
+        assert "privacy" in str(cause(failed))
+
+
+def test_one_selected_report_settles_as_all_do(tmp_path: Path, path: Path) -> None:
+    with Sandbox(small()) as box:
+        for folder in ("dlt", "new"):
+            box.forget_requests()
+            pipeline(path, tmp_path / folder).run(source(box).with_resources("clicks"))
+        assert {uuid for uuid, _ in asked(box)} == {ONE, TWO}
+
+
+def test_what_is_half_written_is_repaired_after_its_campaign_left_the_list(tmp_path: Path, path: Path) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        change(path, "DELETE FROM passona.clicks WHERE campaign_id = '" + ONE + "' AND phone_number < '447123400005'")
+        listed, account.campaigns = (
+            account.campaigns,
+            lambda teams=(): [row for row in listed(teams) if row["uuid"] != ONE],
+        )
+        pipeline(path, tmp_path / "new").run(source(box))
+    assert Warehouse(path).one("SELECT count(*) FROM passona.clicks WHERE campaign_id = ?", ONE) == (10,)
+
+
+def test_a_campaign_that_no_list_has_gets_a_row(tmp_path: Path, path: Path) -> None:
+    account = small()
+    unlist(account, ONE)
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box, ONE))
+    assert_as_served(Warehouse(path), account, [ONE])
+    assert Warehouse(path).rows("SELECT campaign_id, listed FROM passona.campaigns ORDER BY 1") == [
+        (ONE, False),
+        (TWO, True),
+        (THREE, True),
+    ]

@@ -30,6 +30,9 @@ from passona.times import python_values
 # Reports in one statement that clears their entries.
 _CLEARED_AT_ONCE = 200
 
+# What an entry says whose rows are not what it tells, as the command line writes it.
+INTERRUPTED = "interrupted"
+
 # Number of rows under a key, and the load that brought the last of them.
 _Counts = dict[tuple[str, ...], tuple[int, float]]
 
@@ -98,7 +101,7 @@ class Destination:
 
     def clear(self, keys: Sequence[Key]) -> None:
         """Mark reports whose rows are about to be replaced, so that nobody trusts them if the load is killed then."""
-        values = {"verified_at": "NULL", "state": "'failed'", "error": "'interrupted'"}
+        values = {"verified_at": "NULL", "state": "'failed'", "error": f"'{INTERRUPTED}'"}
         sets = ", ".join(f"{self._column(name)} = {value}" for name, value in values.items())
         one = f"({self._column('campaign_id')} = %s AND {self._column('report')} = %s)"
         for start in range(0, len(keys), _CLEARED_AT_ONCE):
@@ -135,7 +138,7 @@ class Destination:
             if count == (entry.row_count or 0) and brought <= complete and max(brought) == load:
                 yield entry
             else:
-                yield replace(entry, verified_at=None, state="failed", error="interrupted")
+                yield replace(entry, verified_at=None, state="failed", error=INTERRUPTED)
 
     def _odd(self) -> set[Key]:
         found = self._select("row_issues", "campaign_id", "report", "issue")

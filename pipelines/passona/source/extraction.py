@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
 from tempfile import mkdtemp
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from passona.errors import ConfigurationError, PassonaError, Stopped, Unreachable, WalkFailed
 from passona.people import people
 from passona.privacy import Privacy
-from passona.privacy_mode import first_mode, privacy_in
+from passona.privacy_mode import Mode, first_mode, privacy_in
 from passona.reports import CAMPAIGNS, REPORTS, Report, column_names
 from passona.schema import TABLES
 from passona.settings import Settings
@@ -45,11 +46,11 @@ from passona.source.campaigns import (
 )
 from passona.source.client import Client
 from passona.source.dataset_lock import DatasetLock
-from passona.source.destination import Contents, Destination
+from passona.source.destination import INTERRUPTED, Contents, Destination
 from passona.source.ledger import Key, Pull, is_unchanged, judged, plan, since, unloaded
 from passona.source.page_pool import PagePool
 from passona.source.pages import Page
-from passona.source.resources import Batch, CampaignBatch, Item, Piece
+from passona.source.resources import MODE, Batch, CampaignBatch, Item, Piece
 from passona.source.walk import Walk, Walker
 
 log = logging.getLogger("passona")
@@ -74,7 +75,7 @@ class Extraction:
     """One run. Its beginning looks at the destination and lists the campaigns; `end` releases all.
 
     `load_id`: of the package that dlt extracts into, None where there is no pipeline. `names`: of the resources that
-    take part.
+    take part. `mode`: what is kept of people, and the id of the key.
 
     :raises ConfigurationError: the destination cannot take the rows, or holds rows of another form or mode.
     :raises TokenRefused, WalkFailed: the list of campaigns cannot be had.
@@ -133,12 +134,8 @@ class Extraction:
             yield self._campaign_batch([campaign_id], columns)
             columns = {}
         due = {*self._order}
-        others = (
-            []
-            if self._writable is None
-            else [str(uuid) for uuid in self._writable.rows.column("campaign_id").to_pylist()]
-        )
-        yield self._campaign_batch([campaign_id for campaign_id in others if campaign_id not in due], columns)
+        listed = () if self._writable is None else self._writable.campaigns
+        yield self._campaign_batch([c.campaign_id for c in listed if c.campaign_id not in due], columns)
         if self._unlisted is not None:
             yield CampaignBatch(self._unlisted)
 
@@ -164,8 +161,9 @@ class Extraction:
             log.warning("%s", line)
 
     def _privacy(self) -> Privacy:
-        mode = self._contents.mode or first_mode(self._settings, has_data=False)
+        mode = self._contents.mode or self._package.mode() or first_mode(self._settings, has_data=False)
         privacy = privacy_in(self._settings, mode, self._contents.forgotten)
+        self.mode = " ".join(filter(None, mode[:2]))
         given = people((("forgotten", text) for text in self._wish.forgotten), privacy)
         return replace(privacy, forgotten=privacy.forgotten.union(given.entries))
 
@@ -190,7 +188,7 @@ class Extraction:
             shrink = None if self._wish.accept_shrink else list_shrunk(len(before), len(stayed), len(listed))
             if shrink is None:
                 self._writable, self._unlisted = self._listed, self._no_longer_listed(before - listed.keys())
-                self._reopen(listed.keys() - before)
+                self._reopen(listed.keys() & stored.keys() - before)
             else:
                 loadable = stayed
                 if not self._wish.campaigns:
@@ -221,7 +219,14 @@ class Extraction:
         entries, now = self._contents.entries, self._client.clock.utc()
         expired = {entry.campaign_id for entry in entries.values() if entry.expired_at is not None}
         kept = [campaign for campaign in campaigns if campaign.campaign_id not in expired]
-        return plan(kept, entries, self._reports, self._settings, now, refresh=self._refreshes)
+        pulls = plan(kept, entries, self._reports, self._settings, now, refresh=self._refreshes)
+        if self._wish.campaigns or self._listed is None:
+            return pulls
+        # What is half written is repaired in campaigns that have left the list, too.
+        half = {key for key in self._contents.filled if key not in entries or entries[key].error == INTERRUPTED}
+        left = {uuid for uuid, _ in half} - expired - {campaign.campaign_id for campaign in self._listed.campaigns}
+        gone = [self._known.get(uuid, Campaign(uuid)) for uuid in sorted(left)]
+        return pulls + [pull for pull in plan(gone, entries, self._reports, self._settings, now) if pull.key in half]
 
     @property
     def _refreshes(self) -> bool:
@@ -248,7 +253,8 @@ class Extraction:
             raise
         except WalkFailed as error:
             result = error
-        if campaign.campaign_id not in self._known:
+        is_empty = not isinstance(result, Walk) or not result.total
+        if is_empty and campaign.campaign_id not in self._known:
             unknown = unknown_campaign(campaign.campaign_id, [result], has_list=self._listed is not None)
             if unknown is not None:
                 self._fail(unknown)
@@ -270,9 +276,19 @@ class Extraction:
             batch.walks = [walk]
             batch.columns = self._name_keys(pull.report, walk.spool.new_keys)
             batch.new_columns = self._new_columns(pull.report.name)
+            batch.campaign = self._bare_row(walk.campaign_id)
             if pull.key in self._contents.entries:
                 with self._lock:
                     self._replaced.append(pull.key)
+
+    def _bare_row(self, campaign_id: str) -> pa.Table | None:
+        """A row with the id alone for a campaign that neither list nor dataset have, once."""
+        with self._lock:
+            if campaign_id in self._known or CAMPAIGNS.name not in self.names:
+                return None
+            self._known[campaign_id] = Campaign(campaign_id)
+        row = {"campaign_id": campaign_id, "listed": False}
+        return pa.Table.from_pylist([row], schema=TABLES[CAMPAIGNS.name].schema)
 
     def _fail(self, error: PassonaError) -> None:
         if self._wish.on_failed == "raise":
@@ -425,6 +441,14 @@ class _Package:
             return Contents()
         with self._destination() as destination:
             return destination.contents(reports)
+
+    def mode(self) -> Mode | None:
+        """Return the mode that an earlier run of the source noted in dlt's schema, if one did."""
+        if self.load_id is None:
+            return None
+        noted = dlt.current.source_schema().tables.get("report_ledger", {}).get(MODE)
+        mode, _, key_id = str(noted or "").partition(" ")
+        return (mode, key_id or None, token_hex(32)) if mode else None
 
     def clear(self, keys: Sequence[Key]) -> None:
         if self.load_id is not None:

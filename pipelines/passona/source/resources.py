@@ -39,7 +39,9 @@ TABLES_OF: Mapping[str, tuple[str, ...]] = {name: report.tables for name, report
     CAMPAIGNS.name: (CAMPAIGNS.name, "campaigns__contact_groups")
 }
 SHARED = ("row_issues", "report_ledger")
-_WRITER = {name: name for name in SHARED} | {KEYS.name: "report_ledger"}
+_WRITER = {name: name for name in (*SHARED, CAMPAIGNS.name)} | {KEYS.name: "report_ledger"}
+# A hint of dlt's schema at `report_ledger`: the mode of the rows, and the id of the key of their tokens.
+MODE = "x-privacy"
 
 # What tells of which load package a row came by, as dlt writes it itself.
 _LOAD_ID_FIELD = pa.field(LOAD_ID, pa.string(), nullable=False)
@@ -77,7 +79,8 @@ class Batch:
     """What became of one report of some campaigns: their entries in the ledger, and the walks whose rows are new.
 
     `zone`: IANA name of the zone of times without an offset. `columns`: of keys that the guide does not know.
-    `new_columns`: those of them that the dataset has not noted yet. `counts`: of the rows, as they pass.
+    `new_columns`: those of them that the dataset has not noted yet. `campaign`: a row of a campaign that has none.
+    `counts`: of the rows, as they pass.
     """
 
     report: Report
@@ -86,6 +89,7 @@ class Batch:
     zone: str = "UTC"
     columns: Mapping[str, str] = field(default_factory=dict)
     new_columns: Mapping[str, str] = field(default_factory=dict)
+    campaign: pa.Table | None = None
     appended: Iterable[str] = ()
     counts: Counts = field(default_factory=Counts)
 
@@ -100,6 +104,8 @@ class Batch:
             yield "report_ledger", entry_table(self.entries)
         if self.new_columns:
             yield KEYS.name, _key_rows(self.report.name, self.new_columns)
+        if self.campaign is not None:
+            yield CAMPAIGNS.name, self.campaign
 
     def _counted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         for name, table in pieces:
@@ -140,11 +146,12 @@ class CampaignBatch:
 @dataclass
 class Declaration:
     """Tables without rows, for dlt to learn them: its own tools then see them, loaded or not. `item`: one that follows,
-    so that a limit does not count the declaration.
+    so that a limit does not count the declaration. `mode`: to be noted at the ledger.
     """
 
     tables: Iterable[str]
     item: Item | None = None
+    mode: str | None = None
 
     @property
     def appended(self) -> Iterable[str]:
@@ -156,9 +163,9 @@ class Declaration:
             yield from self.item.pieces()
 
 
-def declared(tables: Iterable[str], items: Iterator[Item]) -> Iterator[Item]:
+def declared(tables: Iterable[str], items: Iterator[Item], mode: str | None = None) -> Iterator[Item]:
     """The items, the first of them with a declaration of these tables."""
-    yield Declaration(tables, next(items, None))
+    yield Declaration(tables, next(items, None), mode)
     yield from items
 
 
@@ -208,7 +215,7 @@ class _Pieces(ItemTransform[Any, Any]):
                 yield dlt.mark.with_table_name(piece, name)
             else:
                 self._hinted.add((name, disposition))
-                hints = _hints(_table(name), disposition)
+                hints = _hints(_table(name), disposition, item)
                 if is_postgres:
                     hints["file_format"] = "insert_values"
                 yield dlt.mark.with_hints(piece, hints, create_table_variant=True)
@@ -237,7 +244,7 @@ def _table(name: str) -> Table:
     return KEYS if name == KEYS.name else TABLES[name]
 
 
-def _hints(table: Table, disposition: Disposition) -> Any:
+def _hints(table: Table, disposition: Disposition, item: Item) -> Any:
     # Fresh dicts for each table: dlt writes into them.
     columns: Any = {name: dict(hint) for name, hint in table.hints.items()}
     if disposition == "append" and MARKER in columns:
@@ -246,12 +253,15 @@ def _hints(table: Table, disposition: Disposition) -> Any:
         columns[LOAD_ID] = {
             "name": LOAD_ID, "data_type": "text", "nullable": False, "description": "load package that the row came by"
         }  # fmt: skip
+    others: dict[str, Any] = {"description": table.comment}
+    if isinstance(item, Declaration) and item.mode and table.name == "report_ledger":
+        others[MODE] = item.mode
     return dlt.mark.make_hints(
         table_name=table.name,
         write_disposition=disposition,
         merge_key=list(table.merge_key),
         columns=columns,
-        additional_table_hints={"description": table.comment},
+        additional_table_hints=others,
     )
 
 

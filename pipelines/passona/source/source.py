@@ -54,7 +54,18 @@ def passona_source(
 ) -> Iterable[DltResource]:
     """The SMS campaign reports of one Passona account.
 
-    Resources: `campaigns` and one per report (`clicks`, `delivery`, `alt_delivery`, `recipient`, `sent`, `unsent`).
+    Resources: `campaigns` and one per report (`clicks`, `delivery`, `alt_delivery`, `recipient`, `sent`, `unsent`),
+    each of which follows `links.next` through every campaign that is due, and replaces its rows by campaign.
+    `row_issues` and `report_ledger` accompany whatever is selected. All times are UTC. Guarantees: docs/source.md.
+
+    `campaigns`: uuids of those to load; all that the API lists, if empty. `since`: leaves out campaigns that ended
+    before this date (UTC). `refresh`: everything selected is due. `accept_shrink`: takes reports that have fewer than
+    half of their rows, and a list with fewer than half of its campaigns. `on_failed`: whether a report that fails or
+    has shrunk is noted in the ledger, with a warning at the end, or raises. `forgotten`: phone numbers with country
+    code, or tokens, of people to leave out. The others are the keys of section `sources.passona`, see `Settings`.
+
+    :raises ConfigurationError: a value cannot work, or dlt found one outside the section `sources.passona`. All other
+        errors are raised in extraction, so that nothing of that run is loaded.
     """
     check_names("campaigns", "since", "refresh", "accept_shrink", "on_failed", "forgotten")
     _check_origins()
@@ -87,7 +98,7 @@ def passona_source(
 
     def report_rows(report: Report) -> Iterator[Item]:
         with runs.joined(report.name) as run:
-            yield from declared((*report.tables, "row_issues", "report_ledger"), run.results(report))
+            yield from declared((*report.tables, "row_issues", "report_ledger"), run.results(report), run.mode)
 
     yield resource(CAMPAIGNS.name, campaign_rows)
     for report in REPORTS.values():
