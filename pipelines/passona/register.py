@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from passona.agents import read_agents
-from passona.connection import Connection, tables_of
+from passona.connection import Connection, first_row, tables_of
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
 from passona.privacy import Privacy
@@ -45,7 +45,7 @@ def privacy_of(database: Database, keeping: Keeping) -> Privacy:
     tokens = _tokens(keeping.keys)
     with database.writing("the mode of the warehouse"):
         _make_tables(connection)
-        known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
+        known = first_row(connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy"))
         if known is None:
             known = _first_entry(database, keeping, tokens)
     forgotten = connection.execute("SELECT entry FROM passona._forgotten").fetchall()
@@ -60,7 +60,7 @@ def read_privacy(connection: Connection, keeping: Keeping) -> Privacy:
     tokens = _tokens(keeping.keys)
     known, forgotten = None, []
     if _has_tables(connection):
-        known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
+        known = first_row(connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy"))
         forgotten = connection.execute("SELECT entry FROM passona._forgotten").fetchall()
     return _privacy(keeping, tokens, known or _unnoted(connection, keeping, tokens), forgotten)
 
@@ -84,7 +84,7 @@ def _privacy(
 def known_mode(connection: Connection) -> tuple[str, str | None]:
     """The mode of a warehouse and the id of its key; clear where nothing is noted."""
     _make_tables(connection)
-    known = connection.execute("SELECT mode, key_id FROM passona._privacy").fetchone()
+    known = first_row(connection.execute("SELECT mode, key_id FROM passona._privacy"))
     return (known[0], known[1]) if known else ("clear", None)
 
 
@@ -95,7 +95,7 @@ def mode_of_copy(connection: Connection) -> tuple[str, str | None] | None:
         return None
     known = None
     if "_privacy" in there:
-        known = connection.execute("SELECT mode, key_id FROM passona._privacy").fetchone()
+        known = first_row(connection.execute("SELECT mode, key_id FROM passona._privacy"))
     return (known[0], known[1]) if known else ("clear", None)
 
 
