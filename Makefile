@@ -13,7 +13,7 @@ POSTGRES_STAMP := .venv-postgres/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak postgres-check spark-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test soak postgres-check spark-check versions-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ $(SPARK_STAMP): pyproject.toml constraints.txt benchmarks/spark-constraints.txt
 	@$(SPARK_BIN)/python -m pip install --quiet --constraint constraints.txt \
 	  --constraint benchmarks/spark-constraints.txt --editable '.[spark]'
 	@touch $@
+
+versions-check: ## all tests on the newest DuckDB, those of loads and the source on each Python here; an hour (one: ONLY=3.13)
+	@$(PYTHON) benchmarks/versions.py $(if $(ONLY),--only $(ONLY))
 
 faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md
 	@$(BIN)/python benchmarks/faults.py
@@ -119,4 +122,4 @@ types: $(STAMP) ## do the types hold, strictly
 	@$(BIN)/mypy
 
 clean: ## the environments, the demo and all caches away
-	@rm -rf $(VENV) .venv-peer .venv-airbyte .venv-dagster .venv-spark .venv-postgres .dagster demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-peer .venv-airbyte .venv-dagster .venv-spark .venv-postgres .venv-versions .dagster demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -27,14 +27,15 @@ IS_GENERATED = f"(column_default IS NOT NULL AND ({' OR '.join(_GENERATED)}))"
 
 
 class Rows(Protocol):
-    """What a statement gave; of one that changes rows, their number as the only row."""
+    """What a statement gave; of one that changes rows, their number as the only row.
+
+    There is no `fetchone`. DuckDB 2 streams rows, and while some are unread it refuses `register` and `sql`.
+    """
 
     @property
     def description(self) -> Any: ...
 
     def fetchall(self) -> list[Any]: ...
-
-    def fetchone(self) -> Any: ...
 
 
 class Relation(Protocol):
@@ -68,9 +69,14 @@ def error_kinds(name: str = "Error") -> tuple[type[Exception], ...]:
     return tuple(getattr(sys.modules[module], name) for module in ("duckdb", "psycopg2") if module in sys.modules)
 
 
+def first_row(rows: Rows) -> Any:
+    """Return the first row, or None if there is none. Reads them all."""
+    return next(iter(rows.fetchall()), None)
+
+
 def is_server(connection: Connection) -> bool:
     """Return True for a session with Postgres, False for one with a DuckDB file."""
-    return "PostgreSQL" in str(connection.execute("SELECT version()").fetchone())
+    return "PostgreSQL" in str(connection.execute("SELECT version()").fetchall())
 
 
 @contextmanager
@@ -102,8 +108,11 @@ def registered(connection: Connection, name: str, table: pa.Table) -> Iterator[N
     connection.register(name, table)
     try:
         yield
-    finally:
-        connection.unregister(name)
+    except BaseException:
+        with suppress(*error_kinds()):  # refused in a transaction that has failed: its rollback takes the table
+            connection.unregister(name)
+        raise
+    connection.unregister(name)
 
 
 def tables_of(connection: Connection, schema: str) -> set[str]:

@@ -24,7 +24,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from passona import dlt_context, logs
 from passona.address import Address, check_driver
-from passona.connection import Connection, error_kinds, given, tables_of
+from passona.connection import Connection, error_kinds, first_row, given, tables_of
 from passona.counting import check_written
 from passona.duckdb_file import DuckDBFile, read_file
 from passona.engine import Engine, Workload
@@ -125,7 +125,7 @@ class Database:
         """Whoever brings rows has to reduce them as this warehouse does: a way in that forgot to is stopped here."""
         known = ("clear", None)
         if "_privacy" in tables_of(self.connection, DATASET):
-            known = self.connection.execute("SELECT mode, key_id FROM passona._privacy").fetchone() or known
+            known = first_row(self.connection.execute("SELECT mode, key_id FROM passona._privacy")) or known
         for privacy in (walk.spool.privacy for walk in walks):
             if (privacy.mode, None if privacy.is_clear else privacy.tokens.key_id) != known:
                 raise ConfigurationError(

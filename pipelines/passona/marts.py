@@ -39,8 +39,8 @@ def is_half_built(connection: duckdb.DuckDBPyConnection) -> bool:
     """Return True if marts are there, and the last build of them did not come to its end."""
     last = connection.execute(
         "SELECT outcome FROM passona.runs WHERE verb = 'transform' ORDER BY started_at DESC LIMIT 1"
-    ).fetchone()
-    return last in (("running",), ("interrupted",)) and bool(_made(connection))
+    ).fetchall()
+    return last in ([("running",)], [("interrupted",)]) and bool(_made(connection))
 
 
 def left_out(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:

@@ -204,7 +204,7 @@ def _type(name: str) -> str:
 
 
 def _check_encoding(server: Server, session: Session) -> None:
-    (encoding,) = session.execute("SHOW server_encoding").fetchone()
+    ((encoding,),) = session.execute("SHOW server_encoding").fetchall()
     if encoding != "UTF8":
         raise ConfigurationError(
             f"{server} keeps its texts in {encoding}, which has no place for all of them: make the warehouse's "

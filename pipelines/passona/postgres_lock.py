@@ -19,6 +19,7 @@ from typing import Any
 import psycopg2
 
 from passona.address import Server
+from passona.connection import first_row
 from passona.errors import Busy, NotWritten
 from passona.postgres_session import Session, connected
 from passona.quoting import literal, quoted
@@ -69,12 +70,12 @@ class RunLock:
         self._end_leftovers()
 
     def _try(self) -> None:
-        (taken,) = self.session.execute("SELECT pg_try_advisory_lock(?, ?)", [*LOCK]).fetchone()
+        ((taken,),) = self.session.execute("SELECT pg_try_advisory_lock(?, ?)", [*LOCK]).fetchall()
         if not taken:
             raise Taken(self._holder())
 
     def _holder(self) -> str:
-        found = self.session.execute(f"SELECT application_name, pid {_HOLDERS}").fetchone()
+        found = first_row(self.session.execute(f"SELECT application_name, pid {_HOLDERS}"))
         if found is None:
             return "a run that is just ending"
         name, backend = found

@@ -80,9 +80,6 @@ class _Rows:
     def fetchall(self) -> list[Any]:
         return self._cursor.fetchall() if self._cursor.description else [(self._cursor.rowcount,)]
 
-    def fetchone(self) -> Any:
-        return self._cursor.fetchone()
-
     def to_arrow_table(self) -> pa.Table:
         columns = list(zip(*self._cursor.fetchall(), strict=True)) or [()] * len(self.description)
         return pa.table(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from passona.connection import Connection, tables_of
+from passona.connection import Connection, first_row, tables_of
 from passona.keeping import Keeping
 from passona.privacy import Privacy
 from passona.privacy_mode import agent_class, first_mode, privacy_in, tokens_of
@@ -38,7 +38,7 @@ def privacy_of(database: Database, keeping: Keeping) -> Privacy:
     connection = database.connection
     with database.writing("the mode of the warehouse"):
         _make_tables(connection)
-        known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
+        known = first_row(connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy"))
         if known is None:
             known = first_mode(keeping, has_data=_has_data(connection))
             connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(known))
@@ -52,7 +52,7 @@ def read_privacy(connection: Connection, keeping: Keeping) -> Privacy:
     """
     known, forgotten = None, []
     if _has_tables(connection):
-        known = connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy").fetchone()
+        known = first_row(connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy"))
         forgotten = _forgotten(connection)
     return privacy_in(keeping, known or first_mode(keeping, has_data=_has_data(connection)), forgotten)
 
@@ -64,7 +64,7 @@ def _forgotten(connection: Connection) -> list[str]:
 def known_mode(connection: Connection) -> tuple[str, str | None]:
     """The mode of a warehouse and the id of its key; clear where nothing is noted."""
     _make_tables(connection)
-    known = connection.execute("SELECT mode, key_id FROM passona._privacy").fetchone()
+    known = first_row(connection.execute("SELECT mode, key_id FROM passona._privacy"))
     return (known[0], known[1]) if known else ("clear", None)
 
 
@@ -75,7 +75,7 @@ def mode_of_copy(connection: Connection) -> tuple[str, str | None] | None:
         return None
     known = None
     if "_privacy" in there:
-        known = connection.execute("SELECT mode, key_id FROM passona._privacy").fetchone()
+        known = first_row(connection.execute("SELECT mode, key_id FROM passona._privacy"))
     return (known[0], known[1]) if known else ("clear", None)
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from passona.connection import Connection, columns_of, tables_of
+from passona.connection import Connection, columns_of, first_row, tables_of
 from passona.errors import ConfigurationError
 from passona.ownership import UPGRADES
 from passona.schema import DATASET, TABLES
@@ -91,7 +91,7 @@ def form_of(connection: Connection) -> Form | None:
     tables = tables_of(connection, DATASET)
     if UPGRADES not in tables:
         return _FIRST if tables & TABLES.keys() else None
-    noted = connection.execute(f"SELECT form, version FROM {DATASET}.{UPGRADES} ORDER BY form DESC LIMIT 1").fetchone()
+    noted = first_row(connection.execute(f"SELECT form, version FROM {DATASET}.{UPGRADES} ORDER BY form DESC LIMIT 1"))
     return Form(*noted) if noted else _FIRST
 
 

@@ -1,0 +1,85 @@
+"""The whole suite on the newest DuckDB, and the tests of loads and the source on every Python that is here.
+
+    python benchmarks/versions.py [--only duckdb|3.13]
+
+Each has an environment of its own in .venv-versions. The Pythons are those of pyproject.toml's classifiers; one that
+is neither on the path nor among pyenv's is skipped. Ends with 1 if anything failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ROOT / ".venv-versions"
+TESTS = ("tests/test_load.py", "tests/test_source.py")
+CLASSIFIER = "Programming Language :: Python :: 3."
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run the tests on other versions of DuckDB and Python.")
+    parser.add_argument("--only", help="duckdb, or a Python such as 3.13")
+    only = parser.parse_args().only
+    results = [_run_on_newest_duckdb()] if only in (None, "duckdb") else []
+    results += [_run_on_python(version) for version in _pythons() if only in (None, version)]
+    return int(not all(results))
+
+
+def _run_on_newest_duckdb() -> bool:
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    unpinned = ENVIRONMENTS / "constraints.txt"
+    pins = (ROOT / "constraints.txt").read_text().splitlines(keepends=True)
+    unpinned.write_text("".join(pin for pin in pins if not pin.startswith("duckdb==")))
+    return _run("DuckDB", sys.executable, unpinned, ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"])
+
+
+def _run_on_python(version: str) -> bool:
+    interpreter = _interpreter(version)
+    if interpreter is None:
+        print(f"Python {version}: not on this machine, skipped", flush=True)
+        return True
+    tests = [test for test in TESTS if (ROOT / test).exists()]
+    return _run(f"Python {version}", interpreter, ROOT / "constraints.txt", ["-n", "2", *tests])
+
+
+def _pythons() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [line.rpartition(" ")[2] for line in project["classifiers"] if line.startswith(CLASSIFIER)]
+
+
+def _interpreter(version: str) -> str | None:
+    """Return the path of a Python that runs: pyenv leaves commands on the path for versions that are not chosen."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [shutil.which(f"python{version}"), *sorted(map(str, pyenv.glob(f"{version}.*/bin/python")))]
+    return next((path for path in candidates if path and _succeeds([path, "-c", ""])), None)
+
+
+def _run(name: str, interpreter: str, constraints: Path, tests: list[str]) -> bool:
+    """Bring an environment up to date, run tests in it, and return True if all succeeded."""
+    folder = ENVIRONMENTS / name.lower().replace(" ", "-")
+    python = str(folder / "bin" / "python")
+    print(f"{name}: installing into {folder.relative_to(ROOT)}", flush=True)
+    install = [python, "-m", "pip", "install", "--quiet", "--upgrade", "--constraint", str(constraints)]
+    done = _succeeds([interpreter, "-m", "venv", str(folder)]) and _succeeds(
+        [*install, "--editable", ".[dev]", "duckdb"], show=True
+    )
+    versions = "import duckdb, platform; print('DuckDB', duckdb.__version__, 'on Python', platform.python_version())"
+    done = done and _succeeds([python, "-c", versions], show=True)
+    done = done and _succeeds([python, "-m", "pytest", *tests], show=True)
+    print(f"{name}: {'passed' if done else 'failed'}", flush=True)
+    return done
+
+
+def _succeeds(command: list[str], *, show: bool = False) -> bool:
+    output = None if show else subprocess.DEVNULL
+    return subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
