@@ -44,7 +44,7 @@ privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, 
 	@PASSONA_PEOPLE=100000 $(BIN)/python -m pytest tests/test_forget_everywhere.py -k one_of_many
 
 # The tests that are of both engines, and those of a server alone.
-POSTGRES_TESTS := load lifecycle status faults kills import_csv generate retention people person lifting spellings transform counting isolation ownership postgres one_writer verification big_kills
+POSTGRES_TESTS := source load lifecycle status faults kills import_csv generate retention people person lifting spellings transform counting isolation ownership postgres one_writer verification big_kills
 postgres-check: $(STAMP) $(if $(POSTGRES),,$(POSTGRES_STAMP)) ## the same tests on a Postgres server of their own, started and stopped; five minutes
 	@PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/python*/site-packages/pgserver/pginstall/bin):)$$PATH" \
 	  $(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile $(POSTGRES_TESTS:%=tests/test_%.py)

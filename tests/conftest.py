@@ -31,6 +31,7 @@ LONG = (
     "test_verification",
     "test_forget_everywhere",
     "test_transform",
+    "test_source",
     "test_ownership",
     "test_lifting",
     "test_publish_privacy",

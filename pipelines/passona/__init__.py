@@ -7,10 +7,9 @@ One way, top to bottom of a load:
 
 - `cli` exit codes, `interruption`; `verbs`, a file each; `options` that they share, `screen` what they show
 - `logs` what is said on stderr; `ending` what others are told of a run's end: `metrics`, `on_failure`
-- `load` one run: plan, walks, packages
-- `source` the dlt source, a file each: `campaigns` who exists, `ledger` what is due, `client` HTTP over `transport`,
-  `pace` when a request goes, `paginator`, `page_pool`, `pages` that follow links.next, `walk` one verified report,
-  `spool` where it waits until then, `resources` dlt's; `decoding` reads JSON
+- `load` one run: plan, walks, packages (`load_package`)
+- `source` the dlt source, a package: `passona_source`, client, paginator, walk, ledger, resources; `decoding` reads
+  JSON
 - `mailings` what is asked for by mail; `csv_import` what comes of it: `csv_places` and `downloads` find the files,
   `csv_reader` spools them (`csv_form` what they are, `csv_text` their bytes, `csv_lines` which line is bad)
 - `rows` what a row means: `times`, `lists`, `row_ids`; pure
@@ -22,7 +21,8 @@ One way, top to bottom of a load:
   for dlt
 - `ownership` what of a warehouse this program made, and what of the user's is in the way
 - `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
-- `keeping` what is kept of people; `privacy` what becomes of their texts: `phones`, `tokens`, `shapes`, `agents`
+- `keeping` what is kept of people, `privacy_mode` in one dataset; `privacy` what becomes of their texts: `phones`,
+  `tokens`, `shapes`, `agents`
 - `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure` from `text_columns`,
   and `lifting` that; `person` what is stored about one; `rekeying`, `retention`
 - `status` how fresh it is and what is wrong, shown by `status_screen`
