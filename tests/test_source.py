@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -455,3 +456,22 @@ def test_a_campaign_that_no_list_has_gets_a_row(tmp_path: Path, path: Path) -> N
         (TWO, True),
         (THREE, True),
     ]
+
+
+def test_no_thread_and_no_spool_is_left(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("passona.source.spool.MEMORY_BYTES", 1)  # all on disk
+    account = small()
+    left = tmp_path / "dlt/sms/passona-spools-of-a-killed-run"
+    left.mkdir(parents=True)
+    before = {thread.name for thread in threading.enumerate()}
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        box.faults = [{"kind": "status", "code": 401, "report": "clicks", "campaign": TWO}]
+        with pytest.raises(PipelineStepFailed):
+            pipeline(path, tmp_path / "dlt").run(source(box))
+    assert list((tmp_path / "dlt/sms").glob("passona-spools-*")) == []
+    ours = ("fetch-", "request limits", "connect")
+    assert {
+        name for name in {thread.name for thread in threading.enumerate()} - before if name.startswith(ours)
+    } == set()
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])

@@ -57,6 +57,8 @@ log = logging.getLogger("passona")
 
 # A thread that is about to raise needs no longer to say why.
 _SOON_SECONDS = 10.0
+# Begins the names of folders of spools.
+_FOLDER = "passona-spools-"
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ class Extraction:
         self._failed = threading.Event()
         self._error: BaseException | None = None
         self._reports = [report for name, report in REPORTS.items() if name in self.names]
-        self._closing = ExitStack()
+        # What ends a run, and what else a failed one.
+        self._closing, self._failing = ExitStack(), ExitStack()
         self._held: DatasetLock | None = None
         try:
             self._begin()
@@ -103,9 +106,12 @@ class Extraction:
 
     def _begin(self) -> None:
         self._held = self._package.lock()
+        if self._held is not None:
+            self._failing.callback(self._held.release)
         self._contents = self._package.contents(self._reports)
         self._columns = {table: dict(found) for table, found in self._contents.columns.items()}
-        privacy, self._folder = self._privacy(), _Folder()
+        privacy, self._folder = self._privacy(), _Folder(self._package.working_folder)
+        self._failing.callback(self._folder.remove)
         self._client, self._pool = Client(self._settings), PagePool(self._settings.concurrency)
         self._closing.callback(self._client.close)
         self._closing.enter_context(self._pool)
@@ -150,8 +156,7 @@ class Extraction:
         """
         self._closing.close()
         if failed:
-            if self._held is not None:
-                self._held.release()
+            self._failing.close()
             return
         if self._replaced:
             self._package.clear(self._replaced)
@@ -330,9 +335,12 @@ class _Batch(Batch):
 class _Folder:
     """A folder of spools, which is gone when nobody needs it any more."""
 
-    def __init__(self) -> None:
-        self.path = Path(mkdtemp(prefix="passona-"))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+    def __init__(self, parent: Path | None) -> None:
+        """Make it in the working folder of the pipeline, where the next run finds what a killed one has left."""
+        for left in parent.glob(f"{_FOLDER}*") if parent else ():
+            shutil.rmtree(left, ignore_errors=True)
+        self.path = Path(mkdtemp(prefix=_FOLDER, dir=parent))
+        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 def _nobody(_report: Report, _page: Page) -> None:
@@ -441,6 +449,10 @@ class _Package:
             return Contents()
         with self._destination() as destination:
             return destination.contents(reports)
+
+    @property
+    def working_folder(self) -> Path | None:
+        return None if self.load_id is None else Path(dlt.current.pipeline().working_dir)
 
     def mode(self) -> Mode | None:
         """Return the mode that an earlier run of the source noted in dlt's schema, if one did."""
