@@ -12,6 +12,7 @@ from typing import Literal
 
 import dlt
 from dlt.common.configuration.utils import get_resolved_traces
+from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
 from passona.configuration import check_names
@@ -43,7 +44,7 @@ def passona_source(
     settle_days: int = Settings.settle_days,
     clicks_settle_days: int = Settings.clicks_settle_days,
     privacy: str = Settings.privacy,
-    privacy_key: str | None = None,
+    privacy_key: TSecretStrValue | None = None,
     privacy_former_keys: Sequence[str] = (),
     privacy_fields: Sequence[str] = (),
     since: date | str | None = None,
