@@ -117,7 +117,7 @@ def test_the_proxy_and_the_certificates_of_the_environment_are_used(
             assert asking.get("campaigns", 2, 500) == BODY
     (connect,), (asked,) = proxy.heard, proxy.asked
     assert connect.startswith(f"CONNECT {HOST}:443 ".encode())
-    assert b"proxy-authorization: Basic dXNlcjpwYXNzIHdvcmQ=\r\n" in connect
+    assert b"Proxy-Authorization: Basic dXNlcjpwYXNzIHdvcmQ=\r\n" in connect
     assert b"secret-token" not in connect
     assert asked.startswith(b"GET /api/2.0/campaigns?page=2&per_page=500 HTTP/1.1\r\n")
     assert b"Authorization: Bearer secret-token\r\n" in asked

@@ -20,12 +20,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 
 from passona.errors import ConfigurationError, RequestFailed
 from passona.settings import LOOPBACK
-from passona.source.transport import Limits, trusted
+from passona.source.transport import Adapter, Limits, proxies_for, trusted
 
 CONNECT_SECONDS = 10.0
 # For the head of an answer, however slowly it comes.
@@ -36,27 +34,6 @@ READ_SECONDS = 60.0
 LONGEST_SECONDS = 4 * 3600.0
 MOST_REDIRECTS = 10
 PIECE_BYTES = 1024 * 1024
-
-
-class _Nobody(AuthBase):
-    """No credentials: without it requests would look for some in .netrc."""
-
-    def __call__(self, request: Any) -> Any:
-        request.headers.pop("Authorization", None)
-        return request
-
-
-class _Adapter(HTTPAdapter):
-    """Connections whose requests are under a limit."""
-
-    def __init__(self, limits: Limits) -> None:
-        super().__init__()
-        self._limits = limits
-
-    def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*arguments, **options)
-        pool.ConnectionCls = self._limits.watched(type(pool).ConnectionCls)
-        return pool
 
 
 def download(address: str, to: Path) -> datetime | None:
@@ -73,7 +50,7 @@ def download(address: str, to: Path) -> datetime | None:
         with (
             contextlib.closing(Limits(ANSWER_SECONDS)) as limits,
             limits.limited() as limit,
-            _answer(address, limits) as answer,
+            _answer(address) as answer,
             _private(to) as file,
         ):
             _room(answer, to, host)
@@ -88,22 +65,24 @@ def download(address: str, to: Path) -> datetime | None:
         raise RequestFailed(f"{host}: the file cannot be had ({why}); nothing of it is loaded, run again") from None
 
 
-def _answer(address: str, limits: Limits) -> requests.Response:
+def _answer(address: str) -> requests.Response:
     """The 200 at the end of all redirects, its body not read yet."""
     with requests.Session() as session:
-        session.verify, _ = trusted()
+        session.trust_env = False
+        adapter = Adapter(trusted())
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _Adapter(limits))
+            session.mount(scheme, adapter)
         for _ in range(MOST_REDIRECTS):
             parts = urlsplit(address)
             if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
                 raise ConfigurationError(f"{parts.hostname}: expected an https address, got {parts.scheme}")
             answer = session.get(
                 address,
-                auth=_Nobody(),
+                auth=lambda request: request,  # not even those that the address may hold
                 stream=True,
                 allow_redirects=False,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
+                proxies=proxies_for(address),
             )
             if answer.status_code == 200:
                 return answer

@@ -16,16 +16,14 @@ import email.utils
 import logging
 import random
 import re
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
-from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
-from urllib3.exceptions import HTTPError as WireError
+from requests import RequestException, Response, Timeout
+from requests.exceptions import ProxyError
 
 from passona.decoding import NotJSON, TooDeep, decode
 from passona.errors import FateUnknown, RequestFailed, TokenRefused, masked, printable
@@ -109,7 +107,7 @@ class Client:
         :raises FateUnknown: nobody knows whether it is made.
         :raises Stopped: the run ended while this waited.
         """
-        self._repeated(lambda _: self._attempt_post(path), _where(path))
+        self._repeated(lambda _: self._post(path), _where(path))
 
     def _repeated(self, attempt_once: Callable[[int], T], where: Mapping[str, object]) -> T:
         """What an attempt gives, after the tries it deserves."""
@@ -128,9 +126,9 @@ class Client:
 
     def _answered(self, target: str, attempt: int, where: Mapping[str, object]) -> bytes:
         if not log.isEnabledFor(logging.DEBUG):
-            return self._attempt(target)
+            return self._get(target)
         begun = time.monotonic()
-        body = self._attempt(target)
+        body = self._get(target)
         seconds = round(time.monotonic() - begun, 3)
         fields = {"event": "request_answered", "attempt": attempt, "status": 200, "seconds": seconds}
         log.debug("%s: %d bytes in %.3f s", target, len(body), seconds, extra={**fields, **where})
@@ -160,78 +158,66 @@ class Client:
         self.pace.pause(asked)
         self.pace.sleep(pause)
 
-    def _attempt(self, target: str) -> bytes:
+    def _get(self, target: str) -> bytes:
+        answer, body = self._exchange(self._transport, "GET", target)
+        if answer.status_code != 200:
+            self._refuse(answer, body)
+        return body
+
+    def _post(self, path: str) -> None:
+        # A transport for each: a connection that was kept may be closed by the server just then, and leave the fate
+        # of a POST unknown. That it will be the server need not have said.
+        with contextlib.closing(Transport(self._settings)) as transport:
+            try:
+                answer, body = self._exchange(transport, "POST", path)
+            except (_Passing, RequestFailed) as fault:  # RequestFailed: not sent, or a 200 that is too large
+                if not fault.reached:
+                    raise
+                raise FateUnknown(str(fault)) from None
+        status = answer.status_code
+        if status == 202:
+            return
+        if status >= 500 or status < 400:
+            raise FateUnknown(f"expected status 202, got {status}{self._said(body)}")
+        if status in PASSING - {429}:
+            raise RequestFailed(f"status {status}{self._said(body)}", status)
+        self._refuse(answer, body)
+
+    def _exchange(self, transport: Transport, method: str, target: str) -> tuple[Response, bytes]:
+        """An answer, and its body as far as it matters."""
         headers: Mapping[str, str] | None = None
         with self._in_flight:
             self.pace.enter()
             try:
                 with self._lock:
                     self.requests += 1
-                with self._transport.limited() as limit:
-                    answer = self._send(target, limit)
+                with transport.limited() as limit:
+                    answer = self._sent(transport, method, target, limit)
                     headers = self.headers = answer.headers
                     self.clock.learn(headers)
-                    return self._read(answer, limit)
+                    return answer, self._read(answer, limit)
             finally:
                 self.pace.leave(headers)
 
-    def _attempt_post(self, path: str) -> None:
-        headers: Mapping[str, str] | None = None
-        # One for each POST: a connection that was kept may be closed by the server just then, and leave its fate
-        # unknown. That it will be the server need not have said.
-        with self._in_flight, contextlib.closing(Transport(self._settings)) as transport:
-            self.pace.enter()
-            try:
-                with self._lock:
-                    self.requests += 1
-                with transport.limited() as limit:
-                    answer = transport.ask("POST", path)
-                    headers = self.headers = answer.headers
-                    if answer.status == 202:
-                        answer.close()
-                        return
-                    self._refuse_post(answer, limit)
-            except (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationError) as error:
-                raise RequestFailed(f"not sent ({_cause(error)}){_ADVICE}") from None
-            except (WireError, OSError) as error:
-                if isinstance(error.args[0] if error.args else None, ssl.SSLCertVerificationError):
-                    raise RequestFailed(f"not sent ({_cause(error)}){_ADVICE}") from None
-                raise FateUnknown(f"no answer ({_cause(error)})") from None
-            finally:
-                self.pace.leave(headers)
-
-    def _refuse_post(self, answer: BaseHTTPResponse, limit: Limit) -> None:
-        """Raises what an answer other than 202 means for a POST."""
+    def _sent(self, transport: Transport, method: str, target: str, limit: Limit) -> Response:
         try:
-            body = self._body(answer, limit)
-        except (WireError, OSError, RequestFailed, _Passing):
-            body = b""  # its status says enough
-        if answer.status >= 500 or answer.status < 400:
-            raise FateUnknown(f"expected status 202, got {answer.status}{self._said(body)}")
-        if answer.status in PASSING - {429}:
-            raise RequestFailed(f"status {answer.status}{self._said(body)}", answer.status)
-        self._refuse(answer, body)
-
-    def _send(self, target: str, limit: Limit) -> BaseHTTPResponse:
-        try:
-            return self._transport.ask("GET", target)
-        except (WireError, OSError) as error:
-            reached = not isinstance(error, NewConnectionError | ConnectTimeoutError | ProxyError)
+            return transport.ask(method, target)
+        except RequestException as error:
             why = f"within {self._settings.request_timeout:g} s" if limit.ended else f"({_cause(error)})"
-            raise _Passing(f"no answer {why}", advice=_ADVICE, reached=reached) from None
+            if method == "POST" and not limit.connected:
+                raise RequestFailed(f"not sent {why}{_ADVICE}", reached=False) from None
+            raise _Passing(f"no answer {why}", advice=_ADVICE, reached=limit.connected) from None
 
-    def _read(self, answer: BaseHTTPResponse, limit: Limit) -> bytes:
+    def _read(self, answer: Response, limit: Limit) -> bytes:
+        """The whole body; nothing where it breaks off and the status says enough."""
         try:
-            body = self._body(answer, limit)
-        except (WireError, OSError, RequestFailed, _Passing) as error:
-            answer.close()
-            if answer.status == 200:
+            if answer.status_code != 202 and answer.status_code >= 200:
+                return self._body(answer, limit)
+        except (RequestException, RequestFailed) as error:
+            if answer.status_code == 200:
                 raise self._broken_off(error, limit) from None
-            body = b""  # its status says enough
-        if answer.status == 200:
-            return body
-        self._refuse(answer, body)
-        raise AssertionError("unreachable")  # _refuse always raises
+        answer.close()  # what may follow is no answer to anything else
+        return b""
 
     def _broken_off(self, error: Exception, limit: Limit) -> Exception:
         if limit.ended:
@@ -240,26 +226,25 @@ class Client:
             return error
         return _Passing(f"an answer that broke off ({_cause(error)})")
 
-    def _body(self, answer: BaseHTTPResponse, limit: Limit) -> bytes:
-        """The whole body."""
+    def _body(self, answer: Response, limit: Limit) -> bytes:
         pieces, size = [], 0
-        while piece := answer.read1(1 << 20, decode_content=True):
+        for piece in answer.iter_content(1 << 20):
             pieces.append(piece)
             size += len(piece)
             if size > LARGEST_BODY:
                 raise RequestFailed(f"a body of more than {LARGEST_BODY} bytes")
         if limit.ended:  # what ended it was not its end
-            raise TimeoutError
-        answer.release_conn()
+            raise Timeout
         return b"".join(pieces)
 
-    def _refuse(self, answer: BaseHTTPResponse, body: bytes) -> None:
-        status = answer.status
+    def _refuse(self, answer: Response, body: bytes) -> NoReturn:
+        """Raise what an answer says that is none of those wished for. Of 1xx, http.client skips 100 alone."""
+        status = answer.status_code
         said = self._said(body)
         if status == 401:
             self.pace.stop()
             raise TokenRefused(f"the server refuses the token (401{said}): check sources.passona.api_token")
-        if status in PASSING or status >= 500:
+        if status in PASSING or status >= 500 or status < 200:
             retry_after = _retry_after(answer.headers.get("Retry-After"), self.clock.utc())
             raise _Passing(f"status {status}{said}", retry_after, status)
         if 300 <= status < 400:
@@ -295,7 +280,7 @@ def _cause(error: BaseException) -> str:
     """What broke, in a word or two, without the address or anything that was sent."""
     if isinstance(error, ProxyError):
         refusal = re.search(r"Tunnel connection failed: ([0-9]{3})", str(error))
-        why = f"refuses it with status {refusal[1]}" if refusal else _cause(error.original_error)
+        why = f"refuses it with status {refusal[1]}" if refusal else _cause(error.args[0])
         return f"the proxy of {PROXY}: {why}"
     seen: BaseException | None = error
     names: list[str] = []
