@@ -83,7 +83,7 @@ docs: $(STAMP) ## docs/errors.md from the code, and the results in docs/sql.md a
 	@$(BIN)/python pipelines/sql_docs.py
 	@$(BIN)/python pipelines/dlt_docs.py
 
-spellings: $(STAMP) ## docs/spellings.md, docs/spreadsheets.md: what becomes of sixty spellings of a number, and of seventy files
+spellings: $(STAMP) ## docs/spellings.md, docs/spreadsheets.md: what becomes of some ninety spellings of a number, and of as many files
 	@$(BIN)/python pipelines/spelling_docs.py
 	@$(BIN)/python pipelines/spreadsheet_docs.py
 

@@ -17,7 +17,7 @@ import math
 import multiprocessing
 import resource
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -134,6 +134,11 @@ def drafted(sent_at: datetime, now: datetime) -> Given:
             for phone, time in clicked if time <= now
         ]  # fmt: skip
     return Given(entry, rows)
+
+
+def _times(texts: Iterable[str]) -> list[datetime]:
+    """The instants of those texts of the account that are times."""
+    return [time for text in texts if text and (time := time_of(text, LONDON)[0])]
 
 
 def civil(time: datetime) -> str:
@@ -294,14 +299,15 @@ class Nights:
         """Whether a report has to settle on this night.
 
         Its end is the later of the campaign's expiry and the last time in the report's rows; without both the last
-        change of the rows. What was never sent has none.
+        change of the rows; and never before the sending, which may come later than all of them. What was never sent
+        has none.
         """
         if not row["started_sending_at"]:
             return False
-        texts = [row["expiry_date"]]
-        texts += [row[name] for row in self.account.rows(*key) for name in TIMES & row.keys()]
-        times = [time for text in texts if text and (time := time_of(text, LONDON)[0])]
-        return max(times or [self.changed[key][1]]) + WINDOWS[key[1]] <= at
+        sending = _times([row["started_sending_at"], row["finished_sending_at"]])
+        times = _times([row["expiry_date"]])
+        times += _times(row[name] for row in self.account.rows(*key) for name in TIMES & row.keys())
+        return max(*sending, *(times or [self.changed[key][1]])) + WINDOWS[key[1]] <= at
 
     def _explained(self, listed: int, due: Sequence[Key]) -> int:
         return sum(max(1, math.ceil(rows / PAGE)) for rows in (listed, *(self.account.count(*key) for key in due)))

@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from passona.folding import View, views
-from passona.phones import PLAIN, SCIENTIFIC, core, phones_of, read_look, read_phone, spliced, with_country
+from passona.phones import (
+    PLAIN,
+    SCIENTIFIC,
+    core,
+    phones_of,
+    read_look,
+    read_phone,
+    spliced,
+    with_country,
+    without_scientific,
+)
 
 _ANY = r"[\W_]{0,3}"
 _BETWEEN = r"[ ().+_'/-]{0,3}"
@@ -39,7 +49,6 @@ _FORMS = (
     rf"{_BEGIN}0[1-9][0-9]{{8,9}}{_END}",
     # 01 23 45 67 89, in five pairs and no more
     rf"{_BEGIN}(?<![0-9] )0[1-9](?P<gap>[ .])[0-9]{{2}}(?:(?P=gap)[0-9]{{2}}){{3}}(?!(?P=gap)?[0-9])",
-    rf"{SCIENTIFIC.pattern}",
 )
 # Digits in groups, as they stand in a cell: 1,234,567,890; 12,34,56,78,901 in India.
 _GROUPED = (
@@ -62,12 +71,12 @@ def replaced(text: str, stand_in: Callable[[str], str], *, long_from: int | None
 
 def _seen(view: View, long_from: int | None, in_groups: bool = False) -> Iterator[tuple[int, int, str]]:
     """What looks like a phone: where, and its digits."""
-    for match in _form(long_from, in_groups).finditer(view.look):
-        digits = read_look(match[0])
-        if digits is None and SCIENTIFIC.fullmatch(match[0]):
-            continue  # any number
+    for match in SCIENTIFIC.finditer(view.look):
+        if digits := read_look(match[0]):
+            yield *view.place(*match.span()), digits
+    for match in _form(long_from, in_groups).finditer(without_scientific(view.look)):
         if not _DATE.search(match[0]):
-            yield *view.place(*match.span()), digits or re.sub("[^0-9]", "", match[0])
+            yield *view.place(*match.span()), read_look(match[0]) or re.sub("[^0-9]", "", match[0])
 
 
 @cache

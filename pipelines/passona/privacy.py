@@ -204,12 +204,13 @@ class Privacy:
     def _link(self, text: str) -> str:
         try:
             parts = urlsplit(text)
-            host = parts.hostname
+            # Before it is in small letters: in them &ThinSpace; is no space.
+            host = urlsplit(f"//{self._without_phones(parts.netloc, _LONG)}").hostname
         except ValueError:
             host = None
         if not host or parts.scheme not in ("http", "https"):
             return self.tokens.of_link(text)
-        origin = self.words(f"{parts.scheme}://{host}/")
+        origin = f"{parts.scheme}://{host}/"
         return text if text in (origin, origin[:-1]) else origin + self.tokens.of_link(text)
 
     def words(self, text: str) -> str:
