@@ -47,6 +47,7 @@ class ServerClock(Clock):
     def __init__(self, own: Clock) -> None:
         self._own = own
         self.ahead = timedelta()
+        self._learned: str | None = None
 
     def now(self) -> float:
         return self._own.now()
@@ -59,7 +60,11 @@ class ServerClock(Clock):
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """Compares itself with an answer that has just come."""
-        date = _http_date(headers.get("Date"))
+        text = headers.get("Date")
+        if text == self._learned:  # dates have whole seconds: most answers bring no news
+            return
+        self._learned = text
+        date = _http_date(text)
         if date is not None and abs(self.utc() - date) > CLOCKS_AGREE:
             self.ahead = self._own.utc() - date
 

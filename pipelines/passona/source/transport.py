@@ -31,6 +31,7 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection
+from urllib3.util import Timeout
 
 from passona.errors import ConfigurationError
 from passona.settings import LOOPBACK, Settings
@@ -55,7 +56,7 @@ class Transport:
         """
         self._limits = Limits(settings.request_timeout)
         most = settings.request_timeout
-        self._timeout = min(CONNECT_SECONDS, most), min(READ_SECONDS, most)
+        self._timeout = Timeout(connect=min(CONNECT_SECONDS, most), read=min(READ_SECONDS, most))
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc would put its password in the token's place
         self._session.headers = CaseInsensitiveDict(
@@ -89,7 +90,8 @@ class Transport:
         request = copy.copy(self._post if method == "POST" else self._get)
         request.url = self._root + target
         # Not Session.send: it looks for cookies, hooks and redirects, which takes a fifth of the time of a page.
-        return self._session.get_adapter(request.url).send(request, stream=True, timeout=self._timeout)
+        adapter = self._session.get_adapter(request.url)
+        return adapter.send(request, stream=True, timeout=self._timeout)  # type: ignore[arg-type]  # not in the stubs
 
     def cut(self) -> None:
         """End all requests that are under way, in any thread, each with an error."""
@@ -167,11 +169,7 @@ class _OneOrigin(Adapter):
 
     def build_response(self, _: requests.PreparedRequest, answer: Any) -> requests.Response:
         response = requests.Response()
-        response.status_code, response.headers, response.raw = (
-            answer.status,
-            CaseInsensitiveDict(answer.headers),
-            answer,
-        )
+        response.status_code, response.headers, response.raw = answer.status, answer.headers, answer
         return response  # without cookies
 
     def close(self) -> None:
