@@ -13,7 +13,8 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from dlt.common.normalizers.naming import NamingConvention
@@ -25,7 +26,6 @@ from passona.privacy_mode import Mode
 from passona.reports import CAMPAIGNS, Report
 from passona.schema import FORM, KEYS, LEDGER, LOAD_ID, TABLES
 from passona.source.ledger import Entry, Key
-from passona.times import python_values
 
 # Reports in one statement that clears their entries.
 _CLEARED_AT_ONCE = 200
@@ -56,6 +56,13 @@ class Contents:
     taken: Mapping[str, Collection[str]] = field(default_factory=dict)
     mode: Mode | None = None
     forgotten: Sequence[str] = ()
+
+
+class _Found(NamedTuple):
+    """What a statement gave: names of columns in lower case, rows with instants in UTC."""
+
+    names: list[str]
+    rows: list[tuple[Any, ...]]
 
 
 class Destination:
@@ -128,7 +135,7 @@ class Destination:
         loads = self._select("_dlt_loads", "load_id", "status")
         complete = {_number(load_id) for load_id, status in loads if status == 0}
         tables = {report.name: report.tables for report in reports}
-        for *cells, load_id in self._select("report_ledger", *LEDGER.names, LOAD_ID, types=LEDGER):
+        for *cells, load_id in self._select("report_ledger", *LEDGER.names, LOAD_ID):
             entry, load = Entry(*cells), _number(load_id)
             if entry.report not in tables:
                 continue
@@ -150,50 +157,51 @@ class Destination:
         if found is None:
             return None
         types = {field.name: field.type for field in TABLES[CAMPAIGNS.name].schema}
-        names = {self._naming.normalize_identifier(name).lower(): name for name in types}
-        found = found.rename_columns([names.get(name.lower(), name.lower()) for name in found.column_names])
-        kept = [name for name in found.column_names if not name.startswith("_")]
-        return pa.table({name: found.column(name).cast(types.get(name, pa.string())) for name in kept})
+        ours = {self._naming.normalize_identifier(name).lower(): name for name in types}
+        names = [ours.get(name, name) for name in found.names]
+        columns = list(zip(*found.rows, strict=True)) or [()] * len(names)
+        cells = {name: column for name, column in zip(names, columns, strict=True) if not name.startswith("_")}
+        return pa.table({name: pa.array(column, types.get(name, pa.string())) for name, column in cells.items()})
 
     def _counts(self, table: str, *key: str) -> _Counts:
         keys = ", ".join(map(self._column, key))
         # Ids of loads are seconds as text: their order is the same.
         found = self._query(table, f"{keys}, count(*), max({self._column(LOAD_ID)})", f"GROUP BY {keys}")
-        columns = [] if found is None else [column.to_pylist() for column in found.columns]
-        return {tuple(cells): (count, _number(last)) for *cells, count, last in zip(*columns, strict=True)}
+        return {tuple(cells): (count, _number(last)) for *cells, count, last in (found.rows if found else ())}
 
-    def _select(self, table: str, *columns: str, types: pa.Schema | None = None) -> list[tuple[Any, ...]]:
-        """The rows of a table, none if there is no such table. `types`: what an empty column does not tell."""
+    def _select(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
+        """The rows of a table, none if there is no such table."""
         found = self._query(table, ", ".join(map(self._column, columns)))
-        if found is None:
-            return []
-        known = types or pa.schema([])
-        cells = [
-            column.cast(known.field(name).type) if name in known.names else column
-            for name, column in zip(columns, found.columns, strict=True)
-        ]
-        return list(zip(*map(python_values, cells), strict=True))
+        return found.rows if found else []
 
-    def _query(self, table: str, what: str, tail: str = "") -> pa.Table | None:
+    def _query(self, table: str, what: str, tail: str = "") -> _Found | None:
         """What a statement gives, None if there is no such table."""
         if table in self._gone:
             return None
         statement = f"SELECT {what} FROM {self._name(table)} {tail}"  # noqa: S608  # names of ours
         try:
+            # Not as Arrow, which DuckDB 2 does not give to dlt.
             with self._client.execute_query(statement) as cursor:
-                return cursor.arrow()
+                names = [str(column[0]).lower() for column in cursor.description]
+                return _Found(names, [tuple(map(_in_utc, row)) for row in cursor.fetchall()])
         except DatabaseUndefinedRelation:
             return None
 
     def _column_names(self, table: str) -> set[str]:
         found = self._query(table, "*", "WHERE 1 = 0")
-        return set() if found is None else {name.lower() for name in found.column_names}
+        return set(found.names) if found else set()
 
     def _name(self, table: str) -> str:
         return self._client.make_qualified_table_name(self._naming.normalize_tables_path(table))
 
     def _column(self, name: str) -> str:
         return self._client.escape_column_name(self._naming.normalize_identifier(name))
+
+
+def _in_utc(value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _number(load_id: str) -> float:
