@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -455,3 +456,53 @@ def test_a_campaign_that_no_list_has_gets_a_row(tmp_path: Path, path: Path) -> N
         (TWO, True),
         (THREE, True),
     ]
+
+
+def test_resources_run_without_their_source(tmp_path: Path, path: Path) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        reports = source(box)
+        pipeline(path, tmp_path / "dlt").run([reports.clicks, reports.alt_delivery])
+        pipeline(path, tmp_path / "new").run(source(box).clicks)
+        pipeline(path, tmp_path / "third").run(source(box))
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE passona.alt_delivery__fields",
+        "DROP TABLE passona.row_issues",
+        "INSERT INTO passona.alt_delivery__fields SELECT * FROM passona.alt_delivery__fields",
+        "INSERT INTO passona.report_ledger SELECT * FROM passona.report_ledger",
+    ],
+)
+def test_a_table_that_is_missing_or_doubled_is_repaired(tmp_path: Path, path: Path, statement: str) -> None:
+    account = Account.empty()
+    account.put({"uuid": THREE, **ENDED}, {"clicks": [click(1)], "alt_delivery": [message(1)]})
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        before = Warehouse(path).content()
+        change(path, statement)
+        pipeline(path, tmp_path / "new").run(source(box))
+    assert Warehouse(path).content() == before
+    assert Warehouse(path).one("SELECT count(*) FROM passona.report_ledger") == (6,)
+
+
+def test_a_run_that_fails_elsewhere_leaves_the_ledger_as_it_was(tmp_path: Path, path: Path) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box).with_resources("clicks"))
+        put(account, 12)
+        box.forget_requests()
+        reports = source(box).with_resources("clicks")
+        reports.resources["broken"] = dlt.resource(lambda: _raise_after(box), name="broken")
+        with pytest.raises(PipelineStepFailed):
+            pipeline(path, tmp_path / "new").run(reports)
+    assert Warehouse(path).one("SELECT count(*) FROM passona.report_ledger WHERE verified_at IS NULL") == (0,)
+
+
+def _raise_after(box: Sandbox) -> Iterator[Any]:
+    while len(asked(box)) < 2:
+        yield None
+    raise RuntimeError("broken")

@@ -357,12 +357,14 @@ class Extractions:
         """The run that the resource of this name takes part in."""
         with self._lock:
             extraction = self._current = self._joined()
+        resource = dlt.current.source().resources.get(name)
+        limited = resource is not None and resource.limit is not None
         failed = True
         try:
             yield extraction
             failed = False
-        except GeneratorExit:  # dlt's limit is reached
-            failed = False
+        except GeneratorExit:  # dlt's limit is reached, or something else of this run failed
+            failed = not limited
             raise
         except BaseException as error:
             extraction.fail(error)

@@ -183,8 +183,9 @@ def resource(name: str, items: Callable[[], Iterator[Item]], *, parallel: bool =
 class _Resource(DltResource):
     def compute_table_schema(self, item: Any = None, meta: Any = None) -> Any:
         table = super().compute_table_schema(item, meta)
-        if table["name"] in _WRITER:
-            table["resource"] = _WRITER[table["name"]]
+        writer = _WRITER.get(table["name"])
+        if writer in dlt.current.source().resources:  # not where a resource runs alone, without its source
+            table["resource"] = writer
         return table
 
 
