@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -475,3 +476,76 @@ def test_no_thread_and_no_spool_is_left(tmp_path: Path, path: Path, monkeypatch:
         name for name in {thread.name for thread in threading.enumerate()} - before if name.startswith(ours)
     } == set()
     assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+def test_resources_run_without_their_source(tmp_path: Path, path: Path) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        reports = source(box)
+        pipeline(path, tmp_path / "dlt").run([reports.clicks, reports.alt_delivery])
+        pipeline(path, tmp_path / "new").run(source(box).clicks)
+        pipeline(path, tmp_path / "third").run(source(box))
+    assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE passona.alt_delivery__fields",
+        "DROP TABLE passona.row_issues",
+        "INSERT INTO passona.alt_delivery__fields SELECT * FROM passona.alt_delivery__fields",
+        "INSERT INTO passona.report_ledger SELECT * FROM passona.report_ledger",
+    ],
+)
+def test_a_table_that_is_missing_or_doubled_is_repaired(tmp_path: Path, path: Path, statement: str) -> None:
+    account = Account.empty()
+    account.put({"uuid": THREE, **ENDED}, {"clicks": [click(1)], "alt_delivery": [message(1)]})
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        before = Warehouse(path).content()
+        change(path, statement)
+        pipeline(path, tmp_path / "new").run(source(box))
+    assert Warehouse(path).content() == before
+    assert Warehouse(path).one("SELECT count(*) FROM passona.report_ledger") == (6,)
+
+
+def test_a_run_that_fails_elsewhere_leaves_the_ledger_as_it_was(tmp_path: Path, path: Path) -> None:
+    account = small()
+    with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box).with_resources("clicks"))
+        put(account, 12)
+        box.forget_requests()
+        reports = source(box).with_resources("clicks")
+        reports.resources["broken"] = dlt.resource(lambda: _raise_after(box), name="broken")
+        with pytest.raises(PipelineStepFailed):
+            pipeline(path, tmp_path / "new").run(reports)
+    assert Warehouse(path).one("SELECT count(*) FROM passona.report_ledger WHERE verified_at IS NULL") == (0,)
+
+
+def _raise_after(box: Sandbox) -> Iterator[Any]:
+    while len(asked(box)) < 2:
+        yield None
+    raise RuntimeError("broken")
+
+
+def test_two_sources_in_one_run_are_refused(tmp_path: Path, path: Path) -> None:
+    with Sandbox(small()) as box:
+        with pytest.raises(PipelineStepFailed) as failed:
+            pipeline(path, tmp_path / "dlt").run([source(box, ONE), source(box, TWO)])
+        assert "two passona sources" in str(cause(failed))
+
+
+@pytest.mark.parametrize("wrong", [{"refresh": "no"}, {"privacy_fields": "Town"}, {"on_failed": "no"}])
+def test_an_argument_of_another_type_is_refused(wrong: dict[str, Any]) -> None:
+    from passona import passona_source
+
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        passona_source(api_token="sandbox", **wrong)  # no secret
+
+
+def test_a_refresh_of_a_part_leaves_no_trust_in_what_it_emptied(tmp_path: Path, path: Path) -> None:
+    with Sandbox(small()) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        pipeline(path, tmp_path / "new").run(source(box, TWO).with_resources("clicks"), refresh="drop_data")
+    vouched = "SELECT campaign_id FROM passona.report_ledger WHERE report = 'clicks' AND verified_at IS NOT NULL"
+    assert Warehouse(path).rows(vouched) == [(TWO,)]

@@ -10,7 +10,7 @@ as it says, and if none of them came by a later load. Names are those of the des
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -82,9 +82,10 @@ class Destination:
         if not self._client.has_dataset():
             return Contents()
         self._check_form()
-        rows = {name: self._counts(name, "campaign_id") for report in reports for name in report.tables}
+        found = {name: self._counts(name, "campaign_id") for report in reports for name in report.tables}
+        rows = {name: counts for name, counts in found.items() if counts is not None}
         issues = self._counts("row_issues", "campaign_id", "report")
-        filled = {(uuid, report.name) for report in reports for name in report.tables for (uuid,) in rows[name]}
+        filled = {(uuid, r.name) for r in reports for name in r.tables for (uuid,) in rows.get(name, ())}
         columns: defaultdict[str, dict[str, str]] = defaultdict(dict)
         unclaimed = set()
         for table, column, key in self._select(KEYS.name, *KEYS.schema.names):
@@ -94,7 +95,7 @@ class Destination:
                 columns[table][json.loads(key)] = column
         return Contents(
             entries={entry.key: entry for entry in self._entries(reports, rows, issues)},
-            filled=filled | {(uuid, report) for uuid, report in issues},
+            filled=filled | {(uuid, report) for uuid, report in issues or ()},
             odd=self._odd(),
             campaigns=self._campaigns(),
             columns=columns,
@@ -130,22 +131,41 @@ class Destination:
         if form < FORM:
             raise ConfigurationError(f"{made}, an earlier version: run passona load once, which brings it forward")
 
-    def _entries(self, reports: Sequence[Report], rows: Mapping[str, _Counts], issues: _Counts) -> Iterator[Entry]:
-        """The ledger. An entry that the rows do not bear out keeps its counts: the shrink guard compares with them."""
+    def _entries(
+        self, reports: Sequence[Report], rows: Mapping[str, _Counts], issues: _Counts | None
+    ) -> Iterator[Entry]:
+        """The ledger. An entry that the rows do not bear out keeps its counts: the shrink guard compares with them.
+
+        `rows`: by table, `issues`: of `row_issues`; a table that is missing is not in them.
+        """
         loads = self._select("_dlt_loads", "load_id", "status")
         complete = {_number(load_id) for load_id, status in loads if status == 0}
         tables = {report.name: report.tables for report in reports}
-        for *cells, load_id in self._select("report_ledger", *LEDGER.names, LOAD_ID):
+        doubled = {(uuid, report.name) for report in reports for uuid in self._doubled(report)}
+        found = self._select("report_ledger", *LEDGER.names, LOAD_ID)
+        times = Counter((row[0], row[1]) for row in found)
+        for *cells, load_id in found:
             entry, load = Entry(*cells), _number(load_id)
             if entry.report not in tables:
                 continue
-            found = [rows[name].get((entry.campaign_id,)) for name in tables[entry.report]]
-            count = found[0][0] if found[0] else 0
-            brought = {load, *(last for _, last in filter(None, (*found, issues.get(entry.key))))}
-            if count == (entry.row_count or 0) and brought <= complete and max(brought) == load:
+            names = tables[entry.report]
+            counts = [rows.get(name, {}).get((entry.campaign_id,), (0, load)) for name in names]
+            brought = {load, *(last for _, last in (*counts, (issues or {}).get(entry.key, (0, load))))}
+            is_once = times[entry.key] == 1 and entry.key not in doubled
+            is_whole = issues is not None and rows.keys() >= {*names} and counts[0][0] == (entry.row_count or 0)
+            if is_once and is_whole and brought <= complete and max(brought) == load:
                 yield entry
             else:
                 yield replace(entry, verified_at=None, state="failed", error=INTERRUPTED)
+
+    def _doubled(self, report: Report) -> list[str]:
+        """Campaigns whose field rows are there twice: dlt repeats a job that was killed after its commit."""
+        if not report.lists:
+            return []
+        uuid, row_id, position = map(self._column, ("campaign_id", "row_id", "position"))
+        tail = f"WHERE {position} = 1 GROUP BY {uuid} HAVING count(*) > count(DISTINCT {row_id})"
+        found = self._query(report.fields_table, uuid, tail)
+        return [str(uuid) for (uuid,) in (found.rows if found else ())]
 
     def _odd(self) -> set[Key]:
         found = self._select("row_issues", "campaign_id", "report", "issue")
@@ -163,11 +183,14 @@ class Destination:
         cells = {name: column for name, column in zip(names, columns, strict=True) if not name.startswith("_")}
         return pa.table({name: pa.array(column, types.get(name, pa.string())) for name, column in cells.items()})
 
-    def _counts(self, table: str, *key: str) -> _Counts:
+    def _counts(self, table: str, *key: str) -> _Counts | None:
+        """Counts by key, None if there is no such table."""
         keys = ", ".join(map(self._column, key))
         # Ids of loads are seconds as text: their order is the same.
         found = self._query(table, f"{keys}, count(*), max({self._column(LOAD_ID)})", f"GROUP BY {keys}")
-        return {tuple(cells): (count, _number(last)) for *cells, count, last in (found.rows if found else ())}
+        if found is None:
+            return None
+        return {tuple(cells): (count, _number(last)) for *cells, count, last in found.rows}
 
     def _select(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
         """The rows of a table, none if there is no such table."""

@@ -3,7 +3,7 @@
     destination -> campaigns -> plan -> walks -> items for the resources
 
 It begins with whichever resource dlt asks first, because a source is made before its pipeline runs, and ends with the
-last. Resources ask from several threads.
+last. Resources may ask from several threads (`parallelize`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import shutil
 import threading
 import uuid
 import weakref
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,7 +30,7 @@ import pyarrow.compute as pc
 from dlt import Pipeline
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 
-from passona.errors import ConfigurationError, PassonaError, Stopped, Unreachable, WalkFailed
+from passona.errors import ConfigurationError, PassonaError, Stopped, TokenRefused, Unreachable, WalkFailed
 from passona.people import people
 from passona.privacy import Privacy
 from passona.privacy_mode import Mode, first_mode, privacy_in
@@ -55,8 +57,8 @@ from passona.source.walk import Walk, Walker
 
 log = logging.getLogger("passona")
 
-# A thread that is about to raise needs no longer to say why.
-_SOON_SECONDS = 10.0
+# Load packages that a source of this process has written to.
+_begun: set[str] = set()
 # Begins the names of folders of spools.
 _FOLDER = "passona-spools-"
 
@@ -92,8 +94,7 @@ class Extraction:
         self._lock = threading.Lock()
         self._failures: dict[str, None] = {}
         self._replaced: list[Key] = []
-        self._failed = threading.Event()
-        self._error: BaseException | None = None
+        self._walks: dict[Key, Future[Walk | WalkFailed]] = {}
         self._reports = [report for name, report in REPORTS.items() if name in self.names]
         # What ends a run, and what else a failed one.
         self._closing, self._failing = ExitStack(), ExitStack()
@@ -115,12 +116,18 @@ class Extraction:
         self._client, self._pool = Client(self._settings), PagePool(self._settings.concurrency)
         self._closing.callback(self._client.close)
         self._closing.enter_context(self._pool)
+        # The reports of a campaign are walked side by side.
+        self._walkers = ThreadPoolExecutor(len(REPORTS), "walk")
+        self._closing.callback(self._walkers.shutdown, cancel_futures=True)
         self._closing.callback(self._client.stop)
         self._walker = Walker(self._client, self._pool, self._settings, self._folder.path, _nobody, privacy=privacy)
         self._listed = self._list(privacy)
         self._pulls = self._due(self._choose())
         # Campaigns of which anything is due, those most in need first.
-        self._order = list(dict.fromkeys(pull.campaign.campaign_id for pull in self._pulls))
+        self._of_campaign: defaultdict[str, list[Pull]] = defaultdict(list)
+        for pull in self._pulls:
+            self._of_campaign[pull.campaign.campaign_id].append(pull)
+        self._order = list(self._of_campaign)
 
     def results(self, report: Report) -> Iterator[Item]:
         """An item for each campaign of which anything is due: what became of this report, nothing if it is not due."""
@@ -130,8 +137,27 @@ class Extraction:
         for campaign_id in self._order:
             batch = _Batch(report, zone=self._settings.timezone, appended=appended, folder=self._folder)
             if campaign_id in pulls:
-                self._walk(pulls[campaign_id], batch)
+                self._decide(pulls[campaign_id], self._walked(campaign_id, report), batch)
             yield batch
+
+    def _walked(self, campaign_id: str, report: Report) -> Walk | WalkFailed:
+        """A walk of this report. With the first that is asked for, all that are due of the campaign begin."""
+        with self._lock:
+            if (campaign_id, report.name) not in self._walks:
+                pulls = self._of_campaign[campaign_id]
+                self._walks = {pull.key: self._walkers.submit(self._walk, pull) for pull in pulls} | self._walks
+            walk = self._walks[campaign_id, report.name]
+        try:
+            return walk.result()
+        except Stopped:
+            # Another walk was refused, and says why.
+            for other in list(self._walks.values()):
+                if isinstance(error := other.exception(), TokenRefused):
+                    raise error from None
+            raise
+        finally:
+            with self._lock:
+                del self._walks[campaign_id, report.name]
 
     def campaigns(self) -> Iterator[Item]:
         """An item for each campaign of which anything is due, and one for all others of the list."""
@@ -145,11 +171,6 @@ class Extraction:
         if self._unlisted is not None:
             yield CampaignBatch(self._unlisted)
 
-    def fail(self, error: BaseException) -> None:
-        """Let the walks of the other resources end with the same error."""
-        self._error = self._error or error
-        self._failed.set()
-
     def end(self, *, failed: bool) -> None:
         """Release all. Unless the run failed, what is going to be replaced is marked in the destination, and what could
         not be had is told.
@@ -158,8 +179,10 @@ class Extraction:
         if failed:
             self._failing.close()
             return
-        if self._replaced:
-            self._package.clear(self._replaced)
+        emptied = {name for name, report in REPORTS.items() if not self._package.gone.isdisjoint(report.tables)}
+        stale = [key for key in self._contents.entries if key[1] in emptied]
+        if keys := list(dict.fromkeys([*self._replaced, *stale])):
+            self._package.clear(keys)
         if self._held is not None:
             self._held.release_when_loaded()
         for line in self._failures:
@@ -243,24 +266,19 @@ class Extraction:
         part = self._writable.part(ids)
         return CampaignBatch(part.rows, part.groups, part.issues, columns)
 
-    def _walk(self, pull: Pull, batch: Batch) -> None:
-        """Walks a report, and puts into the batch what became of it."""
+    def _walk(self, pull: Pull) -> Walk | WalkFailed:
         campaign = pull.campaign
-        result: Walk | WalkFailed
         try:
-            result = self._walker.walk(
-                pull.report, campaign.campaign_id, pull.verified_digest, address=campaign.address
-            )
-        except Stopped:
-            # Another resource failed, and is about to say why.
-            if self._failed.wait(_SOON_SECONDS) and self._error is not None:
-                raise self._error from None
-            raise
+            return self._walker.walk(pull.report, campaign.campaign_id, pull.verified_digest, address=campaign.address)
         except WalkFailed as error:
-            result = error
+            return error
+
+    def _decide(self, pull: Pull, result: Walk | WalkFailed, batch: Batch) -> None:
+        """Puts into the batch what becomes of a walk."""
+        campaign_id = pull.campaign.campaign_id
         is_empty = not isinstance(result, Walk) or not result.total
-        if is_empty and campaign.campaign_id not in self._known:
-            unknown = unknown_campaign(campaign.campaign_id, [result], has_list=self._listed is not None)
+        if is_empty and campaign_id not in self._known:
+            unknown = unknown_campaign(campaign_id, [result], has_list=self._listed is not None)
             if unknown is not None:
                 self._fail(unknown)
                 return
@@ -365,15 +383,14 @@ class Extractions:
         """The run that the resource of this name takes part in."""
         with self._lock:
             extraction = self._current = self._joined()
+        resource = dlt.current.source().resources.get(name)
+        is_limited = resource is not None and resource.limit is not None
         failed = True
         try:
             yield extraction
             failed = False
-        except GeneratorExit:  # dlt's limit is reached
-            failed = False
-            raise
-        except BaseException as error:
-            extraction.fail(error)
+        except GeneratorExit:  # dlt's limit is reached, or something else of this run failed
+            failed = not is_limited
             raise
         finally:
             self._leave(extraction, name, failed=failed)
@@ -384,12 +401,18 @@ class Extractions:
             raise self._broken[1]
         if self._current is not None and self._current.load_id == load_id:
             return self._current
+        if load_id in _begun:
+            raise ConfigurationError(
+                "two passona sources in one run would write their rows twice: run them one after another"
+            )
         try:
             extraction = Extraction(self._settings, self._wish)
         except BaseException as error:
             self._broken = (load_id, error) if load_id is not None else None
             raise
         self._running = {*extraction.names}
+        if load_id is not None:
+            _begun.add(load_id)
         return extraction
 
     def _leave(self, extraction: Extraction, name: str, *, failed: bool) -> None:

@@ -169,22 +169,23 @@ def declared(tables: Iterable[str], items: Iterator[Item], mode: str | None = No
     yield from items
 
 
-def resource(name: str, items: Callable[[], Iterator[Item]], *, parallel: bool = False) -> DltResource:
-    """Return the dlt resource of this name. `items`: a generator function, called in each run; `parallel`: in a thread.
+def resource(name: str, items: Callable[[], Iterator[Item]]) -> DltResource:
+    """Return the dlt resource of this name. `items`: a generator function, called in each run.
 
     dlt's limit counts these items. Rows cannot be changed by `add_map`, because the ledger tells what they are.
     """
     hints = dlt.mark.make_hints(write_disposition="merge")
     made = _Resource.from_data(items, name=name, section="passona", hints=hints)
     made.add_step(_Pieces())
-    return made.parallelize() if parallel else made
+    return made
 
 
 class _Resource(DltResource):
     def compute_table_schema(self, item: Any = None, meta: Any = None) -> Any:
         table = super().compute_table_schema(item, meta)
-        if table["name"] in _WRITER:
-            table["resource"] = _WRITER[table["name"]]
+        writer = _WRITER.get(str(table["name"]))
+        if writer in dlt.current.source().resources:  # not where a resource runs alone, without its source
+            table["resource"] = writer
         return table
 
 

@@ -68,6 +68,9 @@ def passona_source(
     :raises ConfigurationError: a value cannot work, or dlt found one outside the section `sources.passona`. All other
         errors are raised in extraction, so that nothing of that run is loaded.
     """
+    for name, texts in {"privacy_fields": privacy_fields, "privacy_former_keys": privacy_former_keys}.items():
+        if isinstance(texts, str):
+            raise ConfigurationError(f"{name}: expected a list of texts, got one text")
     check_names("campaigns", "since", "refresh", "accept_shrink", "on_failed", "forgotten")
     _check_origins()
     settings = Settings(
@@ -87,6 +90,9 @@ def passona_source(
         privacy_former_keys=tuple(privacy_former_keys),
         privacy_fields=tuple(privacy_fields),
     )
+    for name, value in {"refresh": refresh, "accept_shrink": accept_shrink}.items():
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"{name}: expected True or False, got {value!r}")
     if on_failed not in ("ledger", "raise"):
         raise ConfigurationError(f"on_failed: expected 'ledger' or 'raise', got {on_failed!r}")
     uuids = [campaign_uuid(text, "campaigns") for text in campaigns]
@@ -103,7 +109,7 @@ def passona_source(
 
     yield resource(CAMPAIGNS.name, campaign_rows)
     for report in REPORTS.values():
-        yield resource(report.name, partial(report_rows, report), parallel=True)
+        yield resource(report.name, partial(report_rows, report))
     for name in SHARED:
         yield resource(name, _nothing)
 
