@@ -35,6 +35,8 @@ SCIENTIFIC = re.compile(r"(?<![0-9A-Za-z])([0-9]{1,15})(?:[.,]([0-9]*))?[eE]([-+
 _CELL_ERROR = re.compile(r"#[^0-9]*(?:/0)?[!?]?|Err:[0-9]{3}", re.IGNORECASE)
 # A number, but of nobody: 4, 0.0, -907779 (what a spreadsheet computes of 44-7700-900123 and the like).
 _OTHER_NUMBER = re.compile(r"[0-9]{1,2}(?:[.,][0-9]*)?|-[0-9.,]+")
+# 0.447700900123: what is behind the point is no number of its own.
+_BELOW_ONE = re.compile(r"\W*0[.,][0-9]+\W*")
 # What is dialled before a British number, or filled up with zeros: 00, 011, 0011, 000
 _DIALLED = re.compile("^(?:0{1,3}|0{1,2}11)(?=44[1-9][0-9]{9}$)|^00")
 _SCHEME = re.compile(r"^\W*(?:tel|sms|smsto|callto|whatsapp):", re.IGNORECASE)
@@ -78,7 +80,7 @@ def read_look(look: str) -> str | None:
     look = _SCHEME.sub("", look)
     if scientific := _bare_scientific(look):
         digits = _whole(scientific)
-    elif re.search(r"[^\W\d_]", look):
+    elif re.search(r"[^\W\d_]", look) or _BELOW_ONE.fullmatch(look):
         return None
     else:
         dialled = re.sub(r"([0-9])[^0-9]*\(0\)", r"\1", _without_decimals(look))
