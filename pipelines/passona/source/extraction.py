@@ -135,7 +135,7 @@ class Extraction:
         is_first = all(name != report.name for _, name in self._contents.filled)
         appended = report.tables if is_first else ()
         for campaign_id in self._order:
-            batch = _Batch(report, zone=self._settings.timezone, appended=appended, folder=self._folder)
+            batch = _Batch(report, zone=self._settings.timezone, appended=appended, mode=self.mode, folder=self._folder)
             if campaign_id in pulls:
                 self._decide(pulls[campaign_id], self._walked(campaign_id, report), batch)
             yield batch

@@ -65,10 +65,15 @@ class Counts:
 
 
 class Item(Protocol):
-    """What dlt gets as one item. `appended`: tables that hold no row of its campaigns."""
+    """What dlt gets as one item. `appended`: tables that hold no row of its campaigns. `mode`: to be noted at the
+    ledger; dlt does not take items in their order, so each has it.
+    """
 
     @property
     def appended(self) -> Iterable[str]: ...
+
+    @property
+    def mode(self) -> str | None: ...
 
     def pieces(self) -> Iterator[Piece]:
         """The rows to write, by table, markers included."""
@@ -91,6 +96,7 @@ class Batch:
     new_columns: Mapping[str, str] = field(default_factory=dict)
     campaign: pa.Table | None = None
     appended: Iterable[str] = ()
+    mode: str | None = None
     counts: Counts = field(default_factory=Counts)
 
     def pieces(self) -> Iterator[Piece]:
@@ -127,6 +133,7 @@ class CampaignBatch:
     issues: pa.Table | None = None
     new_columns: Mapping[str, str] = field(default_factory=dict)
     appended: Iterable[str] = ()
+    mode: str | None = None
 
     def pieces(self) -> Iterator[Piece]:
         if self.new_columns:
@@ -146,7 +153,7 @@ class CampaignBatch:
 @dataclass
 class Declaration:
     """Tables without rows, for dlt to learn them: its own tools then see them, loaded or not. `item`: one that follows,
-    so that a limit does not count the declaration. `mode`: to be noted at the ledger.
+    so that a limit does not count the declaration.
     """
 
     tables: Iterable[str]
@@ -255,7 +262,7 @@ def _hints(table: Table, disposition: Disposition, item: Item) -> Any:
             "name": LOAD_ID, "data_type": "text", "nullable": False, "description": "load package that the row came by"
         }  # fmt: skip
     others: dict[str, Any] = {"description": table.comment}
-    if isinstance(item, Declaration) and item.mode and table.name == "report_ledger":
+    if item.mode and table.name == "report_ledger":
         others[MODE] = item.mode
     return dlt.mark.make_hints(
         table_name=table.name,
