@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from engines import POSTGRES, of_duckdb_alone
+from engines import POSTGRES, of_duckdb_alone, url_of
 from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
+from passona.project import project_folder
 from passona.reports import REPORTS
+from passona.transform import Wanted, transform
 from plain import ALL, asked, killed, pipeline, source
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, assert_as_served, click, going, message
@@ -309,3 +315,37 @@ def test_a_command_line_goes_on_where_the_source_stopped(tmp_path: Path, path: P
         outcome = Warehouse(path).load(box)
         assert outcome.errors == []
     assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
+
+
+def test_dbt_builds_on_what_the_source_alone_loaded_and_the_command_line_goes_on_with_it(
+    tmp_path: Path, path: Path
+) -> None:
+    with Sandbox(Account(seed=7, campaigns=3, rows=200)) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        for _ in range(2):
+            build(path, tmp_path)
+        messages = Warehouse(path).rows("SELECT * FROM analytics.messages ORDER BY ALL")
+        assert messages
+        assert Warehouse(path).rows("SELECT * FROM analytics_staging.stg_passona__runs") == []
+        assert Warehouse(path).load(box).errors == []
+    assert transform(Warehouse(path).address, "Europe/London", 0, print, Wanted()).failures == []
+    assert Warehouse(path).rows("SELECT * FROM analytics.messages ORDER BY ALL") == messages
+    assert len(Warehouse(path).rows("SELECT * FROM analytics_staging.stg_passona__runs")) == 1
+
+
+def build(path: Path, folder: Path) -> None:
+    """Build the dbt project as its profile tells, without the command line."""
+    environment = {"PASSONA_WAREHOUSE": str(path)}
+    if POSTGRES is not None:
+        where = urlsplit(url_of(path))
+        environment = {"PGHOST": where.hostname, "PGPORT": str(where.port), "PGUSER": where.username,
+                       "PGPASSWORD": where.password, "PGDATABASE": where.path[1:]}  # fmt: skip
+    command = [
+        *(sys.executable, "-m", "dbt.cli.main", "build", "--target", "warehouse" if POSTGRES is None else "postgres"),
+        *("--project-dir", str(project_folder()), "--profiles-dir", str(project_folder())),
+        *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
+    ]
+    ended = subprocess.run(
+        command, env=os.environ | environment, check=False, capture_output=True, text=True, timeout=900
+    )
+    assert ended.returncode == 0, ended.stdout
