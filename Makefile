@@ -96,11 +96,12 @@ picture: $(STAMP) ## docs/report.png, the report of the demo; needs Chromium
 # dagster-dbt looks for dbt on the path; Dagster keeps its runs in DAGSTER_HOME.
 dagster dagster-check: export PATH := $(CURDIR)/$(DAGSTER_BIN):$(PATH)
 dagster: export DAGSTER_HOME ?= $(CURDIR)/.dagster
-dagster: $(DAGSTER_STAMP) ## Dagster at http://127.0.0.1:3000, with this environment's token and warehouse
+dagster: export PASSONA_WAREHOUSE ?= $(CURDIR)/warehouse.duckdb
+dagster: $(DAGSTER_STAMP) ## Dagster at http://127.0.0.1:3000, with this environment's token and PASSONA_WAREHOUSE
 	@mkdir -p $(DAGSTER_HOME) && cp pipelines/dagster_project/dagster.yaml $(DAGSTER_HOME)
 	@$(DAGSTER_BIN)/dagster dev --host 127.0.0.1 --port 3000 --python-file pipelines/dagster_project/definitions.py
 
-dagster-check: $(DAGSTER_STAMP) ## do its definitions load and materialise all from a sandbox
+dagster-check: $(DAGSTER_STAMP) ## a night, a subset and a refused token in Dagster, against a sandbox
 	@$(DAGSTER_BIN)/python pipelines/dagster_project/check.py
 
 $(DAGSTER_STAMP): pyproject.toml constraints.txt pipelines/dagster_project/constraints.txt

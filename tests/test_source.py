@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from engines import POSTGRES, change, of_duckdb_alone
+from engines import POSTGRES, change, of_duckdb_alone, url_of
 from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
+from passona.project import project_folder
 from passona.reports import REPORTS
+from passona.transform import Wanted, transform
 from plain import ALL, asked, begun, killed, pipeline, source
 from sandbox import Account, Sandbox
 from sandbox.edits import Delete
@@ -549,3 +555,39 @@ def test_a_refresh_of_a_part_leaves_no_trust_in_what_it_emptied(tmp_path: Path, 
         pipeline(path, tmp_path / "new").run(source(box, TWO).with_resources("clicks"), refresh="drop_data")
     vouched = "SELECT campaign_id FROM passona.report_ledger WHERE report = 'clicks' AND verified_at IS NOT NULL"
     assert Warehouse(path).rows(vouched) == [(TWO,)]
+
+
+def test_dbt_builds_on_what_the_source_alone_loaded_and_the_command_line_goes_on_with_it(
+    tmp_path: Path, path: Path
+) -> None:
+    with Sandbox(Account(seed=7, campaigns=3, rows=200)) as box:
+        pipeline(path, tmp_path / "dlt").run(source(box))
+        for _ in range(2):
+            build(path, tmp_path)
+        messages = Warehouse(path).rows("SELECT * FROM analytics.messages ORDER BY ALL")
+        assert messages
+        assert Warehouse(path).rows("SELECT * FROM analytics_staging.stg_passona__runs") == []
+        assert Warehouse(path).load(box).errors == []
+    assert transform(Warehouse(path).address, "Europe/London", 0, print, Wanted()).failures == []
+    assert Warehouse(path).rows("SELECT * FROM analytics.messages ORDER BY ALL") == messages
+    assert Warehouse(path).rows("SELECT verb FROM analytics_staging.stg_passona__runs ORDER BY started_at") == [
+        ("load",), ("transform",)
+    ]  # fmt: skip
+
+
+def build(path: Path, folder: Path) -> None:
+    """Build the dbt project as its profile tells, without the command line."""
+    environment = {"PASSONA_WAREHOUSE": str(path)}
+    if POSTGRES is not None:
+        where = urlsplit(url_of(path))
+        environment = {"PGHOST": where.hostname, "PGPORT": str(where.port), "PGUSER": where.username,
+                       "PGPASSWORD": where.password, "PGDATABASE": where.path[1:]}  # fmt: skip
+    command = [
+        *(sys.executable, "-m", "dbt.cli.main", "build", "--target", "warehouse" if POSTGRES is None else "postgres"),
+        *("--project-dir", str(project_folder()), "--profiles-dir", str(project_folder())),
+        *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
+    ]
+    ended = subprocess.run(
+        command, env=os.environ | environment, check=False, capture_output=True, text=True, timeout=900
+    )
+    assert ended.returncode == 0, ended.stdout

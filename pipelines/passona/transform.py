@@ -240,7 +240,9 @@ def _built_version(database: Database) -> str | None:
 def _version(project: Path, timezone: str) -> str:
     """A digest of the project's files and of what it is told."""
     digest = hashlib.blake2b(timezone.encode(), digest_size=8)
-    for file in sorted(project.rglob("*")):
+    # dbt by hand leaves copies of them in target/, and folders of those names.
+    files = (file for file in project.rglob("*") if file.relative_to(project).parts[0] != "target")
+    for file in sorted(files):
         if file.suffix in (".sql", ".csv", ".yml"):
             digest.update(file.relative_to(project).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
