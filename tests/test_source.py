@@ -330,7 +330,9 @@ def test_dbt_builds_on_what_the_source_alone_loaded_and_the_command_line_goes_on
         assert Warehouse(path).load(box).errors == []
     assert transform(Warehouse(path).address, "Europe/London", 0, print, Wanted()).failures == []
     assert Warehouse(path).rows("SELECT * FROM analytics.messages ORDER BY ALL") == messages
-    assert len(Warehouse(path).rows("SELECT * FROM analytics_staging.stg_passona__runs")) == 1
+    assert Warehouse(path).rows("SELECT verb FROM analytics_staging.stg_passona__runs ORDER BY started_at") == [
+        ("load",), ("transform",)
+    ]  # fmt: skip
 
 
 def build(path: Path, folder: Path) -> None:
