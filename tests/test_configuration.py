@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
 from passona import lookup
 from passona.address import warehouse_address
@@ -44,6 +46,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(lookup, "global_dir", lambda: str(tmp_path / "global"))
     monkeypatch.setattr(lookup, "SECRET_FILES", tmp_path / "run_secrets")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def unused_dlt() -> Iterator[None]:
+    """dlt as it is in a new process: another test may have used it in this one."""
+    container = Container()
+    former = container[PluggableRunContext] if PluggableRunContext in container else None  # noqa: SIM401  # it has no get
+    if former is not None:
+        del container[PluggableRunContext]
+    yield
+    if former is not None:
+        container[PluggableRunContext] = former
 
 
 @pytest.fixture
