@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engines import of_duckdb_alone
 from sandbox import Account, Sandbox
+from test_source import small
 from warehouses import environment_of
 
 ROOT = Path(__file__).parents[1]
@@ -40,5 +41,5 @@ def test_the_scripts_of_the_readme_print_what_it_shows(tmp_path: Path) -> None:
     scripts, shown = blocks("README.md"), blocks("README.md", "text")
     assert len(scripts) == len(shown)
     assert max(len(script.splitlines()) for script in scripts) <= 8
-    with Sandbox(Account(seed=5, campaigns=4, rows=200)) as box:
+    with Sandbox(small()) as box:
         assert [printed(script, tmp_path, box) for script in scripts] == shown
