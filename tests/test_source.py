@@ -320,7 +320,7 @@ def test_a_command_line_goes_on_where_the_source_stopped(tmp_path: Path, path: P
     with Sandbox(account) as box:
         pipeline(path, tmp_path / "dlt").run(source(box))
         put(account, 12)
-        outcome = Warehouse(path).load(box)
+        outcome = Warehouse(path).load(box, wait=30)
         assert outcome.errors == []
     assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
 
@@ -337,6 +337,7 @@ def test_no_request_follows_a_refused_token(tmp_path: Path, path: Path) -> None:
 def test_two_runs_at_once_come_one_after_another(tmp_path: Path, path: Path) -> None:
     account = Account(seed=7, campaigns=3, rows=3_000)
     with Sandbox(account) as box:
+        pipeline(path, tmp_path / "dlt")  # makes the database
         runs = [begun(path, tmp_path / f"dlt{number}", box) for number in range(3)]
         assert [run.wait(300) for run in runs] == [0, 0, 0]
     assert_as_served(Warehouse(path), account, [row["uuid"] for row in account.campaigns()])
@@ -413,7 +414,7 @@ def test_a_new_key_has_the_same_column_in_both(tmp_path: Path, path: Path) -> No
         pipeline(path, tmp_path / "dlt").run(source(box))
         account.put(going(TWO), {"clicks": [click(1, FOO="c")]})
         pipeline(path, tmp_path / "new").run(source(box))
-        Warehouse(path).load(box, refresh=True)
+        Warehouse(path).load(box, refresh=True, wait=30)
     (other,) = [
         column for (column,) in Warehouse(path).rows("SELECT column_name FROM passona._keys") if column != "foo"
     ]
@@ -567,7 +568,7 @@ def test_dbt_builds_on_what_the_source_alone_loaded_and_the_command_line_goes_on
         messages = Warehouse(path).rows("SELECT * FROM analytics.messages ORDER BY ALL")
         assert messages
         assert Warehouse(path).rows("SELECT * FROM analytics_staging.stg_passona__runs") == []
-        assert Warehouse(path).load(box).errors == []
+        assert Warehouse(path).load(box, wait=30).errors == []
     assert transform(Warehouse(path).address, "Europe/London", 0, print, Wanted()).failures == []
     assert Warehouse(path).rows("SELECT * FROM analytics.messages ORDER BY ALL") == messages
     assert Warehouse(path).rows("SELECT verb FROM analytics_staging.stg_passona__runs ORDER BY started_at") == [

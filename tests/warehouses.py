@@ -53,11 +53,14 @@ class Warehouse:
         return address_of(self.path)
 
     def load(self, box: Sandbox, *uuids: str, reports: Sequence[str] = tuple(REPORTS), **options: Any) -> Outcome:
-        """One load in this process, as `passona load` does it. `clock`: this machine's; `lines`: hear what is said."""
+        """One load in this process, as `passona load` does it. `clock`: this machine's; `lines`: hear what is said; `wait`:
+        seconds for whoever holds the warehouse.
+        """
         clock, lines = options.pop("clock", None), options.pop("lines", None) or Lines()
+        wait = options.pop("wait", 0)
         wishes = {name: options.pop(name) for name in ("since", "refresh", "accept_shrink") if name in options}
         settings = Settings(box.token, **({"base_url": box.base_url, "retry_pause": 0.01} | options))
-        database = open_database(self.address, 0, lines.say)
+        database = open_database(self.address, wait, lines.say)
         try:
             wish = Wish(uuids, tuple(REPORTS[name] for name in reports), **wishes)
             return Load(settings, database, wish, lines, clock).run()

@@ -70,7 +70,7 @@ class CampaignTable:
         return uuid in self._known
 
     def is_listed(self, uuid: str) -> bool:
-        """Whether this campaign is in the list, or was when a list was last believed."""
+        """Return True if this campaign is in the list; while the list is held, in the last one that was accepted."""
         return uuid in self._known and self._known[uuid].listed
 
     def forget(self, uuid: str) -> None:

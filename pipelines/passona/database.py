@@ -37,6 +37,7 @@ from passona.project import project_folder
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS, Report
 from passona.schema import DATASET, TABLES
+from passona.source.ledger import INTERRUPTED
 from passona.source.spool import LONGEST_AGE
 from passona.source.walk import Walk
 from passona.upgrades import bring_forward, check_readable
@@ -172,7 +173,7 @@ class Database:
             report=[walk.report.name for walk in walks],
         ):
             self.connection.execute(
-                "UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = 'interrupted', "
+                f"UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = '{INTERRUPTED}', "  # noqa: S608  # constants
                 "expired_at = NULL "  # what a killed package leaves is to be given up again
                 "WHERE (campaign_id, report) IN (SELECT campaign_id, report FROM given)"
             )

@@ -211,7 +211,7 @@ def _open_for_writing(
     """
     _keep_private(path)
     connection = _connected(path, wait, say)
-    killed = log_of(path).exists()  # whoever was waited for may have been killed
+    killed = log_of(path).exists()  # looked for now: the process that was waited for may have been killed
     try:
         # Where DuckDB itself spills to while it opens a file.
         shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)

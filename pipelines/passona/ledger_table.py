@@ -9,7 +9,7 @@ from typing import Any
 
 from passona.connection import Connection, tables_of
 from passona.schema import LEDGER
-from passona.source.ledger import Entry, Key
+from passona.source.ledger import INTERRUPTED, Entry, Key
 from passona.times import python_values
 
 _COLUMNS = tuple(LEDGER.names)
@@ -17,7 +17,7 @@ _COLUMNS = tuple(LEDGER.names)
 _BELIEVED_COLUMNS = {name: name for name in _COLUMNS} | {
     "state": "CASE WHEN complete THEN state ELSE 'failed' END AS state",
     "verified_at": "CASE WHEN complete THEN verified_at END AS verified_at",
-    "error": "CASE WHEN complete THEN error ELSE 'interrupted' END AS error",
+    "error": f"CASE WHEN complete THEN error ELSE '{INTERRUPTED}' END AS error",
 }
 _BELIEVED = f"""
     SELECT {", ".join(_BELIEVED_COLUMNS.values())},

@@ -190,7 +190,7 @@ class Inventory:
         return self._is_older and self._was_made(name) and _is_described(relation)
 
     def _was_made(self, name: Name) -> bool:
-        """Whether an earlier version made objects in this schema. One that did not build models made none there."""
+        """Return True if an earlier version created objects in this schema: of models, only if it built them."""
         built = self._relations.get(Name(MARTS_STAGING, "int_built_campaigns"))
         return name.schema not in (MARTS, MARTS_STAGING) or bool(built and built.comment)
 

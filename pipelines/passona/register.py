@@ -1,6 +1,8 @@
 """What a warehouse knows of its own privacy: its mode, the id of its key, who is kept out of it.
 
-tables passona._privacy, passona._forgotten + Keeping -> Privacy, or why there is none
+    tables passona._privacy, passona._forgotten + Keeping -> Privacy, or why there is none
+
+`privacy_mode` decides; this module reads and writes the tables.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ log = logging.getLogger("passona")
 
 # As long as the command line waits (`--wait`).
 WAIT_SECONDS = 60.0
-# How often a waiting run tries, and a finished one looks whether its package is loaded.
-_TICK_SECONDS = 0.5
+# How often a waiting run tries again, and a finished run checks if its package is loaded.
+_TICK_SECONDS = 0.1
 
 # By the working folder of the pipeline, which has one run at a time: what an earlier run of it has not released.
 _held: dict[str, DatasetLock] = {}
@@ -38,6 +38,7 @@ class DatasetLock:
         self._pipeline, self._load_id = pipeline, load_id
         self._client: Any = pipeline.sql_client()
         self._released = threading.Event()
+        self._using = threading.Lock()  # the client is for one thread at a time
 
     def take(self) -> None:
         """Wait for the run that holds the lock.
@@ -66,7 +67,7 @@ class DatasetLock:
 
     def release(self) -> None:
         self._released.set()
-        with contextlib.suppress(DatabaseException):
+        with self._using, contextlib.suppress(DatabaseException):
             self._client.close_connection()
 
     def _is_taken(self) -> bool:
@@ -76,11 +77,15 @@ class DatasetLock:
         return bool(taken)
 
     def _watch(self) -> None:
-        loads = self._client.make_qualified_table_name("_dlt_loads")
         while not self._released.wait(_TICK_SECONDS):
-            try:
-                found = self._client.execute_sql(f"SELECT 1 FROM {loads} WHERE load_id = %s", self._load_id)  # noqa: S608  # dlt's name
-            except DatabaseException:  # no table before the first load
-                continue
-            if found:
+            if self._is_loaded():
                 self.release()
+
+    def _is_loaded(self) -> bool:
+        loads = self._client.make_qualified_table_name("_dlt_loads")
+        statement = f"SELECT 1 FROM {loads} WHERE load_id = %s"  # noqa: S608  # dlt's name
+        with self._using:
+            try:
+                return not self._released.is_set() and bool(self._client.execute_sql(statement, self._load_id))
+            except DatabaseException:  # no table before the first load
+                return False

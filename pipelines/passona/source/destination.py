@@ -25,13 +25,10 @@ from passona.errors import ConfigurationError
 from passona.privacy_mode import Mode
 from passona.reports import CAMPAIGNS, Report
 from passona.schema import FORM, KEYS, LEDGER, LOAD_ID, TABLES
-from passona.source.ledger import Entry, Key
+from passona.source.ledger import INTERRUPTED, Entry, Key
 
 # Reports in one statement that clears their entries.
 _CLEARED_AT_ONCE = 200
-
-# What an entry says whose rows are not what it tells, as the command line writes it.
-INTERRUPTED = "interrupted"
 
 # Number of rows under a key, and the load that brought the last of them.
 _Counts = dict[tuple[str, ...], tuple[int, float]]
@@ -103,7 +100,7 @@ class Destination:
                 table: {column for column in self._column_names(table) if (table, column) not in unclaimed}
                 for table in (*(report.name for report in reports), CAMPAIGNS.name)
             },
-            mode=next((row for row in self._select("_privacy", "mode", "key_id", "forgetting_key")), None),
+            mode=next(iter(self._select("_privacy", "mode", "key_id", "forgetting_key")), None),
             forgotten=[entry for (entry,) in self._select("_forgotten", "entry")],
         )
 

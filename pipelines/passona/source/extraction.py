@@ -48,8 +48,8 @@ from passona.source.campaigns import (
 )
 from passona.source.client import Client
 from passona.source.dataset_lock import DatasetLock
-from passona.source.destination import INTERRUPTED, Contents, Destination
-from passona.source.ledger import Key, Pull, is_unchanged, judged, plan, since, unloaded
+from passona.source.destination import Contents, Destination
+from passona.source.ledger import INTERRUPTED, Key, Pull, is_unchanged, judged, plan, since, unloaded
 from passona.source.page_pool import PagePool
 from passona.source.pages import Page
 from passona.source.resources import MODE, Batch, CampaignBatch, Item, Piece
@@ -57,7 +57,7 @@ from passona.source.walk import Walk, Walker
 
 log = logging.getLogger("passona")
 
-# Load packages that a source of this process has written to.
+# Load packages that this process has already extracted a passona source into.
 _begun: set[str] = set()
 # Begins the names of folders of spools.
 _FOLDER = "passona-spools-"
@@ -76,7 +76,7 @@ class Wish:
 
 
 class Extraction:
-    """One run. Its beginning looks at the destination and lists the campaigns; `end` releases all.
+    """One run. It starts by reading the destination and listing the campaigns; `end` releases everything.
 
     `load_id`: of the package that dlt extracts into, None where there is no pipeline. `names`: of the resources that
     take part. `mode`: what is kept of people, and the id of the key.
@@ -96,7 +96,7 @@ class Extraction:
         self._replaced: list[Key] = []
         self._walks: dict[Key, Future[Walk | WalkFailed]] = {}
         self._reports = [report for name, report in REPORTS.items() if name in self.names]
-        # What ends a run, and what else a failed one.
+        # Callbacks at the end of every run, and those of a failed run.
         self._closing, self._failing = ExitStack(), ExitStack()
         self._held: DatasetLock | None = None
         try:
@@ -141,7 +141,7 @@ class Extraction:
             yield batch
 
     def _walked(self, campaign_id: str, report: Report) -> Walk | WalkFailed:
-        """A walk of this report. With the first that is asked for, all that are due of the campaign begin."""
+        """Return the walk of a report. The first one asked for starts the walks of all due reports of its campaign."""
         with self._lock:
             if (campaign_id, report.name) not in self._walks:
                 pulls = self._of_campaign[campaign_id]
@@ -150,7 +150,7 @@ class Extraction:
         try:
             return walk.result()
         except Stopped:
-            # Another walk was refused, and says why.
+            # Another walk got a 401, which stopped this one: raise that error.
             for other in list(self._walks.values()):
                 if isinstance(error := other.exception(), TokenRefused):
                     raise error from None
@@ -172,8 +172,8 @@ class Extraction:
             yield CampaignBatch(self._unlisted)
 
     def end(self, *, failed: bool) -> None:
-        """Release all. Unless the run failed, what is going to be replaced is marked in the destination, and what could
-        not be had is told.
+        """Release everything. If the run did not fail, first mark in the destination the reports that the load is going
+        to replace, and log a warning for each report that could not be loaded.
         """
         self._closing.close()
         if failed:
@@ -238,7 +238,7 @@ class Extraction:
         return rows.set_column(place, "listed", pa.repeat(pa.scalar(False), len(rows)))
 
     def _reopen(self, ids: Collection[str]) -> None:
-        """What had settled of campaigns that are back in the list is due again: they may have been made anew."""
+        """Make settled reports due again if their campaign is back in the list: it may have been created again."""
         for key, entry in self._contents.entries.items():
             if entry.campaign_id in ids and entry.state == "settled":
                 self._contents.entries[key] = replace(entry, state="open")
@@ -305,7 +305,7 @@ class Extraction:
                     self._replaced.append(pull.key)
 
     def _bare_row(self, campaign_id: str) -> pa.Table | None:
-        """A row with the id alone for a campaign that neither list nor dataset have, once."""
+        """Return a row with only the id, once, for a campaign that is neither in the list nor in the dataset."""
         with self._lock:
             if campaign_id in self._known or CAMPAIGNS.name not in self.names:
                 return None
@@ -328,7 +328,7 @@ class Extraction:
             return {key: known[key] for key in keys}
 
     def _new_columns(self, table: str) -> dict[str, str]:
-        """Those that the dataset has not noted, and nobody has taken to note."""
+        """Return the columns of keys that the dataset does not know yet, each once per run."""
         with self._lock:
             noted = self._contents.columns.get(table, {})
             found = {key: name for key, name in self._columns.get(table, {}).items() if key not in noted}

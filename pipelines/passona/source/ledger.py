@@ -27,6 +27,9 @@ from passona.source.walk import Walk
 State = Literal["open", "settled", "failed", "held"]
 Key = tuple[str, str]
 
+# The error of an entry whose rows are not known to be what it says: a load was killed while it wrote them.
+INTERRUPTED = "interrupted"
+
 _COLUMNS = tuple(LEDGER.names)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -204,8 +207,8 @@ def judged(
 
 
 def is_unchanged(pull: Pull, walk: Walk, odd: Collection[Key]) -> bool:
-    """Whether the tables hold these rows already. `odd`: reports in them with values of another type than the guide's:
-    the digest does not tell 83 from "83".
+    """Return True if the tables already hold these rows. `odd`: reports with values of another type than the guide's,
+    because the digest does not distinguish 83 from "83".
     """
     return walk.digest == pull.verified_digest and not walk.spool.odd and pull.key not in odd
 

@@ -288,7 +288,7 @@ def _walk_pieces(walk: Walk, zone: str, columns: Mapping[str, str]) -> Iterator[
 
 
 def _numbered(batch: pa.RecordBatch, ordinals: Ordinals) -> pa.RecordBatch:
-    """The batch with equal rows told apart by their ordinals."""
+    """Return the batch with the ids of equal rows made unique by their ordinals."""
     return batch.set_column(batch.schema.get_field_index(ROW_ID), ROW_ID, ordinals.number(batch.column(ROW_ID)))
 
 

@@ -1,6 +1,8 @@
 """`passona_source`: the six reports and the list of campaigns as a dlt source.
 
-arguments -> settings -> Extractions (one per run) -> resources, one per report, that follow links.next
+    arguments -> settings -> Extractions (one per run) -> resources, one per report, that follow links.next
+
+The body runs when the source is created, before any pipeline; everything else happens inside the resources.
 """
 
 from __future__ import annotations
