@@ -105,6 +105,8 @@ FILES = (
     File("with a byte-order mark", f"{EXCEL}, CSV UTF-8", b"\xef\xbb\xbf" + GOOD, "exact"),
     File("with two byte-order marks", "a script that always adds one", b"\xef\xbb\xbf" * 2 + GOOD, "exact"),
     File("in Windows-1252", f"{EXCEL}, CSV", text_of().encode("cp1252"), "exact", "read as cp1252"),
+    File("in cp850, and --encoding says so", f"{EXCEL}, CSV (MS-DOS)", text_of().encode("cp850"), "exact", "read as cp850", {"encoding": "cp850"}),
+    File("in Mac Roman, and --encoding says so", f"{EXCEL} for Mac, CSV (Macintosh)", text_of().encode("mac-roman"), "exact", "read as mac-roman", {"encoding": "mac-roman"}),
     File("in UTF-16, tabs", f"{EXCEL}, Unicode text", text_of(delimiter="\t").encode("utf-16"), "exact", "utf-16-le"),
     File("in UTF-16 without a mark", "PowerShell 5, >", text_of().encode("utf-16-le"), "exact", "utf-16-le"),
     File("semicolons", f"{EXCEL} in Germany", sheet(delimiter=";"), "exact", "semicolon"),

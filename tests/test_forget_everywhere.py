@@ -194,6 +194,61 @@ def test_no_table_of_a_user_keeps_a_number_or_keeps_forget_from_its_work(
     assert traces(tmp_path, ZEBS) == {}
 
 
+LINKED = {
+    "by the phone": (
+        ("CREATE TABLE mine (phone VARCHAR PRIMARY KEY, name VARCHAR)",
+         "CREATE TABLE notes (mobile VARCHAR REFERENCES mine (phone), note VARCHAR)",
+         f"INSERT INTO mine VALUES ('{ZEB}', 'Zeb'), ('{OTHER}', 'Ann')",
+         f"INSERT INTO notes VALUES ('{ZEB}', 'x'), ('{OTHER}', 'not +{ZEB}')"),
+        [(OTHER, "Ann")], [(OTHER, "not [erased]")]),
+    "by an id": (
+        ("CREATE TABLE mine (id INTEGER PRIMARY KEY, phone VARCHAR)",
+         "CREATE TABLE notes (person INTEGER REFERENCES mine (id), note VARCHAR)",
+         f"INSERT INTO mine VALUES (1, '{ZEB}'), (2, '{OTHER}'), (3, '+{ZEB}')",
+         f"INSERT INTO notes VALUES (1, 'call {ZEB}'), (2, 'y')"),
+        [(1, None), (2, OTHER), (3, None)], [(1, "call [erased]"), (2, "y")]),
+    "by an id, phone a number that must be there": (
+        ("CREATE TABLE mine (id INTEGER PRIMARY KEY, phone BIGINT, name VARCHAR NOT NULL)",
+         "CREATE TABLE notes (person INTEGER REFERENCES mine (id), recipient VARCHAR NOT NULL)",
+         f"INSERT INTO mine VALUES (1, {ZEB}, '{ZEB}'), (2, {OTHER}, 'Ann')",
+         f"INSERT INTO notes VALUES (1, '{ZEB}'), (2, 'y')"),
+        [(2, int(OTHER), "Ann")], [(2, "y")]),
+    "three in a row": (
+        ("CREATE TABLE mine (phone VARCHAR PRIMARY KEY)",
+         "CREATE TABLE a (phone VARCHAR PRIMARY KEY REFERENCES mine (phone))",
+         "CREATE TABLE notes (phone VARCHAR REFERENCES a (phone), n INTEGER)",
+         *(f"INSERT INTO {table} VALUES ('{ZEB}'), ('{OTHER}')" for table in ("mine", "a")),
+         f"INSERT INTO notes VALUES ('{ZEB}', 1), ('{OTHER}', 2)"),
+        [(OTHER,)], [(OTHER, 2)]),
+    "by a column of another name": (
+        ("CREATE TABLE mine (phone VARCHAR PRIMARY KEY, shown VARCHAR GENERATED ALWAYS AS ('+' || phone))",
+         "CREATE TABLE notes (person VARCHAR REFERENCES mine (phone))",
+         f"INSERT INTO mine VALUES ('{ZEB}'), ('{OTHER}')", f"INSERT INTO notes VALUES ('{ZEB}'), ('{OTHER}')"),
+        [(OTHER, f"+{OTHER}")], [(OTHER,)]),
+    "a table to itself": (
+        ("CREATE TABLE mine (phone VARCHAR PRIMARY KEY, parent VARCHAR REFERENCES mine (phone))",
+         f"INSERT INTO mine VALUES ('{OTHER}', NULL)", f"INSERT INTO mine VALUES ('{ZEB}', '{OTHER}')",
+         "CREATE VIEW notes AS SELECT 1"),
+        [(OTHER, None)], [(1,)]),
+}  # fmt: skip
+
+
+@of_duckdb_alone
+@pytest.mark.parametrize(("statements", "mine", "notes"), LINKED.values(), ids=[*LINKED])
+def test_foreign_keys_between_tables_of_users_do_not_keep_a_number(
+    loaded: Warehouse, tmp_path: Path, statements: Sequence[str], mine: list[Any], notes: list[Any]
+) -> None:
+    for statement in statements:
+        change(loaded.path, statement)
+    before = forget(loaded.address, [("argument", ZEB)], Keeping(), 0, silent, dry_run=True)
+    assert (loaded.rows("FROM mine ORDER BY ALL"), loaded.rows("FROM notes ORDER BY ALL")) != (mine, notes)
+    after = forgotten(loaded, ZEB)
+    assert (loaded.rows("FROM mine ORDER BY ALL"), loaded.rows("FROM notes ORDER BY ALL")) == (mine, notes)
+    assert before.tables["main.mine"] == after.tables["main.mine"]
+    assert traces(tmp_path, ZEBS) == {}
+    assert forgotten(loaded, ZEB).tables.total() == 0
+
+
 @of_duckdb_alone
 def test_what_a_killed_publish_left_beside_a_copy_goes_too(loaded: Warehouse, tmp_path: Path) -> None:
     published = tmp_path / "copy.duckdb"

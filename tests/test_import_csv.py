@@ -275,6 +275,23 @@ def test_only_a_time_that_somebody_vouches_for_settles_a_report(
     assert facts(warehouse, "state") == [("settled",)]
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "cp850", "mac-roman"])
+def test_a_guessed_encoding_settles_only_once_the_user_names_it(
+    warehouse: Warehouse, tmp_path: Path, account: Account, box: Sandbox, encoding: str
+) -> None:
+    account.put(going(ONE, expiry_date="2020-07-01 00:00:00"), {})
+    warehouse.load(box, ONE, reports=["recipient"])
+    file = tmp_path / "recipient.csv"
+    file.write_bytes(GOOD + row(9, group="Café").decode().encode(encoding))
+    _, said = import_csv(warehouse, file, made_at=LATER)
+    assert said[0] == "recipient.csv: read as cp1252, values parted by comma"
+    assert "stays open, because its bytes do not say" in said[1]
+    assert facts(warehouse, "state") == [("open",)]
+    import_csv(warehouse, file, made_at=LATER, encoding=encoding)
+    assert warehouse.rows("SELECT group_name FROM passona.recipient WHERE group_name <> 'Group'") == [("Café",)]
+    assert facts(warehouse, "state") == [("settled",)]
+
+
 def test_what_is_older_or_has_fewer_rows_than_the_api_knows_does_not_replace_it(
     warehouse: Warehouse, file: Path, account: Account, box: Sandbox
 ) -> None:

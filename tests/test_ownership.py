@@ -501,14 +501,14 @@ def test_a_constraint_of_the_user_that_keeps_people_in_is_named_and_nobody_is_fo
     fill(account)
     warehouse.load(box)
     for statement in (
-        "CREATE TABLE people (phone VARCHAR PRIMARY KEY, shown VARCHAR GENERATED ALWAYS AS ('+' || phone))",
-        f"INSERT INTO people VALUES ('{GONE}')",
-        "CREATE TABLE calls (person VARCHAR REFERENCES people (phone))",
-        f"INSERT INTO calls VALUES ('{GONE}')",
+        "CREATE TABLE people (id INTEGER PRIMARY KEY, phone VARCHAR UNIQUE)",
+        f"INSERT INTO people VALUES (1, '{GONE}')",
+        "CREATE TABLE calls (person INTEGER REFERENCES people (id))",
+        "INSERT INTO calls VALUES (1)",
     ):
         change(warehouse.path, statement)
     before = warehouse.content()
-    with pytest.raises(ConfigurationError, match=r'"main"\."(calls|people)": a constraint keeps people in this table'):
+    with pytest.raises(ConfigurationError, match=r'"main"\."people": a constraint keeps people in this table'):
         forgotten(warehouse, GONE)
     assert warehouse.content() == before
     change(warehouse.path, "DROP TABLE calls")

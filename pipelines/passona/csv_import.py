@@ -87,6 +87,8 @@ class CsvImport:
         self._package = Package()
         self._privacy = CLEAR
         self._told: set[str] = set()
+        # Files whose bytes are neither UTF-8 nor marked: read as cp1252, which most of them are.
+        self._guessed: set[str] = set()
         self._outcome = Outcome(run_id=str(uuid.uuid4()), campaigns=1)
 
     def run(self) -> Outcome:
@@ -249,6 +251,8 @@ class CsvImport:
 
     def _tell_form(self, file: CsvFile, form: Form) -> None:
         parted = DELIMITERS.get(form.delimiter, form.delimiter)
+        if form.encoding == "cp1252" and self._wish.encoding is None:
+            self._guessed.add(file.name)
         said = f"{file.name}: read as {form.encoding}, values parted by {parted}"
         if (form.encoding, form.delimiter) != ("utf-8", ",") and said not in self._told:
             self._told.add(said)
@@ -280,6 +284,12 @@ class CsvImport:
         if walk.spool.quality.losses or walk.spool.quality.fills_a_sheet:
             return replace(entry, state="open")
         if rejected:
+            return unsettled(pull, entry)
+        if file.name in self._guessed and entry.state == "settled":
+            self._say(
+                f"{file.name}: {pull.report.name} stays open, because its bytes do not say whether it is cp1252, cp850 "
+                "or mac-roman; look at a letter with an accent, and import it again with --encoding"
+            )
             return unsettled(pull, entry)
         if file.vouched or entry.state == "open":
             return entry

@@ -37,25 +37,25 @@ def still_there(path: Path, found: int, asked: int) -> StillThere:
     )
 
 
-def erase(connection: Connection, people: People, in_texts: Sequence[str] | None = None) -> Counter[str]:
-    """Rows that went or lost the number, by table. In the caller's transaction. A copy may lack some tables.
+def erase(connection: Connection, people: People, in_texts: Sequence[str], apart: Collection[str] = ()) -> Counter[str]:
+    """Erase people in the caller's transaction; return the rows that went or lost the number, by table.
 
-    `in_texts`: phones to look for in other texts; found here, if none are given.
+    A copy may lack some tables.
+
+    `in_texts`: phones to look for in other texts (`phones_of_texts`). `apart`: tables that are erased elsewhere.
     """
-    columns = text_columns(connection)
+    columns = [column for column in text_columns(connection) if column.shown not in apart]
     name_people(connection, people, columns)
     connection.execute("CREATE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
     erased: Counter[str] = Counter()
     there = {column.shown for column in columns}
-    if in_texts is None:
-        in_texts = _phones_of_texts(connection, people.phones, columns)
     for report in REPORTS.values():
         if report.phone_key is not None and f"passona.{report.name}" in there:
             erased += _erase_report(connection, report)
     if "passona.report_ledger" in there:
         _note_in_ledger(connection)
-    erased += _erase_marts(connection)
-    erased += _erase_texts(connection, in_texts, people.tokens)
+    erased += _erase_marts(connection, columns)
+    erased += erase_texts(connection, columns, in_texts, people.tokens)
     connection.execute("DROP TABLE _people")
     connection.execute("DROP TABLE _erased")
     return erased
@@ -134,8 +134,9 @@ def _stays_within(connection: Connection, column: TextColumn, phone: str) -> boo
     )
 
 
-def _phones_of_texts(connection: Connection, phones: Sequence[str], columns: Collection[TextColumn]) -> list[str]:
+def phones_of_texts(connection: Connection, phones: Sequence[str]) -> list[str]:
     """Phones to look for in other texts: not the ends of other people's, which were given without country code."""
+    columns = text_columns(connection)
     found = found_of(connection, phones, columns)
     return [phone for phone in phones if phone in found or not ends_another(connection, phone, columns)]
 
@@ -151,7 +152,7 @@ def ends_another(connection: Connection, phone: str, columns: Iterable[TextColum
     )
 
 
-def _is_one_of_them(column: str) -> str:
+def is_one_of_them(column: str) -> str:
     """A condition on a column of phones, however they are written there."""
     return f"{column} IN (SELECT _people.phone FROM _people)"  # noqa: S608  # quoted names
 
@@ -159,11 +160,11 @@ def _is_one_of_them(column: str) -> str:
 def _erase_report(connection: Connection, report: Report) -> Counter[str]:
     connection.execute(
         f"INSERT INTO _erased SELECT campaign_id, '{report.name}', row_id FROM passona.{report.name} "  # noqa: S608  # constant names
-        f"WHERE {_is_one_of_them(str(report.phone_column))}"
+        f"WHERE {is_one_of_them(str(report.phone_column))}"
     )
     theirs = f"row_id IN (SELECT row_id FROM _erased WHERE report = '{report.name}')"  # noqa: S608  # a constant name
-    erased = Counter({f"passona.{name}": _deleted(connection, f"passona.{name}", theirs) for name in report.tables})
-    erased["passona.row_issues"] += _deleted(connection, "passona.row_issues", f"report = '{report.name}' AND {theirs}")
+    erased = Counter({f"passona.{name}": deleted(connection, f"passona.{name}", theirs) for name in report.tables})
+    erased["passona.row_issues"] += deleted(connection, "passona.row_issues", f"report = '{report.name}' AND {theirs}")
     return erased
 
 
@@ -177,21 +178,20 @@ def _note_in_ledger(connection: Connection) -> None:
     )
 
 
-def _erase_marts(connection: Connection) -> Counter[str]:
+def _erase_marts(connection: Connection, columns: Collection[TextColumn]) -> Counter[str]:
     """Rows of theirs in all other tables, and what the marts keep of a click beside its row."""
     erased: Counter[str] = Counter()
     own = {f"passona.{report.name}" for report in REPORTS.values()}
-    columns = text_columns(connection)
     for column in columns:
         if column.is_of_phones and column.shown not in own:
-            erased[column.shown] += _deleted(connection, column.table, _is_one_of_them(column.as_text))
+            erased[column.shown] += deleted(connection, column.table, is_one_of_them(column.as_text))
     tables = {column.shown for column in columns}
     ours = owned(connection)
     if ours is not None:  # in a copy that has no register all models are ours
         tables &= ours.keys()
     if {"analytics.links", "passona.clicks"} <= tables:
         # Without any click left, the address may have been this person's own.
-        erased["analytics.links"] += _deleted(
+        erased["analytics.links"] += deleted(
             connection,
             "analytics.links AS links",
             "campaign_id IN (SELECT campaign_id FROM _erased) AND NOT EXISTS (SELECT 1 FROM passona.clicks AS clicks "
@@ -203,7 +203,9 @@ def _erase_marts(connection: Connection) -> Counter[str]:
     return erased
 
 
-def _erase_texts(connection: Connection, phones: Sequence[str], tokens: frozenset[str]) -> Counter[str]:
+def erase_texts(
+    connection: Connection, columns: Iterable[TextColumn], phones: Sequence[str], tokens: frozenset[str]
+) -> Counter[str]:
     """Numbers and tokens within other texts: another's message, an address, a table that somebody made.
 
     Columns of phones have lost the rows that are theirs; whatever is left there is another's number.
@@ -215,7 +217,7 @@ def _erase_texts(connection: Connection, phones: Sequence[str], tokens: frozense
         numbers_erased = erased(text, spelled.__contains__)
         return TOKEN.sub(lambda found: ERASED if found[0] in tokens else found[0], numbers_erased)
 
-    for column in text_columns(connection):
+    for column in columns:
         if not column.is_of_phones and not column.is_of_keys:
             texts = texts_naming(connection, column, phones, tokens)
             changed[column.shown] += _replaced(connection, column, {text: without(text) for text in sorted(texts)})
@@ -232,7 +234,7 @@ def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, st
         return 0
     if misfits := _misfits(connection, column, after):
         with given(connection, before=misfits):
-            gone = _deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
+            gone = deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
         return gone + _replaced(connection, column, {text: after[text] for text in after.keys() - {*misfits}})
     with given(connection, before=[*after], after=[*after.values()]):
         if column.is_text:
@@ -240,8 +242,8 @@ def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, st
         elif column.is_nullable:
             value = f"TRY(TRY_CAST(given.after AS {column.type}))"
         else:
-            return _deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
-        return _changed(
+            return deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
+        return changed(
             connection,
             column.table,
             f"UPDATE {column.table} AS texts SET {column.quoted} = {value} FROM given "  # noqa: S608  # quoted names
@@ -250,11 +252,13 @@ def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, st
 
 
 def _misfits(connection: Connection, column: TextColumn, after: Mapping[str, str]) -> list[str]:
-    """Texts whose new form a user's table may not take: those of a column with a CHECK, and in one whose values may
-    stand there once, those that are nothing but the number, or would be like another.
+    """Return texts whose new form a user's table may not take.
+
+    Those of a column with a CHECK or a foreign key, and in one whose values may stand there once, those that are
+    nothing but the number, or would be like another.
     """
     rules = _rules(connection, column)
-    if "CHECK" in rules:
+    if rules & {"CHECK", "FOREIGN KEY"}:
         return [*after]
     if not rules or not column.is_text:
         return []
@@ -271,7 +275,8 @@ def _rules(connection: Connection, column: TextColumn) -> set[str]:
         return set()
     place = "database_name = ? AND schema_name = ? AND table_name = ?"
     found = connection.execute(
-        "SELECT constraint_type FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'CHECK') "  # noqa: S608  # constants
+        "SELECT constraint_type FROM duckdb_constraints() "  # noqa: S608  # constants
+        "WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'CHECK', 'FOREIGN KEY') "
         f"AND {place} AND list_contains(constraint_column_names, ?) UNION ALL "
         f"SELECT 'UNIQUE' FROM duckdb_indexes() WHERE is_unique AND {place} AND contains(expressions, ?)",
         [column.database, column.schema, column.table_name, column.name] * 2,
@@ -289,11 +294,11 @@ def named_elsewhere(connection: Connection, people: People) -> list[str]:
     )
 
 
-def _deleted(connection: Connection, table: str, condition: str) -> int:
-    return _changed(connection, table, f"DELETE FROM {table} WHERE {condition}")  # noqa: S608  # our own words
+def deleted(connection: Connection, table: str, condition: str) -> int:
+    return changed(connection, table, f"DELETE FROM {table} WHERE {condition}")  # noqa: S608  # our own words
 
 
-def _changed(connection: Connection, table: str, sql: str) -> int:
+def changed(connection: Connection, table: str, sql: str) -> int:
     """The rows that a statement changed.
 
     :raises ConfigurationError: a constraint of the user's table forbids it.

@@ -16,9 +16,10 @@ from pathlib import Path
 from passona.address import Address, real_path
 from passona.connection import tables_of, transaction
 from passona.database import Database, open_database
-from passona.erasure import erase, found_of, named_elsewhere, telling
+from passona.erasure import erase, found_of, named_elsewhere, phones_of_texts, telling
 from passona.errors import ConfigurationError, PassonaError
 from passona.keeping import Keeping
+from passona.linked_tables import erase_linked, linked_tables
 from passona.people import People, people
 from passona.privacy import Privacy
 from passona.register import keep_out, known_mode, mode_of_copy, privacy_of, privacy_of_copy
@@ -153,9 +154,12 @@ def _erase(database: Database, who: People, into: Forgotten, *, keep: bool) -> N
 
 
 def _erased(database: Database, who: People, *, keep: bool) -> Counter[str]:
-    """One transaction, taken back if nothing is to be kept of it."""
-    with transaction(database.connection, keep=keep):
-        tables = erase(database.connection, who)
+    """Erase from tables that foreign keys link, then from all others in one transaction. Without `keep`: count."""
+    connection = database.connection
+    in_texts, linked = phones_of_texts(connection, who.phones), linked_tables(connection)
+    tables = erase_linked(connection, who, in_texts, linked, keep=keep)
+    with transaction(connection, keep=keep):
+        tables += erase(connection, who, in_texts, linked)
         keep_out(database, who.entries)
     return tables
 

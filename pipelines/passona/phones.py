@@ -35,6 +35,14 @@ SCIENTIFIC = re.compile(r"(?<![0-9A-Za-z])([0-9]{1,15})(?:[.,]([0-9]*))?[eE]([-+
 _CELL_ERROR = re.compile(r"#[^0-9]*(?:/0)?[!?]?|Err:[0-9]{3}", re.IGNORECASE)
 # A number, but of nobody: 4, 0.0, -907779 (what a spreadsheet computes of 44-7700-900123 and the like).
 _OTHER_NUMBER = re.compile(r"[0-9]{1,2}(?:[.,][0-9]*)?|-[0-9.,]+")
+# A day, with a time or without: 08/06/2020, 2020-06-08 13:50:06, 8.6.2020.
+_D, _M = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
+_DAY = re.compile(
+    rf"(?:{_D}([./-]){_M}\1(?:19|20)[0-9]{{2}}|{_M}([./-]){_D}\2(?:19|20)[0-9]{{2}}"
+    rf"|(?:19|20)[0-9]{{2}}([./-]){_M}\3{_D})(?:[T ][0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}})?(?:[.,][0-9]+)?)?"
+)
+# More digits than a phone has, 00 or 011 and (0) counted in.
+_TOO_LONG = re.compile(r"\+?[1-9][0-9]{15,}|0[0-9]{18,}")
 # 0.447700900123: what is behind the point is no number of its own.
 _BELOW_ONE = re.compile(r"\W*0[.,][0-9]+\W*")
 # What is dialled before a British number, or filled up with zeros: 00, 011, 0011, 000
@@ -64,7 +72,10 @@ def is_mangled(text: str) -> bool:
     look = next(views(text)).look
     if not re.search("[0-9]", look) or _CELL_ERROR.fullmatch(look.strip()):
         return True
-    is_number = _bare_scientific(look) or _OTHER_NUMBER.fullmatch(look.strip())
+    bare = look.strip(" '")
+    if _DAY.fullmatch(bare) or _TOO_LONG.fullmatch(bare):
+        return True
+    is_number = _bare_scientific(look) or _OTHER_NUMBER.fullmatch(bare)
     return is_number is not None and read_phone(text) is None
 
 

@@ -32,6 +32,7 @@ csv_places ledger_table
 ownership address load_package
 upgrades text_columns key_columns
 erasure
+linked_tables
 counting
 postgres_copy target engine duckdb_rewriting
 postgres_session

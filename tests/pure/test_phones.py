@@ -161,6 +161,19 @@ def test_what_can_be_no_phone_any_more_is_told(text: str) -> None:
     assert is_mangled(text)
 
 
-@pytest.mark.parametrize("text", ["#1", "447", "4.47700900123E+11", "p_3f9a2c41_0e11"])
+@pytest.mark.parametrize(
+    "text",
+    ["08/06/2020", "8.6.2020", "2020-06-08 13:50:06", "2020-06-08T13:50", "08/06/2020 13:50", "12345678901234567",
+     "44770090012344770", "'08/06/2020"],
+)  # fmt: skip
+def test_days_and_too_many_digits_are_no_phones(text: str) -> None:
+    assert is_mangled(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["#1", "447", "4.47700900123E+11", "p_3f9a2c41_0e11", "20-20-2020", "02.10.20.20.30", "0044 (0)7700 900123",
+     "07700-900-123", "0114477009001230", "2020-900-123"],
+)  # fmt: skip
 def test_what_no_spreadsheet_made_is_left(text: str) -> None:
     assert not is_mangled(text)

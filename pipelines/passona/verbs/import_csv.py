@@ -53,7 +53,9 @@ Examples:
     help="When the files were made, if their own times do not say it: an ISO time, in UTC if it has no offset.",
 )
 @click.option(
-    "--encoding", type=click.Choice(["utf-8", "utf-16", "cp1252"]), help="Read them so, whatever they look like."
+    "--encoding",
+    type=click.Choice(["utf-8", "utf-16", "cp1252", "cp850", "mac-roman"]),
+    help="Read them so, whatever they look like.",
 )
 @click.option(
     "--reject-to",

@@ -1,0 +1,108 @@
+"""Tables of users that foreign keys link: `forget` erases from each in a transaction of its own.
+
+    rows that refer -> rows referred to, or their phone alone
+
+DuckDB holds a key against rows that the same transaction has deleted, so rows that refer go first, and for good.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from graphlib import TopologicalSorter
+
+from passona.connection import Connection, is_server, transaction
+from passona.erasure import changed, deleted, erase_texts, is_one_of_them, name_people
+from passona.errors import ConfigurationError
+from passona.people import People
+from passona.phones import ERASED
+from passona.text_columns import TextColumn, text_columns, texts_naming, texts_that_stand_for
+
+
+def linked_tables(connection: Connection) -> list[str]:
+    """Return the tables of a DuckDB file that foreign keys link, those that refer before those referred to."""
+    if is_server(connection):
+        return []
+    links = connection.execute(
+        "SELECT concat_ws('.', schema_name, table_name), concat_ws('.', schema_name, referenced_table) "
+        "FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY' AND database_name = current_database()"
+    ).fetchall()
+    referring: dict[str, set[str]] = {table: set() for link in links for table in link}
+    for table, referred in links:
+        if table != referred:
+            referring[referred].add(table)
+    return [*TopologicalSorter(referring).static_order()]
+
+
+def erase_linked(
+    connection: Connection, people: People, in_texts: Sequence[str], tables: Sequence[str], *, keep: bool
+) -> Counter[str]:
+    """Erase people from these tables (`linked_tables`); without `keep` only count. Return the rows by table.
+
+    A row of a phone that rows of others refer to by another column stays, without the phone.
+
+    :raises ConfigurationError: a row can neither go nor lose the phone. It names the table.
+    """
+    erased: Counter[str] = Counter()
+    for table in tables:
+        columns = [column for column in text_columns(connection) if column.shown == table]
+        if not columns:
+            continue
+        if not keep:
+            erased[table] += _count(connection, columns, people, in_texts)
+            continue
+        try:
+            with transaction(connection):
+                erased += _erase_phones(connection, columns, people, _delete)
+        except ConfigurationError:
+            with transaction(connection):
+                erased += _erase_phones(connection, columns, people, _blank)
+        with transaction(connection):
+            erased += erase_texts(connection, columns, in_texts, people.tokens)
+    return erased
+
+
+def _erase_phones(
+    connection: Connection,
+    columns: Sequence[TextColumn],
+    people: People,
+    erase_rows: Callable[[Connection, TextColumn], int],
+) -> Counter[str]:
+    name_people(connection, people, columns)
+    erased: Counter[str] = Counter()
+    for column in columns:
+        if column.is_of_phones:
+            erased[column.shown] += erase_rows(connection, column)
+    connection.execute("DROP TABLE _people")
+    return erased
+
+
+def _delete(connection: Connection, column: TextColumn) -> int:
+    return deleted(connection, column.table, is_one_of_them(column.as_text))
+
+
+def _blank(connection: Connection, column: TextColumn) -> int:
+    mark = f"'{ERASED}'" if column.is_text and not column.is_nullable else "NULL"
+    return changed(
+        connection,
+        column.table,
+        f"UPDATE {column.table} SET {column.quoted} = {mark} WHERE {is_one_of_them(column.as_text)}",  # noqa: S608  # quoted names
+    )
+
+
+def _count(connection: Connection, columns: Sequence[TextColumn], people: People, in_texts: Sequence[str]) -> int:
+    """Count the rows that name these people: in a transaction that is taken back, DuckDB deletes none of them."""
+    condition = " OR ".join(f"{column.as_text} IN (SELECT unnest(?::VARCHAR[]))" for column in columns) or "false"
+    texts = [
+        [
+            *(
+                texts_that_stand_for(connection, column, people.phones).union(people.values)
+                if column.is_of_phones
+                else texts_naming(connection, column, in_texts, people.tokens)
+            )
+        ]
+        for column in columns
+    ]
+    table = columns[0].table
+    ((rows,),) = connection.execute(f"SELECT count(*) FROM {table} WHERE {condition}", texts).fetchall()  # noqa: S608  # quoted names
+    return int(rows)
