@@ -219,7 +219,8 @@ def test_whatever_form_a_file_has_its_rows_are_the_same(tmp_path: Path, content:
     def digest(content: bytes) -> str:
         path.write_bytes(content)
         file = CsvFile(path, "any.csv", LATER)
-        spool, read_as = file.read(file.form(), lambda: Spool(RECIPIENT, ONE, tmp_path / "spool"))
+        contents = file.read(file.form(), lambda: Spool(RECIPIENT, ONE, tmp_path / "spool"))
+        spool, read_as = contents.spool, contents.form
         assert content == GOOD or (read_as.encoding, read_as.delimiter) == form
         return spool.fingerprint.digest()
 
@@ -458,7 +459,7 @@ def test_lines_are_taken_aside_in_every_encoding(encoding: str, tmp_path: Path) 
     path.write_bytes((GOOD + b"1,2\r\n" + row(9, group="Café")).decode().encode(encoding))
     file = CsvFile(path, "any.csv", LATER)
     sifted, form, count = file.sifted(file.sure(file.form()), tmp_path / "sifted", tmp_path / "rejects")
-    spool, _ = sifted.read(form, lambda: Spool(RECIPIENT, ONE, tmp_path / "spool"))
+    spool = sifted.read(form, lambda: Spool(RECIPIENT, ONE, tmp_path / "spool")).spool
     assert (count, len(spool), (tmp_path / "rejects").read_bytes()) == (1, 5, b"1,2\r\n")
     assert [name for batch in spool.batches() for name in batch.column("Group_Name").to_pylist()][-1] == "Café"
 
@@ -486,7 +487,7 @@ def test_what_is_taken_is_what_a_strict_reader_reads(tmp_path_factory: pytest.Te
     except csv.Error:
         whole = False
     try:
-        spool, _ = file.read(file.form(), lambda: Spool(RECIPIENT, ONE, path.with_suffix(".arrow")))
+        spool = file.read(file.form(), lambda: Spool(RECIPIENT, ONE, path.with_suffix(".arrow"))).spool
     except FileRefused:
         assert not whole
         return

@@ -274,7 +274,7 @@ def test_lines_without_values_and_marks_and_ends_are_read_in_small_pieces_too(
                 b",,,,\r\n" if each is content else b""
             ) + row(2)
             assert text.ended
-        spool, _ = file.read(form, lambda: Spool(RECIPIENT, ONE, tmp_path / "spool"))
+        spool = file.read(form, lambda: Spool(RECIPIENT, ONE, tmp_path / "spool")).spool
         digests.append(spool.fingerprint.digest())
     assert digests[0] == digests[1]
 

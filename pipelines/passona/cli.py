@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from passona import logs, options
-from passona.errors import Exit, Interrupted, PassonaError, causes, masked, printable, told
+from passona.errors import Exit, Interrupted, PassonaError, causes
 from passona.interruption import heed, leave, listen
+from passona.messages import masked, printable, told
 from passona.verbs.campaigns import campaigns
 from passona.verbs.config import config
 from passona.verbs.doctor import doctor

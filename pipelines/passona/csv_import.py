@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from passona.campaign_table import CampaignTable
+from passona.csv_cells import Quality
 from passona.csv_form import DELIMITERS, Form
 from passona.csv_places import bring
 from passona.csv_reader import CsvFile
@@ -189,13 +190,13 @@ class CsvImport:
         rejected = 0
         if self._wish.rejects:
             file, form, rejected = self._sifted(file, form, self._wish.rejects)
-        walk = self._read(pull, file, form)
+        walk, quality = self._read(pull, file, form)
         self._tell_drift(walk)
-        self._check_quality(file, walk)
+        self._check_quality(file, walk, quality)
         if walk.digest == pull.verified_digest and not self._is_odd(walk):
             self._outcome.reports[pull.report.name].unchanged += 1
             if not outdated(pull, file.made_at):
-                self._package.entries.append(self._entry(pull, walk, file, rejected))
+                self._package.entries.append(self._entry(pull, walk, file, quality, rejected))
             walk.spool.drop()
             return
         if outdated(pull, file.made_at):
@@ -204,7 +205,7 @@ class CsvImport:
                 f"it was made {file.made_at:%Y-%m-%d %H:%M:%S} UTC, and the tables hold {pull.report.name} as of "
                 "a later time (if it was made later, say when with --made-at)"
             )
-        self._add(pull, walk, file, rejected)
+        self._add(pull, walk, file, quality, rejected)
 
     def _sifted(self, file: CsvFile, form: Form, rejects: Path) -> tuple[CsvFile, Form, int]:
         """The file without the lines that cannot be read; without any there is no file of them."""
@@ -215,7 +216,7 @@ class CsvImport:
             rejects.unlink()
         return sifted
 
-    def _read(self, pull: Pull, file: CsvFile, form: Form) -> Walk:
+    def _read(self, pull: Pull, file: CsvFile, form: Form) -> tuple[Walk, Quality]:
         def spool() -> Spool:
             path = self._database.files / f"{form.report.name}.arrow"
             return Spool(form.report, pull.campaign.campaign_id, path, file.made_at, self._privacy)
@@ -223,16 +224,15 @@ class CsvImport:
         def heard(count: int) -> None:
             self._progress.rows(form.report, count)
 
-        taken, read_as = file.read(form, spool, self._wish.encoding, heard)
-        self._tell_form(file, read_as)
-        return Walk(form.report, pull.campaign.campaign_id, taken, 1)
+        contents = file.read(form, spool, self._wish.encoding, heard)
+        self._tell_form(file, contents.form)
+        return Walk(form.report, pull.campaign.campaign_id, contents.spool, 1), contents.quality
 
-    def _check_quality(self, file: CsvFile, walk: Walk) -> None:
+    def _check_quality(self, file: CsvFile, walk: Walk, quality: Quality) -> None:
         """Tells what a spreadsheet did to a file.
 
         :raises FileRefused: most of its phones or all of its times are lost.
         """
-        quality = walk.spool.quality
         if quality.is_mangled and not self._wish.accept_mangled:
             walk.spool.drop()
             raise file.refused(
@@ -258,9 +258,9 @@ class CsvImport:
             self._told.add(said)
             self._say(said)
 
-    def _add(self, pull: Pull, walk: Walk, file: CsvFile, rejected: int) -> None:
+    def _add(self, pull: Pull, walk: Walk, file: CsvFile, quality: Quality, rejected: int) -> None:
         outcome = self._outcome.reports[pull.report.name]
-        entry = self._entry(pull, walk, file, rejected)
+        entry = self._entry(pull, walk, file, quality, rejected)
         settled = entry.state == "settled"
         told = walk.row_count + walk.spool.suppressed + rejected
         shrink = None if self._wish.accept_shrink else fewer_than_listed(pull, told, settled=settled)
@@ -274,14 +274,14 @@ class CsvImport:
             self._package.add(walk)
         self._package.entries.append(entry)
 
-    def _entry(self, pull: Pull, walk: Walk, file: CsvFile, rejected: int) -> Entry:
+    def _entry(self, pull: Pull, walk: Walk, file: CsvFile, quality: Quality, rejected: int) -> Entry:
         """Its row of the ledger. A file whose age nobody vouches for, or that lost something, settles nothing."""
         entry = imported(pull, walk, self._settings, self._outcome.run_id)
         if self._wish.accept_shrink:
             entry = accepted(entry)
         if rejected:
             self._say(f"{file.name}: {rejected} lines cannot be read and are in {self._wish.rejects}")
-        if walk.spool.quality.losses or walk.spool.quality.fills_a_sheet:
+        if quality.losses or quality.fills_a_sheet:
             return replace(entry, state="open")
         if rejected:
             return unsettled(pull, entry)

@@ -21,7 +21,8 @@ import click
 from passona.configuration import object_store
 from passona.csv_reader import CsvFile
 from passona.downloads import download
-from passona.errors import ConfigurationError, RequestFailed, masked, printable
+from passona.errors import ConfigurationError, RequestFailed
+from passona.messages import masked, printable
 
 ENDINGS = (".csv", ".csv.gz")
 STDIN = "-"

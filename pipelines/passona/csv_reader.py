@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from passona.csv_cells import Quality, restored
 from passona.csv_form import AROUND_NAMES, Form, encoding_of, form_of, plain_name
 from passona.csv_lines import LARGEST_ROW, Line, lines_of
 from passona.csv_text import DAMAGES, Text, head_of, pieces_of, unpacked
@@ -29,6 +30,18 @@ from passona.source.spool import Spool
 # A row may lie across two blocks and no more, so this is what a row may take; and some 20,000 rows are
 # enough that the cost of a block is lost in theirs.
 BLOCK_BYTES = LARGEST_ROW
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All rows of a file in a spool, and what a spreadsheet did to them.
+
+    `form`: the form they were read by, whose encoding all bytes speak for.
+    """
+
+    spool: Spool
+    form: Form
+    quality: Quality
 
 
 @dataclass(frozen=True)
@@ -68,18 +81,18 @@ class CsvFile:
         spool: Callable[[], Spool],
         encoding: str | None = None,
         heard: Callable[[int], None] = lambda _: None,
-    ) -> tuple[Spool, Form]:
-        """All rows in a new spool, and the form they were read by: the bytes may speak for another encoding.
+    ) -> Contents:
+        """Read all rows into a new spool.
 
         `encoding`: the user's word for it. `heard`: who hears how many rows are read.
 
         :raises FileRefused: it cannot be read whole.
         """
-        taken = spool()
+        taken, quality = spool(), Quality()
         try:
-            whole = self._fill(taken, form, heard)
+            whole = self._fill(taken, form, quality, heard)
             if whole:
-                return taken, form
+                return Contents(taken, form, quality)
             sure = self.sure(form, encoding)
             if sure != form:
                 taken.drop()
@@ -88,7 +101,7 @@ class CsvFile:
         except BaseException:
             taken.drop()
             raise
-        return taken, form
+        return Contents(taken, form, quality)
 
     def sure(self, form: Form, encoding: str | None = None) -> Form:
         """The form with the encoding that all bytes speak for, where neither the file nor the user names one."""
@@ -96,14 +109,16 @@ class CsvFile:
             return form
         return self.form(form.report, "cp1252")
 
-    def _fill(self, spool: Spool, form: Form, heard: Callable[[int], None]) -> bool | None:
+    def _fill(self, spool: Spool, form: Form, quality: Quality, heard: Callable[[int], None]) -> bool | None:
         """Takes the rows into a spool. True: all of them, beyond doubt; False: doubtful; None: not all."""
         whole: bool | None = None
         with unpacked(self.path) as file:
             text = Text(file, form)
             try:
                 for texts in _columns(text, form):
-                    spool.take_columns(texts)
+                    cells, of_these = restored(form.report, texts)
+                    quality.add(of_these)
+                    spool.take_columns(cells)
                     heard(len(spool))
                 spool.finish()
                 whole = text.quotes.fit and text.ended

@@ -22,7 +22,7 @@ import dlt
 import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from passona import dlt_context, logs
+from passona import dlt_context
 from passona.address import Address, check_driver
 from passona.connection import Connection, error_kinds, first_row, given, tables_of
 from passona.counting import check_written
@@ -36,6 +36,7 @@ from passona.ownership import OWN_NAMES, Inventory, Name, model_names, own_colum
 from passona.project import project_folder
 from passona.quoting import literal, quoted
 from passona.reports import REPORTS, Report
+from passona.run_log import RunLog
 from passona.schema import DATASET, TABLES
 from passona.source.ledger import INTERRUPTED
 from passona.source.spool import LONGEST_AGE
@@ -57,7 +58,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.run: logs.Run | None = None
+        self.run: RunLog | None = None
         self._begun = 0.0
         self._closed = False
         self._begin_as_a_load()
@@ -300,7 +301,7 @@ class Database:
         :raises NotWritten: the database could not take it.
         """
         self._end_lines()
-        self.run = logs.Run(run_id, verb)
+        self.run = RunLog(run_id, verb)
         self.run.begin()
         self._begun = time.monotonic()
         log.info("%s begins: %s", verb, self.address, extra={"event": "run_begun"})

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import duckdb
 
-from passona.connection import IS_GENERATED
-from passona.erasure import check_catalog, still_there
+from passona.connection import IS_GENERATED, Connection
 from passona.errors import StillThere
 from passona.phone_search import held
+from passona.phones import names_one, spellings_of
 from passona.quoting import literal, quoted
 
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
@@ -43,7 +43,7 @@ def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, gon
     # Rows of a campaign stand together, and are found by that.
     connection.execute("SET preserve_insertion_order = true")
     connection.execute("CHECKPOINT")
-    check_catalog(connection, gone, path)
+    _check_catalog(connection, gone, path)
     searched = _search_unpacked(connection, path, folder / "plain.duckdb", gone) if gone else 0
     fresh = folder / "fresh.duckdb"
     _copy(connection, fresh)
@@ -55,6 +55,37 @@ def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, gon
     fresh.replace(path)
     _sync(path.parent)
     return searched
+
+
+def _check_catalog(connection: Connection, phones: Collection[str], path: Path) -> None:
+    """Looks for these phones in what a DuckDB file says of its tables: names, comments, queries of views.
+
+    :raises StillThere: one is there.
+    """
+    texts = catalog_texts(connection)
+    found = [phone for phone in phones if any(names_one(text, spellings_of(phone)) for text in texts)]
+    if found:
+        raise _still_there(path, len(found), len(phones))
+
+
+def catalog_texts(connection: Connection) -> list[str]:
+    """What a DuckDB file says of what is defined in it: names, comments, queries, macros, the words of types."""
+    here = "WHERE NOT internal AND database_name = current_database()"
+    texts = connection.execute(
+        "SELECT concat_ws(chr(10), schema_name, table_name, column_name, comment, column_default) "  # noqa: S608  # constants
+        f"FROM duckdb_columns() {here} UNION ALL "
+        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_tables() {here} UNION ALL "
+        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_views() {here} UNION ALL "
+        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_indexes() "
+        "WHERE database_name = current_database() UNION ALL "
+        f"SELECT concat_ws(chr(10), function_name, comment, macro_definition) FROM duckdb_functions() {here} UNION ALL "
+        "SELECT concat_ws(chr(10), type_name, comment, array_to_string(labels, chr(10))) "
+        f"FROM duckdb_types() {here} UNION ALL "
+        f"SELECT concat_ws(chr(10), schema_name, comment) FROM duckdb_schemas() {here} UNION ALL "
+        "SELECT concat_ws(chr(10), sequence_name, comment, start_value, min_value, max_value, last_value) "
+        "FROM duckdb_sequences() WHERE database_name = current_database()"
+    ).fetchall()
+    return [text for (text,) in texts]
 
 
 def _search_unpacked(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path, gone: Sequence[str]) -> int:
@@ -111,7 +142,14 @@ def _search(file: Path, gone: Sequence[str], path: Path) -> None:
         for at in range(0, len(data), _PIECE):
             found |= held(data[max(0, at - _OVERLAP) : at + _PIECE], gone)
     if found:
-        raise still_there(path, len(found), len(gone))
+        raise _still_there(path, len(found), len(gone))
+
+
+def _still_there(path: Path, found: int, asked: int) -> StillThere:
+    return StillThere(
+        f"{path}: {found} of {asked} numbers are still in its bytes, in a place that is not searched "
+        "(a key, a name, a comment): look for it in the tables you made, erase it, and run passona forget again"
+    )
 
 
 def _sync(path: Path) -> None:

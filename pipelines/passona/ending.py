@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from passona import logs
-from passona.errors import Exit, Interrupted, causes, masked, printable, told
+from passona.errors import Exit, Interrupted, causes
+from passona.messages import masked, printable, told
 from passona.replacement import Replacement
 
 if TYPE_CHECKING:

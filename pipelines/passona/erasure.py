@@ -11,13 +11,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from passona.connection import Connection, error_kinds, given, is_server
-from passona.errors import ConfigurationError, StillThere
+from passona.errors import ConfigurationError
 from passona.ownership import owned
 from passona.people import People
-from passona.phones import ERASED, all_spellings, core, erased, names_one, phones_of, spellings_of
+from passona.phones import ERASED, all_spellings, core, erased, phones_of, spellings_of
 from passona.reports import REPORTS, Report
 from passona.text_columns import (
     TOKEN,
@@ -28,13 +27,6 @@ from passona.text_columns import (
     texts_that_may_name,
     texts_that_stand_for,
 )
-
-
-def still_there(path: Path, found: int, asked: int) -> StillThere:
-    return StillThere(
-        f"{path}: {found} of {asked} numbers are still in its bytes, in a place that is not searched "
-        "(a key, a name, a comment): look for it in the tables you made, erase it, and run passona forget again"
-    )
 
 
 def erase(connection: Connection, people: People, in_texts: Sequence[str], apart: Collection[str] = ()) -> Counter[str]:
@@ -94,37 +86,6 @@ def telling(connection: Connection, phones: Sequence[str]) -> list[str]:
     """Phones that nothing which stays holds as a part: in ids, in longer numbers. Bytes tell of these alone."""
     columns = text_columns(connection)
     return [phone for phone in phones if not any(_stays_within(connection, column, phone) for column in columns)]
-
-
-def check_catalog(connection: Connection, phones: Collection[str], path: Path) -> None:
-    """Looks for these phones in what a DuckDB file says of its tables: names, comments, queries of views.
-
-    :raises StillThere: one is there.
-    """
-    texts = catalog_texts(connection)
-    found = [phone for phone in phones if any(names_one(text, spellings_of(phone)) for text in texts)]
-    if found:
-        raise still_there(path, len(found), len(phones))
-
-
-def catalog_texts(connection: Connection) -> list[str]:
-    """What a DuckDB file says of what is defined in it: names, comments, queries, macros, the words of types."""
-    here = "WHERE NOT internal AND database_name = current_database()"
-    texts = connection.execute(
-        "SELECT concat_ws(chr(10), schema_name, table_name, column_name, comment, column_default) "  # noqa: S608  # constants
-        f"FROM duckdb_columns() {here} UNION ALL "
-        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_tables() {here} UNION ALL "
-        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_views() {here} UNION ALL "
-        "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_indexes() "
-        "WHERE database_name = current_database() UNION ALL "
-        f"SELECT concat_ws(chr(10), function_name, comment, macro_definition) FROM duckdb_functions() {here} UNION ALL "
-        "SELECT concat_ws(chr(10), type_name, comment, array_to_string(labels, chr(10))) "
-        f"FROM duckdb_types() {here} UNION ALL "
-        f"SELECT concat_ws(chr(10), schema_name, comment) FROM duckdb_schemas() {here} UNION ALL "
-        "SELECT concat_ws(chr(10), sequence_name, comment, start_value, min_value, max_value, last_value) "
-        "FROM duckdb_sequences() WHERE database_name = current_database()"
-    ).fetchall()
-    return [text for (text,) in texts]
 
 
 def _stays_within(connection: Connection, column: TextColumn, phone: str) -> bool:

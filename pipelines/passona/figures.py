@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from passona.connection import Connection, error_kinds, tables_of
-from passona.errors import ConfigurationError, printable
+from passona.errors import ConfigurationError
 from passona.likely_phones import replaced
+from passona.messages import printable
 from passona.reports import REPORTS
 from passona.verification import unverified
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 import click
 
-from passona.errors import masked, printable
+from passona.messages import masked, printable
 
 log = logging.getLogger("passona")
 
@@ -115,43 +115,6 @@ def written(write: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         handler.write = before
-
-
-class Run(logging.Filter):
-    """Marks all that is logged with the run it belongs to, from `begin` to `end`.
-
-    If many reports fail for one cause, text shows the first, and at the end how many more there were; JSON has a line
-    for each. Records that only JSON shows have `again=True`, the count that only text shows has `again=False`.
-    """
-
-    def __init__(self, run_id: str, verb: str) -> None:
-        super().__init__()
-        self._fields = {"run_id": run_id, "verb": verb}
-        self._campaigns: dict[tuple[int, str], list[str]] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.__dict__.update(self._fields)
-        if record.levelno >= logging.WARNING and "report" in record.__dict__:
-            campaigns = self._campaigns.setdefault((record.levelno, _cause(record)), [])
-            if campaigns:
-                record.again = True
-            campaigns.append(record.__dict__["campaign"])
-        return True
-
-    def begin(self) -> None:
-        log.addFilter(self)
-
-    def end(self) -> None:
-        log.removeFilter(self)
-        for (level, cause), campaigns in self._campaigns.items():
-            if more := len(campaigns) - 1:
-                where = f"{more} more reports, {len(set(campaigns))} campaigns in all"
-                log.log(level, "%s: %s", where, cause, extra={"event": "again", "again": False})
-
-
-def _cause(record: logging.LogRecord) -> str:
-    """Return what a message says after campaign and report."""
-    return record.getMessage().partition(f"{record.__dict__['report']}: ")[2] or record.getMessage()
 
 
 def _handler() -> Lines | None:

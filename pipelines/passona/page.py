@@ -21,8 +21,8 @@ from typing import Any
 
 import orjson
 
-from passona.errors import escaped
 from passona.figures import Figures
+from passona.messages import escaped
 from passona.page_sections import drawn, sections
 from passona.page_words import campaign_name, day, moment_text, number
 

@@ -18,7 +18,8 @@ import psycopg2
 
 from passona.address import Server
 from passona.engine import Workload
-from passona.errors import ConfigurationError, NotWritten, reason
+from passona.errors import ConfigurationError, NotWritten
+from passona.messages import reason
 from passona.ownership import SCHEMAS, STAGING, Column, Name, Relation, Relations, owned
 from passona.postgres_destination import Postgres
 from passona.postgres_lock import RunLock, is_locked

@@ -26,9 +26,10 @@ from passona.connection import tables_of
 from passona.duckdb_file import open_checkpointed
 from passona.duckdb_rewriting import STORAGE_VERSION
 from passona.engine import Checkpointed
-from passona.errors import ConfigurationError, Exit, PassonaError, reason
+from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.ledger_table import Ledger
 from passona.marts import copy_marts, is_half_built, left_out
+from passona.messages import reason
 from passona.privacy import CLEAR, Privacy
 from passona.quoting import literal
 from passona.reduction import made_by_users, write_reduced

@@ -22,8 +22,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from passona.connection import Connection, error_kinds, given, registered, tables_of, transaction
-from passona.duckdb_rewriting import STORAGE_VERSION
-from passona.erasure import catalog_texts
+from passona.duckdb_rewriting import STORAGE_VERSION, catalog_texts
 from passona.errors import ConfigurationError
 from passona.ownership import REGISTER, STAGING, UPGRADES, Name, own_objects
 from passona.phone_search import may_name_anybody

@@ -28,15 +28,12 @@ from passona.phones import is_mangled
 from passona.privacy import CLEAR, Privacy
 from passona.reports import Column, Report
 from passona.row_ids import row_ids
+from passona.schema import ISSUES
 from passona.times import instants
 
 REST = "_rest"
 NOTED = "_noted"
 ROW_ID = "_row_id"
-
-ISSUES = pa.schema(
-    [(name, pa.string()) for name in ("campaign_id", "report", "row_id", "column_name", "raw_value", "issue")]
-)
 
 _TEXT = {str, type(None)}
 _FITTING = _TEXT | {UnstorableText}

@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 
 from passona.reports import CAMPAIGNS, REPORTS, Personal, Report
-from passona.rows import ISSUES
 from passona.times import UTC_TIME
 
 DATASET = "passona"
@@ -35,6 +34,9 @@ _GROUP_TYPES: dict[str, pa.DataType] = {
     "included": pa.bool_(),
 }
 GROUPS = pa.schema(_GROUP_TYPES)
+ISSUES = pa.schema(
+    [(name, pa.string()) for name in ("campaign_id", "report", "row_id", "column_name", "raw_value", "issue")]
+)
 LEDGER = pa.schema(
     [
         ("campaign_id", pa.string()),

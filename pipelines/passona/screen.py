@@ -27,9 +27,10 @@ from rich.text import Text
 
 from passona import logs
 from passona.address import Address
-from passona.errors import Exit, escaped, printable
+from passona.errors import Exit
 from passona.load import Outcome
 from passona.mailings import Mailing
+from passona.messages import escaped, printable
 from passona.overview import NEVER_LOADED, Overview
 from passona.publish import Published, Unpublished
 from passona.reports import REPORTS, Report

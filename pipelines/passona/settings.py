@@ -6,13 +6,16 @@ request, with what to set instead.
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from passona.errors import ConfigurationError, masked
+from passona.errors import ConfigurationError
 from passona.keeping import Keeping
 
+# Digits that may be a phone's: errors name none.
+_PHONE = re.compile(r"\+?[0-9](?:\W{0,2}[0-9]){5,}")
 # Quotation marks that a shell or a file of variables left there, and what names a variable.
 _NOT_IN_TOKENS = frozenset("\"'`${}<>%")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -82,7 +85,7 @@ def campaign_uuid(text: str, where: str = "campaign") -> str:
         return str(uuid.UUID(text.strip()))
     except ValueError as error:
         raise ConfigurationError(
-            f"{where}: {masked(text.strip())[:60]!r} is not a uuid "
+            f"{where}: {_PHONE.sub('***', text.strip())[:60]!r} is not a uuid "
             "(expected something like dc8a7564-fb1e-11e9-abb5-0242ac120008)"
         ) from error
 

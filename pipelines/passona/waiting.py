@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from passona.errors import Busy, NotWritten, reason
+from passona.errors import Busy, NotWritten
 from passona.interruption import held
+from passona.messages import reason
 
 # Twice a second: short beside any load, and no load on the machine.
 POLL_SECONDS = 0.5

@@ -19,13 +19,15 @@ LAYERS = """
 folding
 phones
 likely_phones phone_search quoting
-errors reports times lists decoding row_ids replacement tokens shapes connection capable
+errors reports times run_log lists decoding row_ids replacement tokens shapes connection capable
+messages
 keeping path_syntax project logs marts csv_form environment dlt_context
 privacy settings agents
 people on_failure lookup privacy_mode
 spelling
+schema
 csv_cells rows configuration interruption csv_text work_folder
-waiting csv_lines schema
+waiting csv_lines
 source
 csv_reader downloads
 csv_places ledger_table

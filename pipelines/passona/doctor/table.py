@@ -12,7 +12,8 @@ from rich.text import Text
 from passona.doctor.assumptions import NOTHING
 from passona.doctor.findings import Assumption, Diagnosis, Finding, Verdict
 from passona.doctor.words import several
-from passona.errors import Exit, printable
+from passona.errors import Exit
+from passona.messages import printable
 
 # A line longer than this is hard to follow; a terminal that is narrower wraps earlier.
 WIDEST = 120

@@ -23,8 +23,8 @@ from passona.decoding import Row, all_values, is_storable, json_text, with_value
 from passona.errors import ConfigurationError, Held, PageRefused, PassonaError, RequestFailed, Unreachable, WalkFailed
 from passona.privacy import CLEAR, Privacy
 from passona.reports import CAMPAIGNS, Report, column_names
-from passona.rows import ISSUES, tables, text_of, vendor_texts
-from passona.schema import GROUPS
+from passona.rows import tables, text_of, vendor_texts
+from passona.schema import GROUPS, ISSUES
 from passona.settings import Settings
 from passona.source.client import Client
 from passona.source.page_pool import PagePool

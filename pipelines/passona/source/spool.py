@@ -17,7 +17,6 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from passona.csv_cells import Quality, restored
 from passona.decoding import Row
 from passona.privacy import CLEAR, Privacy
 from passona.reports import Report
@@ -45,8 +44,7 @@ class Spool:
 
     `at`: when its first page was asked for (UTC). `last_page`: the last page in it. `first`: a digest of
     page 1, by which a later walk tells whether the report is still the same. `new_keys`,
-    `missing_keys`: how its rows drifted from the guide. `odd`: whether a value is of another type. `quality`: what a
-    spreadsheet did to the .csv that its rows are from.
+    `missing_keys`: how its rows drifted from the guide. `odd`: whether a value is of another type.
     `privacy`: what it keeps of people. `suppressed`: rows that it does not take, of people who are kept out.
     """
 
@@ -64,7 +62,6 @@ class Spool:
         self.new_keys: set[str] = set()
         self.missing_keys: set[str] = set()
         self.odd = False
-        self.quality = Quality()
         self._tail: list[str] = []
         self._rows: list[Row] = []
         self._pages = 0
@@ -99,8 +96,6 @@ class Spool:
 
     def take_columns(self, columns: Mapping[str, pa.Array[Any]]) -> None:
         """Takes the next rows of a .csv, as columns of text."""
-        columns, quality = restored(self.report, columns)
-        self.quality.add(quality)
         kept = self.privacy.columns_without_forgotten(self.report, columns)
         self.suppressed += len(next(iter(columns.values()))) - len(next(iter(kept.values())))
         self.take(column_texts(self.report, self.campaign_id, kept, self.privacy))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from passona import options
-from passona.errors import ConfigurationError, Exit, printable
+from passona.errors import ConfigurationError, Exit
+from passona.messages import printable
 
 if TYPE_CHECKING:
     from passona.forgetting import Forgotten

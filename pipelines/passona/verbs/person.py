@@ -69,7 +69,7 @@ def _document(found: Person) -> dict[str, object]:
 
 
 def _print(found: Person) -> None:
-    from passona.errors import printable
+    from passona.messages import printable
     from passona.screen import counted
 
     for name, rows in found.tables.items():
@@ -94,7 +94,7 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from passona.errors import printable
+    from passona.messages import printable
 
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(max_width=30, overflow="fold")
