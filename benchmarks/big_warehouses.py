@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 
 # Campaigns that are written at once: a million rows with their lists, which DuckDB sorts in memory.
 AT_ONCE = 20

@@ -18,7 +18,7 @@ from processes import Ended, Failed, load, passona, run, script, serving
 from results import Bar, Line, amount, compared, under
 from rounds import Rounds, megabytes, new_warehouse, say, seconds
 
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.settings import Settings
 
 # Rows of alt_delivery that make 4,000 pages of 50.

@@ -21,7 +21,7 @@ from processes import Ended, Failed, load, run, script, serving
 from results import Bar, Line, compared
 from rounds import Rounds, megabytes, new_warehouse, say, seconds
 
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import orjson
 import pyarrow as pa
 from page_server import ROOT, Library
 
-from passona.reports import REPORTS, Report
+from passona.reports.definitions import REPORTS, Report
 from passona.rows import ROW_ID, Tables, tables
 from passona.settings import Settings
 from passona.source.pages import read_page

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from passona.project import project_folder
-from passona.schema import TABLES
+from passona.reports.tables import TABLES
 
 _TYPES = {"VARCHAR": "STRING", "BIGINT": "BIGINT", "BOOLEAN": "BOOLEAN", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP"}
 _STEPS = (

@@ -22,7 +22,7 @@ from processes import load, sandbox
 
 from passona.database import open_database
 from passona.load_package import Package
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.settings import Settings
 from passona.source.client import Client
 from passona.source.pages import read_page

@@ -21,7 +21,7 @@ from passona.people import people
 from passona.phone_search import held
 from passona.phones import erased, is_mangled, names_one, phones_of, spellings_of
 from passona.privacy import CLEAR, Privacy
-from passona.reports import RECIPIENT
+from passona.reports.definitions import RECIPIENT
 from passona.rows import vendor_texts
 from passona.tokens import Tokens
 

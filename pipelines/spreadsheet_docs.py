@@ -25,7 +25,7 @@ from passona.csv_import import CsvImport, CsvWish
 from passona.database import open_database
 from passona.errors import Exit
 from passona.load import Outcome
-from passona.reports import CLICKS, Report
+from passona.reports.definitions import CLICKS, Report
 from passona.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ import dlt
 
 from engines import POSTGRES, address_of, url_of
 from passona import passona_source
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from sandbox import Sandbox
 
 # A script that runs the source; `between` may change dlt before.

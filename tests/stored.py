@@ -7,7 +7,7 @@ from typing import Any
 
 from engines import reading
 from oracle import Expected
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 
 
 def stored(path: Any, campaign_id: str, report: str) -> Counter[Expected]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engines import change
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from sandbox import Account, Sandbox, Switches
 from test_generate import posts
 from test_lifecycle import asked, states

@@ -10,7 +10,7 @@ import dlt
 from dlt.pipeline.helpers import pipeline_drop
 
 import dlt_docs
-from passona.schema import TABLES
+from passona.reports.tables import TABLES
 from sandbox import Account, Sandbox
 from schema_export import EXPORT, exported
 from warehouses import Warehouse

@@ -16,7 +16,7 @@ import pytest
 from passona.database import open_database
 from passona.errors import TokenRefused
 from passona.mailings import Mailing, ask, asked_before, to_be_asked
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.settings import Settings
 from passona.source.client import Client
 from sandbox import Account, Sandbox, Switches

@@ -32,7 +32,7 @@ from passona.csv_reader import CsvFile
 from passona.database import open_database
 from passona.errors import ConfigurationError, FileRefused, Interrupted
 from passona.load import Outcome
-from passona.reports import RECIPIENT, REPORTS, Report
+from passona.reports.definitions import RECIPIENT, REPORTS, Report
 from passona.settings import Settings
 from passona.source.spool import Spool
 from sandbox import Account, Sandbox, Switches

@@ -12,8 +12,8 @@ import pytest
 
 from engines import change, of_duckdb_alone
 from oracle import Expected, expected
-from passona.reports import REPORTS
-from passona.schema import TABLES
+from passona.reports.definitions import REPORTS
+from passona.reports.tables import TABLES
 from sandbox import Account, Sandbox, Switches
 from stored import stored
 from warehouses import GUIDE, Warehouse

@@ -19,7 +19,7 @@ from passona.keeping import Keeping
 from passona.load_package import Package
 from passona.privacy import Privacy
 from passona.rekeying import re_key
-from passona.reports import CLICKS, RECIPIENT
+from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.settings import Settings
 from passona.source.pages import Page
 from passona.source.spool import Spool

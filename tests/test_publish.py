@@ -22,7 +22,7 @@ from passona.errors import ConfigurationError, Exit
 from passona.load import Load, Wish
 from passona.marts import PERSONAL, PUBLIC, HalfBuilt
 from passona.publish import NotPublished, Published, publish, publish_warehouse
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.settings import Settings
 from passona.target import target
 from passona.transform import Transformed, project_folder

@@ -20,7 +20,7 @@ from passona.project import project_folder
 from passona.publish import NotPublished, Published, publish_warehouse
 from passona.reduction import KNOWN_IN_MARTS
 from passona.register import privacy_of_copy
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.target import target
 from passona.tokens import Tokens
 from passona.verification import verify

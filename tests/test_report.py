@@ -17,7 +17,7 @@ from passona.errors import ConfigurationError
 from passona.figures import without_phones
 from passona.page_words import duration
 from passona.report import write_report
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from picture import Chromium, chromium_path
 from test_load import ONE
 from traces import spelled

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engines import change
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.source.pace import Clock
 from passona.status import status
 from sandbox import Account, Sandbox

@@ -20,7 +20,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from engines import POSTGRES, change, of_duckdb_alone, url_of
 from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
 from passona.project import project_folder
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.transform import Wanted, transform
 from plain import ALL, asked, begun, killed, pipeline, source
 from sandbox import Account, Sandbox

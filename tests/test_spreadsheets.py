@@ -24,7 +24,7 @@ from engines import of_duckdb_alone
 from passona.csv_cells import Quality, restored
 from passona.csv_reader import CsvFile
 from passona.csv_text import Text
-from passona.reports import CLICKS, RECIPIENT
+from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.settings import Settings
 from passona.source.spool import Spool
 from passona.verbs.import_csv import import_csv as verb

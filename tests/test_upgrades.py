@@ -16,8 +16,8 @@ from first_release import GOING, LEFT, OVER, PLANNED, account, campaigns, unpack
 from oracle import expected
 from passona.database import open_database
 from passona.errors import ConfigurationError
-from passona.reports import REPORTS
-from passona.schema import TABLES
+from passona.reports.definitions import REPORTS
+from passona.reports.tables import TABLES
 from passona.upgrades import STEPS, Step
 from sandbox import Sandbox
 from stored import stored

@@ -12,7 +12,7 @@ from engines import address_of, destination_of, reading
 from passona.address import Address
 from passona.database import open_database
 from passona.load import Load, Outcome, Wish
-from passona.reports import REPORTS, Report
+from passona.reports.definitions import REPORTS, Report
 from passona.settings import Settings
 from passona.source.pages import Page
 from sandbox import Sandbox

@@ -15,7 +15,7 @@ import duckdb
 import yaml
 from dagster_dbt import get_asset_key_for_model
 
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from sandbox import Account, Sandbox
 
 HERE = Path(__file__).parent

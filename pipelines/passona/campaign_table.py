@@ -13,8 +13,8 @@ from passona.errors import Held
 from passona.load_package import Package
 from passona.ownership import own_columns
 from passona.quoting import quoted
-from passona.reports import CAMPAIGNS
-from passona.schema import TABLES
+from passona.reports.definitions import CAMPAIGNS
+from passona.reports.tables import TABLES
 from passona.source.campaigns import Campaign, CampaignList, campaign_values, list_shrunk
 
 

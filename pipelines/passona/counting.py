@@ -12,7 +12,7 @@ from passona.connection import Connection, given
 from passona.errors import NotWritten
 from passona.load_package import Package
 from passona.quoting import quoted
-from passona.reports import CAMPAIGNS
+from passona.reports.definitions import CAMPAIGNS
 
 
 def check_written(connection: Connection, package: Package) -> None:

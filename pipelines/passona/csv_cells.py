@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 
 from passona.csv_form import AROUND
 from passona.phones import is_mangled, read_phone
-from passona.reports import Report
-from passona.times import count_unreadable
+from passona.reports.definitions import Report
+from passona.reports.times import count_unreadable
 
 # Rows that a sheet can hold below its header, of old and of today.
 _WHOLE_SHEETS = (65_535, 1_048_575)

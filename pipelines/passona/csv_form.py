@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from passona.errors import FileRefused
-from passona.reports import REPORTS, Report
+from passona.reports.definitions import REPORTS, Report
 
 # Bytes by which a file is known: a header is some hundred; a first line longer than this is none.
 HEAD_BYTES = 64 * 1024

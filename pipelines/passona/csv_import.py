@@ -40,7 +40,7 @@ from passona.load import PACKAGE_ROWS, Outcome, ReportOutcome
 from passona.load_package import Package
 from passona.privacy import CLEAR
 from passona.register import privacy_of
-from passona.reports import REPORTS, Report
+from passona.reports.definitions import REPORTS, Report
 from passona.retention import expire, past
 from passona.settings import Settings
 from passona.source.campaigns import Campaign, check_team

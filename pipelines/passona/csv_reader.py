@@ -24,7 +24,7 @@ from passona.csv_form import AROUND_NAMES, Form, encoding_of, form_of, plain_nam
 from passona.csv_lines import LARGEST_ROW, Line, lines_of
 from passona.csv_text import DAMAGES, Text, head_of, pieces_of, unpacked
 from passona.errors import FileRefused
-from passona.reports import Report
+from passona.reports.definitions import Report
 from passona.source.spool import Spool
 
 # A row may lie across two blocks and no more, so this is what a row may take; and some 20,000 rows are

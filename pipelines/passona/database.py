@@ -35,9 +35,9 @@ from passona.load_package import Package
 from passona.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
 from passona.project import project_folder
 from passona.quoting import literal, quoted
-from passona.reports import REPORTS, Report
+from passona.reports.definitions import REPORTS, Report
+from passona.reports.tables import DATASET, TABLES
 from passona.run_log import RunLog
-from passona.schema import DATASET, TABLES
 from passona.source.ledger import INTERRUPTED
 from passona.source.spool import LONGEST_AGE
 from passona.source.walk import Walk

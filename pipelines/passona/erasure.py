@@ -17,7 +17,7 @@ from passona.errors import ConfigurationError
 from passona.ownership import owned
 from passona.people import People
 from passona.phones import ERASED, all_spellings, core, erased, phones_of, spellings_of
-from passona.reports import REPORTS, Report
+from passona.reports.definitions import REPORTS, Report
 from passona.text_columns import (
     TOKEN,
     TextColumn,

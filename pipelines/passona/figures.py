@@ -17,7 +17,7 @@ from passona.connection import Connection, error_kinds, tables_of
 from passona.errors import ConfigurationError
 from passona.likely_phones import replaced
 from passona.messages import printable
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.verification import unverified
 
 SCHEMA = "analytics"

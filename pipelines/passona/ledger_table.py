@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from passona.connection import Connection, tables_of
-from passona.schema import LEDGER
+from passona.reports.tables import LEDGER
+from passona.reports.times import python_values
 from passona.source.ledger import INTERRUPTED, Entry, Key
-from passona.times import python_values
 
 _COLUMNS = tuple(LEDGER.names)
 # An entry counts only while its load package is complete.

@@ -26,9 +26,9 @@ from passona.people import people
 from passona.phones import ERASED
 from passona.quoting import literal, quoted
 from passona.register import kept_out_since, known_mode, let_in, privacy_of
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
+from passona.reports.tables import TABLES
 from passona.retention import past_stored
-from passona.schema import TABLES
 from passona.source.ledger import Key
 
 # What keeps one person out.

@@ -39,7 +39,7 @@ from passona.ledger_table import Ledger, odd_reports
 from passona.load_package import Package
 from passona.privacy import CLEAR
 from passona.register import privacy_of
-from passona.reports import REPORTS, Report
+from passona.reports.definitions import REPORTS, Report
 from passona.retention import expire, past
 from passona.settings import Settings
 from passona.source.campaigns import Campaign, check_team, list_campaigns, unknown_campaign

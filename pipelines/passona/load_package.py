@@ -10,8 +10,8 @@ import pyarrow as pa
 from dlt.common.schema import Schema
 from dlt.extract import DltSource
 
-from passona.reports import CAMPAIGNS, REPORTS, Report
-from passona.schema import DATASET, TABLES
+from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
+from passona.reports.tables import DATASET, TABLES
 from passona.source.ledger import Entry
 from passona.source.resources import TABLES_OF, Batch, CampaignBatch, Counts, Declaration, Item, resource
 from passona.source.walk import Walk

@@ -25,7 +25,7 @@ from passona.database import open_reader
 from passona.errors import PassonaError
 from passona.ledger_table import Ledger
 from passona.replacement import Replacement
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 
 OUTCOMES = ("ok", "error", "usage", "token refused", "failed", "held", "busy", "interrupted")
 STATES = ("open", "settled", "failed", "held")

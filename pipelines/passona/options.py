@@ -15,7 +15,7 @@ import click
 from passona import logs
 from passona.on_failure import check_target
 from passona.replacement import Replacement, usual_mode
-from passona.reports import REPORTS, Report
+from passona.reports.definitions import REPORTS, Report
 
 log = logging.getLogger("passona")
 

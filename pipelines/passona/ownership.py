@@ -19,7 +19,7 @@ import orjson
 
 from passona.connection import Connection, columns_of, tables_of
 from passona.errors import ConfigurationError
-from passona.schema import DATASET, TABLES
+from passona.reports.tables import DATASET, TABLES
 
 REGISTER, UPGRADES = "_objects", "_upgrades"
 STAGING = f"{DATASET}_staging"

@@ -19,7 +19,7 @@ from passona.page_words import (
     share,
     table_of,
 )
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 
 # So many are drawn; the tables have all.
 DRAWN_CAMPAIGNS = 12

@@ -25,7 +25,7 @@ from passona.keeping import Keeping
 from passona.people import People, people
 from passona.phones import all_spellings, phones_of
 from passona.register import kept_out_since, read_privacy
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.text_columns import TOKEN, TextColumn, every_column, texts_naming, texts_that_stand_for
 
 # Stands for the phone of somebody else in a row of the person's.

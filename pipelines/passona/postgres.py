@@ -25,7 +25,7 @@ from passona.postgres_destination import Postgres
 from passona.postgres_lock import RunLock, is_locked
 from passona.postgres_session import SETTINGS, Session, connected
 from passona.quoting import quoted
-from passona.schema import DATASET, TABLES
+from passona.reports.tables import DATASET, TABLES
 from passona.work_folder import WorkFolder
 
 _OURS = "nspname = ANY ($schemas) AND relkind NOT IN ('t', 'I')"

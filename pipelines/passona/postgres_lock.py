@@ -23,7 +23,7 @@ from passona.connection import first_row
 from passona.errors import Busy, NotWritten
 from passona.postgres_session import Session, connected
 from passona.quoting import literal, quoted
-from passona.schema import DATASET, LOCK
+from passona.reports.tables import DATASET, LOCK
 from passona.waiting import Taken, wait_for
 
 _RUN, _WAITS = "passona on", "passona waits on"

@@ -13,8 +13,8 @@ from passona.address import Server
 from passona.errors import ConfigurationError, NotWritten
 from passona.postgres_copy import copy_into
 from passona.quoting import quoted
-from passona.schema import SQL_TYPES
-from passona.times import UTC_TIME
+from passona.reports.tables import SQL_TYPES
+from passona.reports.times import UTC_TIME
 
 _ARROW_TYPES = {16: pa.bool_(), 19: pa.string(), 20: pa.int64(), 23: pa.int64(), 25: pa.string(), 1043: pa.string(),
                 1184: UTC_TIME}  # fmt: skip

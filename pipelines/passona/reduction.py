@@ -30,8 +30,8 @@ from passona.phones import pieces, spliced, with_country
 from passona.privacy import Privacy
 from passona.quoting import literal, quoted
 from passona.register import note_mode
-from passona.reports import CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, UNSENT, Column, Report
-from passona.schema import DATASET, TABLES
+from passona.reports.definitions import CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, UNSENT, Column, Report
+from passona.reports.tables import DATASET, TABLES
 from passona.shapes import list_shape
 from passona.text_columns import TextColumn, text_columns
 from passona.tokens import TOKEN_DIGITS

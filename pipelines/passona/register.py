@@ -16,7 +16,7 @@ from passona.connection import Connection, first_row, tables_of
 from passona.keeping import Keeping
 from passona.privacy import Privacy
 from passona.privacy_mode import agent_class, first_mode, privacy_in, tokens_of
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 
 if TYPE_CHECKING:
     from passona.database import Database

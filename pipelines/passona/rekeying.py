@@ -20,7 +20,7 @@ from passona.errors import ConfigurationError
 from passona.forgetting import drop_spools
 from passona.keeping import Keeping
 from passona.register import known_mode
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.text_columns import TextColumn, text_columns
 from passona.tokens import TOKEN_DIGITS, Tokens, purpose_key
 

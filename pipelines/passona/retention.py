@@ -20,8 +20,8 @@ from passona.engine import Workload
 from passona.ledger_table import believed
 from passona.ownership import SCHEMAS, own_columns, own_staging, owned
 from passona.quoting import literal, quoted
-from passona.reports import REPORTS
-from passona.schema import DATASET, TABLES
+from passona.reports.definitions import REPORTS
+from passona.reports.tables import DATASET, TABLES
 from passona.source.campaigns import Campaign, campaign_values
 
 if TYPE_CHECKING:

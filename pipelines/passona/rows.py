@@ -22,14 +22,14 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from passona.decoding import Row, UnstorableText, earlier_pairs, json_text
-from passona.lists import field_rows
 from passona.phones import is_mangled
 from passona.privacy import CLEAR, Privacy
-from passona.reports import Column, Report
-from passona.row_ids import row_ids
-from passona.schema import ISSUES
-from passona.times import instants
+from passona.reports.decoding import Row, UnstorableText, earlier_pairs, json_text
+from passona.reports.definitions import Column, Report
+from passona.reports.field_lists import field_rows
+from passona.reports.row_ids import row_ids
+from passona.reports.tables import ISSUES
+from passona.reports.times import instants
 
 REST = "_rest"
 NOTED = "_noted"

@@ -33,7 +33,7 @@ from passona.mailings import Mailing
 from passona.messages import escaped, printable
 from passona.overview import NEVER_LOADED, Overview
 from passona.publish import Published, Unpublished
-from passona.reports import REPORTS, Report
+from passona.reports.definitions import REPORTS, Report
 from passona.source.ledger import Pull
 from passona.source.pages import Page
 from passona.transform import SCHEMA, Transformed

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import SequenceMatcher
 
 from passona.lookup import PLACES, Section, Setting
-from passona.reports import CAMPAIGNS, REPORTS
+from passona.reports.definitions import CAMPAIGNS, REPORTS
 
 SOURCE: Section = ("sources", "passona")
 WAREHOUSE: Section = ("destination", "warehouse")

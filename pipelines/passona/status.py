@@ -21,9 +21,9 @@ from passona.connection import Connection, given, tables_of
 from passona.database import has_writer, open_reader
 from passona.errors import ConfigurationError
 from passona.ledger_table import believed
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
+from passona.reports.tables import DATASET
 from passona.retention import past
-from passona.schema import DATASET
 from passona.source.campaigns import campaign_values
 from passona.source.ledger import Key, may_have_rows
 

@@ -14,8 +14,8 @@ from passona.ownership import INTERNAL, SCHEMAS, STAGING, owned
 from passona.phone_search import may_name
 from passona.phones import all_spellings, names_one, phones_of, read_phone
 from passona.quoting import literal, quoted
-from passona.reports import REPORTS
-from passona.schema import DATASET, TABLES
+from passona.reports.definitions import REPORTS
+from passona.reports.tables import DATASET, TABLES
 from passona.tokens import PHONE_TOKEN
 
 # Columns that hold a phone, in the tables of the reports, of the marts, and of whoever made others of them.

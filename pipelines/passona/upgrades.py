@@ -25,7 +25,7 @@ from importlib.metadata import version
 from passona.connection import Connection, columns_of, first_row, tables_of
 from passona.errors import ConfigurationError
 from passona.ownership import UPGRADES
-from passona.schema import DATASET, TABLES
+from passona.reports.tables import DATASET, TABLES
 
 # ruff: noqa: S608  # the statements are constants
 

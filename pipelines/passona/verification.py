@@ -19,8 +19,8 @@ from passona.duckdb_file import CATALOG
 from passona.errors import ConfigurationError
 from passona.ledger_table import Ledger, believed
 from passona.quoting import quoted
-from passona.reports import CAMPAIGNS, REPORTS
-from passona.row_ids import stored_digest
+from passona.reports.definitions import CAMPAIGNS, REPORTS
+from passona.reports.row_ids import stored_digest
 from passona.source.ledger import Key
 
 INTERRUPTED = "a load was interrupted while it wrote this report"

@@ -11,8 +11,8 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from passona.reports import Column, Personal
-from passona.schema import TABLES, Table
+from passona.reports.definitions import Column, Personal
+from passona.reports.tables import TABLES, Table
 
 MODELS = Path(__file__).parents[2] / "pipelines/warehouse/models"
 # Names of staging's columns that only say where a raw column came from; the macro msisdn makes a phone.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from passona.decoding import (
+from passona.reports.decoding import (
     DEEPEST,
     NotJSON,
     Number,

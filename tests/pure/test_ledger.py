@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passona.errors import Exit, WalkFailed
-from passona.reports import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT, UNSENT, Report
-from passona.schema import LEDGER
+from passona.reports.definitions import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT, UNSENT, Report
+from passona.reports.tables import LEDGER
 from passona.settings import Settings
 from passona.source.campaigns import Campaign
 from passona.source.ledger import (

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from passona.lists import FIELDS, field_rows, pairs
+from passona.reports.field_lists import FIELDS, field_rows, pairs
 
 free = st.text(max_size=6)
 comma_free = free.map(lambda text: text.replace(",", ";"))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passona.errors import PageRefused
-from passona.reports import CLICKS
+from passona.reports.definitions import CLICKS
 from passona.source.pages import Page, read_page
 
 PATH = "reporting/dc8a7564-fb1e-11e9-abb5-0242ac120008/clicks"

@@ -15,14 +15,14 @@ from dbt_macros import duckdb_macros
 from passona.agents import read_agents
 from passona.errors import ConfigurationError
 from passona.keeping import Keeping
-from passona.lists import pairs
 from passona.people import people
 from passona.phones import read_phone
 from passona.privacy import CLEAR, Privacy
-from passona.reports import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, column_names
+from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, column_names
+from passona.reports.field_lists import pairs
+from passona.reports.times import has_form_of_time, instant
 from passona.rows import tables, vendor_texts
 from passona.shapes import alphabets, joined_lists, list_shape, shape
-from passona.times import has_form_of_time, instant
 from passona.tokens import Tokens
 
 KEY, OTHER = b"k" * 32, b"o" * 32

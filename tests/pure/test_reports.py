@@ -7,7 +7,7 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from passona.reports import CAMPAIGNS, DELIVERY, REPORTS, Report, column_names, snake_case
+from passona.reports.definitions import CAMPAIGNS, DELIVERY, REPORTS, Report, column_names, snake_case
 
 # The guide's own lists of keys, in its order.
 GUIDE = {

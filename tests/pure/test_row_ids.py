@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passona.row_ids import ID_BYTES, Fingerprint, Ordinals, listed, row_ids
+from passona.reports.row_ids import ID_BYTES, Fingerprint, Ordinals, listed, row_ids
 
 # Few different rows, so that equal ones are common.
 rows_with_repeats = st.lists(st.tuples(st.sampled_from("abcd"), st.none() | st.just("x")), max_size=25)

@@ -16,14 +16,24 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from passona.lists import pairs
-from passona.reports import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT, UNSENT, Report, column_names
-from passona.row_ids import Fingerprint, Ordinals, listed
+from passona.reports.definitions import (
+    ALT_DELIVERY,
+    CLICKS,
+    DELIVERY,
+    RECIPIENT,
+    REPORTS,
+    SENT,
+    UNSENT,
+    Report,
+    column_names,
+)
+from passona.reports.field_lists import pairs
+from passona.reports.row_ids import Fingerprint, Ordinals, listed
+from passona.reports.tables import TABLES
+from passona.reports.times import instant
 from passona.rows import ROW_ID, Tables, VendorTexts, tables, text_of, vendor_texts
-from passona.schema import TABLES
 from passona.source.campaigns import campaign_list
 from passona.source.pages import Row, read_page
-from passona.times import instant
 
 CAMPAIGN = "dc8a7564-fb1e-11e9-abb5-0242ac120008"
 LONDON = "Europe/London"

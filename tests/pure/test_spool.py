@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passona.reports import CLICKS, UNSENT
-from passona.row_ids import listed
+from passona.reports.definitions import CLICKS, UNSENT
+from passona.reports.row_ids import listed
 from passona.rows import ROW_ID, vendor_schema
 from passona.source import spool as spool_module
 from passona.source.pages import Page

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from passona.times import UTC_TIME, instant, instants
+from passona.reports.times import UTC_TIME, instant, instants
 
 LONDON = "Europe/London"
 ZONES = (LONDON, "Australia/Lord_Howe", "Asia/Kathmandu", "America/New_York", "America/St_Johns", "UTC")

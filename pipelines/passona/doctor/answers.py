@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from passona.decoding import NotJSON, Row, TooDeep, decode
 from passona.errors import PageRefused
-from passona.reports import CAMPAIGNS
+from passona.reports.decoding import NotJSON, Row, TooDeep, decode
+from passona.reports.definitions import CAMPAIGNS
 from passona.source.pages import Page, read_page
 
 Purpose = Literal["page", "again", "past_end", "unknown"]

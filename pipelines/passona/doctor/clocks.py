@@ -9,8 +9,8 @@ from passona.doctor.findings import Finding, Verdict, broken, holds, unclear
 from passona.doctor.sightings import Sightings
 from passona.doctor.words import several, shape, share
 from passona.doctor.zones import Sample, judged, made_at
-from passona.reports import ALT_DELIVERY, DELIVERY, SENT
-from passona.times import instant
+from passona.reports.definitions import ALT_DELIVERY, DELIVERY, SENT
+from passona.reports.times import instant
 
 # Pairs compared: a page of the largest size has no more, and they are of one campaign.
 COMPARED = 500

@@ -6,7 +6,7 @@ from collections import Counter
 
 from passona.doctor.findings import Finding, broken, holds, unclear
 from passona.doctor.sightings import Sightings
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.settings import Settings
 
 VENDORS = Settings.base_url

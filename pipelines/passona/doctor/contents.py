@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from passona.decoding import Row
 from passona.doctor.findings import Finding, broken, holds, unclear
 from passona.doctor.sightings import Sightings
 from passona.doctor.words import counted, named, names, several, shape, share, tally
-from passona.reports import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, UNSENT
+from passona.reports.decoding import Row
+from passona.reports.definitions import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, UNSENT
 
 PHONES = (
     (CLICKS.name, "Phone_Number"),

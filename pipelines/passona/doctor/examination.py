@@ -16,7 +16,7 @@ from passona.doctor.probe import Probe
 from passona.doctor.sample import WALKED, chosen, of_other_season, sample
 from passona.doctor.sightings import Sightings, good_campaigns
 from passona.errors import TokenRefused
-from passona.reports import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT
+from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT
 from passona.settings import Settings
 from passona.source.campaigns import campaign_list
 from passona.source.client import Client

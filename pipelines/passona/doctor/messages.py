@@ -8,7 +8,7 @@ from passona.doctor.findings import Finding, Verdict, broken, holds, unclear
 from passona.doctor.paging import order
 from passona.doctor.sightings import Sightings
 from passona.doctor.words import several
-from passona.reports import ALT_DELIVERY, DELIVERY, SENT, UNSENT
+from passona.reports.definitions import ALT_DELIVERY, DELIVERY, SENT, UNSENT
 
 # Of two reports in different orders, pages of each have this many messages in common by chance at the
 # least, where none in common proves something.

@@ -13,7 +13,7 @@ from passona.doctor.answers import Answer
 from passona.doctor.findings import Finding, broken, holds, unclear
 from passona.doctor.sightings import Sightings
 from passona.doctor.words import several
-from passona.reports import CAMPAIGNS, CLICKS, REPORTS
+from passona.reports.definitions import CAMPAIGNS, CLICKS, REPORTS
 
 # Rows that are told apart by a key keep their place when a status changes.
 _KEYS = {CAMPAIGNS.name: "uuid", "delivery": "SMS_ID", "alt_delivery": "MessageId"}

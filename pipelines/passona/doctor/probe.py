@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from passona.doctor.answers import Answer, Ask, read_answer
 from passona.errors import RequestFailed, TokenRefused
-from passona.reports import CAMPAIGNS
+from passona.reports.definitions import CAMPAIGNS
 from passona.source.client import Client
 from passona.source.page_pool import PagePool
 from passona.source.paginator import may_be_the_size

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from passona.decoding import Row
-from passona.reports import CAMPAIGNS, Column, Report, column_names
+from passona.reports.decoding import Row
+from passona.reports.definitions import CAMPAIGNS, Column, Report, column_names
 from passona.rows import tables, vendor_texts
 from passona.source.campaigns import campaign_list
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from passona.decoding import Row
 from passona.doctor.answers import Answer, Purpose
 from passona.doctor.readings import Reading, list_reading, reading
-from passona.reports import CAMPAIGNS, REPORTS
+from passona.reports.decoding import Row
+from passona.reports.definitions import CAMPAIGNS, REPORTS
 from passona.settings import Settings
 from passona.source.campaigns import Campaign, campaign_list
 

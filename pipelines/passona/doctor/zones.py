@@ -17,7 +17,7 @@ from typing import Any
 import pendulum
 
 from passona.doctor.findings import Finding, broken, holds, unclear
-from passona.times import instant
+from passona.reports.times import instant
 
 # A row is written moments after its uuid is made.
 TOLERANCE = timedelta(minutes=2)

@@ -18,7 +18,7 @@ from dlt import Pipeline
 from dlt.destinations.exceptions import DatabaseException
 
 from passona.errors import Busy
-from passona.schema import DATASET, LOCK
+from passona.reports.tables import DATASET, LOCK
 
 log = logging.getLogger("passona")
 

@@ -23,8 +23,8 @@ from dlt.destinations.sql_client import SqlClientBase
 
 from passona.errors import ConfigurationError
 from passona.privacy_mode import Mode
-from passona.reports import CAMPAIGNS, Report
-from passona.schema import FORM, KEYS, LEDGER, LOAD_ID, TABLES
+from passona.reports.definitions import CAMPAIGNS, Report
+from passona.reports.tables import FORM, KEYS, LEDGER, LOAD_ID, TABLES
 from passona.source.ledger import INTERRUPTED, Entry, Key
 
 # Reports in one statement that clears their entries.

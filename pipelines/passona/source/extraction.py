@@ -34,8 +34,8 @@ from passona.errors import ConfigurationError, PassonaError, Stopped, TokenRefus
 from passona.people import people
 from passona.privacy import Privacy
 from passona.privacy_mode import Mode, first_mode, privacy_in
-from passona.reports import CAMPAIGNS, REPORTS, Report, column_names
-from passona.schema import TABLES
+from passona.reports.definitions import CAMPAIGNS, REPORTS, Report, column_names
+from passona.reports.tables import TABLES
 from passona.settings import Settings
 from passona.source.campaigns import (
     Campaign,

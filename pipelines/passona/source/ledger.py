@@ -18,8 +18,8 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from passona.errors import Held, PassonaError
-from passona.reports import Report
-from passona.schema import LEDGER
+from passona.reports.definitions import Report
+from passona.reports.tables import LEDGER
 from passona.settings import Settings
 from passona.source.campaigns import Campaign
 from passona.source.walk import Walk

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from passona.decoding import BYTE_ORDER_MARK, DEEPEST, NotJSON, Number, RepeatedKeys, Row, TooDeep, decode
 from passona.errors import PageRefused
+from passona.reports.decoding import BYTE_ORDER_MARK, DEEPEST, NotJSON, Number, RepeatedKeys, Row, TooDeep, decode
 
 
 @dataclass(frozen=True, slots=True)

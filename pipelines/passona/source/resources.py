@@ -25,10 +25,10 @@ from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract import DltResource
 from dlt.extract.items_transform import BaseItemTransform, ItemTransform
 
-from passona.reports import CAMPAIGNS, REPORTS, Report
-from passona.row_ids import Ordinals
+from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
+from passona.reports.row_ids import Ordinals
+from passona.reports.tables import KEYS, LOAD_ID, MARKER, TABLES, Table
 from passona.rows import ROW_ID, tables, without_nul
-from passona.schema import KEYS, LOAD_ID, MARKER, TABLES, Table
 from passona.source.ledger import Entry, entry_table
 from passona.source.spool import PIECE_ROWS
 from passona.source.walk import Walk

@@ -19,7 +19,7 @@ from dlt.extract import DltResource
 
 from passona.configuration import check_names
 from passona.errors import ConfigurationError
-from passona.reports import CAMPAIGNS, REPORTS, Report
+from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
 from passona.settings import Settings, campaign_uuid
 from passona.source.extraction import Extractions, Wish
 from passona.source.resources import SHARED, TABLES_OF, Item, declared, resource

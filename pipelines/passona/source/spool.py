@@ -17,10 +17,10 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from passona.decoding import Row
 from passona.privacy import CLEAR, Privacy
-from passona.reports import Report
-from passona.row_ids import Fingerprint, digest_of, listed
+from passona.reports.decoding import Row
+from passona.reports.definitions import Report
+from passona.reports.row_ids import Fingerprint, digest_of, listed
 from passona.rows import REST, ROW_ID, VendorTexts, column_texts, vendor_schema, vendor_texts
 from passona.source.pages import Page
 

@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 
 from passona.errors import PageRefused, RequestFailed, WalkFailed
 from passona.privacy import CLEAR, Privacy
-from passona.reports import Report
-from passona.row_ids import Ordinals, listed
+from passona.reports.definitions import Report
+from passona.reports.row_ids import Ordinals, listed
+from passona.reports.times import instants
 from passona.rows import ROW_ID
 from passona.settings import Settings
 from passona.source.client import Client
@@ -30,7 +31,6 @@ from passona.source.page_pool import PagePool
 from passona.source.pages import Page
 from passona.source.paginator import Paginator
 from passona.source.spool import Spool
-from passona.times import instants
 
 log = logging.getLogger("passona")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from passona import options
-from passona.reports import Report
+from passona.reports.definitions import Report
 from passona.settings import campaign_uuid
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import click
 
 from passona import options
 from passona.errors import ConfigurationError
-from passona.reports import REPORTS
+from passona.reports.definitions import REPORTS
 from passona.settings import campaign_uuid
 
 if TYPE_CHECKING:

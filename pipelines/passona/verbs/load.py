@@ -15,7 +15,7 @@ from passona import options
 from passona.ending import Ending
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.messages import masked, told
-from passona.reports import Report
+from passona.reports.definitions import Report
 from passona.settings import campaign_uuid
 from passona.verbs.transform import run_transform
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from passona.reports import CAMPAIGNS, REPORTS, Personal, Report
-from passona.times import UTC_TIME
+from passona.reports.definitions import CAMPAIGNS, REPORTS, Personal, Report
+from passona.reports.times import UTC_TIME
 
 DATASET = "passona"
 # One row per (campaign, table) of a load carries it, tells dlt to delete the old rows, and is not stored.
