@@ -18,8 +18,8 @@ from processes import Ended, Failed, load, passona, run, script, serving
 from results import Bar, Line, amount, compared, under
 from rounds import Rounds, megabytes, new_warehouse, say, seconds
 
+from passona.config.settings import Settings
 from passona.reports.definitions import REPORTS
-from passona.settings import Settings
 
 # Rows of alt_delivery that make 4,000 pages of 50.
 PAGES_ROWS = 200_000

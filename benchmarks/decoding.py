@@ -22,9 +22,9 @@ import orjson
 import pyarrow as pa
 from page_server import ROOT, Library
 
+from passona.config.settings import Settings
 from passona.reports.definitions import REPORTS, Report
 from passona.rows import ROW_ID, Tables, tables
-from passona.settings import Settings
 from passona.source.pages import read_page
 from passona.source.resources import PIECE_ROWS
 from passona.source.spool import Spool

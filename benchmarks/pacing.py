@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from passona.config.settings import Settings
 from passona.errors import Stopped
-from passona.settings import Settings
 from passona.source.client import Client
 from passona.source.pace import Clock
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from passona.project import project_folder
+from passona.config.dbt_project import project_folder
 from passona.reports.tables import TABLES
 
 _TYPES = {"VARCHAR": "STRING", "BIGINT": "BIGINT", "BOOLEAN": "BOOLEAN", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP"}

@@ -20,10 +20,10 @@ import duckdb
 from bare_client import bodies
 from processes import load, sandbox
 
+from passona.config.settings import Settings
 from passona.database import open_database
 from passona.load_package import Package
 from passona.reports.definitions import REPORTS
-from passona.settings import Settings
 from passona.source.client import Client
 from passona.source.pages import read_page
 from passona.source.spool import Spool

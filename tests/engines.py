@@ -21,7 +21,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 
-from passona.address import Address, Server
+from passona.config.address import Address, Server
 from passona.quoting import literal, quoted
 
 POSTGRES = os.environ.get("PASSONA_TEST_POSTGRES")

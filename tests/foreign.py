@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from passona.configuration import KEYS, SOURCE
+from passona.config.configuration import KEYS, SOURCE
 
 NOWHERE = "/nowhere/at/all"
 # A loopback port that nobody listens at.

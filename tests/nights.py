@@ -27,10 +27,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from oracle import TIMES, time_of
+from passona.config.settings import Settings
 from passona.database import open_database
 from passona.errors import Exit, PassonaError
 from passona.load import Load, Wish
-from passona.settings import Settings
 from passona.source.pace import Clock
 from sandbox import LiveAccount, Sandbox, Switches
 from sandbox.given import Given

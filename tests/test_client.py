@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import pytest
 
+from passona.config.settings import Settings
 from passona.errors import RequestFailed
-from passona.settings import Settings
 from passona.source.client import Client
 from passona.source.pace import Clock
 from sandbox import Account, Sandbox, Switches

@@ -14,9 +14,9 @@ import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-from passona import lookup
-from passona.address import warehouse_address
-from passona.configuration import (
+from passona.config import lookup
+from passona.config.address import warehouse_address
+from passona.config.configuration import (
     KEYS,
     SOURCE,
     load_keeping,
@@ -26,8 +26,8 @@ from passona.configuration import (
     load_timezone,
     read_configuration,
 )
+from passona.config.settings import Settings
 from passona.errors import ConfigurationError
-from passona.settings import Settings
 from sandbox import Account, Sandbox
 from warehouses import environment_of
 
@@ -281,7 +281,7 @@ import dlt, os, sys
 from dlt.common.configuration.providers import CustomLoaderDocProvider
 document = {"sources": {"passona": {"page_size": 7, "api_token": "t"}, "timezone": "UTC"}, "settle_days": 9}
 dlt.config.register_provider(CustomLoaderDocProvider("my vault", lambda: document))
-from passona.configuration import load_settings, read_configuration
+from passona.config.configuration import load_settings, read_configuration
 found = load_settings()
 print(found.page_size, found.timezone, found.settle_days, read_configuration().setting(("sources", "passona", "page_size")).origin)
 """
@@ -297,8 +297,8 @@ def test_a_vault_that_cannot_be_opened_is_named(set_to: Any) -> None:
 
 NO_EFFECTS = """
 import logging, os, sys, warnings
-from passona.configuration import load_keeping, load_retain_days, load_settings, load_timezone, read_configuration
-from passona.address import warehouse_address
+from passona.config.configuration import load_keeping, load_retain_days, load_settings, load_timezone, read_configuration
+from passona.config.address import warehouse_address
 from dlt.common.configuration.container import Container
 from dlt.common import logger
 def state():
@@ -339,7 +339,7 @@ import dlt, os, sys
 from pathlib import Path
 from passona.database import open_database
 from passona.load import Load, Wish
-from passona.configuration import load_settings
+from passona.config.configuration import load_settings
 sys.path.insert(0, sys.argv[1])
 from warehouses import Lines
 before = dlt.config["load.workers"], dict(os.environ)

@@ -10,11 +10,11 @@ import dlt
 import pytest
 
 from engines import POSTGRES, change
-from passona import dlt_context
+from passona.config import dlt_context
+from passona.config.settings import Settings
 from passona.database import Database, open_database
 from passona.errors import NotWritten
 from passona.load import Load, Wish
-from passona.settings import Settings
 from sandbox import Account, Sandbox
 from warehouses import Lines, Warehouse
 

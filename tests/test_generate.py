@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from passona.config.settings import Settings
 from passona.database import open_database
 from passona.errors import TokenRefused
 from passona.mailings import Mailing, ask, asked_before, to_be_asked
 from passona.reports.definitions import REPORTS
-from passona.settings import Settings
 from passona.source.client import Client
 from sandbox import Account, Sandbox, Switches
 from test_load import ONE, TWO, going

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 
 from csv_files import BAD_FILES, GOOD, HEADER, KEYS, PHONE, TEXT, BadFile, row
 from forked import kill_passona
+from passona.config.settings import Settings
 from passona.csv_import import CsvImport, CsvWish
 from passona.csv_places import bring
 from passona.csv_reader import CsvFile
@@ -33,7 +34,6 @@ from passona.database import open_database
 from passona.errors import ConfigurationError, FileRefused, Interrupted
 from passona.load import Outcome
 from passona.reports.definitions import RECIPIENT, REPORTS, Report
-from passona.settings import Settings
 from passona.source.spool import Spool
 from sandbox import Account, Sandbox, Switches
 from sandbox.mailroom import render

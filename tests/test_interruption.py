@@ -26,7 +26,7 @@ def run(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProce
 def test_signals_are_heard_before_anything_slow_is_imported(tmp_path: Path) -> None:
     # Ctrl-C in the first half second used to be a traceback.
     ended = run(tmp_path, "import sys, passona.__main__; print(*sys.modules)")
-    assert {"passona.interruption"} <= set(ended.stdout.split())
+    assert {"passona.config.signals"} <= set(ended.stdout.split())
     assert {"click", "rich", "dataclasses", "passona.cli", "json", "logging"}.isdisjoint(ended.stdout.split())
 
 
@@ -36,7 +36,7 @@ def test_a_signal_in_the_midst_of_an_import_waits_for_its_end(tmp_path: Path) ->
         "import os, signal, threading\nos.kill(os.getpid(), signal.SIGTERM)\nfor _ in range(1000): pass\nwhole = True\n"
     )
     script = (
-        "import sys, threading; from passona.interruption import listen; from passona.errors import Interrupted\n"
+        "import sys, threading; from passona.config.signals import listen; from passona.errors import Interrupted\n"
         "listen()\n"
         "try:\n    import slow; threading.Event().wait(30)\n"
         "except Interrupted as came: print(came.number, sys.modules['slow'].whole)"
@@ -49,7 +49,7 @@ def test_a_signal_in_the_midst_of_an_import_waits_for_its_end(tmp_path: Path) ->
 def test_a_signal_that_something_swallowed_is_heeded_at_the_end(tmp_path: Path, name: str) -> None:
     script = (
         "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from passona.interruption import heed, listen; listen()\n"
+        "from passona.config.signals import heed, listen; listen()\n"
         f"try:\n    os.kill(os.getpid(), signal.{name}); [None for _ in range(1000)]\n"
         "except BaseException: pass\n"
         "heed()"
@@ -62,7 +62,7 @@ OPENED = """
 import os, pathlib, signal, threading
 from passona.database import open_database
 from passona.errors import Interrupted
-from passona.interruption import listen
+from passona.config.signals import listen
 path, came = pathlib.Path("warehouse.duckdb").absolute(), []
 def strike():
     while not any(pathlib.Path().glob("warehouse.duckdb.work/run.*/dlt")): pass
@@ -112,7 +112,7 @@ def test_a_second_signal_ends_it_at_once_with_the_last_line(tmp_path: Path, name
     # In the middle of a query, where Python hears no signal; the first one is held back.
     script = (
         "import os, signal, threading, time, duckdb\n"
-        "from passona.interruption import held, listen; listen()\n"
+        "from passona.config.signals import held, listen; listen()\n"
         f"def strike():\n    for _ in range(99): os.kill(os.getpid(), signal.{name}); time.sleep(0.1)\n"
         "with held():\n"
         "    threading.Thread(target=strike).start()\n"
@@ -125,7 +125,7 @@ def test_a_second_signal_ends_it_at_once_with_the_last_line(tmp_path: Path, name
 def test_one_signal_is_enough_where_what_holds_it_back_does_not_end(tmp_path: Path) -> None:
     script = (
         "import os, signal, threading, time, duckdb\n"
-        "from passona.interruption import held, listen; listen()\n"
+        "from passona.config.signals import held, listen; listen()\n"
         "def strike():\n    os.kill(os.getpid(), signal.SIGTERM)\n"
         "with held():\n"
         "    threading.Thread(target=strike).start()\n"

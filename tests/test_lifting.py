@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engines import of_duckdb_alone
+from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
-from passona.keeping import Keeping
 from passona.lifting import Lifted, lift
 from passona.person import person
 from passona.verification import verify

@@ -11,10 +11,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from passona.config.privacy_settings import Keeping
 from passona.database import open_database
 from passona.errors import StillThere
 from passona.forgetting import forget
-from passona.keeping import Keeping
 from passona.rekeying import re_key
 from passona.tokens import Tokens
 from sandbox import Account, Sandbox

@@ -162,8 +162,8 @@ def test_nothing_of_such_values_is_kept_where_texts_are_not(
 def test_nobody_who_is_kept_out_comes_in_by_a_key_that_stands_twice(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
+    from passona.config.privacy_settings import Keeping
     from passona.forgetting import forget
-    from passona.keeping import Keeping
 
     account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK), click(2), click(3)]})
     warehouse.load(box)

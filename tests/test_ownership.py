@@ -17,8 +17,8 @@ import pytest
 from engines import POSTGRES, change, copy, of_duckdb_alone, url_of
 from first_release import GOING, unpack
 from first_release import account as first_account
+from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
-from passona.keeping import Keeping
 from passona.rekeying import re_key
 from passona.transform import Wanted, transform
 from passona.upgrades import STEPS, Step

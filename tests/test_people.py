@@ -12,15 +12,15 @@ import pyarrow as pa
 import pytest
 
 from engines import change, of_duckdb_alone
+from passona.config.privacy_settings import Keeping
+from passona.config.settings import Settings
 from passona.database import open_database
 from passona.errors import ConfigurationError, StillThere
 from passona.forgetting import Forgotten, forget, rewrite_all
-from passona.keeping import Keeping
 from passona.load_package import Package
 from passona.privacy import Privacy
 from passona.rekeying import re_key
 from passona.reports.definitions import CLICKS, RECIPIENT
-from passona.settings import Settings
 from passona.source.pages import Page
 from passona.source.spool import Spool
 from passona.source.walk import Walk

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from engines import change, destination_of, of_duckdb_alone
 from passona.cli import main
+from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
-from passona.keeping import Keeping
 from passona.person import OTHER, Mention, Person, person
 from passona.tokens import Tokens
 from sandbox import Account, Sandbox

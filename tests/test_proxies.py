@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from passona.config.settings import Settings
 from passona.errors import ConfigurationError, RequestFailed
-from passona.settings import Settings
 from passona.source.client import Client
 from sandbox import Account, Sandbox
 from test_load import ONE, click, going

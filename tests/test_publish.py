@@ -17,13 +17,13 @@ import pytest
 import yaml
 
 import readers
+from passona.config.settings import Settings
 from passona.database import open_database
 from passona.errors import ConfigurationError, Exit
 from passona.load import Load, Wish
 from passona.marts import PERSONAL, PUBLIC, HalfBuilt
 from passona.publish import NotPublished, Published, publish, publish_warehouse
 from passona.reports.definitions import REPORTS
-from passona.settings import Settings
 from passona.target import target
 from passona.transform import Transformed, project_folder
 from passona.verbs.load import _published, _Then

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from engines import change, of_duckdb_alone
+from passona.config.dbt_project import project_folder
+from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
-from passona.keeping import Keeping
-from passona.project import project_folder
 from passona.publish import NotPublished, Published, publish_warehouse
 from passona.reduction import KNOWN_IN_MARTS
 from passona.register import privacy_of_copy

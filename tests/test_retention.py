@@ -11,10 +11,10 @@ import pytest
 
 from csv_files import HEADER, row
 from engines import change, of_duckdb_alone
+from passona.config.settings import Settings
 from passona.database import open_database
 from passona.errors import ConfigurationError, Exit
 from passona.retention import past
-from passona.settings import Settings
 from passona.source.campaigns import Campaign
 from passona.status import Status, status
 from sandbox import Account, Sandbox

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from passona import downloads
+from passona.config.settings import Settings
 from passona.errors import FateUnknown, RequestFailed, TokenRefused
-from passona.settings import Settings
 from passona.source.client import Client
 from warehouses import GUIDE, Warehouse
 

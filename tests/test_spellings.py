@@ -12,11 +12,11 @@ import duckdb
 import pytest
 
 from engines import change, of_duckdb_alone
+from passona.config.privacy_settings import Keeping
+from passona.config.settings import Settings
 from passona.database import open_database
 from passona.errors import StillThere
-from passona.keeping import Keeping
 from passona.phone_search import held
-from passona.settings import Settings
 from passona.tokens import Tokens
 from sandbox import Account, Sandbox
 from spelling_docs import PAGE, PHONE, page, spellings

@@ -21,11 +21,11 @@ from click.testing import CliRunner
 from csv_files import GOOD as RECIPIENTS
 from csv_files import HEADER, row
 from engines import of_duckdb_alone
+from passona.config.settings import Settings
 from passona.csv_cells import Quality, restored
 from passona.csv_reader import CsvFile
 from passona.csv_text import Text
 from passona.reports.definitions import CLICKS, RECIPIENT
-from passona.settings import Settings
 from passona.source.spool import Spool
 from passona.verbs.import_csv import import_csv as verb
 from sandbox import Account, Sandbox

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from engines import address_of, destination_of, reading
-from passona.address import Address
+from passona.config.address import Address
+from passona.config.settings import Settings
 from passona.database import open_database
 from passona.load import Load, Outcome, Wish
 from passona.reports.definitions import REPORTS, Report
-from passona.settings import Settings
 from passona.source.pages import Page
 from sandbox import Sandbox
 

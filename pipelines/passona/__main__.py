@@ -6,9 +6,9 @@ The environment is cleaned before any library is imported, because some read var
 import os
 import sys
 
-from passona.environment import isolate
+from passona.config.environment import isolate
+from passona.config.signals import heed, leave, listen
 from passona.errors import Interrupted
-from passona.interruption import heed, leave, listen
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from passona.project import project_folder
+from passona.config.dbt_project import project_folder
 
 _Patterns = Sequence[tuple[re.Pattern[str], str]]
 

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from passona import logs, options
+from passona.config.signals import heed, leave, listen
 from passona.errors import Exit, Interrupted, PassonaError, causes
-from passona.interruption import heed, leave, listen
 from passona.messages import masked, printable, told
 from passona.verbs.campaigns import campaigns
 from passona.verbs.config import config

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from passona.campaign_table import CampaignTable
+from passona.config.settings import Settings
 from passona.csv_cells import Quality
 from passona.csv_form import DELIMITERS, Form
 from passona.csv_places import bring
@@ -42,7 +43,6 @@ from passona.privacy import CLEAR
 from passona.register import privacy_of
 from passona.reports.definitions import REPORTS, Report
 from passona.retention import expire, past
-from passona.settings import Settings
 from passona.source.campaigns import Campaign, check_team
 from passona.source.ledger import Entry, Pull, accepted, fewer_than_listed, imported, outdated, unloaded, unsettled
 from passona.source.spool import Spool

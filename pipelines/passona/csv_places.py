@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from passona.configuration import object_store
+from passona.config.configuration import object_store
 from passona.csv_reader import CsvFile
 from passona.downloads import download
 from passona.errors import ConfigurationError, RequestFailed

@@ -22,18 +22,18 @@ import dlt
 import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from passona import dlt_context
-from passona.address import Address, check_driver
+from passona.config import dlt_context
+from passona.config.address import Address, check_driver
+from passona.config.dbt_project import project_folder
+from passona.config.signals import held
 from passona.connection import Connection, error_kinds, first_row, given, tables_of
 from passona.counting import check_written
 from passona.duckdb_file import DuckDBFile, read_file
 from passona.engine import Engine, Workload
 from passona.errors import ConfigurationError, NotWritten, causes
-from passona.interruption import held
 from passona.key_columns import key_columns, make_table
 from passona.load_package import Package
 from passona.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
-from passona.project import project_folder
 from passona.quoting import literal, quoted
 from passona.reports.definitions import REPORTS, Report
 from passona.reports.tables import DATASET, TABLES

@@ -21,8 +21,8 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from passona.config.settings import LOOPBACK
 from passona.errors import ConfigurationError, RequestFailed
-from passona.settings import LOOPBACK
 from passona.source.transport import Adapter, Limits, proxies_for, trusted
 
 CONNECT_SECONDS = 10.0

@@ -16,14 +16,14 @@ from typing import Any
 import dlt
 import duckdb
 
-from passona.address import Address
 from passona.capable import Capable
+from passona.config.address import Address
+from passona.config.path_syntax import log_of, work_folder
 from passona.connection import IS_GENERATED
 from passona.duckdb_rewriting import STORAGE_VERSION, rewrite
 from passona.engine import Checkpointed, Workload
 from passona.errors import ConfigurationError
 from passona.ownership import SCHEMAS, Column, Name, Relation, Relations
-from passona.path_syntax import log_of, work_folder
 from passona.quoting import literal, quoted
 from passona.waiting import Taken, wait_for, writing
 from passona.work_folder import WorkFolder

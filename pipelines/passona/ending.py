@@ -20,7 +20,7 @@ from passona.messages import masked, printable, told
 from passona.replacement import Replacement
 
 if TYPE_CHECKING:
-    from passona.address import Address
+    from passona.config.address import Address
 
 
 class Ending:

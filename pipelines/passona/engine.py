@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from passona.address import Address
+from passona.config.address import Address
 from passona.connection import Connection
 from passona.ownership import Relations
 from passona.work_folder import WorkFolder

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from passona.address import Address, real_path
+from passona.config.address import Address, real_path
+from passona.config.privacy_settings import Keeping
 from passona.connection import tables_of, transaction
 from passona.database import Database, open_database
 from passona.erasure import erase, found_of, named_elsewhere, phones_of_texts, telling
 from passona.errors import ConfigurationError, PassonaError
-from passona.keeping import Keeping
 from passona.linked_tables import erase_linked, linked_tables
 from passona.people import People, people
 from passona.privacy import Privacy

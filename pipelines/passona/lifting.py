@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from passona.address import Address
+from passona.config.address import Address
+from passona.config.privacy_settings import Keeping
 from passona.connection import Connection, given, tables_of, transaction
 from passona.database import Database, open_database
 from passona.errors import PassonaError
 from passona.forgetting import Mode, Texts, drop_spools, in_copies, privacy_there
-from passona.keeping import Keeping
 from passona.ownership import own_columns
 from passona.people import people
 from passona.phones import ERASED

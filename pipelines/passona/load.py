@@ -21,6 +21,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from passona.campaign_table import CampaignTable
+from passona.config.settings import Settings
+from passona.config.signals import held
 from passona.database import Database
 from passona.engine import Workload
 from passona.errors import (
@@ -34,14 +36,12 @@ from passona.errors import (
     WalkFailed,
     is_interruption,
 )
-from passona.interruption import held
 from passona.ledger_table import Ledger, odd_reports
 from passona.load_package import Package
 from passona.privacy import CLEAR
 from passona.register import privacy_of
 from passona.reports.definitions import REPORTS, Report
 from passona.retention import expire, past
-from passona.settings import Settings
 from passona.source.campaigns import Campaign, check_team, list_campaigns, unknown_campaign
 from passona.source.client import Client
 from passona.source.ledger import Key, Pull, is_unchanged, judged, plan, since, unloaded

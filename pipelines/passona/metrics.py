@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from passona.address import Address, exists
+from passona.config.address import Address, exists
 from passona.connection import Connection, error_kinds
 from passona.database import open_reader
 from passona.errors import PassonaError

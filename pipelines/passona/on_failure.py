@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from passona.environment import user_environment
+from passona.config.environment import user_environment
+from passona.config.settings import LOOPBACK
 from passona.errors import ConfigurationError
-from passona.settings import LOOPBACK
 
 # A service that takes messages answers in one; a run that failed must end all the same.
 POST_SECONDS = 10.0

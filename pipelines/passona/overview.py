@@ -6,10 +6,10 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
-from passona.address import Address, exists
+from passona.config.address import Address, exists
+from passona.config.settings import Settings
 from passona.database import open_reader
 from passona.ledger_table import Ledger
-from passona.settings import Settings
 from passona.source.campaigns import Campaign, list_campaigns
 from passona.source.client import Client
 from passona.source.ledger import Entry, Key

@@ -16,12 +16,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from passona.address import Address, exists
+from passona.config.address import Address, exists
+from passona.config.privacy_settings import Keeping
 from passona.connection import Connection, given, registered, tables_of
 from passona.database import open_reader
 from passona.erasure import ends_another
 from passona.errors import ConfigurationError
-from passona.keeping import Keeping
 from passona.people import People, people
 from passona.phones import all_spellings, phones_of
 from passona.register import kept_out_since, read_privacy

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import psycopg2
 
-from passona.address import Server
+from passona.config.address import Server
 from passona.engine import Workload
 from passona.errors import ConfigurationError, NotWritten
 from passona.messages import reason

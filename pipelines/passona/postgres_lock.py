@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg2
 
-from passona.address import Server
+from passona.config.address import Server
 from passona.connection import first_row
 from passona.errors import Busy, NotWritten
 from passona.postgres_session import Session, connected

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pyarrow as pa
 
-from passona.address import Server
+from passona.config.address import Server
 from passona.errors import ConfigurationError, NotWritten
 from passona.postgres_copy import copy_into
 from passona.quoting import quoted

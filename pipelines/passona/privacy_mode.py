@@ -10,8 +10,8 @@ import secrets
 from collections.abc import Callable, Iterable
 
 from passona.agents import read_agents
+from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
-from passona.keeping import Keeping
 from passona.privacy import Privacy
 from passona.tokens import Tokens
 

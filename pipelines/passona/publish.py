@@ -21,7 +21,7 @@ from pathlib import Path
 
 import duckdb
 
-from passona.address import Address
+from passona.config.address import Address
 from passona.connection import tables_of
 from passona.duckdb_file import open_checkpointed
 from passona.duckdb_rewriting import STORAGE_VERSION

@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from passona.config.privacy_settings import Keeping
 from passona.connection import Connection, first_row, tables_of
-from passona.keeping import Keeping
 from passona.privacy import Privacy
 from passona.privacy_mode import agent_class, first_mode, privacy_in, tokens_of
 from passona.reports.definitions import REPORTS

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
 
-from passona.address import Address
+from passona.config.address import Address
+from passona.config.privacy_settings import Keeping
 from passona.connection import Connection, transaction
 from passona.database import open_database
 from passona.errors import ConfigurationError
 from passona.forgetting import drop_spools
-from passona.keeping import Keeping
 from passona.register import known_mode
 from passona.reports.definitions import REPORTS
 from passona.text_columns import TextColumn, text_columns

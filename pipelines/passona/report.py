@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from passona.address import Address, exists
+from passona.config.address import Address, exists
 from passona.database import open_reader
 from passona.errors import ConfigurationError
 from passona.figures import Figures, read_figures

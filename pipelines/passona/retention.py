@@ -25,8 +25,8 @@ from passona.reports.tables import DATASET, TABLES
 from passona.source.campaigns import Campaign, campaign_values
 
 if TYPE_CHECKING:
+    from passona.config.privacy_settings import Keeping
     from passona.database import Database
-    from passona.keeping import Keeping
 
 # Marts that have a row per person, and what is personal in those and in the others, by name.
 _MARTS = {

@@ -26,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from passona import logs
-from passona.address import Address
+from passona.config.address import Address
 from passona.errors import Exit
 from passona.load import Outcome
 from passona.mailings import Mailing

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from passona.address import Address, exists
+from passona.config.address import Address, exists
 from passona.connection import Connection, given, tables_of
 from passona.database import has_writer, open_reader
 from passona.errors import ConfigurationError

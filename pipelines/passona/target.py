@@ -8,9 +8,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from passona.address import Address, check_file_name
+from passona.config.address import Address, check_file_name
+from passona.config.path_syntax import catalog_name, log_of
 from passona.errors import ConfigurationError
-from passona.path_syntax import catalog_name, log_of
 from passona.replacement import OWNER_ALONE, Replacement, usual_mode
 
 _MAGIC = slice(8, 12)

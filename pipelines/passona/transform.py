@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from passona.address import Address, exists
+from passona.config.address import Address, exists
+from passona.config.dbt_project import project_folder
+from passona.config.environment import isolated_environment
 from passona.connection import tables_of
 from passona.database import Database, open_database
 from passona.engine import Workload
-from passona.environment import isolated_environment
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
 from passona.ownership import model_names
-from passona.project import project_folder
 from passona.verification import INTERRUPTED, unverified
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from passona.address import Address, exists
+from passona.config.address import Address, exists
 from passona.connection import Connection, given, is_server, tables_of
 from passona.database import open_database
 from passona.duckdb_file import CATALOG

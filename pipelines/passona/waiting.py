@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from passona.config.signals import held
 from passona.errors import Busy, NotWritten
-from passona.interruption import held
 from passona.messages import reason
 
 # Twice a second: short beside any load, and no load on the machine.

@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from passona.path_syntax import plain_folder
+from passona.config.path_syntax import plain_folder
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from passona.config.settings import Settings
 from passona.errors import Exit, WalkFailed
 from passona.reports.definitions import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT, UNSENT, Report
 from passona.reports.tables import LEDGER
-from passona.settings import Settings
 from passona.source.campaigns import Campaign
 from passona.source.ledger import (
     Entry,

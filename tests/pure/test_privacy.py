@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dbt_macros import duckdb_macros
 from passona.agents import read_agents
+from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
-from passona.keeping import Keeping
 from passona.people import people
 from passona.phones import read_phone
 from passona.privacy import CLEAR, Privacy

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from passona.config.settings import Settings, campaign_uuid
 from passona.errors import ConfigurationError, Exit
-from passona.settings import Settings, campaign_uuid
 
 UUID = "dc8a7564-fb1e-11e9-abb5-0242ac120008"
 TOKEN = "B1gooyw1FlLcITdn2nd4vfem4b4YYogJUGjVTnrrSTOt2T5hCFnS2xpANsYd"

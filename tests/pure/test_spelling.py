@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from passona.configuration import KEYS
-from passona.lookup import Setting
-from passona.spelling import find_ineffective, find_misspelled
+from passona.config.configuration import KEYS
+from passona.config.lookup import Setting
+from passona.config.misspellings import find_ineffective, find_misspelled
 
 
 def variable(name: str) -> Setting:

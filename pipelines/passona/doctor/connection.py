@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from passona.config.settings import Settings
 from passona.doctor.findings import Finding, broken, holds, unclear
 from passona.doctor.sightings import Sightings
 from passona.reports.definitions import REPORTS
-from passona.settings import Settings
 
 VENDORS = Settings.base_url
 # What the pace obeys (`pace`); other spellings mean the same and are not heard.

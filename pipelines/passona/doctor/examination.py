@@ -11,13 +11,13 @@ import time
 from contextlib import closing
 from datetime import datetime
 
+from passona.config.settings import Settings
 from passona.doctor.answers import Answer, Ask
 from passona.doctor.probe import Probe
 from passona.doctor.sample import WALKED, chosen, of_other_season, sample
 from passona.doctor.sightings import Sightings, good_campaigns
 from passona.errors import TokenRefused
 from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT
-from passona.settings import Settings
 from passona.source.campaigns import campaign_list
 from passona.source.client import Client
 from passona.source.page_pool import PagePool

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from passona.config.settings import Settings
 from passona.doctor.answers import Answer, Purpose
 from passona.doctor.readings import Reading, list_reading, reading
 from passona.reports.decoding import Row
 from passona.reports.definitions import CAMPAIGNS, REPORTS
-from passona.settings import Settings
 from passona.source.campaigns import Campaign, campaign_list
 
 _UUID = re.compile(r"[0-9A-Za-z-]{1,64}")

@@ -19,6 +19,7 @@ from operator import itemgetter
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from passona.config.settings import Settings
 from passona.errors import ConfigurationError, Held, PageRefused, PassonaError, RequestFailed, Unreachable, WalkFailed
 from passona.privacy import CLEAR, Privacy
 from passona.reports.decoding import Row, all_values, is_storable, json_text, with_value, without_keys
@@ -26,7 +27,6 @@ from passona.reports.definitions import CAMPAIGNS, Report, column_names
 from passona.reports.tables import GROUPS, ISSUES
 from passona.reports.times import python_values
 from passona.rows import tables, text_of, vendor_texts
-from passona.settings import Settings
 from passona.source.client import Client
 from passona.source.page_pool import PagePool
 from passona.source.paginator import Paginator

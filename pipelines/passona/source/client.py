@@ -25,10 +25,10 @@ from typing import NoReturn, TypeVar
 from requests import RequestException, Response, Timeout
 from requests.exceptions import ProxyError
 
+from passona.config.settings import Settings
 from passona.errors import FateUnknown, RequestFailed, TokenRefused
 from passona.messages import masked, printable
 from passona.reports.decoding import NotJSON, TooDeep, decode
-from passona.settings import Settings
 from passona.source.pace import Clock, Pace, ServerClock
 from passona.source.transport import PROXY, Limit, Transport
 

@@ -30,13 +30,13 @@ import pyarrow.compute as pc
 from dlt import Pipeline
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 
+from passona.config.settings import Settings
 from passona.errors import ConfigurationError, PassonaError, Stopped, TokenRefused, Unreachable, WalkFailed
 from passona.people import people
 from passona.privacy import Privacy
 from passona.privacy_mode import Mode, first_mode, privacy_in
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report, column_names
 from passona.reports.tables import TABLES
-from passona.settings import Settings
 from passona.source.campaigns import (
     Campaign,
     CampaignList,

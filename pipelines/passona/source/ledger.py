@@ -17,10 +17,10 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from passona.config.settings import Settings
 from passona.errors import Held, PassonaError
 from passona.reports.definitions import Report
 from passona.reports.tables import LEDGER
-from passona.settings import Settings
 from passona.source.campaigns import Campaign
 from passona.source.walk import Walk
 

@@ -17,10 +17,10 @@ from dlt.common.configuration.utils import get_resolved_traces
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
-from passona.configuration import check_names
+from passona.config.configuration import check_names
+from passona.config.settings import Settings, campaign_uuid
 from passona.errors import ConfigurationError
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
-from passona.settings import Settings, campaign_uuid
 from passona.source.extraction import Extractions, Wish
 from passona.source.resources import SHARED, TABLES_OF, Item, declared, resource
 

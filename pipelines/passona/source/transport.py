@@ -33,8 +33,8 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection
 from urllib3.util import Timeout
 
+from passona.config.settings import LOOPBACK, Settings
 from passona.errors import ConfigurationError
-from passona.settings import LOOPBACK, Settings
 
 # To one address of the server; names may stand for several.
 CONNECT_SECONDS = 10.0

@@ -19,13 +19,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from passona.config.settings import Settings
 from passona.errors import PageRefused, RequestFailed, WalkFailed
 from passona.privacy import CLEAR, Privacy
 from passona.reports.definitions import Report
 from passona.reports.row_ids import Ordinals, listed
 from passona.reports.times import instants
 from passona.rows import ROW_ID
-from passona.settings import Settings
 from passona.source.client import Client
 from passona.source.page_pool import PagePool
 from passona.source.pages import Page

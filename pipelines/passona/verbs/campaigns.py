@@ -22,8 +22,8 @@ def campaigns(*, wait: float, as_json: bool) -> None:
     Asks the API for the list and the warehouse for the states: never loaded, open, settled, failed, held.
     Changes nothing.
     """
-    from passona.address import warehouse_address
-    from passona.configuration import load_settings
+    from passona.config.address import warehouse_address
+    from passona.config.configuration import load_settings
     from passona.overview import overview
     from passona.screen import overview_json, print_overview, waiting
 

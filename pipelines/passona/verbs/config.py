@@ -11,7 +11,7 @@ from passona import options
 from passona.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from passona.configuration import Configuration
+    from passona.config.configuration import Configuration
 
 _MASK = "***"
 _WIDTH = 80
@@ -34,8 +34,8 @@ def config(*, as_json: bool) -> None:
 
     Exit codes: 0, or 2 if a name is misspelled or a value cannot work.
     """
-    from passona.address import warehouse_address
-    from passona.configuration import read_configuration, settings_of
+    from passona.config.address import warehouse_address
+    from passona.config.configuration import read_configuration, settings_of
     from passona.screen import json_text
 
     found = read_configuration()
@@ -50,7 +50,7 @@ def config(*, as_json: bool) -> None:
 
 def _document(found: Configuration) -> dict[str, Any]:
     """Return what `--json` prints."""
-    from passona.configuration import KEYS
+    from passona.config.configuration import KEYS
 
     return {
         "settings": [
@@ -65,7 +65,7 @@ def _document(found: Configuration) -> dict[str, Any]:
 
 def _shown(found: Configuration, path: tuple[str, ...]) -> dict[str, Any]:
     """Return the value of a key, masked if it is secret, and its origin."""
-    from passona.configuration import DEFAULTS, SECRETS, TYPES
+    from passona.config.configuration import DEFAULTS, SECRETS, TYPES
 
     setting = found.setting(path)
     if setting is None:

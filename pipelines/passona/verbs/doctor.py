@@ -33,11 +33,11 @@ def doctor(*, as_json: bool) -> None:
     """
     from datetime import UTC, datetime
 
-    from passona.configuration import load_settings
+    from passona.config.configuration import load_settings
+    from passona.config.dbt_project import project_folder
     from passona.doctor.assumptions import diagnose, known_statuses
     from passona.doctor.examination import examine
     from passona.doctor.table import document, print_diagnosis, waiting
-    from passona.project import project_folder
     from passona.screen import json_text
 
     settings = load_settings()

@@ -60,8 +60,8 @@ def forget(*, phones: Sequence[str], file: Path | None, lift: bool, dry_run: boo
 
 
 def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
-    from passona.address import exists, warehouse_address
-    from passona.configuration import load_keeping
+    from passona.config.address import exists, warehouse_address
+    from passona.config.configuration import load_keeping
     from passona.forgetting import forget as erase
     from passona.forgetting import rewrite_all
     from passona.screen import working
@@ -90,8 +90,8 @@ def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) 
 
 
 def _lifted(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
-    from passona.address import exists, warehouse_address
-    from passona.configuration import load_keeping
+    from passona.config.address import exists, warehouse_address
+    from passona.config.configuration import load_keeping
     from passona.lifting import lift
     from passona.screen import working
 
@@ -132,8 +132,8 @@ def _print_lifted(found: Lifted, *, dry_run: bool) -> None:
 
 def _build(wait: float) -> Exit:
     """The marts without these people; where dbt is not installed, who has it has to do it."""
-    from passona.address import warehouse_address
-    from passona.configuration import load_timezone
+    from passona.config.address import warehouse_address
+    from passona.config.configuration import load_timezone
     from passona.transform import Wanted, check_installed, transform
     from passona.verbs.transform import run_transform
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from passona import options
+from passona.config.settings import campaign_uuid
 from passona.reports.definitions import Report
-from passona.settings import campaign_uuid
 
 if TYPE_CHECKING:
+    from passona.config.settings import Settings
     from passona.mailings import Mailing
-    from passona.settings import Settings
     from passona.source.client import Client
     from passona.source.ledger import Key
 
@@ -75,8 +75,8 @@ def generate(
 
 
 def _planned(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Mailing]:
-    from passona.address import exists, warehouse_address
-    from passona.configuration import load_settings
+    from passona.config.address import exists, warehouse_address
+    from passona.config.configuration import load_settings
     from passona.database import open_reader
     from passona.mailings import asked_before, to_be_asked
 
@@ -88,8 +88,8 @@ def _planned(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Ma
 
 
 def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mailing]:
-    from passona.address import warehouse_address
-    from passona.configuration import load_settings
+    from passona.config.address import warehouse_address
+    from passona.config.configuration import load_settings
     from passona.database import open_database
     from passona.mailings import ask, asked_before, to_be_asked
     from passona.screen import waiting

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from passona import options
+from passona.config.settings import campaign_uuid
 from passona.errors import ConfigurationError
 from passona.reports.definitions import REPORTS
-from passona.settings import campaign_uuid
 
 if TYPE_CHECKING:
     from passona.csv_import import CsvWish
@@ -105,8 +105,8 @@ def import_csv(
 
 
 def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
-    from passona.address import warehouse_address
-    from passona.configuration import load_settings_without_token
+    from passona.config.address import warehouse_address
+    from passona.config.configuration import load_settings_without_token
     from passona.csv_import import CsvImport
     from passona.database import open_database
     from passona.retention import sweep

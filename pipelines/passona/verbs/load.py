@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 import click
 
 from passona import options
+from passona.config.settings import campaign_uuid
 from passona.ending import Ending
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.messages import masked, told
 from passona.reports.definitions import Report
-from passona.settings import campaign_uuid
 from passona.verbs.transform import run_transform
 
 if TYPE_CHECKING:
+    from passona.config.settings import Settings
     from passona.database import Database
     from passona.load import Outcome, Wish
     from passona.publish import Published, Unpublished
     from passona.replacement import Replacement
-    from passona.settings import Settings
     from passona.transform import Transformed
 
 
@@ -136,8 +136,8 @@ class _Then:
 
 
 def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bool) -> Exit:
-    from passona.address import warehouse_address
-    from passona.configuration import load_settings
+    from passona.config.address import warehouse_address
+    from passona.config.configuration import load_settings
     from passona.database import open_database
     from passona.publish import Unpublished
     from passona.retention import sweep

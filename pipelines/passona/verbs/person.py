@@ -35,8 +35,8 @@ def person(*, phone: str, wait: float, as_json: bool) -> None:
 
     Exit codes: 0, also if nothing is stored; 2 no warehouse, or no phone; 6 busy.
     """
-    from passona.address import warehouse_address
-    from passona.configuration import load_keeping
+    from passona.config.address import warehouse_address
+    from passona.config.configuration import load_keeping
     from passona.person import person as find_person
     from passona.screen import json_text, working
 

@@ -41,8 +41,8 @@ def publish(
     without what you made or added yourself.
     """
     with Ending(None, on_failure):
-        from passona.address import warehouse_address
-        from passona.configuration import load_keeping
+        from passona.config.address import warehouse_address
+        from passona.config.configuration import load_keeping
         from passona.privacy import CLEAR
         from passona.publish import publish_warehouse
         from passona.register import privacy_of_copy

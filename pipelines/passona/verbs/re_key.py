@@ -23,8 +23,8 @@ def re_key(*, wait: float) -> None:
     Move the key that was privacy_key to the end of privacy_former_keys, set the new one, and run this. Both
     are needed from then on. Ids of rows are others afterwards, so open reports are written once more.
     """
-    from passona.address import exists, warehouse_address
-    from passona.configuration import load_keeping
+    from passona.config.address import exists, warehouse_address
+    from passona.config.configuration import load_keeping
     from passona.rekeying import re_key as change
 
     keeping = load_keeping()

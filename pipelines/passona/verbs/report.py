@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from passona import options
-from passona.settings import campaign_uuid
+from passona.config.settings import campaign_uuid
 
 
 @click.command(
@@ -26,7 +26,7 @@ def report(*, out: Path, campaign: str | None, wait: float) -> None:
     Takes the figures from the marts that `passona transform` builds. The page needs no network and holds
     no phone number and no message.
     """
-    from passona.address import warehouse_address
+    from passona.config.address import warehouse_address
     from passona.report import write_report
 
     chosen = campaign_uuid(campaign) if campaign else None

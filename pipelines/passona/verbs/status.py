@@ -36,8 +36,8 @@ def status(*, max_age: str | None, wait: float, as_json: bool) -> None:
 
     Exit codes: 0, and with --max-age 4 where something is overdue; 2 no warehouse, 6 busy.
     """
-    from passona.address import warehouse_address
-    from passona.configuration import load_retain_days
+    from passona.config.address import warehouse_address
+    from passona.config.configuration import load_retain_days
     from passona.status import USUAL_AGE, age
     from passona.status import status as status_of
     from passona.status_screen import print_status, status_json

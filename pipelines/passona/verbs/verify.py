@@ -32,7 +32,7 @@ def verify(*, wait: float, as_json: bool) -> None:
 
     Exit codes: 0 nothing differs, 4 something does, 2 no warehouse, 6 busy.
     """
-    from passona.address import warehouse_address
+    from passona.config.address import warehouse_address
     from passona.screen import json_text, working
     from passona.verification import verify as verify_warehouse
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
-from passona.configuration import configuration
+from passona.config.configuration import configuration
+from passona.config.misspellings import WAREHOUSE
+from passona.config.path_syntax import catalog_name
 from passona.errors import ConfigurationError
-from passona.path_syntax import catalog_name
-from passona.spelling import WAREHOUSE
 
 _CREDENTIALS = "destination.warehouse.credentials"
 # What people ask for by their schemas.

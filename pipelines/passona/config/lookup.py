@@ -22,8 +22,8 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.runtime.run_context import global_dir
 from dlt.common.typing import AnyType, TSecretStrValue
 
-from passona import dlt_context
-from passona.environment import user_environment
+from passona.config import dlt_context
+from passona.config.environment import user_environment
 from passona.errors import ConfigurationError
 
 Section = tuple[str, ...]

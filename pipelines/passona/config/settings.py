@@ -11,8 +11,8 @@ import uuid
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
-from passona.keeping import Keeping
 
 # Digits that may be a phone's: errors name none.
 _PHONE = re.compile(r"\+?[0-9](?:\W{0,2}[0-9]){5,}")

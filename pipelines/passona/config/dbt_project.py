@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_HERE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 # In a wheel the project stands inside the package, in the source tree beside it.
-_PROJECTS = (_HERE / "warehouse", _HERE.parent / "warehouse")
+_PROJECTS = (_PACKAGE / "dbt_project", _PACKAGE.parent / "warehouse")
 
 
 def project_folder() -> Path:

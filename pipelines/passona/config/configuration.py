@@ -19,12 +19,12 @@ from dlt.common.exceptions import MissingDependencyException
 from dlt.common.storages.configuration import FilesystemConfiguration
 from dlt.common.storages.fsspec_filesystem import fsspec_from_config
 
-from passona import dlt_context
+from passona.config import dlt_context
+from passona.config.lookup import Section, Setting, as_document, plain_settings, read_settings
+from passona.config.misspellings import ACCOUNTS, SOURCE, WAREHOUSE, find_ineffective, find_misspelled
+from passona.config.privacy_settings import Keeping
+from passona.config.settings import Settings, check_zone
 from passona.errors import ConfigurationError
-from passona.keeping import Keeping
-from passona.lookup import Section, Setting, as_document, plain_settings, read_settings
-from passona.settings import Settings, check_zone
-from passona.spelling import ACCOUNTS, SOURCE, WAREHOUSE, find_ineffective, find_misspelled
 
 # The keys of `sources.passona`, in the order of `passona config`. Meanings and checks: `Settings`, `Keeping`.
 TYPES: Mapping[str, type] = {
