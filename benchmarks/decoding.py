@@ -24,9 +24,9 @@ from page_server import ROOT, Library
 
 from passona.config.settings import Settings
 from passona.reports.definitions import REPORTS, Report
-from passona.rows import ROW_ID, Tables, tables
 from passona.source.pages import read_page
 from passona.source.resources import PIECE_ROWS
+from passona.source.rows import ROW_ID, Tables, tables
 from passona.source.spool import Spool
 from passona.source.walk import Walk
 from sandbox import Account

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from passona.errors import ConfigurationError
-from passona.people import people
-from passona.phone_search import held
-from passona.phones import erased, is_mangled, names_one, phones_of, spellings_of
-from passona.privacy import CLEAR, Privacy
+from passona.masking.people import people
+from passona.masking.phone_search import held
+from passona.masking.phones import erased, is_mangled, names_one, phones_of, spellings_of
+from passona.masking.policy import CLEAR, Privacy
+from passona.masking.tokens import Tokens
 from passona.reports.definitions import RECIPIENT
-from passona.rows import vendor_texts
-from passona.tokens import Tokens
+from passona.source.rows import vendor_texts
 
 ROOT = Path(__file__).parents[1]
 LIST = ROOT / "tests/data/spellings.toml"

@@ -152,7 +152,7 @@ def is_writing(folder: Path) -> bool:
 
 
 def key_is_new(warehouse: Warehouse) -> bool:
-    from passona.tokens import Tokens
+    from passona.masking.tokens import Tokens
 
     return warehouse.one("SELECT key_id FROM passona._privacy") == (Tokens((FORMER.encode(), KEY.encode())).key_id,)
 

@@ -27,9 +27,9 @@ from hypothesis import strategies as st
 from csv_files import BAD_FILES, GOOD, HEADER, KEYS, PHONE, TEXT, BadFile, row
 from forked import kill_passona
 from passona.config.settings import Settings
+from passona.csv_files.locations import bring
+from passona.csv_files.reader import CsvFile
 from passona.csv_import import CsvImport, CsvWish
-from passona.csv_places import bring
-from passona.csv_reader import CsvFile
 from passona.database import open_database
 from passona.errors import ConfigurationError, FileRefused, Interrupted
 from passona.load import Outcome
@@ -169,7 +169,7 @@ def test_a_file_that_is_no_whole_report_is_refused_in_one_line(bad: BadFile, tmp
 def test_what_arrow_cannot_read_is_refused_even_where_the_slow_reader_finds_no_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("passona.csv_reader.BLOCK_BYTES", 1_000)
+    monkeypatch.setattr("passona.csv_files.reader.BLOCK_BYTES", 1_000)
     path = tmp_path / "long.csv"
     path.write_bytes(GOOD + row(9, group="x" * 5_000))
     file = CsvFile(path, "long.csv", LATER)
@@ -465,7 +465,7 @@ def test_lines_are_taken_aside_in_every_encoding(encoding: str, tmp_path: Path) 
 
 
 def test_the_end_of_a_line_that_is_too_long_is_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("passona.csv_lines.LARGEST_ROW", 1_000)
+    monkeypatch.setattr("passona.csv_files.lines.LARGEST_ROW", 1_000)
     path = tmp_path / "long.csv"
     long = b"x" * 2_002 + row(7)
     path.write_bytes(GOOD + long + row(8))

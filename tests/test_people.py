@@ -18,13 +18,13 @@ from passona.database import open_database
 from passona.errors import ConfigurationError, StillThere
 from passona.forgetting import Forgotten, forget, rewrite_all
 from passona.load_package import Package
-from passona.privacy import Privacy
+from passona.masking.policy import Privacy
+from passona.masking.tokens import Tokens
 from passona.rekeying import re_key
 from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.source.pages import Page
 from passona.source.spool import Spool
 from passona.source.walk import Walk
-from passona.tokens import Tokens
 from sandbox import Account, Sandbox, Switches
 from test_lifecycle import asked, ended
 from test_load import ONE, TWO, click, going, message

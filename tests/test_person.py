@@ -16,8 +16,8 @@ from engines import change, destination_of, of_duckdb_alone
 from passona.cli import main
 from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
+from passona.masking.tokens import Tokens
 from passona.person import OTHER, Mention, Person, person
-from passona.tokens import Tokens
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
 from test_people import KEY, MODES, forgotten, silent

@@ -17,12 +17,12 @@ from engines import change, of_duckdb_alone
 from passona.config.dbt_project import project_folder
 from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
+from passona.masking.tokens import Tokens
 from passona.publish import NotPublished, Published, publish_warehouse
 from passona.reduction import KNOWN_IN_MARTS
 from passona.register import privacy_of_copy
 from passona.reports.definitions import REPORTS
 from passona.target import target
-from passona.tokens import Tokens
 from passona.verification import verify
 from sandbox import Account, Sandbox
 from spelling_docs import PHONE, spellings

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from passona import downloads
 from passona.config.settings import Settings
+from passona.csv_files import downloads
 from passona.errors import FateUnknown, RequestFailed, TokenRefused
 from passona.source.client import Client
 from warehouses import GUIDE, Warehouse

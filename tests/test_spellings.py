@@ -16,8 +16,8 @@ from passona.config.privacy_settings import Keeping
 from passona.config.settings import Settings
 from passona.database import open_database
 from passona.errors import StillThere
-from passona.phone_search import held
-from passona.tokens import Tokens
+from passona.masking.phone_search import held
+from passona.masking.tokens import Tokens
 from sandbox import Account, Sandbox
 from spelling_docs import PAGE, PHONE, page, spellings
 from test_import_csv import exported, import_csv

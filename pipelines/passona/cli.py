@@ -14,7 +14,7 @@ import click
 from passona import logs, options
 from passona.config.signals import heed, leave, listen
 from passona.errors import Exit, Interrupted, PassonaError, causes
-from passona.messages import masked, printable, told
+from passona.masking.messages import masked, printable, told
 from passona.verbs.campaigns import campaigns
 from passona.verbs.config import config
 from passona.verbs.doctor import doctor

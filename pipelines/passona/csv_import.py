@@ -21,10 +21,10 @@ from typing import Protocol
 
 from passona.campaign_table import CampaignTable
 from passona.config.settings import Settings
-from passona.csv_cells import Quality
-from passona.csv_form import DELIMITERS, Form
-from passona.csv_places import bring
-from passona.csv_reader import CsvFile
+from passona.csv_files.cells import Quality
+from passona.csv_files.form import DELIMITERS, Form
+from passona.csv_files.locations import bring
+from passona.csv_files.reader import CsvFile
 from passona.database import Database
 from passona.engine import Workload
 from passona.errors import (
@@ -39,7 +39,7 @@ from passona.errors import (
 from passona.ledger_table import Ledger, odd_reports
 from passona.load import PACKAGE_ROWS, Outcome, ReportOutcome
 from passona.load_package import Package
-from passona.privacy import CLEAR
+from passona.masking.policy import CLEAR
 from passona.register import privacy_of
 from passona.reports.definitions import REPORTS, Report
 from passona.retention import expire, past

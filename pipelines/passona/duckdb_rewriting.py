@@ -17,8 +17,8 @@ import duckdb
 
 from passona.connection import IS_GENERATED, Connection
 from passona.errors import StillThere
-from passona.phone_search import held
-from passona.phones import names_one, spellings_of
+from passona.masking.phone_search import held
+from passona.masking.phones import names_one, spellings_of
 from passona.quoting import literal, quoted
 
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.

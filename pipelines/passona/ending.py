@@ -16,7 +16,7 @@ import click
 
 from passona import logs
 from passona.errors import Exit, Interrupted, causes
-from passona.messages import masked, printable, told
+from passona.masking.messages import masked, printable, told
 from passona.replacement import Replacement
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from passona.connection import Connection, error_kinds, given, is_server
 from passona.errors import ConfigurationError
+from passona.masking.people import People
+from passona.masking.phones import ERASED, all_spellings, core, erased, phones_of, spellings_of
 from passona.ownership import owned
-from passona.people import People
-from passona.phones import ERASED, all_spellings, core, erased, phones_of, spellings_of
 from passona.reports.definitions import REPORTS, Report
 from passona.text_columns import (
     TOKEN,

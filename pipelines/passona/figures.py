@@ -15,8 +15,8 @@ from typing import Any
 
 from passona.connection import Connection, error_kinds, tables_of
 from passona.errors import ConfigurationError
-from passona.likely_phones import replaced
-from passona.messages import printable
+from passona.masking.likely_phones import replaced
+from passona.masking.messages import printable
 from passona.reports.definitions import REPORTS
 from passona.verification import unverified
 

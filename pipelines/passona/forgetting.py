@@ -20,8 +20,8 @@ from passona.database import Database, open_database
 from passona.erasure import erase, found_of, named_elsewhere, phones_of_texts, telling
 from passona.errors import ConfigurationError, PassonaError
 from passona.linked_tables import erase_linked, linked_tables
-from passona.people import People, people
-from passona.privacy import Privacy
+from passona.masking.people import People, people
+from passona.masking.policy import Privacy
 from passona.register import keep_out, known_mode, mode_of_copy, privacy_of, privacy_of_copy
 from passona.replacement import Replacement
 

@@ -21,9 +21,9 @@ from passona.connection import Connection, given, tables_of, transaction
 from passona.database import Database, open_database
 from passona.errors import PassonaError
 from passona.forgetting import Mode, Texts, drop_spools, in_copies, privacy_there
+from passona.masking.people import people
+from passona.masking.phones import ERASED
 from passona.ownership import own_columns
-from passona.people import people
-from passona.phones import ERASED
 from passona.quoting import literal, quoted
 from passona.register import kept_out_since, known_mode, let_in, privacy_of
 from passona.reports.definitions import REPORTS

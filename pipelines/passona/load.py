@@ -38,7 +38,7 @@ from passona.errors import (
 )
 from passona.ledger_table import Ledger, odd_reports
 from passona.load_package import Package
-from passona.privacy import CLEAR
+from passona.masking.policy import CLEAR
 from passona.register import privacy_of
 from passona.reports.definitions import REPORTS, Report
 from passona.retention import expire, past

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 import click
 
-from passona.messages import masked, printable
+from passona.masking.messages import masked, printable
 
 log = logging.getLogger("passona")
 

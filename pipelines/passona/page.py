@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from passona.figures import Figures
-from passona.messages import escaped
+from passona.masking.messages import escaped
 from passona.page_sections import drawn, sections
 from passona.page_words import campaign_name, day, moment_text, number
 

@@ -22,8 +22,8 @@ from passona.connection import Connection, given, registered, tables_of
 from passona.database import open_reader
 from passona.erasure import ends_another
 from passona.errors import ConfigurationError
-from passona.people import People, people
-from passona.phones import all_spellings, phones_of
+from passona.masking.people import People, people
+from passona.masking.phones import all_spellings, phones_of
 from passona.register import kept_out_since, read_privacy
 from passona.reports.definitions import REPORTS
 from passona.text_columns import TOKEN, TextColumn, every_column, texts_naming, texts_that_stand_for

@@ -19,7 +19,7 @@ import psycopg2
 from passona.config.address import Server
 from passona.engine import Workload
 from passona.errors import ConfigurationError, NotWritten
-from passona.messages import reason
+from passona.masking.messages import reason
 from passona.ownership import SCHEMAS, STAGING, Column, Name, Relation, Relations, owned
 from passona.postgres_destination import Postgres
 from passona.postgres_lock import RunLock, is_locked

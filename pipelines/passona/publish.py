@@ -29,8 +29,8 @@ from passona.engine import Checkpointed
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.ledger_table import Ledger
 from passona.marts import copy_marts, is_half_built, left_out
-from passona.messages import reason
-from passona.privacy import CLEAR, Privacy
+from passona.masking.messages import reason
+from passona.masking.policy import CLEAR, Privacy
 from passona.quoting import literal
 from passona.reduction import made_by_users, write_reduced
 from passona.register import mode_of_copy

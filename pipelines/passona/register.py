@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from passona.config.privacy_settings import Keeping
 from passona.connection import Connection, first_row, tables_of
-from passona.privacy import Privacy
-from passona.privacy_mode import agent_class, first_mode, privacy_in, tokens_of
+from passona.masking.mode import agent_class, first_mode, privacy_in, tokens_of
+from passona.masking.policy import Privacy
 from passona.reports.definitions import REPORTS
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from passona.connection import Connection, transaction
 from passona.database import open_database
 from passona.errors import ConfigurationError
 from passona.forgetting import drop_spools
+from passona.masking.tokens import TOKEN_DIGITS, Tokens, purpose_key
 from passona.register import known_mode
 from passona.reports.definitions import REPORTS
 from passona.text_columns import TextColumn, text_columns
-from passona.tokens import TOKEN_DIGITS, Tokens, purpose_key
 
 # By the letter that its tokens begin with.
 _PURPOSES = {"p": "phone", "l": "link"}

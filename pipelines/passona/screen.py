@@ -30,7 +30,7 @@ from passona.config.address import Address
 from passona.errors import Exit
 from passona.load import Outcome
 from passona.mailings import Mailing
-from passona.messages import escaped, printable
+from passona.masking.messages import escaped, printable
 from passona.overview import NEVER_LOADED, Overview
 from passona.publish import Published, Unpublished
 from passona.reports.definitions import REPORTS, Report

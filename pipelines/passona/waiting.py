@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from passona.config.signals import held
 from passona.errors import Busy, NotWritten
-from passona.messages import reason
+from passona.masking.messages import reason
 
 # Twice a second: short beside any load, and no load on the machine.
 POLL_SECONDS = 0.5

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from passona.folding import views
-from passona.likely_phones import person_of, replaced
-from passona.phone_search import may_name
-from passona.phones import (
+from passona.masking.folding import views
+from passona.masking.likely_phones import person_of, replaced
+from passona.masking.phone_search import may_name
+from passona.masking.phones import (
     ERASED,
     erased,
     is_mangled,

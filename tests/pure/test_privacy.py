@@ -12,18 +12,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dbt_macros import duckdb_macros
-from passona.agents import read_agents
 from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
-from passona.people import people
-from passona.phones import read_phone
-from passona.privacy import CLEAR, Privacy
+from passona.masking.masks import alphabets, joined_lists, list_shape, shape
+from passona.masking.people import people
+from passona.masking.phones import read_phone
+from passona.masking.policy import CLEAR, Privacy
+from passona.masking.tokens import Tokens
+from passona.masking.user_agents import read_agents
 from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, column_names
 from passona.reports.field_lists import pairs
 from passona.reports.times import has_form_of_time, instant
-from passona.rows import tables, vendor_texts
-from passona.shapes import alphabets, joined_lists, list_shape, shape
-from passona.tokens import Tokens
+from passona.source.rows import tables, vendor_texts
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 PHONE = "447123456789"

@@ -31,9 +31,9 @@ from passona.reports.field_lists import pairs
 from passona.reports.row_ids import Fingerprint, Ordinals, listed
 from passona.reports.tables import TABLES
 from passona.reports.times import instant
-from passona.rows import ROW_ID, Tables, VendorTexts, tables, text_of, vendor_texts
 from passona.source.campaigns import campaign_list
 from passona.source.pages import Row, read_page
+from passona.source.rows import ROW_ID, Tables, VendorTexts, tables, text_of, vendor_texts
 
 CAMPAIGN = "dc8a7564-fb1e-11e9-abb5-0242ac120008"
 LONDON = "Europe/London"

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from passona.reports.definitions import CLICKS, UNSENT
 from passona.reports.row_ids import listed
-from passona.rows import ROW_ID, vendor_schema
 from passona.source import spool as spool_module
 from passona.source.pages import Page
+from passona.source.rows import ROW_ID, vendor_schema
 from passona.source.spool import BATCH_PAGES, BATCH_ROWS, LONGEST_AGE, Spool
 
 PER_PAGE = 1_000  # two pages are a batch

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from passona.reports.decoding import Row
 from passona.reports.definitions import CAMPAIGNS, Column, Report, column_names
-from passona.rows import tables, vendor_texts
 from passona.source.campaigns import campaign_list
+from passona.source.rows import tables, vendor_texts
 
 # Values kept of each issue, for their shapes: more would be the same ones.
 KEPT = 200

@@ -13,7 +13,7 @@ from passona.doctor.assumptions import NOTHING
 from passona.doctor.findings import Assumption, Diagnosis, Finding, Verdict
 from passona.doctor.words import several
 from passona.errors import Exit
-from passona.messages import printable
+from passona.masking.messages import printable
 
 # A line longer than this is hard to follow; a terminal that is narrower wraps earlier.
 WIDEST = 120

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sized
 
-from passona.messages import masked, printable
+from passona.masking.messages import masked, printable
 
 # Values that a line shows; the vocabularies of such APIs have fewer.
 SHOWN = 12

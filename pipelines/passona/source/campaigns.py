@@ -21,15 +21,15 @@ import pyarrow.compute as pc
 
 from passona.config.settings import Settings
 from passona.errors import ConfigurationError, Held, PageRefused, PassonaError, RequestFailed, Unreachable, WalkFailed
-from passona.privacy import CLEAR, Privacy
+from passona.masking.policy import CLEAR, Privacy
 from passona.reports.decoding import Row, all_values, is_storable, json_text, with_value, without_keys
 from passona.reports.definitions import CAMPAIGNS, Report, column_names
 from passona.reports.tables import GROUPS, ISSUES
 from passona.reports.times import python_values
-from passona.rows import tables, text_of, vendor_texts
 from passona.source.client import Client
 from passona.source.page_pool import PagePool
 from passona.source.paginator import Paginator
+from passona.source.rows import tables, text_of, vendor_texts
 from passona.source.walk import REFUSED, WALK_PAUSES, Walk
 
 # From so many listed campaigns on, a list with fewer than half of them is held; a shorter one may well halve.

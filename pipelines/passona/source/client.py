@@ -27,7 +27,7 @@ from requests.exceptions import ProxyError
 
 from passona.config.settings import Settings
 from passona.errors import FateUnknown, RequestFailed, TokenRefused
-from passona.messages import masked, printable
+from passona.masking.messages import masked, printable
 from passona.reports.decoding import NotJSON, TooDeep, decode
 from passona.source.pace import Clock, Pace, ServerClock
 from passona.source.transport import PROXY, Limit, Transport

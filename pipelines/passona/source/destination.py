@@ -22,7 +22,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
 from passona.errors import ConfigurationError
-from passona.privacy_mode import Mode
+from passona.masking.mode import Mode
 from passona.reports.definitions import CAMPAIGNS, Report
 from passona.reports.tables import FORM, KEYS, LEDGER, LOAD_ID, TABLES
 from passona.source.ledger import INTERRUPTED, Entry, Key

@@ -32,9 +32,9 @@ from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 
 from passona.config.settings import Settings
 from passona.errors import ConfigurationError, PassonaError, Stopped, TokenRefused, Unreachable, WalkFailed
-from passona.people import people
-from passona.privacy import Privacy
-from passona.privacy_mode import Mode, first_mode, privacy_in
+from passona.masking.mode import Mode, first_mode, privacy_in
+from passona.masking.people import people
+from passona.masking.policy import Privacy
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report, column_names
 from passona.reports.tables import TABLES
 from passona.source.campaigns import (

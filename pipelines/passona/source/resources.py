@@ -28,8 +28,8 @@ from dlt.extract.items_transform import BaseItemTransform, ItemTransform
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
 from passona.reports.row_ids import Ordinals
 from passona.reports.tables import KEYS, LOAD_ID, MARKER, TABLES, Table
-from passona.rows import ROW_ID, tables, without_nul
 from passona.source.ledger import Entry, entry_table
+from passona.source.rows import ROW_ID, tables, without_nul
 from passona.source.spool import PIECE_ROWS
 from passona.source.walk import Walk
 

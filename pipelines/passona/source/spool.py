@@ -17,12 +17,12 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from passona.privacy import CLEAR, Privacy
+from passona.masking.policy import CLEAR, Privacy
 from passona.reports.decoding import Row
 from passona.reports.definitions import Report
 from passona.reports.row_ids import Fingerprint, digest_of, listed
-from passona.rows import REST, ROW_ID, VendorTexts, column_texts, vendor_schema, vendor_texts
 from passona.source.pages import Page
+from passona.source.rows import REST, ROW_ID, VendorTexts, column_texts, vendor_schema, vendor_texts
 
 # A few megabytes: most reports stay below and never touch the disk; a dozen walks at once are 50 MB.
 MEMORY_BYTES = 4 * 1024 * 1024

@@ -21,15 +21,15 @@ import pyarrow.compute as pc
 
 from passona.config.settings import Settings
 from passona.errors import PageRefused, RequestFailed, WalkFailed
-from passona.privacy import CLEAR, Privacy
+from passona.masking.policy import CLEAR, Privacy
 from passona.reports.definitions import Report
 from passona.reports.row_ids import Ordinals, listed
 from passona.reports.times import instants
-from passona.rows import ROW_ID
 from passona.source.client import Client
 from passona.source.page_pool import PagePool
 from passona.source.pages import Page
 from passona.source.paginator import Paginator
+from passona.source.rows import ROW_ID
 from passona.source.spool import Spool
 
 log = logging.getLogger("passona")

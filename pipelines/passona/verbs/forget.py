@@ -11,7 +11,7 @@ import click
 
 from passona import options
 from passona.errors import ConfigurationError, Exit
-from passona.messages import printable
+from passona.masking.messages import printable
 
 if TYPE_CHECKING:
     from passona.forgetting import Forgotten
@@ -50,7 +50,7 @@ def forget(*, phones: Sequence[str], file: Path | None, lift: bool, dry_run: boo
     next load asks for these reports again. It brings back what Passona still has, and not what is past retain_days.
     Texts that were erased from tables of your own stay erased.
     """
-    from passona.people import lines_of
+    from passona.masking.people import lines_of
 
     texts = [(f"argument {number}", phone) for number, phone in enumerate(phones, 1)]
     texts += lines_of(file) if file else []

@@ -15,7 +15,7 @@ from passona import options
 from passona.config.settings import campaign_uuid
 from passona.ending import Ending
 from passona.errors import ConfigurationError, Exit, PassonaError
-from passona.messages import masked, told
+from passona.masking.messages import masked, told
 from passona.reports.definitions import Report
 from passona.verbs.transform import run_transform
 

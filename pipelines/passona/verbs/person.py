@@ -49,7 +49,7 @@ def person(*, phone: str, wait: float, as_json: bool) -> None:
 
 
 def _given(phone: str) -> tuple[str, str]:
-    from passona.people import lines_of
+    from passona.masking.people import lines_of
 
     if phone != "-":
         return "PHONE", phone
@@ -69,7 +69,7 @@ def _document(found: Person) -> dict[str, object]:
 
 
 def _print(found: Person) -> None:
-    from passona.messages import printable
+    from passona.masking.messages import printable
     from passona.screen import counted
 
     for name, rows in found.tables.items():
@@ -94,7 +94,7 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from passona.messages import printable
+    from passona.masking.messages import printable
 
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(max_width=30, overflow="fold")

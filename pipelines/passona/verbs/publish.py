@@ -43,7 +43,7 @@ def publish(
     with Ending(None, on_failure):
         from passona.config.address import warehouse_address
         from passona.config.configuration import load_keeping
-        from passona.privacy import CLEAR
+        from passona.masking.policy import CLEAR
         from passona.publish import publish_warehouse
         from passona.register import privacy_of_copy
         from passona.screen import json_text, print_published, published_document, working

@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from passona.csv_form import AROUND
-from passona.phones import is_mangled, read_phone
+from passona.csv_files.form import AROUND
+from passona.masking.phones import is_mangled, read_phone
 from passona.reports.definitions import Report
 from passona.reports.times import count_unreadable
 

@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from passona.csv_form import HEAD_BYTES, Form
+from passona.csv_files.form import HEAD_BYTES, Form
 
 PIECE_BYTES = 1024 * 1024
 _GZIP = b"\x1f\x8b"

@@ -22,8 +22,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from passona.phones import is_mangled
-from passona.privacy import CLEAR, Privacy
+from passona.masking.phones import is_mangled
+from passona.masking.policy import CLEAR, Privacy
 from passona.reports.decoding import Row, UnstorableText, earlier_pairs, json_text
 from passona.reports.definitions import Column, Report
 from passona.reports.field_lists import field_rows

@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 import click
 
 from passona.config.configuration import object_store
-from passona.csv_reader import CsvFile
-from passona.downloads import download
+from passona.csv_files.downloads import download
+from passona.csv_files.reader import CsvFile
 from passona.errors import ConfigurationError, RequestFailed
-from passona.messages import masked, printable
+from passona.masking.messages import masked, printable
 
 ENDINGS = (".csv", ".csv.gz")
 STDIN = "-"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passona.errors import ConfigurationError
-from passona.phones import is_mangled, read_phone, spellings_of, with_country
-from passona.privacy import Privacy
-from passona.tokens import PHONE_TOKEN
+from passona.masking.phones import is_mangled, read_phone, spellings_of, with_country
+from passona.masking.policy import Privacy
+from passona.masking.tokens import PHONE_TOKEN
 
 _TOKEN = re.compile(PHONE_TOKEN)
 

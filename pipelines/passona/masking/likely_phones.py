@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from passona.folding import View, views
-from passona.phones import (
+from passona.masking.folding import View, views
+from passona.masking.phones import (
     PLAIN,
     SCIENTIFIC,
     core,

@@ -31,14 +31,14 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from passona.likely_phones import person_of, persons_of, replaced
-from passona.phones import blurred, erased, is_mangled, with_country
+from passona.masking.likely_phones import person_of, persons_of, replaced
+from passona.masking.masks import alphabets, joined_lists, list_shape, shape
+from passona.masking.phones import blurred, erased, is_mangled, with_country
+from passona.masking.tokens import Tokens
 from passona.reports.decoding import Row, all_values
 from passona.reports.definitions import Column, Report
 from passona.reports.field_lists import pairs
 from passona.reports.times import has_form_of_time
-from passona.shapes import alphabets, joined_lists, list_shape, shape
-from passona.tokens import Tokens
 
 Cells = list[str | None]
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from passona.folding import digits_beyond_ascii
-from passona.phones import core, spellings_of
+from passona.masking.folding import digits_beyond_ascii
+from passona.masking.phones import core, spellings_of
 
 
 def may_name(phones: Iterable[str]) -> str:

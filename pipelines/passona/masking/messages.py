@@ -89,6 +89,6 @@ def _escape(character: str) -> str:
 
 def masked(text: str) -> str:
     """Text without any number that could be a phone's."""
-    from passona.likely_phones import replaced  # slow to import, and signals are heard before anything slow is
+    from passona.masking.likely_phones import replaced  # slow to import, and signals are heard before anything slow is
 
     return replaced(text, lambda _: "***", long_from=6)
