@@ -21,13 +21,13 @@ from bare_client import bodies
 from processes import load, sandbox
 
 from passona.config.settings import Settings
-from passona.database import open_database
-from passona.load_package import Package
 from passona.reports.definitions import REPORTS
 from passona.source.client import Client
 from passona.source.pages import read_page
 from passona.source.spool import Spool
 from passona.source.walk import Walk
+from passona.warehouse.database import open_database
+from passona.warehouse.load_package import Package
 
 ROWS = 100_000
 PAGE_SIZES = (50, 500)

@@ -22,11 +22,11 @@ from typing import Any
 import duckdb
 
 from passona.config.settings import Settings
-from passona.csv_import import CsvImport, CsvWish
-from passona.database import open_database
 from passona.errors import Exit
-from passona.load import Outcome
 from passona.reports.definitions import CLICKS, Report
+from passona.warehouse.csv_import import CsvImport, CsvWish
+from passona.warehouse.database import open_database
+from passona.warehouse.load import Outcome
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))

@@ -22,7 +22,7 @@ import pytest
 from pyarrow import csv
 
 from passona.config.address import Address, Server
-from passona.quoting import literal, quoted
+from passona.warehouse.quoting import literal, quoted
 
 POSTGRES = os.environ.get("PASSONA_TEST_POSTGRES")
 SCHEMAS = ("passona", "analytics", "analytics_staging")

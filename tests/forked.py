@@ -14,7 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # Importing has no effect (tests/pure/test_imports.py), so a process that has imported them is a new one.
-IMPORTED = ("duckdb", "pyarrow.compute", "passona.cli", "passona.load", "passona.screen", "passona.status_screen")
+IMPORTED = (
+    "duckdb",
+    "pyarrow.compute",
+    "passona.cli",
+    "passona.warehouse.load",
+    "passona.screen",
+    "passona.status_screen",
+)
 # A bound for what hangs; a busy machine takes its time.
 SECONDS = 600
 

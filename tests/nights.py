@@ -28,10 +28,10 @@ from zoneinfo import ZoneInfo
 
 from oracle import TIMES, time_of
 from passona.config.settings import Settings
-from passona.database import open_database
 from passona.errors import Exit, PassonaError
-from passona.load import Load, Wish
 from passona.source.pace import Clock
+from passona.warehouse.database import open_database
+from passona.warehouse.load import Load, Wish
 from sandbox import LiveAccount, Sandbox, Switches
 from sandbox.given import Given
 from warehouses import Lines, Warehouse

@@ -337,8 +337,8 @@ def test_to_load_settings_changes_nothing_in_the_process(used: str) -> None:
 PIPELINE = """
 import dlt, os, sys
 from pathlib import Path
-from passona.database import open_database
-from passona.load import Load, Wish
+from passona.warehouse.database import open_database
+from passona.warehouse.load import Load, Wish
 from passona.config.configuration import load_settings
 sys.path.insert(0, sys.argv[1])
 from warehouses import Lines

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from passona.connection import first_row, given, transaction
+from passona.warehouse.connection import first_row, given, transaction
 
 
 @pytest.fixture

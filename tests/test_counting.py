@@ -12,9 +12,9 @@ import pytest
 from engines import POSTGRES, change
 from passona.config import dlt_context
 from passona.config.settings import Settings
-from passona.database import Database, open_database
 from passona.errors import NotWritten
-from passona.load import Load, Wish
+from passona.warehouse.database import Database, open_database
+from passona.warehouse.load import Load, Wish
 from sandbox import Account, Sandbox
 from warehouses import Lines, Warehouse
 

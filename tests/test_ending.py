@@ -19,8 +19,8 @@ from passona.ending import Ending
 from passona.errors import Busy, ConfigurationError, Exit, NotWritten
 from passona.metrics import write_metrics
 from passona.on_failure import check_target, tell_failure
-from passona.replacement import Replacement
 from passona.screen import outcome_document
+from passona.warehouse.replacement import Replacement
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
 from warehouses import Warehouse

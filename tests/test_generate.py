@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from passona.config.settings import Settings
-from passona.database import open_database
 from passona.errors import TokenRefused
-from passona.mailings import Mailing, ask, asked_before, to_be_asked
 from passona.reports.definitions import REPORTS
 from passona.source.client import Client
+from passona.warehouse.database import open_database
+from passona.warehouse.mail_requests import Mailing, ask, asked_before, to_be_asked
 from sandbox import Account, Sandbox, Switches
 from test_load import ONE, TWO, going
 from warehouses import GUIDE, Lines, Warehouse

@@ -29,12 +29,12 @@ from forked import kill_passona
 from passona.config.settings import Settings
 from passona.csv_files.locations import bring
 from passona.csv_files.reader import CsvFile
-from passona.csv_import import CsvImport, CsvWish
-from passona.database import open_database
 from passona.errors import ConfigurationError, FileRefused, Interrupted
-from passona.load import Outcome
 from passona.reports.definitions import RECIPIENT, REPORTS, Report
 from passona.source.spool import Spool
+from passona.warehouse.csv_import import CsvImport, CsvWish
+from passona.warehouse.database import open_database
+from passona.warehouse.load import Outcome
 from sandbox import Account, Sandbox, Switches
 from sandbox.mailroom import render
 from test_kills import KILLS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from passona.database import open_database
+from passona.warehouse.database import open_database
 from test_bad_day import STOPPED, end, wait_until
 from warehouses import Warehouse
 
@@ -60,7 +60,7 @@ def test_a_signal_that_something_swallowed_is_heeded_at_the_end(tmp_path: Path, 
 
 OPENED = """
 import os, pathlib, signal, threading
-from passona.database import open_database
+from passona.warehouse.database import open_database
 from passona.errors import Interrupted
 from passona.config.signals import listen
 path, came = pathlib.Path("warehouse.duckdb").absolute(), []

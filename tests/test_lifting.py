@@ -16,7 +16,7 @@ from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
 from passona.lifting import Lifted, lift
 from passona.person import person
-from passona.verification import verify
+from passona.warehouse.verification import verify
 from sandbox import Account, Sandbox
 from test_import_csv import exported, import_csv
 from test_lifecycle import asked, ended, states

@@ -12,11 +12,11 @@ import duckdb
 import pytest
 
 from passona.config.privacy_settings import Keeping
-from passona.database import open_database
 from passona.errors import StillThere
 from passona.forgetting import forget
 from passona.masking.tokens import Tokens
 from passona.rekeying import re_key
+from passona.warehouse.database import open_database
 from sandbox import Account, Sandbox
 from test_load import ONE, click, going, message
 from test_people import GONE, KEY, MODES, NEW_KEY, NUMBER, TOKENS, forgotten, silent

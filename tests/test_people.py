@@ -14,10 +14,8 @@ import pytest
 from engines import change, of_duckdb_alone
 from passona.config.privacy_settings import Keeping
 from passona.config.settings import Settings
-from passona.database import open_database
 from passona.errors import ConfigurationError, StillThere
 from passona.forgetting import Forgotten, forget, rewrite_all
-from passona.load_package import Package
 from passona.masking.policy import Privacy
 from passona.masking.tokens import Tokens
 from passona.rekeying import re_key
@@ -25,6 +23,8 @@ from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.source.pages import Page
 from passona.source.spool import Spool
 from passona.source.walk import Walk
+from passona.warehouse.database import open_database
+from passona.warehouse.load_package import Package
 from sandbox import Account, Sandbox, Switches
 from test_lifecycle import asked, ended
 from test_load import ONE, TWO, click, going, message

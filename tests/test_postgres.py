@@ -17,9 +17,9 @@ import pytest
 
 from engines import POSTGRES, change, url_of
 from passona.errors import ConfigurationError
-from passona.postgres_lock import STAGING_COMMENT
 from passona.report import write_report
 from passona.transform import Wanted, transform
+from passona.warehouse.engines.postgres_lock import STAGING_COMMENT
 from sandbox import Account, Sandbox
 from test_kills import assert_whole
 from test_load import ONE, assert_as_served, click, going, message

@@ -18,15 +18,15 @@ import yaml
 
 import readers
 from passona.config.settings import Settings
-from passona.database import open_database
 from passona.errors import ConfigurationError, Exit
-from passona.load import Load, Wish
 from passona.marts import PERSONAL, PUBLIC, HalfBuilt
 from passona.publish import NotPublished, Published, publish, publish_warehouse
 from passona.reports.definitions import REPORTS
 from passona.target import target
 from passona.transform import Transformed, project_folder
 from passona.verbs.load import _published, _Then
+from passona.warehouse.database import open_database
+from passona.warehouse.load import Load, Wish
 from sandbox import Account, Sandbox
 from test_kills import unsent
 from test_load import ONE, TWO, click, going, message

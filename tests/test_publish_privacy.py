@@ -20,10 +20,10 @@ from passona.errors import ConfigurationError
 from passona.masking.tokens import Tokens
 from passona.publish import NotPublished, Published, publish_warehouse
 from passona.reduction import KNOWN_IN_MARTS
-from passona.register import privacy_of_copy
 from passona.reports.definitions import REPORTS
 from passona.target import target
-from passona.verification import verify
+from passona.warehouse.policy_table import privacy_of_copy
+from passona.warehouse.verification import verify
 from sandbox import Account, Sandbox
 from spelling_docs import PHONE, spellings
 from stored import stored

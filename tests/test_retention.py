@@ -12,11 +12,11 @@ import pytest
 from csv_files import HEADER, row
 from engines import change, of_duckdb_alone
 from passona.config.settings import Settings
-from passona.database import open_database
 from passona.errors import ConfigurationError, Exit
-from passona.retention import past
 from passona.source.campaigns import Campaign
 from passona.status import Status, status
+from passona.warehouse.database import open_database
+from passona.warehouse.retention import past
 from sandbox import Account, Sandbox
 from test_import_csv import import_csv
 from test_lifecycle import ended

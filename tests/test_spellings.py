@@ -14,10 +14,10 @@ import pytest
 from engines import change, of_duckdb_alone
 from passona.config.privacy_settings import Keeping
 from passona.config.settings import Settings
-from passona.database import open_database
 from passona.errors import StillThere
 from passona.masking.phone_search import held
 from passona.masking.tokens import Tokens
+from passona.warehouse.database import open_database
 from sandbox import Account, Sandbox
 from spelling_docs import PAGE, PHONE, page, spellings
 from test_import_csv import exported, import_csv

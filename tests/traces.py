@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from passona.quoting import quoted
+from passona.warehouse.quoting import quoted
 from sandbox import Account
 from sandbox.words import words
 

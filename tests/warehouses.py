@@ -11,10 +11,10 @@ from typing import Any
 from engines import address_of, destination_of, reading
 from passona.config.address import Address
 from passona.config.settings import Settings
-from passona.database import open_database
-from passona.load import Load, Outcome, Wish
 from passona.reports.definitions import REPORTS, Report
 from passona.source.pages import Page
+from passona.warehouse.database import open_database
+from passona.warehouse.load import Load, Outcome, Wish
 from sandbox import Sandbox
 
 GUIDE = "dc8a7564-fb1e-11e9-abb5-0242ac120008"

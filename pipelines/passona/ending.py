@@ -17,7 +17,7 @@ import click
 from passona import logs
 from passona.errors import Exit, Interrupted, causes
 from passona.masking.messages import masked, printable, told
-from passona.replacement import Replacement
+from passona.warehouse.replacement import Replacement
 
 if TYPE_CHECKING:
     from passona.config.address import Address

@@ -12,11 +12,9 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from passona.connection import Connection, error_kinds, given, is_server
 from passona.errors import ConfigurationError
 from passona.masking.people import People
 from passona.masking.phones import ERASED, all_spellings, core, erased, phones_of, spellings_of
-from passona.ownership import owned
 from passona.reports.definitions import REPORTS, Report
 from passona.text_columns import (
     TOKEN,
@@ -27,6 +25,8 @@ from passona.text_columns import (
     texts_that_may_name,
     texts_that_stand_for,
 )
+from passona.warehouse.connection import Connection, error_kinds, given, is_server
+from passona.warehouse.ownership import owned
 
 
 def erase(connection: Connection, people: People, in_texts: Sequence[str], apart: Collection[str] = ()) -> Counter[str]:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from passona.connection import Connection, error_kinds, tables_of
 from passona.errors import ConfigurationError
 from passona.masking.likely_phones import replaced
 from passona.masking.messages import printable
 from passona.reports.definitions import REPORTS
-from passona.verification import unverified
+from passona.warehouse.connection import Connection, error_kinds, tables_of
+from passona.warehouse.verification import unverified
 
 SCHEMA = "analytics"
 MARTS = ("campaigns", "campaign_statuses", "campaign_hours", "links", "devices", "unsent_reasons")

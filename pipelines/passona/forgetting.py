@@ -15,15 +15,15 @@ from pathlib import Path
 
 from passona.config.address import Address, real_path
 from passona.config.privacy_settings import Keeping
-from passona.connection import tables_of, transaction
-from passona.database import Database, open_database
 from passona.erasure import erase, found_of, named_elsewhere, phones_of_texts, telling
 from passona.errors import ConfigurationError, PassonaError
 from passona.linked_tables import erase_linked, linked_tables
 from passona.masking.people import People, people
 from passona.masking.policy import Privacy
-from passona.register import keep_out, known_mode, mode_of_copy, privacy_of, privacy_of_copy
-from passona.replacement import Replacement
+from passona.warehouse.connection import tables_of, transaction
+from passona.warehouse.database import Database, open_database
+from passona.warehouse.policy_table import keep_out, known_mode, mode_of_copy, privacy_of, privacy_of_copy
+from passona.warehouse.replacement import Replacement
 
 Texts = Sequence[tuple[str, str]]
 # A warehouse's mode and the id of its key.

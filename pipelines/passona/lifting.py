@@ -17,19 +17,19 @@ from pathlib import Path
 
 from passona.config.address import Address
 from passona.config.privacy_settings import Keeping
-from passona.connection import Connection, given, tables_of, transaction
-from passona.database import Database, open_database
 from passona.errors import PassonaError
 from passona.forgetting import Mode, Texts, drop_spools, in_copies, privacy_there
 from passona.masking.people import people
 from passona.masking.phones import ERASED
-from passona.ownership import own_columns
-from passona.quoting import literal, quoted
-from passona.register import kept_out_since, known_mode, let_in, privacy_of
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import TABLES
-from passona.retention import past_stored
 from passona.source.ledger import Key
+from passona.warehouse.connection import Connection, given, tables_of, transaction
+from passona.warehouse.database import Database, open_database
+from passona.warehouse.ownership import own_columns
+from passona.warehouse.policy_table import kept_out_since, known_mode, let_in, privacy_of
+from passona.warehouse.quoting import literal, quoted
+from passona.warehouse.retention import past_stored
 
 # What keeps one person out.
 Entries = tuple[str, ...]

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from graphlib import TopologicalSorter
 
-from passona.connection import Connection, is_server, transaction
 from passona.erasure import changed, deleted, erase_texts, is_one_of_them, name_people
 from passona.errors import ConfigurationError
 from passona.masking.people import People
 from passona.masking.phones import ERASED
 from passona.text_columns import TextColumn, text_columns, texts_naming, texts_that_stand_for
+from passona.warehouse.connection import Connection, is_server, transaction
 
 
 def linked_tables(connection: Connection) -> list[str]:

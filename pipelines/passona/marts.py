@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 
-from passona.connection import tables_of
 from passona.errors import ConfigurationError, PassonaError
-from passona.quoting import literal, quoted
+from passona.warehouse.connection import tables_of
+from passona.warehouse.quoting import literal, quoted
 
 SCHEMA = "analytics"
 # Sums by campaign, link, device, hour, status and reason.

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from passona.config.address import Address, exists
-from passona.connection import Connection, error_kinds
-from passona.database import open_reader
 from passona.errors import PassonaError
-from passona.ledger_table import Ledger
-from passona.replacement import Replacement
 from passona.reports.definitions import REPORTS
+from passona.warehouse.connection import Connection, error_kinds
+from passona.warehouse.database import open_reader
+from passona.warehouse.ledger_table import Ledger
+from passona.warehouse.replacement import Replacement
 
 OUTCOMES = ("ok", "error", "usage", "token refused", "failed", "held", "busy", "interrupted")
 STATES = ("open", "settled", "failed", "held")

@@ -14,8 +14,8 @@ import click
 
 from passona import logs
 from passona.on_failure import check_target
-from passona.replacement import Replacement, usual_mode
 from passona.reports.definitions import REPORTS, Report
+from passona.warehouse.replacement import Replacement, usual_mode
 
 log = logging.getLogger("passona")
 

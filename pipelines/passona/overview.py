@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from passona.config.address import Address, exists
 from passona.config.settings import Settings
-from passona.database import open_reader
-from passona.ledger_table import Ledger
 from passona.source.campaigns import Campaign, list_campaigns
 from passona.source.client import Client
 from passona.source.ledger import Entry, Key
 from passona.source.page_pool import PagePool
+from passona.warehouse.database import open_reader
+from passona.warehouse.ledger_table import Ledger
 
 NEVER_LOADED = "never loaded"
 

@@ -18,15 +18,15 @@ import pyarrow as pa
 
 from passona.config.address import Address, exists
 from passona.config.privacy_settings import Keeping
-from passona.connection import Connection, given, registered, tables_of
-from passona.database import open_reader
 from passona.erasure import ends_another
 from passona.errors import ConfigurationError
 from passona.masking.people import People, people
 from passona.masking.phones import all_spellings, phones_of
-from passona.register import kept_out_since, read_privacy
 from passona.reports.definitions import REPORTS
 from passona.text_columns import TOKEN, TextColumn, every_column, texts_naming, texts_that_stand_for
+from passona.warehouse.connection import Connection, given, registered, tables_of
+from passona.warehouse.database import open_reader
+from passona.warehouse.policy_table import kept_out_since, read_privacy
 
 # Stands for the phone of somebody else in a row of the person's.
 OTHER = "[another person]"

@@ -22,21 +22,21 @@ from pathlib import Path
 import duckdb
 
 from passona.config.address import Address
-from passona.connection import tables_of
-from passona.duckdb_file import open_checkpointed
-from passona.duckdb_rewriting import STORAGE_VERSION
-from passona.engine import Checkpointed
 from passona.errors import ConfigurationError, Exit, PassonaError
-from passona.ledger_table import Ledger
 from passona.marts import copy_marts, is_half_built, left_out
 from passona.masking.messages import reason
 from passona.masking.policy import CLEAR, Privacy
-from passona.quoting import literal
 from passona.reduction import made_by_users, write_reduced
-from passona.register import mode_of_copy
-from passona.replacement import Replacement
 from passona.target import check_unwritten
-from passona.verification import INTERRUPTED, differences, read_everything, unverified
+from passona.warehouse.connection import tables_of
+from passona.warehouse.engines.duckdb_file import open_checkpointed
+from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION
+from passona.warehouse.engines.engine import Checkpointed
+from passona.warehouse.ledger_table import Ledger
+from passona.warehouse.policy_table import mode_of_copy
+from passona.warehouse.quoting import literal
+from passona.warehouse.replacement import Replacement
+from passona.warehouse.verification import INTERRUPTED, differences, read_everything, unverified
 
 log = logging.getLogger("passona")
 

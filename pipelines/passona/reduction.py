@@ -21,21 +21,21 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from passona.connection import Connection, error_kinds, given, registered, tables_of, transaction
-from passona.duckdb_rewriting import STORAGE_VERSION, catalog_texts
 from passona.errors import ConfigurationError
 from passona.masking.masks import list_shape
 from passona.masking.phone_search import may_name_anybody
 from passona.masking.phones import pieces, spliced, with_country
 from passona.masking.policy import Privacy
 from passona.masking.tokens import TOKEN_DIGITS
-from passona.ownership import REGISTER, STAGING, UPGRADES, Name, own_objects
-from passona.quoting import literal, quoted
-from passona.register import note_mode
 from passona.reports.definitions import CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, UNSENT, Column, Report
 from passona.reports.tables import DATASET, TABLES
 from passona.text_columns import TextColumn, text_columns
-from passona.verification import digest_of_rows
+from passona.warehouse.connection import Connection, error_kinds, given, registered, tables_of, transaction
+from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, catalog_texts
+from passona.warehouse.ownership import REGISTER, STAGING, UPGRADES, Name, own_objects
+from passona.warehouse.policy_table import note_mode
+from passona.warehouse.quoting import literal, quoted
+from passona.warehouse.verification import digest_of_rows
 
 Reduce = Callable[[str], str | None]
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from passona.config.address import Address
 from passona.config.privacy_settings import Keeping
-from passona.connection import Connection, transaction
-from passona.database import open_database
 from passona.errors import ConfigurationError
 from passona.forgetting import drop_spools
 from passona.masking.tokens import TOKEN_DIGITS, Tokens, purpose_key
-from passona.register import known_mode
 from passona.reports.definitions import REPORTS
 from passona.text_columns import TextColumn, text_columns
+from passona.warehouse.connection import Connection, transaction
+from passona.warehouse.database import open_database
+from passona.warehouse.policy_table import known_mode
 
 # By the letter that its tokens begin with.
 _PURPOSES = {"p": "phone", "l": "link"}

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from passona.config.address import Address, exists
-from passona.database import open_reader
 from passona.errors import ConfigurationError
 from passona.figures import Figures, read_figures
 from passona.page import page
+from passona.warehouse.database import open_reader
 
 
 def write_report(

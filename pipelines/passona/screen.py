@@ -28,8 +28,6 @@ from rich.text import Text
 from passona import logs
 from passona.config.address import Address
 from passona.errors import Exit
-from passona.load import Outcome
-from passona.mailings import Mailing
 from passona.masking.messages import escaped, printable
 from passona.overview import NEVER_LOADED, Overview
 from passona.publish import Published, Unpublished
@@ -37,6 +35,8 @@ from passona.reports.definitions import REPORTS, Report
 from passona.source.ledger import Pull
 from passona.source.pages import Page
 from passona.transform import SCHEMA, Transformed
+from passona.warehouse.load import Outcome
+from passona.warehouse.mail_requests import Mailing
 
 
 class _Bars(Progress):

@@ -17,15 +17,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from passona.config.address import Address, exists
-from passona.connection import Connection, given, tables_of
-from passona.database import has_writer, open_reader
 from passona.errors import ConfigurationError
-from passona.ledger_table import believed
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET
-from passona.retention import past
 from passona.source.campaigns import campaign_values
 from passona.source.ledger import Key, may_have_rows
+from passona.warehouse.connection import Connection, given, tables_of
+from passona.warehouse.database import has_writer, open_reader
+from passona.warehouse.ledger_table import believed
+from passona.warehouse.retention import past
 
 # Runs that are shown: a week of nights.
 LAST_RUNS = 7

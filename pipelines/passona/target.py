@@ -11,7 +11,7 @@ from pathlib import Path
 from passona.config.address import Address, check_file_name
 from passona.config.path_syntax import catalog_name, log_of
 from passona.errors import ConfigurationError
-from passona.replacement import OWNER_ALONE, Replacement, usual_mode
+from passona.warehouse.replacement import OWNER_ALONE, Replacement, usual_mode
 
 _MAGIC = slice(8, 12)
 

@@ -9,14 +9,14 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from passona.connection import IS_GENERATED, Connection, is_server
 from passona.masking.phone_search import may_name
 from passona.masking.phones import all_spellings, names_one, phones_of, read_phone
 from passona.masking.tokens import PHONE_TOKEN
-from passona.ownership import INTERNAL, SCHEMAS, STAGING, owned
-from passona.quoting import literal, quoted
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET, TABLES
+from passona.warehouse.connection import IS_GENERATED, Connection, is_server
+from passona.warehouse.ownership import INTERNAL, SCHEMAS, STAGING, owned
+from passona.warehouse.quoting import literal, quoted
 
 # Columns that hold a phone, in the tables of the reports, of the marts, and of whoever made others of them.
 _PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")

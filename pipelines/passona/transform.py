@@ -30,12 +30,12 @@ import orjson
 from passona.config.address import Address, exists
 from passona.config.dbt_project import project_folder
 from passona.config.environment import isolated_environment
-from passona.connection import tables_of
-from passona.database import Database, open_database
-from passona.engine import Workload
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
-from passona.ownership import model_names
-from passona.verification import INTERRUPTED, unverified
+from passona.warehouse.connection import tables_of
+from passona.warehouse.database import Database, open_database
+from passona.warehouse.engines.engine import Workload
+from passona.warehouse.ownership import model_names
+from passona.warehouse.verification import INTERRUPTED, unverified
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.results import NodeResult

@@ -155,7 +155,7 @@ def _imports_of(file: Path) -> Iterator[Import]:
 def test_the_imports_are_found_at_all() -> None:
     found = imports("passona")
     assert Import("load", "passona.source.walk", None) in found
-    assert Import("verbs", "passona.load", "load") in found
+    assert Import("verbs", "passona.warehouse.load", "load") in found
     assert Import("source", "dlt", None) in found
 
 

@@ -16,9 +16,9 @@ from passona.reports.definitions import Report
 
 if TYPE_CHECKING:
     from passona.config.settings import Settings
-    from passona.mailings import Mailing
     from passona.source.client import Client
     from passona.source.ledger import Key
+    from passona.warehouse.mail_requests import Mailing
 
 
 @click.command(
@@ -77,8 +77,8 @@ def generate(
 def _planned(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Mailing]:
     from passona.config.address import exists, warehouse_address
     from passona.config.configuration import load_settings
-    from passona.database import open_reader
-    from passona.mailings import asked_before, to_be_asked
+    from passona.warehouse.database import open_reader
+    from passona.warehouse.mail_requests import asked_before, to_be_asked
 
     load_settings()
     if not exists(warehouse_address()):
@@ -90,10 +90,10 @@ def _planned(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Ma
 def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mailing]:
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings
-    from passona.database import open_database
-    from passona.mailings import ask, asked_before, to_be_asked
     from passona.screen import waiting
     from passona.source.client import Client
+    from passona.warehouse.database import open_database
+    from passona.warehouse.mail_requests import ask, asked_before, to_be_asked
 
     settings = load_settings()
     database = open_database(warehouse_address(), wait, options.say)

@@ -15,7 +15,7 @@ from passona.errors import ConfigurationError
 from passona.reports.definitions import REPORTS
 
 if TYPE_CHECKING:
-    from passona.csv_import import CsvWish
+    from passona.warehouse.csv_import import CsvWish
 
 
 def _instant(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
@@ -95,7 +95,7 @@ def import_csv(
     where no digit is lost; where some are, the value is NULL, and the report does not settle. Exit codes: 0 all
     loaded, 2 usage, 4 some files refused, 5 some held by the shrink guard, 6 busy.
     """
-    from passona.csv_import import CsvWish
+    from passona.warehouse.csv_import import CsvWish
 
     if reject_to is not None and reject_to.exists():
         raise ConfigurationError(f"--reject-to: {reject_to} exists already; name a new file")
@@ -107,10 +107,10 @@ def import_csv(
 def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings_without_token
-    from passona.csv_import import CsvImport
-    from passona.database import open_database
-    from passona.retention import sweep
     from passona.screen import json_text, outcome_document, print_outcome, watched
+    from passona.warehouse.csv_import import CsvImport
+    from passona.warehouse.database import open_database
+    from passona.warehouse.retention import sweep
 
     settings = load_settings_without_token()
     with watched() as progress:

@@ -21,11 +21,11 @@ from passona.verbs.transform import run_transform
 
 if TYPE_CHECKING:
     from passona.config.settings import Settings
-    from passona.database import Database
-    from passona.load import Outcome, Wish
     from passona.publish import Published, Unpublished
-    from passona.replacement import Replacement
     from passona.transform import Transformed
+    from passona.warehouse.database import Database
+    from passona.warehouse.load import Outcome, Wish
+    from passona.warehouse.replacement import Replacement
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, date: datetime | None) -> datetime | None:
@@ -116,7 +116,7 @@ def load(
     refused, 4 some reports failed, 5 some held, 6 busy; 130 after Ctrl-C, 143 after SIGTERM.
     """
     with Ending(metrics, on_failure) as ending:
-        from passona.load import Wish
+        from passona.warehouse.load import Wish
 
         if marts_only and publish_to is None:
             raise click.UsageError("--marts-only is for --publish PATH")
@@ -138,12 +138,12 @@ class _Then:
 def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bool) -> Exit:
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings
-    from passona.database import open_database
     from passona.publish import Unpublished
-    from passona.retention import sweep
     from passona.screen import json_text, outcome_document, print_outcome
     from passona.target import target
     from passona.transform import Wanted, build, check_installed, check_models
+    from passona.warehouse.database import open_database
+    from passona.warehouse.retention import sweep
 
     settings = load_settings()
     ending.warehouse = address = warehouse_address()
@@ -176,8 +176,8 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
 
 
 def _run(settings: Settings, database: Database, wish: Wish) -> Outcome:
-    from passona.load import Load
     from passona.screen import watched
+    from passona.warehouse.load import Load
 
     with watched() as progress:
         try:

@@ -45,9 +45,9 @@ def publish(
         from passona.config.configuration import load_keeping
         from passona.masking.policy import CLEAR
         from passona.publish import publish_warehouse
-        from passona.register import privacy_of_copy
         from passona.screen import json_text, print_published, published_document, working
         from passona.target import target
+        from passona.warehouse.policy_table import privacy_of_copy
 
         if marts_only and privacy:
             raise click.UsageError("--marts-only has no rows of persons: leave --privacy out")

@@ -11,7 +11,7 @@ from passona import options
 from passona.errors import Exit
 
 if TYPE_CHECKING:
-    from passona.verification import Verification
+    from passona.warehouse.verification import Verification
 
 
 @click.command(
@@ -34,7 +34,7 @@ def verify(*, wait: float, as_json: bool) -> None:
     """
     from passona.config.address import warehouse_address
     from passona.screen import json_text, working
-    from passona.verification import verify as verify_warehouse
+    from passona.warehouse.verification import verify as verify_warehouse
 
     with working("verifying the warehouse"):
         found = verify_warehouse(warehouse_address(), wait, options.say)

@@ -17,16 +17,16 @@ from typing import Any, NoReturn
 import psycopg2
 
 from passona.config.address import Server
-from passona.engine import Workload
 from passona.errors import ConfigurationError, NotWritten
 from passona.masking.messages import reason
-from passona.ownership import SCHEMAS, STAGING, Column, Name, Relation, Relations, owned
-from passona.postgres_destination import Postgres
-from passona.postgres_lock import RunLock, is_locked
-from passona.postgres_session import SETTINGS, Session, connected
-from passona.quoting import quoted
 from passona.reports.tables import DATASET, TABLES
-from passona.work_folder import WorkFolder
+from passona.warehouse.engines.engine import Workload
+from passona.warehouse.engines.postgres_destination import Postgres
+from passona.warehouse.engines.postgres_lock import RunLock, is_locked
+from passona.warehouse.engines.postgres_session import SETTINGS, Session, connected
+from passona.warehouse.ownership import SCHEMAS, STAGING, Column, Name, Relation, Relations, owned
+from passona.warehouse.quoting import quoted
+from passona.warehouse.work_folder import WorkFolder
 
 _OURS = "nspname = ANY ($schemas) AND relkind NOT IN ('t', 'I')"
 _TABLES = "FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import duckdb
 
-from passona.connection import IS_GENERATED, Connection
 from passona.errors import StillThere
 from passona.masking.phone_search import held
 from passona.masking.phones import names_one, spellings_of
-from passona.quoting import literal, quoted
+from passona.warehouse.connection import IS_GENERATED, Connection
+from passona.warehouse.quoting import literal, quoted
 
 # Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"

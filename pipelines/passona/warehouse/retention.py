@@ -15,18 +15,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from passona.connection import Connection, columns_of, given, tables_of, transaction
-from passona.engine import Workload
-from passona.ledger_table import believed
-from passona.ownership import SCHEMAS, own_columns, own_staging, owned
-from passona.quoting import literal, quoted
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET, TABLES
 from passona.source.campaigns import Campaign, campaign_values
+from passona.warehouse.connection import Connection, columns_of, given, tables_of, transaction
+from passona.warehouse.engines.engine import Workload
+from passona.warehouse.ledger_table import believed
+from passona.warehouse.ownership import SCHEMAS, own_columns, own_staging, owned
+from passona.warehouse.quoting import literal, quoted
 
 if TYPE_CHECKING:
     from passona.config.privacy_settings import Keeping
-    from passona.database import Database
+    from passona.warehouse.database import Database
 
 # Marts that have a row per person, and what is personal in those and in the others, by name.
 _MARTS = {

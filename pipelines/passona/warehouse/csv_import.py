@@ -19,14 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from passona.campaign_table import CampaignTable
 from passona.config.settings import Settings
 from passona.csv_files.cells import Quality
 from passona.csv_files.form import DELIMITERS, Form
 from passona.csv_files.locations import bring
 from passona.csv_files.reader import CsvFile
-from passona.database import Database
-from passona.engine import Workload
 from passona.errors import (
     ConfigurationError,
     FileRefused,
@@ -36,17 +33,20 @@ from passona.errors import (
     RequestFailed,
     is_interruption,
 )
-from passona.ledger_table import Ledger, odd_reports
-from passona.load import PACKAGE_ROWS, Outcome, ReportOutcome
-from passona.load_package import Package
 from passona.masking.policy import CLEAR
-from passona.register import privacy_of
 from passona.reports.definitions import REPORTS, Report
-from passona.retention import expire, past
 from passona.source.campaigns import Campaign, check_team
 from passona.source.ledger import Entry, Pull, accepted, fewer_than_listed, imported, outdated, unloaded, unsettled
 from passona.source.spool import Spool
 from passona.source.walk import Walk
+from passona.warehouse.campaign_table import CampaignTable
+from passona.warehouse.database import Database
+from passona.warehouse.engines.engine import Workload
+from passona.warehouse.ledger_table import Ledger, odd_reports
+from passona.warehouse.load import PACKAGE_ROWS, Outcome, ReportOutcome
+from passona.warehouse.load_package import Package
+from passona.warehouse.policy_table import privacy_of
+from passona.warehouse.retention import expire, past
 
 log = logging.getLogger("passona")
 

@@ -20,11 +20,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from passona.campaign_table import CampaignTable
 from passona.config.settings import Settings
 from passona.config.signals import held
-from passona.database import Database
-from passona.engine import Workload
 from passona.errors import (
     Exit,
     Held,
@@ -36,12 +33,8 @@ from passona.errors import (
     WalkFailed,
     is_interruption,
 )
-from passona.ledger_table import Ledger, odd_reports
-from passona.load_package import Package
 from passona.masking.policy import CLEAR
-from passona.register import privacy_of
 from passona.reports.definitions import REPORTS, Report
-from passona.retention import expire, past
 from passona.source.campaigns import Campaign, check_team, list_campaigns, unknown_campaign
 from passona.source.client import Client
 from passona.source.ledger import Key, Pull, is_unchanged, judged, plan, since, unloaded
@@ -50,7 +43,14 @@ from passona.source.page_pool import PagePool
 from passona.source.pages import Page
 from passona.source.resources import Counts
 from passona.source.walk import Walk, Walker
-from passona.verification import unverified
+from passona.warehouse.campaign_table import CampaignTable
+from passona.warehouse.database import Database
+from passona.warehouse.engines.engine import Workload
+from passona.warehouse.ledger_table import Ledger, odd_reports
+from passona.warehouse.load_package import Package
+from passona.warehouse.policy_table import privacy_of
+from passona.warehouse.retention import expire, past
+from passona.warehouse.verification import unverified
 
 log = logging.getLogger("passona")
 

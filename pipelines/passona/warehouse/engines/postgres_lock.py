@@ -19,12 +19,12 @@ from typing import Any
 import psycopg2
 
 from passona.config.address import Server
-from passona.connection import first_row
 from passona.errors import Busy, NotWritten
-from passona.postgres_session import Session, connected
-from passona.quoting import literal, quoted
 from passona.reports.tables import DATASET, LOCK
-from passona.waiting import Taken, wait_for
+from passona.warehouse.connection import first_row
+from passona.warehouse.engines.postgres_session import Session, connected
+from passona.warehouse.locking import Taken, wait_for
+from passona.warehouse.quoting import literal, quoted
 
 _RUN, _WAITS = "passona on", "passona waits on"
 # PostgreSQL cuts application_name at 63 bytes.

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from passona.quoting import quoted
 from passona.source.rows import without_nul
+from passona.warehouse.quoting import quoted
 
 # All that is there in quotation marks: what has none is NULL, and an empty text is one.
 _CSV = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")

@@ -26,24 +26,24 @@ from passona.config import dlt_context
 from passona.config.address import Address, check_driver
 from passona.config.dbt_project import project_folder
 from passona.config.signals import held
-from passona.connection import Connection, error_kinds, first_row, given, tables_of
-from passona.counting import check_written
-from passona.duckdb_file import DuckDBFile, read_file
-from passona.engine import Engine, Workload
 from passona.errors import ConfigurationError, NotWritten, causes
-from passona.key_columns import key_columns, make_table
-from passona.load_package import Package
-from passona.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
-from passona.quoting import literal, quoted
 from passona.reports.definitions import REPORTS, Report
 from passona.reports.tables import DATASET, TABLES
-from passona.run_log import RunLog
 from passona.source.ledger import INTERRUPTED
 from passona.source.spool import LONGEST_AGE
 from passona.source.walk import Walk
-from passona.upgrades import bring_forward, check_readable
-from passona.waiting import writing
-from passona.work_folder import WorkFolder
+from passona.warehouse.connection import Connection, error_kinds, first_row, given, tables_of
+from passona.warehouse.engines.duckdb_file import DuckDBFile, read_file
+from passona.warehouse.engines.engine import Engine, Workload
+from passona.warehouse.key_columns import key_columns, make_table
+from passona.warehouse.load_package import Package
+from passona.warehouse.locking import writing
+from passona.warehouse.migrations import bring_forward, check_readable
+from passona.warehouse.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
+from passona.warehouse.quoting import literal, quoted
+from passona.warehouse.row_counts import check_written
+from passona.warehouse.run_log import RunLog
+from passona.warehouse.work_folder import WorkFolder
 
 log = logging.getLogger("passona")
 
@@ -404,7 +404,7 @@ def _engine(address: Address, wait: float, say: Callable[[str], None]) -> Engine
     if isinstance(address, Path):
         return DuckDBFile(address, wait, say)
     check_driver()
-    from passona.postgres import PostgresServer
+    from passona.warehouse.engines.postgres import PostgresServer
 
     return PostgresServer(address, wait, say)
 
@@ -446,7 +446,7 @@ def _reading(address: Address, wait: float, say: Callable[[str], None]) -> Conne
     if isinstance(address, Path):
         return read_file(address, wait, say)
     check_driver()
-    from passona.postgres import read_server
+    from passona.warehouse.engines.postgres import read_server
 
     return read_server(address)
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from passona.quoting import literal
+from passona.warehouse.quoting import literal
 
 _NAMES = ("column_name", """'"' || replace(column_name, '"', '""') || '"'""")
 _GENERATED = [

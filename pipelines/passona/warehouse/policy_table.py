@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from passona.config.privacy_settings import Keeping
-from passona.connection import Connection, first_row, tables_of
 from passona.masking.mode import agent_class, first_mode, privacy_in, tokens_of
 from passona.masking.policy import Privacy
 from passona.reports.definitions import REPORTS
+from passona.warehouse.connection import Connection, first_row, tables_of
 
 if TYPE_CHECKING:
-    from passona.database import Database
+    from passona.warehouse.database import Database
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS passona._privacy (mode VARCHAR NOT NULL, key_id VARCHAR, forgetting_key VARCHAR);

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import orjson
 
-from passona.connection import Connection, columns_of, tables_of
 from passona.errors import ConfigurationError
 from passona.reports.tables import DATASET, TABLES
+from passona.warehouse.connection import Connection, columns_of, tables_of
 
 REGISTER, UPGRADES = "_objects", "_upgrades"
 STAGING = f"{DATASET}_staging"

@@ -7,10 +7,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from passona.connection import Connection, tables_of
 from passona.reports.tables import LEDGER
 from passona.reports.times import python_values
 from passona.source.ledger import INTERRUPTED, Entry, Key
+from passona.warehouse.connection import Connection, tables_of
 
 _COLUMNS = tuple(LEDGER.names)
 # An entry counts only while its load package is complete.

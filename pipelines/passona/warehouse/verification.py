@@ -13,15 +13,15 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from passona.config.address import Address, exists
-from passona.connection import Connection, given, is_server, tables_of
-from passona.database import open_database
-from passona.duckdb_file import CATALOG
 from passona.errors import ConfigurationError
-from passona.ledger_table import Ledger, believed
-from passona.quoting import quoted
 from passona.reports.definitions import CAMPAIGNS, REPORTS
 from passona.reports.row_ids import stored_digest
 from passona.source.ledger import Key
+from passona.warehouse.connection import Connection, given, is_server, tables_of
+from passona.warehouse.database import open_database
+from passona.warehouse.engines.duckdb_file import CATALOG
+from passona.warehouse.ledger_table import Ledger, believed
+from passona.warehouse.quoting import quoted
 
 INTERRUPTED = "a load was interrupted while it wrote this report"
 # Tables that hold rows of a report, with the report in SQL.

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from passona.connection import given, registered
-from passona.database import Database
 from passona.errors import Held
-from passona.load_package import Package
-from passona.ownership import own_columns
-from passona.quoting import quoted
 from passona.reports.definitions import CAMPAIGNS
 from passona.reports.tables import TABLES
 from passona.source.campaigns import Campaign, CampaignList, campaign_values, list_shrunk
+from passona.warehouse.connection import given, registered
+from passona.warehouse.database import Database
+from passona.warehouse.load_package import Package
+from passona.warehouse.ownership import own_columns
+from passona.warehouse.quoting import quoted
 
 
 class CampaignTable:

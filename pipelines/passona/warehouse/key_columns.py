@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from passona.connection import Connection, columns_of, tables_of
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report, column_names
 from passona.reports.tables import DATASET, TABLES
+from passona.warehouse.connection import Connection, columns_of, tables_of
 
 # A column without a key belongs to the next key that fits its name.
 _COMMENT = "One row per key (as JSON) that the vendor''s guide does not know, and its column"

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from passona.connection import Connection, columns_of
-from passona.database import Database
 from passona.errors import Exit, FateUnknown, RequestFailed, TokenRefused
 from passona.source.client import Client
 from passona.source.ledger import Key
+from passona.warehouse.connection import Connection, columns_of
+from passona.warehouse.database import Database
 
 VERB = "generate"
 Fate = Literal["accepted", "refused", "unknown", "asked before", "to be asked"]

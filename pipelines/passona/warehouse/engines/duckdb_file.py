@@ -16,17 +16,17 @@ from typing import Any
 import dlt
 import duckdb
 
-from passona.capable import Capable
 from passona.config.address import Address
 from passona.config.path_syntax import log_of, work_folder
-from passona.connection import IS_GENERATED
-from passona.duckdb_rewriting import STORAGE_VERSION, rewrite
-from passona.engine import Checkpointed, Workload
 from passona.errors import ConfigurationError
-from passona.ownership import SCHEMAS, Column, Name, Relation, Relations
-from passona.quoting import literal, quoted
-from passona.waiting import Taken, wait_for, writing
-from passona.work_folder import WorkFolder
+from passona.warehouse.connection import IS_GENERATED
+from passona.warehouse.dlt_capabilities import Capable
+from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, rewrite
+from passona.warehouse.engines.engine import Checkpointed, Workload
+from passona.warehouse.locking import Taken, wait_for, writing
+from passona.warehouse.ownership import SCHEMAS, Column, Name, Relation, Relations
+from passona.warehouse.quoting import literal, quoted
+from passona.warehouse.work_folder import WorkFolder
 
 # The catalog's name in every session: that of the file may be one that dbt cannot write into SQL.
 CATALOG = "warehouse"

@@ -21,10 +21,10 @@ from dlt.destinations.impl.postgres.configuration import PostgresClientConfigura
 from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
 from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 
-from passona.capable import Capable
-from passona.postgres_copy import copy_into
-from passona.postgres_lock import STAGING_COMMENT, is_held_by
-from passona.quoting import literal
+from passona.warehouse.dlt_capabilities import Capable
+from passona.warehouse.engines.postgres_copy import copy_into
+from passona.warehouse.engines.postgres_lock import STAGING_COMMENT, is_held_by
+from passona.warehouse.quoting import literal
 
 # Of texts of 200 bytes in a row, some 10 MB at a time.
 _BATCH_ROWS = 20_000

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from passona.connection import Connection, given
 from passona.errors import NotWritten
-from passona.load_package import Package
-from passona.quoting import quoted
 from passona.reports.definitions import CAMPAIGNS
+from passona.warehouse.connection import Connection, given
+from passona.warehouse.load_package import Package
+from passona.warehouse.quoting import quoted
 
 
 def check_written(connection: Connection, package: Package) -> None:

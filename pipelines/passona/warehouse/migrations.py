@@ -22,10 +22,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from passona.connection import Connection, columns_of, first_row, tables_of
 from passona.errors import ConfigurationError
-from passona.ownership import UPGRADES
 from passona.reports.tables import DATASET, TABLES
+from passona.warehouse.connection import Connection, columns_of, first_row, tables_of
+from passona.warehouse.ownership import UPGRADES
 
 # ruff: noqa: S608  # the statements are constants
 
