@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from demo_data import build_demo
-from passona.report import write_report
+from passona.analytics.html_report import write_report
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",

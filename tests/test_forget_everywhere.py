@@ -18,7 +18,7 @@ import pytest
 from engines import change, of_duckdb_alone
 from forked import Begun, run_passona
 from passona.config.privacy_settings import Keeping
-from passona.forgetting import forget
+from passona.erasure.forget import forget
 from sandbox import Account, Sandbox
 from test_import_csv import import_csv
 from test_lifecycle import ended

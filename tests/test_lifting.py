@@ -13,9 +13,9 @@ import pytest
 
 from engines import of_duckdb_alone
 from passona.config.privacy_settings import Keeping
+from passona.erasure.lift import Lifted, lift
+from passona.erasure.person import person
 from passona.errors import ConfigurationError
-from passona.lifting import Lifted, lift
-from passona.person import person
 from passona.warehouse.verification import verify
 from sandbox import Account, Sandbox
 from test_import_csv import exported, import_csv

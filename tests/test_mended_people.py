@@ -12,10 +12,10 @@ import duckdb
 import pytest
 
 from passona.config.privacy_settings import Keeping
+from passona.erasure.forget import forget
+from passona.erasure.rekey import re_key
 from passona.errors import StillThere
-from passona.forgetting import forget
 from passona.masking.tokens import Tokens
-from passona.rekeying import re_key
 from passona.warehouse.database import open_database
 from sandbox import Account, Sandbox
 from test_load import ONE, click, going, message

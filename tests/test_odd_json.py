@@ -163,7 +163,7 @@ def test_nobody_who_is_kept_out_comes_in_by_a_key_that_stands_twice(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     from passona.config.privacy_settings import Keeping
-    from passona.forgetting import forget
+    from passona.erasure.forget import forget
 
     account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK), click(2), click(3)]})
     warehouse.load(box)

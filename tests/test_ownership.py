@@ -17,10 +17,10 @@ import pytest
 from engines import POSTGRES, change, copy, of_duckdb_alone, url_of
 from first_release import GOING, unpack
 from first_release import account as first_account
+from passona.analytics.transform import Wanted, transform
 from passona.config.privacy_settings import Keeping
+from passona.erasure.rekey import re_key
 from passona.errors import ConfigurationError
-from passona.rekeying import re_key
-from passona.transform import Wanted, transform
 from passona.warehouse.migrations import STEPS, Step
 from sandbox import Account, Sandbox
 from test_lifecycle import ended
@@ -745,7 +745,7 @@ KILLED = """
 import os, pathlib, signal, sys
 sys.path[:0] = {path!r}
 from engines import address_of
-from passona import transform as module
+from passona.analytics import transform as module
 from dbt.adapters.sql import SQLConnectionManager
 plain = SQLConnectionManager.add_query
 def deadly(self, sql, *arguments, **others):

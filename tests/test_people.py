@@ -14,11 +14,11 @@ import pytest
 from engines import change, of_duckdb_alone
 from passona.config.privacy_settings import Keeping
 from passona.config.settings import Settings
+from passona.erasure.forget import Forgotten, forget, rewrite_all
+from passona.erasure.rekey import re_key
 from passona.errors import ConfigurationError, StillThere
-from passona.forgetting import Forgotten, forget, rewrite_all
 from passona.masking.policy import Privacy
 from passona.masking.tokens import Tokens
-from passona.rekeying import re_key
 from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.source.pages import Page
 from passona.source.spool import Spool

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from engines import change, destination_of, of_duckdb_alone
 from passona.cli import main
 from passona.config.privacy_settings import Keeping
+from passona.erasure.person import OTHER, Mention, Person, person
 from passona.errors import ConfigurationError
 from passona.masking.tokens import Tokens
-from passona.person import OTHER, Mention, Person, person
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
 from test_people import KEY, MODES, forgotten, silent

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from engines import POSTGRES, change, url_of
+from passona.analytics.html_report import write_report
+from passona.analytics.transform import Wanted, transform
 from passona.errors import ConfigurationError
-from passona.report import write_report
-from passona.transform import Wanted, transform
 from passona.warehouse.engines.postgres_lock import STAGING_COMMENT
 from sandbox import Account, Sandbox
 from test_kills import assert_whole

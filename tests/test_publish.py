@@ -17,13 +17,13 @@ import pytest
 import yaml
 
 import readers
+from passona.analytics.marts_file import PERSONAL, PUBLIC, HalfBuilt
+from passona.analytics.publish import NotPublished, Published, publish, publish_warehouse
+from passona.analytics.target import target
+from passona.analytics.transform import Transformed, project_folder
 from passona.config.settings import Settings
 from passona.errors import ConfigurationError, Exit
-from passona.marts import PERSONAL, PUBLIC, HalfBuilt
-from passona.publish import NotPublished, Published, publish, publish_warehouse
 from passona.reports.definitions import REPORTS
-from passona.target import target
-from passona.transform import Transformed, project_folder
 from passona.verbs.load import _published, _Then
 from passona.warehouse.database import open_database
 from passona.warehouse.load import Load, Wish

@@ -14,14 +14,14 @@ import pytest
 import yaml
 
 from engines import change, of_duckdb_alone
+from passona.analytics.masked_copy import KNOWN_IN_MARTS
+from passona.analytics.publish import NotPublished, Published, publish_warehouse
+from passona.analytics.target import target
 from passona.config.dbt_project import project_folder
 from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
 from passona.masking.tokens import Tokens
-from passona.publish import NotPublished, Published, publish_warehouse
-from passona.reduction import KNOWN_IN_MARTS
 from passona.reports.definitions import REPORTS
-from passona.target import target
 from passona.warehouse.policy_table import privacy_of_copy
 from passona.warehouse.verification import verify
 from sandbox import Account, Sandbox

@@ -13,10 +13,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from passona.analytics.figures import without_phones
+from passona.analytics.html_format import duration
+from passona.analytics.html_report import write_report
 from passona.errors import ConfigurationError
-from passona.figures import without_phones
-from passona.page_words import duration
-from passona.report import write_report
 from passona.reports.definitions import REPORTS
 from picture import Chromium, chromium_path
 from test_load import ONE

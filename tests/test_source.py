@@ -18,10 +18,10 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from engines import POSTGRES, change, of_duckdb_alone, url_of
+from passona.analytics.transform import Wanted, transform
 from passona.config.dbt_project import project_folder
 from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
 from passona.reports.definitions import REPORTS
-from passona.transform import Wanted, transform
 from plain import ALL, asked, begun, killed, pipeline, source
 from sandbox import Account, Sandbox
 from sandbox.edits import Delete

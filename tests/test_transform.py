@@ -21,8 +21,8 @@ import pytest
 
 from answers import figures
 from engines import change, copy, of_duckdb_alone, reading
+from passona.analytics.transform import Transformed, Wanted, transform
 from passona.errors import ConfigurationError
-from passona.transform import Transformed, Wanted, transform
 from sandbox import Account, Sandbox
 from warehouses import GUIDE, Warehouse, environment_of
 

@@ -26,15 +26,15 @@ from rich.table import Table
 from rich.text import Text
 
 from passona import logs
+from passona.analytics.publish import Published, Unpublished
+from passona.analytics.transform import SCHEMA, Transformed
 from passona.config.address import Address
 from passona.errors import Exit
 from passona.masking.messages import escaped, printable
 from passona.overview import NEVER_LOADED, Overview
-from passona.publish import Published, Unpublished
 from passona.reports.definitions import REPORTS, Report
 from passona.source.ledger import Pull
 from passona.source.pages import Page
-from passona.transform import SCHEMA, Transformed
 from passona.warehouse.load import Outcome
 from passona.warehouse.mail_requests import Mailing
 

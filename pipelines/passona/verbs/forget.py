@@ -14,8 +14,8 @@ from passona.errors import ConfigurationError, Exit
 from passona.masking.messages import printable
 
 if TYPE_CHECKING:
-    from passona.forgetting import Forgotten
-    from passona.lifting import Lifted
+    from passona.erasure.forget import Forgotten
+    from passona.erasure.lift import Lifted
 
 
 @click.command(
@@ -62,8 +62,8 @@ def forget(*, phones: Sequence[str], file: Path | None, lift: bool, dry_run: boo
 def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
     from passona.config.address import exists, warehouse_address
     from passona.config.configuration import load_keeping
-    from passona.forgetting import forget as erase
-    from passona.forgetting import rewrite_all
+    from passona.erasure.forget import forget as erase
+    from passona.erasure.forget import rewrite_all
     from passona.screen import working
 
     keeping = load_keeping()
@@ -92,7 +92,7 @@ def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) 
 def _lifted(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
     from passona.config.address import exists, warehouse_address
     from passona.config.configuration import load_keeping
-    from passona.lifting import lift
+    from passona.erasure.lift import lift
     from passona.screen import working
 
     keeping = load_keeping()
@@ -132,9 +132,9 @@ def _print_lifted(found: Lifted, *, dry_run: bool) -> None:
 
 def _build(wait: float) -> Exit:
     """The marts without these people; where dbt is not installed, who has it has to do it."""
+    from passona.analytics.transform import Wanted, check_installed, transform
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_timezone
-    from passona.transform import Wanted, check_installed, transform
     from passona.verbs.transform import run_transform
 
     address = warehouse_address()

@@ -20,9 +20,9 @@ from passona.reports.definitions import Report
 from passona.verbs.transform import run_transform
 
 if TYPE_CHECKING:
+    from passona.analytics.publish import Published, Unpublished
+    from passona.analytics.transform import Transformed
     from passona.config.settings import Settings
-    from passona.publish import Published, Unpublished
-    from passona.transform import Transformed
     from passona.warehouse.database import Database
     from passona.warehouse.load import Outcome, Wish
     from passona.warehouse.replacement import Replacement
@@ -136,12 +136,12 @@ class _Then:
 
 
 def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bool) -> Exit:
+    from passona.analytics.publish import Unpublished
+    from passona.analytics.target import target
+    from passona.analytics.transform import Wanted, build, check_installed, check_models
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings
-    from passona.publish import Unpublished
     from passona.screen import json_text, outcome_document, print_outcome
-    from passona.target import target
-    from passona.transform import Wanted, build, check_installed, check_models
     from passona.warehouse.database import open_database
     from passona.warehouse.retention import sweep
 
@@ -191,7 +191,7 @@ def _published(
     database: Database, place: Replacement, then: _Then, transformed: Transformed | None, *, quiet: bool
 ) -> Published | Unpublished:
     """The copy put in place, or why it was not: a load that is done stays done."""
-    from passona.publish import publish
+    from passona.analytics.publish import publish
     from passona.screen import print_published
 
     if transformed and transformed.exit_code:
@@ -206,7 +206,7 @@ def _published(
 
 
 def _unpublished(place: Replacement, reason: str, code: Exit) -> Unpublished:
-    from passona.publish import Unpublished
+    from passona.analytics.publish import Unpublished
 
     options.say(f"{place.path} was not published: {reason}")
     return Unpublished(reason, code)

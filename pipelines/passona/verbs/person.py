@@ -11,7 +11,7 @@ import click
 from passona import options
 
 if TYPE_CHECKING:
-    from passona.person import Person
+    from passona.erasure.person import Person
 
 
 @click.command(
@@ -37,7 +37,7 @@ def person(*, phone: str, wait: float, as_json: bool) -> None:
     """
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_keeping
-    from passona.person import person as find_person
+    from passona.erasure.person import person as find_person
     from passona.screen import json_text, working
 
     with working("looking through the warehouse"):

@@ -41,12 +41,12 @@ def publish(
     without what you made or added yourself.
     """
     with Ending(None, on_failure):
+        from passona.analytics.publish import publish_warehouse
+        from passona.analytics.target import target
         from passona.config.address import warehouse_address
         from passona.config.configuration import load_keeping
         from passona.masking.policy import CLEAR
-        from passona.publish import publish_warehouse
         from passona.screen import json_text, print_published, published_document, working
-        from passona.target import target
         from passona.warehouse.policy_table import privacy_of_copy
 
         if marts_only and privacy:

@@ -25,7 +25,7 @@ def re_key(*, wait: float) -> None:
     """
     from passona.config.address import exists, warehouse_address
     from passona.config.configuration import load_keeping
-    from passona.rekeying import re_key as change
+    from passona.erasure.rekey import re_key as change
 
     keeping = load_keeping()
     address = warehouse_address()

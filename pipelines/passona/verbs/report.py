@@ -26,8 +26,8 @@ def report(*, out: Path, campaign: str | None, wait: float) -> None:
     Takes the figures from the marts that `passona transform` builds. The page needs no network and holds
     no phone number and no message.
     """
+    from passona.analytics.html_report import write_report
     from passona.config.address import warehouse_address
-    from passona.report import write_report
 
     chosen = campaign_uuid(campaign) if campaign else None
     found = write_report(warehouse_address(), out, chosen, wait, options.say)

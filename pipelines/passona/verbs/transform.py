@@ -12,8 +12,8 @@ from passona import options
 from passona.ending import Ending
 
 if TYPE_CHECKING:
+    from passona.analytics.transform import Transformed
     from passona.config.address import Address
-    from passona.transform import Transformed
 
 
 @click.command(
@@ -35,10 +35,10 @@ def transform(*, full_refresh: bool, select: Sequence[str], on_failure: str | No
     Exit codes: 0 built and all tests passed, 4 tests failed (what depends on them is not built), 6 busy.
     """
     with Ending(None, on_failure) as ending:
+        from passona.analytics.transform import Wanted, transform
         from passona.config.address import warehouse_address
         from passona.config.configuration import load_timezone
         from passona.screen import json_text, transformed_document
-        from passona.transform import Wanted, transform
 
         address, wanted = warehouse_address(), Wanted(full_refresh, tuple(select))
         outcome = run_transform(

@@ -8,10 +8,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from passona.analytics.figures import Figures, read_figures
+from passona.analytics.html_page import page
 from passona.config.address import Address, exists
 from passona.errors import ConfigurationError
-from passona.figures import Figures, read_figures
-from passona.page import page
 from passona.warehouse.database import open_reader
 
 

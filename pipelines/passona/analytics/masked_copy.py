@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from passona.erasure.text_columns import TextColumn, text_columns
 from passona.errors import ConfigurationError
 from passona.masking.masks import list_shape
 from passona.masking.phone_search import may_name_anybody
@@ -29,7 +30,6 @@ from passona.masking.policy import Privacy
 from passona.masking.tokens import TOKEN_DIGITS
 from passona.reports.definitions import CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, UNSENT, Column, Report
 from passona.reports.tables import DATASET, TABLES
-from passona.text_columns import TextColumn, text_columns
 from passona.warehouse.connection import Connection, error_kinds, given, registered, tables_of, transaction
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, catalog_texts
 from passona.warehouse.ownership import REGISTER, STAGING, UPGRADES, Name, own_objects

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from graphlib import TopologicalSorter
 
-from passona.erasure import changed, deleted, erase_texts, is_one_of_them, name_people
+from passona.erasure.erase import changed, deleted, erase_texts, is_one_of_them, name_people
+from passona.erasure.text_columns import TextColumn, text_columns, texts_naming, texts_that_stand_for
 from passona.errors import ConfigurationError
 from passona.masking.people import People
 from passona.masking.phones import ERASED
-from passona.text_columns import TextColumn, text_columns, texts_naming, texts_that_stand_for
 from passona.warehouse.connection import Connection, is_server, transaction
 
 

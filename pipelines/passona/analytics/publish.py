@@ -21,13 +21,13 @@ from pathlib import Path
 
 import duckdb
 
+from passona.analytics.marts_file import copy_marts, is_half_built, left_out
+from passona.analytics.masked_copy import made_by_users, write_reduced
+from passona.analytics.target import check_unwritten
 from passona.config.address import Address
 from passona.errors import ConfigurationError, Exit, PassonaError
-from passona.marts import copy_marts, is_half_built, left_out
 from passona.masking.messages import reason
 from passona.masking.policy import CLEAR, Privacy
-from passona.reduction import made_by_users, write_reduced
-from passona.target import check_unwritten
 from passona.warehouse.connection import tables_of
 from passona.warehouse.engines.duckdb_file import open_checkpointed
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION

@@ -18,12 +18,12 @@ import pyarrow as pa
 
 from passona.config.address import Address, exists
 from passona.config.privacy_settings import Keeping
-from passona.erasure import ends_another
+from passona.erasure.erase import ends_another
+from passona.erasure.text_columns import TOKEN, TextColumn, every_column, texts_naming, texts_that_stand_for
 from passona.errors import ConfigurationError
 from passona.masking.people import People, people
 from passona.masking.phones import all_spellings, phones_of
 from passona.reports.definitions import REPORTS
-from passona.text_columns import TOKEN, TextColumn, every_column, texts_naming, texts_that_stand_for
 from passona.warehouse.connection import Connection, given, registered, tables_of
 from passona.warehouse.database import open_reader
 from passona.warehouse.policy_table import kept_out_since, read_privacy

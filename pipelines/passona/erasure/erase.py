@@ -12,11 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from passona.errors import ConfigurationError
-from passona.masking.people import People
-from passona.masking.phones import ERASED, all_spellings, core, erased, phones_of, spellings_of
-from passona.reports.definitions import REPORTS, Report
-from passona.text_columns import (
+from passona.erasure.text_columns import (
     TOKEN,
     TextColumn,
     every_column,
@@ -25,6 +21,10 @@ from passona.text_columns import (
     texts_that_may_name,
     texts_that_stand_for,
 )
+from passona.errors import ConfigurationError
+from passona.masking.people import People
+from passona.masking.phones import ERASED, all_spellings, core, erased, phones_of, spellings_of
+from passona.reports.definitions import REPORTS, Report
 from passona.warehouse.connection import Connection, error_kinds, given, is_server
 from passona.warehouse.ownership import owned
 

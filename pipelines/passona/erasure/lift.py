@@ -17,8 +17,8 @@ from pathlib import Path
 
 from passona.config.address import Address
 from passona.config.privacy_settings import Keeping
+from passona.erasure.forget import Mode, Texts, drop_spools, in_copies, privacy_there
 from passona.errors import PassonaError
-from passona.forgetting import Mode, Texts, drop_spools, in_copies, privacy_there
 from passona.masking.people import people
 from passona.masking.phones import ERASED
 from passona.reports.definitions import REPORTS

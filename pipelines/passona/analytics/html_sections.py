@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any
 
-from passona.figures import HOURS, Figures, Row
-from passona.page_words import (
+from passona.analytics.figures import HOURS, Figures, Row
+from passona.analytics.html_format import (
     campaign_name,
     chart,
     duration,

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from passona.config.address import Address
 from passona.config.privacy_settings import Keeping
+from passona.erasure.forget import drop_spools
+from passona.erasure.text_columns import TextColumn, text_columns
 from passona.errors import ConfigurationError
-from passona.forgetting import drop_spools
 from passona.masking.tokens import TOKEN_DIGITS, Tokens, purpose_key
 from passona.reports.definitions import REPORTS
-from passona.text_columns import TextColumn, text_columns
 from passona.warehouse.connection import Connection, transaction
 from passona.warehouse.database import open_database
 from passona.warehouse.policy_table import known_mode

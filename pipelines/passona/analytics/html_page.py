@@ -1,6 +1,6 @@
 """The report as one HTML file: tables for everyone, charts where JavaScript runs, nothing from elsewhere.
 
-    figures -> page (report_page/page.html, page.css, charts.js, vendor/) -> text of the file
+    figures -> page (page_files/page.html, page.css, charts.js, vendor/) -> text of the file
 
 Observable Plot draws the charts, because it makes SVG that takes its colours from the page (light, dark,
 print) and has marks enough that a chart is a few lines; it stands in the page with d3, on which it is
@@ -21,17 +21,17 @@ from typing import Any
 
 import orjson
 
-from passona.figures import Figures
+from passona.analytics.figures import Figures
+from passona.analytics.html_format import campaign_name, day, moment_text, number
+from passona.analytics.html_sections import drawn, sections
 from passona.masking.messages import escaped
-from passona.page_sections import drawn, sections
-from passona.page_words import campaign_name, day, moment_text, number
 
 ALL_CAMPAIGNS = "All campaigns"
 
 
 def page(figures: Figures, made_at: datetime) -> str:
     """The whole file. `made_at`: an instant in UTC."""
-    folder = files("passona") / "report_page"
+    folder = files("passona.analytics") / "page_files"
     read = {name: (folder / name).read_text("utf-8") for name in ("page.html", "page.css", "charts.js")}
     d3, plot, licences = (
         (folder / "vendor" / name).read_text("utf-8") for name in ("d3.min.js", "plot.umd.min.js", "LICENSES.txt")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from html import escape
 
-from passona.figures import Row
+from passona.analytics.figures import Row
 
 Column = tuple[str, Callable[[Row], str], bool]
 
