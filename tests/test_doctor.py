@@ -19,11 +19,11 @@ import pytest
 
 from passona.analytics.transform import project_folder
 from passona.config.settings import Settings
-from passona.doctor.assumptions import assumptions, diagnose, known_statuses
-from passona.doctor.examination import MOST_REQUESTS, examine
-from passona.doctor.findings import Diagnosis, Finding, Verdict
-from passona.doctor.table import document, print_diagnosis
 from passona.errors import Exit
+from passona.monitoring.doctor.assumptions import assumptions, diagnose, known_statuses
+from passona.monitoring.doctor.examination import MOST_REQUESTS, examine
+from passona.monitoring.doctor.findings import Diagnosis, Finding, Verdict
+from passona.monitoring.doctor.table import document, print_diagnosis
 from sandbox import Account, Sandbox, Switches, clock
 from sandbox.reports import REPORTS
 

@@ -15,10 +15,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-from passona.ending import Ending
 from passona.errors import Busy, ConfigurationError, Exit, NotWritten
-from passona.metrics import write_metrics
-from passona.on_failure import check_target, tell_failure
+from passona.monitoring.failure_hook import check_target, tell_failure
+from passona.monitoring.metrics import write_metrics
+from passona.monitoring.notifications import Ending
 from passona.screen import outcome_document
 from passona.warehouse.replacement import Replacement
 from sandbox import Account, Sandbox

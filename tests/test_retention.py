@@ -13,8 +13,8 @@ from csv_files import HEADER, row
 from engines import change, of_duckdb_alone
 from passona.config.settings import Settings
 from passona.errors import ConfigurationError, Exit
+from passona.monitoring.status import Status, status
 from passona.source.campaigns import Campaign
-from passona.status import Status, status
 from passona.warehouse.database import open_database
 from passona.warehouse.retention import past
 from sandbox import Account, Sandbox

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from engines import change
+from passona.monitoring.status import status
 from passona.reports.definitions import REPORTS
 from passona.source.pace import Clock
-from passona.status import status
 from sandbox import Account, Sandbox
 from test_lifecycle import asked, london, states
 from test_load import ONE, TWO, assert_as_served, click, going, message

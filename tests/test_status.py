@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from engines import change, destination_of, of_duckdb_alone
 from passona.cli import main
 from passona.errors import Busy, ConfigurationError
-from passona.status import ReportStatus, Status, age, status, told
+from passona.monitoring.status import ReportStatus, Status, age, status, told
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
 from warehouses import Warehouse

@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from passona import logs, options
+from passona import options
 from passona.config.signals import heed, leave, listen
 from passona.errors import Exit, Interrupted, PassonaError, causes
 from passona.masking.messages import masked, printable, told
+from passona.monitoring import logs
 from passona.verbs.campaigns import campaigns
 from passona.verbs.config import config
 from passona.verbs.doctor import doctor

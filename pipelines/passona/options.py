@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from passona import logs
-from passona.on_failure import check_target
+from passona.monitoring import logs
+from passona.monitoring.failure_hook import check_target
 from passona.reports.definitions import REPORTS, Report
 from passona.warehouse.replacement import Replacement, usual_mode
 

@@ -25,13 +25,13 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from passona import logs
 from passona.analytics.publish import Published, Unpublished
 from passona.analytics.transform import SCHEMA, Transformed
 from passona.config.address import Address
 from passona.errors import Exit
 from passona.masking.messages import escaped, printable
-from passona.overview import NEVER_LOADED, Overview
+from passona.monitoring import logs
+from passona.monitoring.overview import NEVER_LOADED, Overview
 from passona.reports.definitions import REPORTS, Report
 from passona.source.ledger import Pull
 from passona.source.pages import Page

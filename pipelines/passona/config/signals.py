@@ -138,7 +138,7 @@ def leave(number: int) -> NoReturn:
     """Says that signal `number` ended the program, and ends it without waiting for any thread."""
     cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # progress bars hide it
     # It knows how lines are to be written; before it is there, they are plain.
-    line = getattr(sys.modules.get("passona.logs"), "line", None)
+    line = getattr(sys.modules.get("passona.monitoring.logs"), "line", None)
     line = line or (lambda _event, text, **_: f"passona: {text}")
     said = line("stopped", "stopped; what was verified is kept, run it again for the rest", exit_code=128 + number)
     with suppress(OSError, ValueError):  # nobody may be there to read it

@@ -24,7 +24,7 @@ def campaigns(*, wait: float, as_json: bool) -> None:
     """
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings
-    from passona.overview import overview
+    from passona.monitoring.overview import overview
     from passona.screen import overview_json, print_overview, waiting
 
     settings = load_settings()

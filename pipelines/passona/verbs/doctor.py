@@ -35,9 +35,9 @@ def doctor(*, as_json: bool) -> None:
 
     from passona.config.configuration import load_settings
     from passona.config.dbt_project import project_folder
-    from passona.doctor.assumptions import diagnose, known_statuses
-    from passona.doctor.examination import examine
-    from passona.doctor.table import document, print_diagnosis, waiting
+    from passona.monitoring.doctor.assumptions import diagnose, known_statuses
+    from passona.monitoring.doctor.examination import examine
+    from passona.monitoring.doctor.table import document, print_diagnosis, waiting
     from passona.screen import json_text
 
     settings = load_settings()

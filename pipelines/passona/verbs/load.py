@@ -13,9 +13,9 @@ import click
 
 from passona import options
 from passona.config.settings import campaign_uuid
-from passona.ending import Ending
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import masked, told
+from passona.monitoring.notifications import Ending
 from passona.reports.definitions import Report
 from passona.verbs.transform import run_transform
 

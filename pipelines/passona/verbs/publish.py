@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from passona import options
-from passona.ending import Ending
+from passona.monitoring.notifications import Ending
 
 
 @click.command(

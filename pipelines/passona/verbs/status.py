@@ -11,7 +11,7 @@ from passona import options
 from passona.errors import Exit
 
 if TYPE_CHECKING:
-    from passona.status import Status
+    from passona.monitoring.status import Status
 
 
 @click.command(
@@ -38,8 +38,8 @@ def status(*, max_age: str | None, wait: float, as_json: bool) -> None:
     """
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_retain_days
-    from passona.status import USUAL_AGE, age
-    from passona.status import status as status_of
+    from passona.monitoring.status import USUAL_AGE, age
+    from passona.monitoring.status import status as status_of
     from passona.status_screen import print_status, status_json
 
     limit = age(max_age) if max_age else USUAL_AGE

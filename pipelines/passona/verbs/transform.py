@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from passona import options
-from passona.ending import Ending
+from passona.monitoring.notifications import Ending
 
 if TYPE_CHECKING:
     from passona.analytics.transform import Transformed

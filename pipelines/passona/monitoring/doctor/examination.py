@@ -12,11 +12,11 @@ from contextlib import closing
 from datetime import datetime
 
 from passona.config.settings import Settings
-from passona.doctor.answers import Answer, Ask
-from passona.doctor.probe import Probe
-from passona.doctor.sample import WALKED, chosen, of_other_season, sample
-from passona.doctor.sightings import Sightings, good_campaigns
 from passona.errors import TokenRefused
+from passona.monitoring.doctor.answers import Answer, Ask
+from passona.monitoring.doctor.probe import Probe
+from passona.monitoring.doctor.sample import WALKED, chosen, of_other_season, sample
+from passona.monitoring.doctor.sightings import Sightings, good_campaigns
 from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT
 from passona.source.campaigns import campaign_list
 from passona.source.client import Client

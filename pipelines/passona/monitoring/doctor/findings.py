@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from passona.doctor.sightings import Sightings
 from passona.errors import Exit
+from passona.monitoring.doctor.sightings import Sightings
 
 
 class Verdict(StrEnum):

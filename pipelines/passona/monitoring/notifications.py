@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from passona import logs
 from passona.errors import Exit, Interrupted, causes
 from passona.masking.messages import masked, printable, told
+from passona.monitoring import logs
 from passona.warehouse.replacement import Replacement
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Ending:
             self._tell(self._on_failure, document)
 
     def _write(self, metrics: Replacement, document: Mapping[str, Any]) -> None:
-        from passona.metrics import write_metrics
+        from passona.monitoring.metrics import write_metrics
 
         try:
             write_metrics(metrics, document, time.monotonic() - self._begun, self.warehouse)
@@ -55,7 +55,7 @@ class Ending:
             logs.say(f"the metrics could not be written: {told(problem)[0]}")
 
     def _tell(self, target: str, document: Mapping[str, Any]) -> None:
-        from passona.on_failure import tell_failure
+        from passona.monitoring.failure_hook import tell_failure
 
         problem = tell_failure(target, document)
         if problem:

@@ -6,10 +6,10 @@ import csv
 from functools import partial
 from pathlib import Path
 
-from passona.doctor import clocks, connection, contents, messages, paging
-from passona.doctor.findings import Assumption, Diagnosis, unclear
-from passona.doctor.sightings import Sightings
 from passona.errors import Exit
+from passona.monitoring.doctor import clocks, connection, contents, messages, paging
+from passona.monitoring.doctor.findings import Assumption, Diagnosis, unclear
+from passona.monitoring.doctor.sightings import Sightings
 
 # What can be told where the list of campaigns could not be had; of all else nothing.
 _ALWAYS = ("address", "token", "rate_limit")
