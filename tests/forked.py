@@ -17,10 +17,10 @@ from pathlib import Path
 IMPORTED = (
     "duckdb",
     "pyarrow.compute",
-    "passona.cli",
+    "passona.cli.main",
     "passona.warehouse.load",
-    "passona.screen",
-    "passona.status_screen",
+    "passona.cli.screen",
+    "passona.cli.status_screen",
 )
 # A bound for what hangs; a busy machine takes its time.
 SECONDS = 600

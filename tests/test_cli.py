@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from passona.cli import main
+from passona.cli.main import main
 from sandbox import Account, Sandbox
 from test_load import ONE, click, going
 from warehouses import GUIDE

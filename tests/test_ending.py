@@ -15,11 +15,11 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
+from passona.cli.screen import outcome_document
 from passona.errors import Busy, ConfigurationError, Exit, NotWritten
 from passona.monitoring.failure_hook import check_target, tell_failure
 from passona.monitoring.metrics import write_metrics
 from passona.monitoring.notifications import Ending
-from passona.screen import outcome_document
 from passona.warehouse.replacement import Replacement
 from sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message

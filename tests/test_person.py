@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from engines import change, destination_of, of_duckdb_alone
-from passona.cli import main
+from passona.cli.main import main
 from passona.config.privacy_settings import Keeping
 from passona.erasure.person import OTHER, Mention, Person, person
 from passona.errors import ConfigurationError

@@ -177,7 +177,7 @@ def test_an_address_that_does_not_work_is_refused_without_its_password(
 
 
 def test_without_the_driver_the_error_says_what_to_install(tmp_path: Path) -> None:
-    script = "import sys; sys.modules['psycopg2'] = None; from passona.cli import main; main(['status'])"
+    script = "import sys; sys.modules['psycopg2'] = None; from passona.cli.main import main; main(['status'])"
     ended = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment_of(None, tmp_path), capture_output=True,
         text=True, timeout=60, check=False,

@@ -21,10 +21,10 @@ from passona.analytics.marts_file import PERSONAL, PUBLIC, HalfBuilt
 from passona.analytics.publish import NotPublished, Published, publish, publish_warehouse
 from passona.analytics.target import target
 from passona.analytics.transform import Transformed, project_folder
+from passona.cli.load import _published, _Then
 from passona.config.settings import Settings
 from passona.errors import ConfigurationError, Exit
 from passona.reports.definitions import REPORTS
-from passona.verbs.load import _published, _Then
 from passona.warehouse.database import open_database
 from passona.warehouse.load import Load, Wish
 from sandbox import Account, Sandbox

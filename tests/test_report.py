@@ -162,7 +162,7 @@ def test_no_name_holds_what_a_terminal_or_a_reader_obeys(demo_warehouse: Path, p
 
 def vendored_controls() -> set[str]:
     """What the libraries within the page hold themselves."""
-    vendor = resources.files("passona") / "report_page" / "vendor"
+    vendor = resources.files("passona.analytics") / "page_files" / "vendor"
     return {c for file in vendor.iterdir() for c in file.read_text("utf-8") if not c.isprintable()}
 
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from croniter import croniter
 
-from passona.cli import main
+from passona.cli.main import main
 from passona.errors import Exit
 from sandbox import Account, Sandbox
 from warehouses import environment_of

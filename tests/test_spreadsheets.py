@@ -21,13 +21,13 @@ from click.testing import CliRunner
 from csv_files import GOOD as RECIPIENTS
 from csv_files import HEADER, row
 from engines import of_duckdb_alone
+from passona.cli.import_csv import import_csv as verb
 from passona.config.settings import Settings
 from passona.csv_files.cells import Quality, restored
 from passona.csv_files.reader import CsvFile
 from passona.csv_files.text import Text
 from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.source.spool import Spool
-from passona.verbs.import_csv import import_csv as verb
 from sandbox import Account, Sandbox
 from spreadsheet_docs import PAGE, Result, page, results
 from spreadsheet_files import FILES, GOOD, File, changed, sheet, short

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from engines import change, destination_of, of_duckdb_alone
-from passona.cli import main
+from passona.cli.main import main
 from passona.errors import Busy, ConfigurationError
 from passona.monitoring.status import ReportStatus, Status, age, status, told
 from sandbox import Account, Sandbox

@@ -351,7 +351,7 @@ def test_a_wrong_zone_is_refused(passona: Run) -> None:
 
 @pytest.mark.parametrize("arguments", [["transform"], ["load", "--transform"]])
 def test_without_dbt_the_error_says_what_to_install(arguments: list[str], tmp_path: Path) -> None:
-    script = f"import sys; sys.modules['dbt'] = None; from passona.cli import main; main({arguments})"
+    script = f"import sys; sys.modules['dbt'] = None; from passona.cli.main import main; main({arguments})"
     environment = environment_of(None) | {"SOURCES__PASSONA__API_TOKEN": "sandbox"}
     ended = subprocess.run(
         [sys.executable, "-c", script],

@@ -16,7 +16,7 @@ def main() -> None:
     listen()
     isolate()
     try:
-        from passona.cli import main as command
+        from passona.cli.main import main as command
 
         command()
     except Interrupted as error:

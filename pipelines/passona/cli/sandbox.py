@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from passona import options
+from passona.cli import options
 from passona.errors import ConfigurationError
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from passona import options
+from passona.cli import options
 from passona.monitoring.notifications import Ending
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def transform(*, full_refresh: bool, select: Sequence[str], on_failure: str | No
     """
     with Ending(None, on_failure) as ending:
         from passona.analytics.transform import Wanted, transform
+        from passona.cli.screen import json_text, transformed_document
         from passona.config.address import warehouse_address
         from passona.config.configuration import load_timezone
-        from passona.screen import json_text, transformed_document
 
         address, wanted = warehouse_address(), Wanted(full_refresh, tuple(select))
         outcome = run_transform(
@@ -52,7 +52,7 @@ def transform(*, full_refresh: bool, select: Sequence[str], on_failure: str | No
 
 def run_transform(build: Callable[[], Transformed], address: Address, *, quiet: bool) -> Transformed:
     """A transformation; what failed and what is odd goes to stderr, the table to stdout unless `quiet`."""
-    from passona.screen import print_transformed, working
+    from passona.cli.screen import print_transformed, working
 
     with working("building and testing the models"):
         outcome = build()

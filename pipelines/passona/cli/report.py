@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from passona import options
+from passona.cli import options
 from passona.config.settings import campaign_uuid
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from passona import options
+from passona.cli import options
 from passona.config.settings import campaign_uuid
 from passona.reports.definitions import Report
 
@@ -60,7 +60,7 @@ def generate(
     repeated unless you say --again. Exit codes: 0 all accepted, or asked before; 3 token refused; 4 some
     refused or unknown.
     """
-    from passona.screen import print_mailings
+    from passona.cli.screen import print_mailings
 
     keys = [(campaign_uuid(uuid), report.name) for uuid in uuids for report in reports]
     period = timedelta(0 if again else again_after)
@@ -88,9 +88,9 @@ def _planned(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Ma
 
 
 def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mailing]:
+    from passona.cli.screen import waiting
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings
-    from passona.screen import waiting
     from passona.source.client import Client
     from passona.warehouse.database import open_database
     from passona.warehouse.mail_requests import ask, asked_before, to_be_asked

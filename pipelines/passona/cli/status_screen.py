@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from datetime import datetime
 
+from passona.cli.screen import counted, json_text, new_table, plain, wide
 from passona.monitoring.status import Run, Status, told
-from passona.screen import counted, json_text, new_table, plain, wide
 
 # Reports in trouble that are listed one by one; a bad night has thousands, and --json has them all.
 MOST_TROUBLES = 20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from passona import options
+from passona.cli import options
 from passona.monitoring.notifications import Ending
 
 
@@ -43,10 +43,10 @@ def publish(
     with Ending(None, on_failure):
         from passona.analytics.publish import publish_warehouse
         from passona.analytics.target import target
+        from passona.cli.screen import json_text, print_published, published_document, working
         from passona.config.address import warehouse_address
         from passona.config.configuration import load_keeping
         from passona.masking.policy import CLEAR
-        from passona.screen import json_text, print_published, published_document, working
         from passona.warehouse.policy_table import privacy_of_copy
 
         if marts_only and privacy:

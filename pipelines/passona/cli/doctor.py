@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from passona import options
+from passona.cli import options
 
 
 @click.command(
@@ -33,12 +33,12 @@ def doctor(*, as_json: bool) -> None:
     """
     from datetime import UTC, datetime
 
+    from passona.cli.screen import json_text
     from passona.config.configuration import load_settings
     from passona.config.dbt_project import project_folder
     from passona.monitoring.doctor.assumptions import diagnose, known_statuses
     from passona.monitoring.doctor.examination import examine
     from passona.monitoring.doctor.table import document, print_diagnosis, waiting
-    from passona.screen import json_text
 
     settings = load_settings()
     statuses = known_statuses(project_folder())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from passona import options
+from passona.cli import options
 
 
 @click.command(

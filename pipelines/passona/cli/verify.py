@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from passona import options
+from passona.cli import options
 from passona.errors import Exit
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def verify(*, wait: float, as_json: bool) -> None:
 
     Exit codes: 0 nothing differs, 4 something does, 2 no warehouse, 6 busy.
     """
+    from passona.cli.screen import json_text, working
     from passona.config.address import warehouse_address
-    from passona.screen import json_text, working
     from passona.warehouse.verification import verify as verify_warehouse
 
     with working("verifying the warehouse"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from passona import options
+from passona.cli import options
 
 if TYPE_CHECKING:
     from passona.erasure.person import Person
@@ -35,10 +35,10 @@ def person(*, phone: str, wait: float, as_json: bool) -> None:
 
     Exit codes: 0, also if nothing is stored; 2 no warehouse, or no phone; 6 busy.
     """
+    from passona.cli.screen import json_text, working
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_keeping
     from passona.erasure.person import person as find_person
-    from passona.screen import json_text, working
 
     with working("looking through the warehouse"):
         found = find_person(warehouse_address(), _given(phone), load_keeping(), wait, options.say)
@@ -69,8 +69,8 @@ def _document(found: Person) -> dict[str, object]:
 
 
 def _print(found: Person) -> None:
+    from passona.cli.screen import counted
     from passona.masking.messages import printable
-    from passona.screen import counted
 
     for name, rows in found.tables.items():
         click.echo(f"{printable(name)}: {counted(len(rows), 'row')}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from passona import options
+from passona.cli import options
 from passona.errors import ConfigurationError, Exit
 from passona.masking.messages import printable
 
@@ -60,11 +60,11 @@ def forget(*, phones: Sequence[str], file: Path | None, lift: bool, dry_run: boo
 
 
 def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
+    from passona.cli.screen import working
     from passona.config.address import exists, warehouse_address
     from passona.config.configuration import load_keeping
     from passona.erasure.forget import forget as erase
     from passona.erasure.forget import rewrite_all
-    from passona.screen import working
 
     keeping = load_keeping()
     address = warehouse_address()
@@ -90,10 +90,10 @@ def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) 
 
 
 def _lifted(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
+    from passona.cli.screen import working
     from passona.config.address import exists, warehouse_address
     from passona.config.configuration import load_keeping
     from passona.erasure.lift import lift
-    from passona.screen import working
 
     keeping = load_keeping()
     address = warehouse_address()
@@ -111,7 +111,7 @@ def _lifted(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> 
 
 
 def _print_lifted(found: Lifted, *, dry_run: bool) -> None:
-    from passona.screen import counted
+    from passona.cli.screen import counted
 
     people = "1 person" if found.people == 1 else f"{found.people} people"
     reports = counted(len(found.due), "report")
@@ -133,9 +133,9 @@ def _print_lifted(found: Lifted, *, dry_run: bool) -> None:
 def _build(wait: float) -> Exit:
     """The marts without these people; where dbt is not installed, who has it has to do it."""
     from passona.analytics.transform import Wanted, check_installed, transform
+    from passona.cli.transform import run_transform
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_timezone
-    from passona.verbs.transform import run_transform
 
     address = warehouse_address()
     try:

@@ -11,26 +11,26 @@ from typing import Any
 
 import click
 
-from passona import options
+from passona.cli import options
+from passona.cli.campaigns import campaigns
+from passona.cli.config import config
+from passona.cli.doctor import doctor
+from passona.cli.forget import forget
+from passona.cli.generate import generate
+from passona.cli.import_csv import import_csv
+from passona.cli.load import load
+from passona.cli.person import person
+from passona.cli.publish import publish
+from passona.cli.re_key import re_key
+from passona.cli.report import report
+from passona.cli.sandbox import sandbox
+from passona.cli.status import status
+from passona.cli.transform import transform
+from passona.cli.verify import verify
 from passona.config.signals import heed, leave, listen
 from passona.errors import Exit, Interrupted, PassonaError, causes
 from passona.masking.messages import masked, printable, told
 from passona.monitoring import logs
-from passona.verbs.campaigns import campaigns
-from passona.verbs.config import config
-from passona.verbs.doctor import doctor
-from passona.verbs.forget import forget
-from passona.verbs.generate import generate
-from passona.verbs.import_csv import import_csv
-from passona.verbs.load import load
-from passona.verbs.person import person
-from passona.verbs.publish import publish
-from passona.verbs.re_key import re_key
-from passona.verbs.report import report
-from passona.verbs.sandbox import sandbox
-from passona.verbs.status import status
-from passona.verbs.transform import transform
-from passona.verbs.verify import verify
 
 log = logging.getLogger("passona")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from passona import options
+from passona.cli import options
 from passona.errors import Exit
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def status(*, max_age: str | None, wait: float, as_json: bool) -> None:
 
     Exit codes: 0, and with --max-age 4 where something is overdue; 2 no warehouse, 6 busy.
     """
+    from passona.cli.status_screen import print_status, status_json
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_retain_days
     from passona.monitoring.status import USUAL_AGE, age
     from passona.monitoring.status import status as status_of
-    from passona.status_screen import print_status, status_json
 
     limit = age(max_age) if max_age else USUAL_AGE
     found = status_of(warehouse_address(), limit, wait, options.say, load_retain_days())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from passona import options
+from passona.cli import options
 from passona.config.settings import campaign_uuid
 from passona.errors import ConfigurationError
 from passona.reports.definitions import REPORTS
@@ -105,9 +105,9 @@ def import_csv(
 
 
 def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
+    from passona.cli.screen import json_text, outcome_document, print_outcome, watched
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings_without_token
-    from passona.screen import json_text, outcome_document, print_outcome, watched
     from passona.warehouse.csv_import import CsvImport
     from passona.warehouse.database import open_database
     from passona.warehouse.retention import sweep

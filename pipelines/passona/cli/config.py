@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from passona import options
+from passona.cli import options
 from passona.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def config(*, as_json: bool) -> None:
 
     Exit codes: 0, or 2 if a name is misspelled or a value cannot work.
     """
+    from passona.cli.screen import json_text
     from passona.config.address import warehouse_address
     from passona.config.configuration import read_configuration, settings_of
-    from passona.screen import json_text
 
     found = read_configuration()
     document = _document(found)
@@ -88,7 +88,7 @@ def _print(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from passona.screen import plain
+    from passona.cli.screen import plain
 
     console, rows = Console(highlight=False, width=_WIDTH), document["settings"]
     table = Table("key", "value", "origin", box=None, pad_edge=False, header_style="bold")

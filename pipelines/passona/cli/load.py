@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from passona import options
+from passona.cli import options
+from passona.cli.transform import run_transform
 from passona.config.settings import campaign_uuid
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import masked, told
 from passona.monitoring.notifications import Ending
 from passona.reports.definitions import Report
-from passona.verbs.transform import run_transform
 
 if TYPE_CHECKING:
     from passona.analytics.publish import Published, Unpublished
@@ -139,9 +139,9 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     from passona.analytics.publish import Unpublished
     from passona.analytics.target import target
     from passona.analytics.transform import Wanted, build, check_installed, check_models
+    from passona.cli.screen import json_text, outcome_document, print_outcome
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings
-    from passona.screen import json_text, outcome_document, print_outcome
     from passona.warehouse.database import open_database
     from passona.warehouse.retention import sweep
 
@@ -176,7 +176,7 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
 
 
 def _run(settings: Settings, database: Database, wish: Wish) -> Outcome:
-    from passona.screen import watched
+    from passona.cli.screen import watched
     from passona.warehouse.load import Load
 
     with watched() as progress:
@@ -192,7 +192,7 @@ def _published(
 ) -> Published | Unpublished:
     """The copy put in place, or why it was not: a load that is done stays done."""
     from passona.analytics.publish import publish
-    from passona.screen import print_published
+    from passona.cli.screen import print_published
 
     if transformed and transformed.exit_code:
         return _unpublished(place, "the models failed, the old copy stays", Exit.OK)

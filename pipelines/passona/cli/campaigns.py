@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from passona import options
+from passona.cli import options
 
 
 @click.command(
@@ -22,10 +22,10 @@ def campaigns(*, wait: float, as_json: bool) -> None:
     Asks the API for the list and the warehouse for the states: never loaded, open, settled, failed, held.
     Changes nothing.
     """
+    from passona.cli.screen import overview_json, print_overview, waiting
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings
     from passona.monitoring.overview import overview
-    from passona.screen import overview_json, print_overview, waiting
 
     settings = load_settings()
     with waiting("asking for the list of campaigns") as on_retry:
