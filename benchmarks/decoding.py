@@ -29,7 +29,7 @@ from passona.source.resources import PIECE_ROWS
 from passona.source.rows import ROW_ID, Tables, tables
 from passona.source.spool import Spool
 from passona.source.walk import Walk
-from sandbox import Account
+from passona_sandbox import Account
 
 Bodies = Mapping[str, Sequence[bytes]]
 

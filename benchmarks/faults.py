@@ -28,7 +28,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox import Account
-from sandbox.pages import render
-from sandbox.reports import REPORT_PAGE_SIZE, REPORTS
+from passona_sandbox import Account
+from passona_sandbox.pages import render
+from passona_sandbox.reports import REPORT_PAGE_SIZE, REPORTS
 
 ROOT = "/api/2.0/"
 _REQUEST = re.compile(rb"GET (\S+) HTTP/1\.1\r\n")

@@ -24,7 +24,7 @@ from typing import Any
 import duckdb
 
 from demo_data import build_demo
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from sql_docs import PAGE, answer, blocks
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 
 PROJECT = Path(__file__).parent / "warehouse"
 ROWS = 20_000

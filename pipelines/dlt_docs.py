@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from demo_data import NOW, ROWS, load_account
-from sandbox import Account
+from passona_sandbox import Account
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/dlt.md"

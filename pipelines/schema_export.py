@@ -18,7 +18,7 @@ import yaml
 from dlt import Schema
 
 from demo_data import load_account
-from sandbox import Account
+from passona_sandbox import Account
 
 EXPORT = Path(__file__).parents[1] / "schemas/export/passona.schema.yaml"
 _HEAD = "# dlt's schema of the dataset, without what changes by itself. Made by: make schema\n"

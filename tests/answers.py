@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from oracle import expected
-from sandbox import Account
+from passona_sandbox import Account
 
 
 def figures(account: Account, uuid: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from hypothesis import settings
 from demo_data import build_demo
 from engines import drop
 from forked import run_passona
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from warehouses import Warehouse, environment_of
 
 # A test never asserts a time, nor does hypothesis for it: a machine that does other things too is no fault.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from warehouses import Warehouse
 
 FILE = Path(__file__).parent / "data" / "first_release.duckdb.gz"

@@ -32,8 +32,8 @@ from passona.errors import Exit, PassonaError
 from passona.source.pace import Clock
 from passona.warehouse.database import open_database
 from passona.warehouse.load import Load, Wish
-from sandbox import LiveAccount, Sandbox, Switches
-from sandbox.given import Given
+from passona_sandbox import LiveAccount, Sandbox, Switches
+from passona_sandbox.given import Given
 from warehouses import Lines, Warehouse
 
 REPORTS = ("clicks", "delivery", "alt_delivery", "recipient", "sent", "unsent")

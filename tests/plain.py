@@ -13,7 +13,7 @@ import dlt
 from engines import POSTGRES, address_of, url_of
 from passona import passona_source
 from passona.reports.definitions import REPORTS
-from sandbox import Sandbox
+from passona_sandbox import Sandbox
 
 # A script that runs the source; `between` may change dlt before.
 _SCRIPT = """

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import ONE, click, going, message
 from warehouses import Warehouse, environment_of
 

@@ -14,7 +14,7 @@ import pytest
 
 from engines import POSTGRES, is_written, of_duckdb_alone
 from forked import Begun, run_passona
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 from test_kills import assert_whole
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import Warehouse, environment_of

@@ -12,7 +12,7 @@ import pytest
 
 from engines import change
 from passona.reports.definitions import REPORTS
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 from test_generate import posts
 from test_lifecycle import asked, states
 from test_load import ONE, TWO, assert_as_served, click, going, message

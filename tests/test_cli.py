@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from passona.cli.main import main
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import ONE, click, going
 from warehouses import GUIDE
 

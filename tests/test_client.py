@@ -14,7 +14,7 @@ from passona.config.settings import Settings
 from passona.errors import RequestFailed
 from passona.source.client import Client
 from passona.source.pace import Clock
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 from warehouses import GUIDE
 
 

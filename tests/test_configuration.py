@@ -28,7 +28,7 @@ from passona.config.configuration import (
 )
 from passona.config.settings import Settings
 from passona.errors import ConfigurationError
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from warehouses import environment_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -15,7 +15,7 @@ from passona.config.settings import Settings
 from passona.errors import NotWritten
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.load import Load, Wish
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from warehouses import Lines, Warehouse
 
 ACCOUNT = Account(campaigns=1, rows=60, special=False)

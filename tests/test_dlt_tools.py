@@ -11,7 +11,7 @@ from dlt.pipeline.helpers import pipeline_drop
 
 import dlt_docs
 from passona.reports.tables import TABLES
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from schema_export import EXPORT, exported
 from warehouses import Warehouse
 

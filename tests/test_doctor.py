@@ -24,8 +24,8 @@ from passona.monitoring.doctor.assumptions import assumptions, diagnose, known_s
 from passona.monitoring.doctor.examination import MOST_REQUESTS, examine
 from passona.monitoring.doctor.findings import Diagnosis, Finding, Verdict
 from passona.monitoring.doctor.table import document, print_diagnosis
-from sandbox import Account, Sandbox, Switches, clock
-from sandbox.reports import REPORTS
+from passona_sandbox import Account, Sandbox, Switches, clock
+from passona_sandbox.reports import REPORTS
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

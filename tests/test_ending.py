@@ -21,7 +21,7 @@ from passona.monitoring.failure_hook import check_target, tell_failure
 from passona.monitoring.metrics import write_metrics
 from passona.monitoring.notifications import Ending
 from passona.warehouse.replacement import Replacement
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
 from warehouses import Warehouse
 

@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import ONE, click, going
 from warehouses import Warehouse
 

@@ -21,7 +21,7 @@ from engines import copy
 from faults import FAULTS, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, campaign, message
 from oracle import Expected, expected
 from passona.warehouse.load import Outcome
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 from stored import stored
 from warehouses import Warehouse
 

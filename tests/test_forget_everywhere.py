@@ -19,7 +19,7 @@ from engines import change, of_duckdb_alone
 from forked import Begun, run_passona
 from passona.config.privacy_settings import Keeping
 from passona.erasure.forget import forget
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_import_csv import import_csv
 from test_lifecycle import ended
 from test_load import ONE, TWO, click, going, message

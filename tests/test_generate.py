@@ -19,7 +19,7 @@ from passona.reports.definitions import REPORTS
 from passona.source.client import Client
 from passona.warehouse.database import open_database
 from passona.warehouse.mail_requests import Mailing, ask, asked_before, to_be_asked
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 from test_load import ONE, TWO, going
 from warehouses import GUIDE, Lines, Warehouse
 

@@ -35,8 +35,8 @@ from passona.source.spool import Spool
 from passona.warehouse.csv_import import CsvImport, CsvWish
 from passona.warehouse.database import open_database
 from passona.warehouse.load import Outcome
-from sandbox import Account, Sandbox, Switches
-from sandbox.mailroom import render
+from passona_sandbox import Account, Sandbox, Switches
+from passona_sandbox.mailroom import render
 from test_kills import KILLS
 from test_load import ONE, click, going, message
 from warehouses import Lines, Warehouse, environment_of

@@ -20,7 +20,7 @@ import pytest
 from engines import POSTGRES, change, url_of
 from foreign import FOREIGN, OF_DBT
 from passona.config.lookup import PLACES
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from warehouses import Warehouse, environment_of
 
 NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engines import change
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_import_csv import import_csv
 from test_load import ONE, TWO, click, going
 from warehouses import Warehouse

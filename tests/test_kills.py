@@ -19,7 +19,7 @@ import pytest
 
 from engines import drop, work_of
 from forked import kill_passona, run_passona
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import Warehouse, environment_of
 

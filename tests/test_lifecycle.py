@@ -11,7 +11,7 @@ import pytest
 
 from engines import change, of_duckdb_alone
 from passona.errors import ConfigurationError
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import GUIDE, Warehouse, environment_of
 

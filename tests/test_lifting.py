@@ -17,7 +17,7 @@ from passona.erasure.lift import Lifted, lift
 from passona.erasure.person import person
 from passona.errors import ConfigurationError
 from passona.warehouse.verification import verify
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_import_csv import exported, import_csv
 from test_lifecycle import asked, ended, states
 from test_load import ONE, TWO, click, going

@@ -14,7 +14,7 @@ from engines import change, of_duckdb_alone
 from oracle import Expected, expected
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import TABLES
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 from stored import stored
 from warehouses import GUIDE, Warehouse
 

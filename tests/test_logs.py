@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_bad_day import end, wait_until
 from test_load import ONE, TWO, click, going, message
 from warehouses import Warehouse

@@ -17,7 +17,7 @@ from passona.erasure.rekey import re_key
 from passona.errors import StillThere
 from passona.masking.tokens import Tokens
 from passona.warehouse.database import open_database
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import ONE, click, going, message
 from test_people import GONE, KEY, MODES, NEW_KEY, NUMBER, TOKENS, forgotten, silent
 from warehouses import Warehouse

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_lifecycle import states
 from test_load import ONE, TWO, click, going
 from warehouses import Warehouse, environment_of

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engines import POSTGRES
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
 from test_people import MODES
 from warehouses import Warehouse

@@ -13,7 +13,7 @@ import pytest
 
 from engines import POSTGRES, of_duckdb_alone
 from forked import Begun
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 from test_kills import assert_whole, unsent
 from test_load import ONE, assert_as_served, click, going, message
 from warehouses import Warehouse, environment_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 from test_load import ONE, assert_as_served, going, message
 from warehouses import Warehouse
 

@@ -22,7 +22,7 @@ from passona.config.privacy_settings import Keeping
 from passona.erasure.rekey import re_key
 from passona.errors import ConfigurationError
 from passona.warehouse.migrations import STEPS, Step
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_lifecycle import ended
 from test_load import ONE, TWO, click, going, message
 from test_people import GONE, MODES, NEW_KEY, fill, forgotten

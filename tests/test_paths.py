@@ -13,7 +13,7 @@ import pytest
 from engines import of_duckdb_alone
 from forked import Begun
 from passona.config.path_syntax import catalog_name
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
 from warehouses import Warehouse, environment_of
 

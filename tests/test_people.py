@@ -25,7 +25,7 @@ from passona.source.spool import Spool
 from passona.source.walk import Walk
 from passona.warehouse.database import open_database
 from passona.warehouse.load_package import Package
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 from test_lifecycle import asked, ended
 from test_load import ONE, TWO, click, going, message
 from traces import People, people_of, traces

@@ -18,7 +18,7 @@ from passona.config.privacy_settings import Keeping
 from passona.erasure.person import OTHER, Mention, Person, person
 from passona.errors import ConfigurationError
 from passona.masking.tokens import Tokens
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
 from test_people import KEY, MODES, forgotten, silent
 from warehouses import Warehouse

@@ -20,7 +20,7 @@ from passona.analytics.html_report import write_report
 from passona.analytics.transform import Wanted, transform
 from passona.errors import ConfigurationError
 from passona.warehouse.engines.postgres_lock import STAGING_COMMENT
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_kills import assert_whole
 from test_load import ONE, assert_as_served, click, going, message
 from test_people import GONE, forgotten

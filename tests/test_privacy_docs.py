@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engines import of_duckdb_alone
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import click
 from test_person import copy, recipient
 from warehouses import GUIDE

@@ -16,7 +16,7 @@ import pytest
 from passona.config.settings import Settings
 from passona.errors import ConfigurationError, RequestFailed
 from passona.source.client import Client
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import ONE, click, going
 from warehouses import Warehouse
 

@@ -27,7 +27,7 @@ from passona.errors import ConfigurationError, Exit
 from passona.reports.definitions import REPORTS
 from passona.warehouse.database import open_database
 from passona.warehouse.load import Load, Wish
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_kills import unsent
 from test_load import ONE, TWO, click, going, message
 from warehouses import Lines, Warehouse, environment_of

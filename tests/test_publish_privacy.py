@@ -24,7 +24,7 @@ from passona.masking.tokens import Tokens
 from passona.reports.definitions import REPORTS
 from passona.warehouse.policy_table import privacy_of_copy
 from passona.warehouse.verification import verify
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from spelling_docs import PHONE, spellings
 from stored import stored
 from test_kills import unsent

@@ -17,7 +17,7 @@ from passona.monitoring.status import Status, status
 from passona.source.campaigns import Campaign
 from passona.warehouse.database import open_database
 from passona.warehouse.retention import past
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_import_csv import import_csv
 from test_lifecycle import ended
 from test_load import ONE, TWO, click, going

@@ -19,7 +19,7 @@ from croniter import croniter
 
 from passona.cli.main import main
 from passona.errors import Exit
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from warehouses import environment_of
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ from engines import change
 from passona.monitoring.status import status
 from passona.reports.definitions import REPORTS
 from passona.source.pace import Clock
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_lifecycle import asked, london, states
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import Lines, Warehouse

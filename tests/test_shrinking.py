@@ -9,7 +9,7 @@ import pytest
 
 from csv_files import HEADER, row
 from engines import change
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_import_csv import import_csv
 from test_lifecycle import ended, london, states, unsent
 from test_load import ONE, click, going, message

@@ -22,9 +22,9 @@ from passona.analytics.transform import Wanted, transform
 from passona.config.dbt_project import project_folder
 from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
 from passona.reports.definitions import REPORTS
+from passona_sandbox import Account, Sandbox
+from passona_sandbox.edits import Delete
 from plain import ALL, asked, begun, killed, pipeline, source
-from sandbox import Account, Sandbox
-from sandbox.edits import Delete
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import Warehouse
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from engines import of_duckdb_alone
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_source import small
 from warehouses import environment_of
 

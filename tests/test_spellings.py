@@ -18,7 +18,7 @@ from passona.errors import StillThere
 from passona.masking.phone_search import held
 from passona.masking.tokens import Tokens
 from passona.warehouse.database import open_database
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from spelling_docs import PAGE, PHONE, page, spellings
 from test_import_csv import exported, import_csv
 from test_load import ONE, click, going, message

@@ -28,7 +28,7 @@ from passona.csv_files.reader import CsvFile
 from passona.csv_files.text import Text
 from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.source.spool import Spool
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from spreadsheet_docs import PAGE, Result, page, results
 from spreadsheet_files import FILES, GOOD, File, changed, sheet, short
 from test_import_csv import facts, import_csv

@@ -16,7 +16,7 @@ from engines import change, destination_of, of_duckdb_alone
 from passona.cli.main import main
 from passona.errors import Busy, ConfigurationError
 from passona.monitoring.status import ReportStatus, Status, age, status, told
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
 from warehouses import Warehouse
 

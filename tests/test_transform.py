@@ -23,7 +23,7 @@ from answers import figures
 from engines import change, copy, of_duckdb_alone, reading
 from passona.analytics.transform import Transformed, Wanted, transform
 from passona.errors import ConfigurationError
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 from warehouses import GUIDE, Warehouse, environment_of
 
 HOUR, COMMA, STATUS, QUIET, GROUPS, MORE, GOING = (

@@ -19,7 +19,7 @@ from passona.reports.definitions import REPORTS
 from passona.reports.tables import TABLES
 from passona.warehouse.database import open_database
 from passona.warehouse.migrations import STEPS, Step
-from sandbox import Sandbox
+from passona_sandbox import Sandbox
 from stored import stored
 from warehouses import Warehouse
 

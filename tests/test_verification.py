@@ -14,7 +14,7 @@ import pytest
 from engines import change, of_duckdb_alone
 from forked import Begun
 from passona.reports.row_ids import Fingerprint, Ordinals, row_ids, stored_digest
-from sandbox import Account, Sandbox, Switches
+from passona_sandbox import Account, Sandbox, Switches
 from test_lifecycle import asked
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import Warehouse, environment_of

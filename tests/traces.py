@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from passona.warehouse.quoting import quoted
-from sandbox import Account
-from sandbox.words import words
+from passona_sandbox import Account
+from passona_sandbox.words import words
 
 PHONES = {"Phone_Number", "Recipient", "Mobile"}
 VALUES = {"FieldValues", "Field_Values"}

@@ -15,7 +15,7 @@ from passona.reports.definitions import REPORTS, Report
 from passona.source.pages import Page
 from passona.warehouse.database import open_database
 from passona.warehouse.load import Load, Outcome, Wish
-from sandbox import Sandbox
+from passona_sandbox import Sandbox
 
 GUIDE = "dc8a7564-fb1e-11e9-abb5-0242ac120008"
 

@@ -16,7 +16,7 @@ import yaml
 from dagster_dbt import get_asset_key_for_model
 
 from passona.reports.definitions import REPORTS
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 
 HERE = Path(__file__).parent
 SCHEMA = HERE.parents[1] / "schemas/export/passona.schema.yaml"  # in which dlt notes the resource of each table

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from jsonschema import Draft202012Validator
 
-from sandbox import Account, Sandbox
+from passona_sandbox import Account, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

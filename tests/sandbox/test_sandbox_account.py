@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox import Account, clock
-from sandbox.counts import finished, shares
-from sandbox.dice import Order
-from sandbox.reports import REPORTS
-from sandbox.words import words
+from passona_sandbox import Account, clock
+from passona_sandbox.counts import finished, shares
+from passona_sandbox.dice import Order
+from passona_sandbox.reports import REPORTS
+from passona_sandbox.words import words
 
 LONDON = ZoneInfo("Europe/London")
 NOW = 1_790_000_000

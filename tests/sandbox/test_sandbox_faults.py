@@ -11,10 +11,10 @@ from time import monotonic
 
 import pytest
 
-from sandbox import bad_answers, bad_pages, drift
-from sandbox.faults import KINDS, NEXT
+from passona_sandbox import bad_answers, bad_pages, drift
+from passona_sandbox.faults import KINDS, NEXT
 
-README = Path(__file__).parents[2] / "pipelines" / "sandbox" / "README.md"
+README = Path(__file__).parents[2] / "pipelines" / "passona_sandbox" / "README.md"
 CLICKS = "reporting/one/clicks"
 
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from sandbox import LiveAccount, Sandbox
-from sandbox.live import STEP
-from sandbox.reports import REPORTS
+from passona_sandbox import LiveAccount, Sandbox
+from passona_sandbox.live import STEP
+from passona_sandbox.reports import REPORTS
 
 START = datetime(2026, 3, 5, 2, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from sandbox import Account, Sandbox, Switches
-from sandbox.reports import KEYS, REPORTS
+from passona_sandbox import Account, Sandbox, Switches
+from passona_sandbox.reports import KEYS, REPORTS
 
 ONE = "11111111-1111-4111-8111-111111111111"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Account, Sandbox, Switches
-from sandbox.given import GUIDE_UUID
-from sandbox.reports import KEYS, REPORTS
+from passona_sandbox import Account, Sandbox, Switches
+from passona_sandbox.given import GUIDE_UUID
+from passona_sandbox.reports import KEYS, REPORTS
 
-GUIDE = Path(__file__).parents[2] / "pipelines" / "sandbox" / "data" / "guide"
+GUIDE = Path(__file__).parents[2] / "pipelines" / "passona_sandbox" / "data" / "guide"
 ORDERED = json.JSONDecoder(object_pairs_hook=list)
 
 

@@ -15,15 +15,15 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from sandbox import Account, Sandbox
-from sandbox.__main__ import main
+from passona_sandbox import Account, Sandbox
+from passona_sandbox.__main__ import main
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 
 def start(*options):
     return subprocess.Popen(
-        [sys.executable, "-m", "sandbox", *options],
+        [sys.executable, "-m", "passona_sandbox", *options],
         env={**os.environ, "PYTHONPATH": str(PIPELINES)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -76,7 +76,7 @@ def sandbox(
 
     The token is sandbox. Prints the base address when it is ready; Ctrl-C ends it.
     """
-    from sandbox import Switches, run
+    from passona_sandbox import Switches, run
 
     switches = Switches(
         per_page_limit=per_page_limit,

@@ -6,9 +6,9 @@ from email.utils import formatdate
 from http import HTTPStatus
 from time import time
 
-from sandbox.pages import render
-from sandbox.switches import ErrorShape
-from sandbox.wire import HTML, Response
+from passona_sandbox.pages import render
+from passona_sandbox.switches import ErrorShape
+from passona_sandbox.wire import HTML, Response
 
 LOGIN_PAGE = (
     '<!DOCTYPE html>\n<html lang="en"><head><title>Login</title></head><body>'

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from threading import Event
 
-from sandbox.account import Account
-from sandbox.clock import LONDON, Zone
-from sandbox.live import LiveAccount
-from sandbox.server import Sandbox
-from sandbox.switches import Switches
+from passona_sandbox.account import Account
+from passona_sandbox.clock import LONDON, Zone
+from passona_sandbox.live import LiveAccount
+from passona_sandbox.server import Sandbox
+from passona_sandbox.switches import Switches
 
 
 def run(

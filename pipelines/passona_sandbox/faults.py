@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, NamedTuple
 
-from sandbox.reports import CAMPAIGNS, REPORTS
+from passona_sandbox.reports import CAMPAIGNS, REPORTS
 
 REQUIRED = "(required)"
 

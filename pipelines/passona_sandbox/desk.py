@@ -11,22 +11,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
 
-from sandbox.account import Account
-from sandbox.bad_answers import spoil_response
-from sandbox.bad_pages import SPOILERS, spoil_page
-from sandbox.drift import drift
-from sandbox.faults import Fault, Faults, Visit
-from sandbox.journal import Journal, Record
-from sandbox.limits import Meter
-from sandbox.mailroom import ROOT as EXPORTS
-from sandbox.mailroom import Mailroom
-from sandbox.pages import Book, number, render
-from sandbox.refusals import refusal
-from sandbox.reports import CAMPAIGNS, CAMPAIGNS_PAGE_SIZE, REPORT_PAGE_SIZE, REPORTS
-from sandbox.shelf import Shelf
-from sandbox.switches import Switches
-from sandbox.view import View
-from sandbox.wire import Request, Response
+from passona_sandbox.account import Account
+from passona_sandbox.bad_answers import spoil_response
+from passona_sandbox.bad_pages import SPOILERS, spoil_page
+from passona_sandbox.drift import drift
+from passona_sandbox.faults import Fault, Faults, Visit
+from passona_sandbox.journal import Journal, Record
+from passona_sandbox.limits import Meter
+from passona_sandbox.mailroom import ROOT as EXPORTS
+from passona_sandbox.mailroom import Mailroom
+from passona_sandbox.pages import Book, number, render
+from passona_sandbox.refusals import refusal
+from passona_sandbox.reports import CAMPAIGNS, CAMPAIGNS_PAGE_SIZE, REPORT_PAGE_SIZE, REPORTS
+from passona_sandbox.shelf import Shelf
+from passona_sandbox.switches import Switches
+from passona_sandbox.view import View
+from passona_sandbox.wire import Request, Response
 
 ROOT = "api/2.0/"
 _METHODS = {CAMPAIGNS: ("GET",), **dict.fromkeys(REPORTS, ("GET", "POST"))}

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: the options of `run` and the switches, as command-line options."""
+"""`python -m passona_sandbox`: the options of `run` and the switches, as command-line options."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from sandbox.clock import LONDON, Zone
-from sandbox.process import run
-from sandbox.switches import Switches
+from passona_sandbox.clock import LONDON, Zone
+from passona_sandbox.process import run
+from passona_sandbox.switches import Switches
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until told to stop; 2 if an option, the faults file or the port cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A local Passona, token `sandbox`.")
+    parser = argparse.ArgumentParser(prog="python -m passona_sandbox", description="A local Passona, token `sandbox`.")
     add_arguments(parser)
     arguments = vars(parser.parse_args(argv))
     names = {switch.name for switch in dataclasses.fields(Switches)}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sandbox.dice import Dice
-from sandbox.words import words
+from passona_sandbox.dice import Dice
+from passona_sandbox.words import words
 
 ODD_ONE_IN = 80  # people with something odd in their fields; the guide shows one odd name in one row
 HOSTILE_ONE_IN = 3

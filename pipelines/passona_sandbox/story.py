@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sandbox import clock
-from sandbox.blueprint import Blueprint
-from sandbox.dice import Dice
-from sandbox.people import People, Person
-from sandbox.words import Agent, words
+from passona_sandbox import clock
+from passona_sandbox.blueprint import Blueprint
+from passona_sandbox.dice import Dice
+from passona_sandbox.people import People, Person
+from passona_sandbox.words import Agent, words
 
 FAILED_PERMILLE = 60
 PENDING_PERMILLE = 150  # of the messages of a campaign that is still sending

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sandbox import clock, counts
-from sandbox.blueprint import Blueprint, Stage
-from sandbox.campaign import MadeUp
-from sandbox.dice import Dice
-from sandbox.given import TEAM
-from sandbox.people import People
-from sandbox.words import words
+from passona_sandbox import clock, counts
+from passona_sandbox.blueprint import Blueprint, Stage
+from passona_sandbox.campaign import MadeUp
+from passona_sandbox.dice import Dice
+from passona_sandbox.given import TEAM
+from passona_sandbox.people import People
+from passona_sandbox.words import words
 
 SENDING_PEOPLE = 900
 PLANNED_PEOPLE = 120

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from sandbox.dice import Order
-from sandbox.reports import Row
+from passona_sandbox.dice import Order
+from passona_sandbox.reports import Row
 
 
 class Edit(Protocol):

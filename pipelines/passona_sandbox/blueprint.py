@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sandbox import clock
-from sandbox.counts import Counts
-from sandbox.dice import Dice
-from sandbox.reports import Row
+from passona_sandbox import clock
+from passona_sandbox.counts import Counts
+from passona_sandbox.dice import Dice
+from passona_sandbox.reports import Row
 
 Stage = Literal["finished", "sending", "planned"]
 STATUS: dict[Stage, int] = {"planned": 0, "sending": 1, "finished": 2}  # 0 and 2 have been seen, 1 is a guess

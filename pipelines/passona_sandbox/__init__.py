@@ -13,11 +13,11 @@ It needs the standard library alone, and imports nothing of the product that it 
 the API they know from the guide.
 """
 
-from sandbox.account import Account
-from sandbox.journal import Record
-from sandbox.live import LiveAccount
-from sandbox.process import run
-from sandbox.server import Sandbox
-from sandbox.switches import Switches
+from passona_sandbox.account import Account
+from passona_sandbox.journal import Record
+from passona_sandbox.live import LiveAccount
+from passona_sandbox.process import run
+from passona_sandbox.server import Sandbox
+from passona_sandbox.switches import Switches
 
 __all__ = ["Account", "LiveAccount", "Record", "Sandbox", "Switches", "run"]

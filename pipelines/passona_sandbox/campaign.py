@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sandbox import clock
-from sandbox.blueprint import Blueprint
-from sandbox.dice import Order
-from sandbox.people import HOSTILE_ONE_IN, People
-from sandbox.reports import REPORTS, Row
-from sandbox.story import Story
-from sandbox.words import words
+from passona_sandbox import clock
+from passona_sandbox.blueprint import Blueprint
+from passona_sandbox.dice import Order
+from passona_sandbox.people import HOSTILE_ONE_IN, People
+from passona_sandbox.reports import REPORTS, Row
+from passona_sandbox.story import Story
+from passona_sandbox.words import words
 
 MALFORMED_ONE_IN = 1500  # times cut short, as in one published sample (`15:25:0`)
 HOSTILE_MALFORMED_ONE_IN = 20

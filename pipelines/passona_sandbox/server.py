@@ -10,12 +10,12 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
-from sandbox.account import Account
-from sandbox.desk import ROOT, Desk
-from sandbox.faults import Fault, Faults
-from sandbox.journal import Record
-from sandbox.switches import Switches
-from sandbox.wire import read, send
+from passona_sandbox.account import Account
+from passona_sandbox.desk import ROOT, Desk
+from passona_sandbox.faults import Fault, Faults
+from passona_sandbox.journal import Record
+from passona_sandbox.switches import Switches
+from passona_sandbox.wire import read, send
 
 LOOPBACK = "127.0.0.1"
 _WAITING = 128  # connections that may wait to be accepted

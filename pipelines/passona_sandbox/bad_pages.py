@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sandbox.faults import Fault, Visit
-from sandbox.pages import Book
-from sandbox.reports import CAMPAIGNS, REPORTS, Row
+from passona_sandbox.faults import Fault, Visit
+from passona_sandbox.pages import Book
+from passona_sandbox.reports import CAMPAIGNS, REPORTS, Row
 
 _SOMEBODY = "00000000-0000-11e9-8000-0242ac120002"
 

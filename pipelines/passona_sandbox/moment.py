@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sandbox import clock
-from sandbox.blueprint import Blueprint, Stage
-from sandbox.campaign import MadeUp
-from sandbox.dice import Order
-from sandbox.people import People
-from sandbox.reports import REPORTS, Row
-from sandbox.story import Story
+from passona_sandbox import clock
+from passona_sandbox.blueprint import Blueprint, Stage
+from passona_sandbox.campaign import MadeUp
+from passona_sandbox.dice import Order
+from passona_sandbox.people import People
+from passona_sandbox.reports import REPORTS, Row
+from passona_sandbox.story import Story
 
 CLICKING = 28 * clock.DAY  # from the start of sending to the last click
 _PENDING: dict[str, Row] = {

@@ -11,12 +11,12 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Protocol
 
-from sandbox.clock import LONDON, Zone
-from sandbox.edits import Edit
-from sandbox.given import Given, guide
-from sandbox.makeup import made_up, specials
-from sandbox.reports import CAMPAIGNS, Row
-from sandbox.view import View
+from passona_sandbox.clock import LONDON, Zone
+from passona_sandbox.edits import Edit
+from passona_sandbox.given import Given, guide
+from passona_sandbox.makeup import made_up, specials
+from passona_sandbox.reports import CAMPAIGNS, Row
+from passona_sandbox.view import View
 
 
 class Campaign(Protocol):

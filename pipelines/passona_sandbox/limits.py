@@ -6,8 +6,8 @@ from math import ceil
 from threading import Lock
 from time import monotonic
 
-from sandbox.refusals import http_date
-from sandbox.switches import Switches
+from passona_sandbox.refusals import http_date
+from passona_sandbox.switches import Switches
 
 
 class Meter:

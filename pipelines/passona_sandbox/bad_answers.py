@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from sandbox.faults import Fault
-from sandbox.refusals import http_date, login_page, refusal
-from sandbox.switches import ErrorShape
-from sandbox.wire import Response
+from passona_sandbox.faults import Fault
+from passona_sandbox.refusals import http_date, login_page, refusal
+from passona_sandbox.switches import ErrorShape
+from passona_sandbox.wire import Response
 
 
 def spoil_response(response: Response, faults: Sequence[Fault], shape: ErrorShape) -> Response:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sandbox.clock import LONDON, Zone, rewritten
-from sandbox.reports import REPORTS, Row
-from sandbox.words import data
+from passona_sandbox.clock import LONDON, Zone, rewritten
+from passona_sandbox.reports import REPORTS, Row
+from passona_sandbox.words import data
 
 GUIDE_UUID = "dc8a7564-fb1e-11e9-abb5-0242ac120008"
 TEAM = "5d0d9a0e-1b5c-11e9-8b1e-0242ac120002"

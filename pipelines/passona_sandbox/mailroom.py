@@ -18,10 +18,10 @@ from pathlib import Path
 from threading import Lock
 from time import time
 
-from sandbox.reports import KEYS
-from sandbox.switches import Switches
-from sandbox.view import View
-from sandbox.wire import Response
+from passona_sandbox.reports import KEYS
+from passona_sandbox.switches import Switches
+from passona_sandbox.view import View
+from passona_sandbox.wire import Response
 
 ROOT = "exports/"
 _TO = "you@example.org"

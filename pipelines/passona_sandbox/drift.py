@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sandbox.account import Account
-from sandbox.edits import Delete, Edit, Insert, Shuffle, StatusChange
-from sandbox.faults import Fault, Visit
-from sandbox.reports import CAMPAIGNS, Row
+from passona_sandbox.account import Account
+from passona_sandbox.edits import Delete, Edit, Insert, Shuffle, StatusChange
+from passona_sandbox.faults import Fault, Visit
+from passona_sandbox.reports import CAMPAIGNS, Row
 
 
 def drift(account: Account, visit: Visit, faults: Sequence[Fault]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from sandbox.edits import Edit
-from sandbox.reports import Row
+from passona_sandbox.edits import Edit
+from passona_sandbox.reports import Row
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 
-from sandbox import clock, counts
-from sandbox.account import Account, Campaign
-from sandbox.clock import LONDON, Zone
-from sandbox.dice import Dice
-from sandbox.makeup import blueprint
-from sandbox.moment import CLICKING, Course, Moment
-from sandbox.people import People
+from passona_sandbox import clock, counts
+from passona_sandbox.account import Account, Campaign
+from passona_sandbox.clock import LONDON, Zone
+from passona_sandbox.dice import Dice
+from passona_sandbox.makeup import blueprint
+from passona_sandbox.moment import CLICKING, Course, Moment
+from passona_sandbox.people import People
 
 # It moves on so often, in seconds, and stands still between: a reader who takes seconds sees one state.
 STEP = 900
