@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP) ## a local Passona, loaded into demo/warehouse.duckdb, and three questions answered
-	@$(BIN)/python pipelines/demo.py
+	@$(BIN)/python pipelines/tools/demo.py
 
 test: $(STAMP) ## all tests, on two cores under four minutes
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder # one more than cores: some wait for slow servers
@@ -40,7 +40,7 @@ soak: $(STAMP) ## 300 runs killed, with logs of up to 300 MB, 200 copies under 2
 	@PASSONA_LOGS=2,30,300 PASSONA_ROUNDS=4 $(BIN)/python -m pytest -n 1 tests/test_big_kills.py
 
 privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, every byte searched; ten minutes
-	@PYTHONPATH=pipelines $(BIN)/python benchmarks/privacy.py
+	@PYTHONPATH=pipelines/tools $(BIN)/python benchmarks/privacy.py
 	@PASSONA_PEOPLE=100000 $(BIN)/python -m pytest tests/test_forget_everywhere.py -k one_of_many
 
 # The tests that are of both engines, and those of a server alone.
@@ -79,19 +79,19 @@ bench: $(STAMP) ## how fast it is, beside others; half an hour, writes benchmark
 	@$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))
 
 docs: $(STAMP) ## docs/errors.md from the code, and the results in docs/sql.md and docs/dlt.md on the demo's data
-	@$(BIN)/python pipelines/error_docs.py
-	@$(BIN)/python pipelines/sql_docs.py
-	@$(BIN)/python pipelines/dlt_docs.py
+	@$(BIN)/python pipelines/tools/error_docs.py
+	@$(BIN)/python pipelines/tools/sql_docs.py
+	@$(BIN)/python pipelines/tools/dlt_docs.py
 
 spellings: $(STAMP) ## docs/spellings.md, docs/spreadsheets.md: what becomes of some ninety spellings of a number, and of as many files
-	@$(BIN)/python pipelines/spelling_docs.py
-	@$(BIN)/python pipelines/spreadsheet_docs.py
+	@$(BIN)/python pipelines/tools/spelling_docs.py
+	@$(BIN)/python pipelines/tools/spreadsheet_docs.py
 
 schema: $(STAMP) ## schemas/export/passona.schema.yaml, dlt's schema as a load leaves it
-	@$(BIN)/python pipelines/schema_export.py
+	@$(BIN)/python pipelines/tools/schema_export.py
 
 picture: $(STAMP) ## docs/report.png, the report of the demo; needs Chromium
-	@$(BIN)/python pipelines/picture.py
+	@$(BIN)/python pipelines/tools/picture.py
 
 # dagster-dbt looks for dbt on the path; Dagster keeps its runs in DAGSTER_HOME.
 dagster dagster-check: export PATH := $(CURDIR)/$(DAGSTER_BIN):$(PATH)

@@ -20,7 +20,7 @@ from dlt import Schema
 from demo_data import load_account
 from passona_sandbox import Account
 
-EXPORT = Path(__file__).parents[1] / "schemas/export/passona.schema.yaml"
+EXPORT = Path(__file__).parents[2] / "schemas/export/passona.schema.yaml"
 _HEAD = "# dlt's schema of the dataset, without what changes by itself. Made by: make schema\n"
 _LEFT_OUT = ("version", "version_hash", "previous_hashes", "engine_version", "settings", "normalizers")
 

@@ -25,7 +25,7 @@ from passona.masking.tokens import Tokens
 from passona.reports.definitions import RECIPIENT
 from passona.source.rows import vendor_texts
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LIST = ROOT / "tests/data/spellings.toml"
 PAGE = ROOT / "docs/spellings.md"
 PHONE = "447700900123"

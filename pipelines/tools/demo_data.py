@@ -14,7 +14,7 @@ from pathlib import Path
 
 from passona_sandbox import Account, Sandbox
 
-PROJECT = Path(__file__).parent / "warehouse"
+PROJECT = Path(__file__).parents[1] / "warehouse"
 ROWS = 20_000
 NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
 

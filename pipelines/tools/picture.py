@@ -27,7 +27,7 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
 )  # fmt: skip
-PICTURE = Path(__file__).parents[1] / "docs/report.png"
+PICTURE = Path(__file__).parents[2] / "docs/report.png"
 # So much of the page, in CSS pixels, as says what it is.
 HEIGHT = 1486
 

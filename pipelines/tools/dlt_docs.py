@@ -17,7 +17,7 @@ from pathlib import Path
 from demo_data import NOW, ROWS, load_account
 from passona_sandbox import Account
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/dlt.md"
 _SETTINGS = re.compile(r"```toml\n(.*?)```\n", re.DOTALL)
 _COMMAND = re.compile(r"```console\n\$ (?P<code>[^\n]*)\n(?P<result>.*?)```\n", re.DOTALL)

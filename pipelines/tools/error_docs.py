@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 PAGE = ROOT.parent / "docs/errors.md"
 MEANINGS = {
     1: "a fault in this program, or a database that could not be written",

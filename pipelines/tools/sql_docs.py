@@ -17,7 +17,7 @@ import duckdb
 
 from demo_data import build_demo
 
-PAGE = Path(__file__).parents[1] / "docs/sql.md"
+PAGE = Path(__file__).parents[2] / "docs/sql.md"
 _BLOCK = re.compile(r"```sql\n(?P<sql>.*?)```\n(?:\n(?P<result>(?:\|[^\n]*\n)+))?", re.DOTALL)
 
 

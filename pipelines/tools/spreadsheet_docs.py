@@ -28,7 +28,7 @@ from passona.warehouse.csv_import import CsvImport, CsvWish
 from passona.warehouse.database import open_database
 from passona.warehouse.load import Outcome
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from spreadsheet_files import FILES, GOOD, File  # noqa: E402  # found by the line above
