@@ -26,8 +26,8 @@ from passona.source.client import Client
 from passona.source.pages import read_page
 from passona.source.spool import Spool
 from passona.source.walk import Walk
+from passona.warehouse._load_package import Package
 from passona.warehouse.database import open_database
-from passona.warehouse.load_package import Package
 
 ROWS = 100_000
 PAGE_SIZES = (50, 500)

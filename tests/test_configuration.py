@@ -14,7 +14,7 @@ import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-from passona.config import lookup
+from passona.config import _lookup as lookup
 from passona.config.address import warehouse_address
 from passona.config.configuration import (
     KEYS,

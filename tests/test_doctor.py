@@ -20,9 +20,9 @@ import pytest
 from passona.analytics.transform import project_folder
 from passona.config.settings import Settings
 from passona.errors import Exit
+from passona.monitoring.doctor._findings import Diagnosis, Finding, Verdict
 from passona.monitoring.doctor.assumptions import assumptions, diagnose, known_statuses
 from passona.monitoring.doctor.examination import MOST_REQUESTS, examine
-from passona.monitoring.doctor.findings import Diagnosis, Finding, Verdict
 from passona.monitoring.doctor.table import document, print_diagnosis
 from passona_sandbox import Account, Sandbox, Switches, clock
 from passona_sandbox.reports import REPORTS

@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 
 from passona.cli.screen import outcome_document
 from passona.errors import Busy, ConfigurationError, Exit, NotWritten
+from passona.monitoring._metrics import write_metrics
 from passona.monitoring.failure_hook import check_target, tell_failure
-from passona.monitoring.metrics import write_metrics
 from passona.monitoring.notifications import Ending
 from passona.warehouse.replacement import Replacement
 from passona_sandbox import Account, Sandbox

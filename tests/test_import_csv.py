@@ -465,7 +465,7 @@ def test_lines_are_taken_aside_in_every_encoding(encoding: str, tmp_path: Path) 
 
 
 def test_the_end_of_a_line_that_is_too_long_is_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("passona.csv_files.lines.LARGEST_ROW", 1_000)
+    monkeypatch.setattr("passona.csv_files._lines.LARGEST_ROW", 1_000)
     path = tmp_path / "long.csv"
     long = b"x" * 2_002 + row(7)
     path.write_bytes(GOOD + long + row(8))

@@ -19,7 +19,7 @@ import pytest
 
 from engines import POSTGRES, change, url_of
 from foreign import FOREIGN, OF_DBT
-from passona.config.lookup import PLACES
+from passona.config._lookup import PLACES
 from passona_sandbox import Account, Sandbox
 from warehouses import Warehouse, environment_of
 

@@ -21,7 +21,7 @@ from passona.analytics.transform import Wanted, transform
 from passona.config.privacy_settings import Keeping
 from passona.erasure.rekey import re_key
 from passona.errors import ConfigurationError
-from passona.warehouse.migrations import STEPS, Step
+from passona.warehouse._migrations import STEPS, Step
 from passona_sandbox import Account, Sandbox
 from test_lifecycle import ended
 from test_load import ONE, TWO, click, going, message
@@ -301,7 +301,7 @@ def test_it_stays_through_an_upgrade(
         change(warehouse.path, statement)
     change(warehouse.path, "ALTER TABLE passona.runs DROP COLUMN erased")
     step = Step("an example", ("UPDATE passona.report_ledger SET origin = 'api'",))
-    monkeypatch.setattr("passona.warehouse.migrations.STEPS", (*STEPS, step))
+    monkeypatch.setattr("passona.warehouse._migrations.STEPS", (*STEPS, step))
     assert warehouse.load(box).exit_code == 0
     assert_own_objects_are_there(warehouse, 3)
     assert asked(warehouse, "SELECT mine FROM passona.clicks") == [("x",)] * 3

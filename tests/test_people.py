@@ -23,8 +23,8 @@ from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.source.pages import Page
 from passona.source.spool import Spool
 from passona.source.walk import Walk
+from passona.warehouse._load_package import Package
 from passona.warehouse.database import open_database
-from passona.warehouse.load_package import Package
 from passona_sandbox import Account, Sandbox, Switches
 from test_lifecycle import asked, ended
 from test_load import ONE, TWO, click, going, message

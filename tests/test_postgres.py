@@ -19,7 +19,7 @@ from engines import POSTGRES, change, url_of
 from passona.analytics.html_report import write_report
 from passona.analytics.transform import Wanted, transform
 from passona.errors import ConfigurationError
-from passona.warehouse.engines.postgres_lock import STAGING_COMMENT
+from passona.warehouse.engines._postgres_lock import STAGING_COMMENT
 from passona_sandbox import Account, Sandbox
 from test_kills import assert_whole
 from test_load import ONE, assert_as_served, click, going, message

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 import readers
-from passona.analytics.marts_file import PERSONAL, PUBLIC, HalfBuilt
+from passona.analytics._marts_file import PERSONAL, PUBLIC, HalfBuilt
 from passona.analytics.publish import NotPublished, Published, publish, publish_warehouse
 from passona.analytics.target import target
 from passona.analytics.transform import Transformed, project_folder

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from engines import change, of_duckdb_alone
-from passona.analytics.masked_copy import KNOWN_IN_MARTS
+from passona.analytics._masked_copy import KNOWN_IN_MARTS
 from passona.analytics.publish import NotPublished, Published, publish_warehouse
 from passona.analytics.target import target
 from passona.config.dbt_project import project_folder

@@ -13,8 +13,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from passona.analytics.figures import without_phones
-from passona.analytics.html_format import duration
+from passona.analytics._figures import without_phones
+from passona.analytics._html_format import duration
 from passona.analytics.html_report import write_report
 from passona.errors import ConfigurationError
 from passona.reports.definitions import REPORTS

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from passona.config.settings import Settings
-from passona.csv_files import downloads
+from passona.csv_files import _downloads as downloads
 from passona.errors import FateUnknown, RequestFailed, TokenRefused
 from passona.source.client import Client
 from warehouses import GUIDE, Warehouse

@@ -230,7 +230,7 @@ module.{name}.execute_many = execute_many
 """  # fmt: skip
 CLIENT = ("postgres.sql_client", "Psycopg2SqlClient") if POSTGRES else ("duckdb.sql_client", "DuckDbSqlClient")
 KILLS = {
-    "extract": "from passona.source import extraction\n"
+    "extract": "from passona.source import _extraction as extraction\n"
     "extraction.Extraction.end = lambda *_, **__: " + KILL,
     "normalize": "from dlt.normalize import Normalize\nNormalize.run = lambda *_, **__: " + KILL,
     **{f"load-{after}": SQL.format(module=CLIENT[0], name=CLIENT[1], after=after) for after in (1, 2, 4)},

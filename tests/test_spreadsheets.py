@@ -23,9 +23,9 @@ from csv_files import HEADER, row
 from engines import of_duckdb_alone
 from passona.cli.import_csv import import_csv as verb
 from passona.config.settings import Settings
+from passona.csv_files._text import Text
 from passona.csv_files.cells import Quality, restored
 from passona.csv_files.reader import CsvFile
-from passona.csv_files.text import Text
 from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.source.spool import Spool
 from passona_sandbox import Account, Sandbox
@@ -260,7 +260,7 @@ def test_a_redirect_to_no_address_fails_that_file_alone(warehouse: Warehouse, an
 def test_lines_without_values_and_marks_and_ends_are_read_in_small_pieces_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("passona.csv_files.text.PIECE_BYTES", 1)
+    monkeypatch.setattr("passona.csv_files._text.PIECE_BYTES", 1)
     content = b"\xef\xbb\xbf" + HEADER + b"\xef\xbb\xbf" + row(1) + b",,,,\r\n\xef\xbb\xbf" + row(2) + b"\x1a\x1a\r\n"
     path = tmp_path / "recipient.csv"
     digests = []

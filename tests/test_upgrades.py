@@ -17,8 +17,8 @@ from oracle import expected
 from passona.errors import ConfigurationError
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import TABLES
+from passona.warehouse._migrations import STEPS, Step
 from passona.warehouse.database import open_database
-from passona.warehouse.migrations import STEPS, Step
 from passona_sandbox import Sandbox
 from stored import stored
 from warehouses import Warehouse
@@ -161,7 +161,7 @@ def test_a_step_is_taken_once_before_the_first_package_and_dlt_goes_on_with_what
 ) -> None:
     before = old.content()
     earlier(old)
-    monkeypatch.setattr("passona.warehouse.migrations.STEPS", (*STEPS, RENAMED))
+    monkeypatch.setattr("passona.warehouse._migrations.STEPS", (*STEPS, RENAMED))
     with Sandbox(account()) as box:
         for refresh in (False, True):
             assert old.load(box, refresh=refresh).exit_code == 0
@@ -180,9 +180,9 @@ def sorted_texts(row: tuple[object, ...]) -> list[str]:
 
 KILLED = """
 import os, pathlib, signal, sys
-import passona.warehouse.migrations
+import passona.warehouse._migrations
 from passona.warehouse.database import open_database
-from passona.warehouse.migrations import Step
+from passona.warehouse._migrations import Step
 class Deadly:
     def __iter__(self):
         yield "UPDATE passona.report_ledger SET origin = 'api'"

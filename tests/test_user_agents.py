@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from dbt_macros import duckdb_macros
-from passona.masking.user_agents import ROBOTS, read_agents
+from passona.masking._user_agents import ROBOTS, read_agents
 
 TESTS = Path(__file__).parent
 PROJECT = TESTS.parent / "pipelines/warehouse"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from passona.masking.folding import views
+from passona.masking._folding import views
 from passona.masking.likely_phones import person_of, replaced
 from passona.masking.phone_search import may_name
 from passona.masking.phones import (

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from dbt_macros import duckdb_macros
 from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
+from passona.masking._user_agents import read_agents
 from passona.masking.masks import alphabets, joined_lists, list_shape, shape
 from passona.masking.people import people
 from passona.masking.phones import read_phone
 from passona.masking.policy import CLEAR, Privacy
 from passona.masking.tokens import Tokens
-from passona.masking.user_agents import read_agents
 from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, column_names
 from passona.reports.field_lists import pairs
 from passona.reports.times import has_form_of_time, instant

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from passona.config._lookup import Setting
+from passona.config._misspellings import find_ineffective, find_misspelled
 from passona.config.configuration import KEYS
-from passona.config.lookup import Setting
-from passona.config.misspellings import find_ineffective, find_misspelled
 
 
 def variable(name: str) -> Setting:

@@ -8,8 +8,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from passona.analytics.figures import Figures, read_figures
-from passona.analytics.html_page import page
+from passona.analytics._figures import Figures, read_figures
+from passona.analytics._html_page import page
 from passona.config.address import Address, exists
 from passona.errors import ConfigurationError
 from passona.warehouse.database import open_reader

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import duckdb
 
-from passona.analytics.marts_file import copy_marts, is_half_built, left_out
-from passona.analytics.masked_copy import made_by_users, write_reduced
+from passona.analytics._marts_file import copy_marts, is_half_built, left_out
+from passona.analytics._masked_copy import made_by_users, write_reduced
 from passona.analytics.target import check_unwritten
 from passona.config.address import Address
 from passona.errors import ConfigurationError, Exit, PassonaError

@@ -14,8 +14,8 @@ from typing import Any
 
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
+from passona.config._misspellings import WAREHOUSE
 from passona.config.configuration import configuration
-from passona.config.misspellings import WAREHOUSE
 from passona.config.path_syntax import catalog_name
 from passona.errors import ConfigurationError
 

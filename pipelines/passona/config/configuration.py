@@ -20,8 +20,8 @@ from dlt.common.storages.configuration import FilesystemConfiguration
 from dlt.common.storages.fsspec_filesystem import fsspec_from_config
 
 from passona.config import dlt_context
-from passona.config.lookup import Section, Setting, as_document, plain_settings, read_settings
-from passona.config.misspellings import ACCOUNTS, SOURCE, WAREHOUSE, find_ineffective, find_misspelled
+from passona.config._lookup import Section, Setting, as_document, plain_settings, read_settings
+from passona.config._misspellings import ACCOUNTS, SOURCE, WAREHOUSE, find_ineffective, find_misspelled
 from passona.config.privacy_settings import Keeping
 from passona.config.settings import Settings, check_zone
 from passona.errors import ConfigurationError

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import click
 
 from passona.config.configuration import object_store
-from passona.csv_files.downloads import download
+from passona.csv_files._downloads import download
 from passona.csv_files.reader import CsvFile
 from passona.errors import ConfigurationError, RequestFailed
 from passona.masking.messages import masked, printable

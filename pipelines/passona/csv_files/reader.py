@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from passona.csv_files._lines import LARGEST_ROW, Line, lines_of
+from passona.csv_files._text import DAMAGES, Text, head_of, pieces_of, unpacked
 from passona.csv_files.cells import Quality, restored
 from passona.csv_files.form import AROUND_NAMES, Form, encoding_of, form_of, plain_name
-from passona.csv_files.lines import LARGEST_ROW, Line, lines_of
-from passona.csv_files.text import DAMAGES, Text, head_of, pieces_of, unpacked
 from passona.errors import FileRefused
 from passona.reports.definitions import Report
 from passona.source.spool import Spool

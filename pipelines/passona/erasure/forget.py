@@ -15,8 +15,8 @@ from pathlib import Path
 
 from passona.config.address import Address, real_path
 from passona.config.privacy_settings import Keeping
-from passona.erasure.erase import erase, found_of, named_elsewhere, phones_of_texts, telling
-from passona.erasure.linked_tables import erase_linked, linked_tables
+from passona.erasure._erase import erase, found_of, named_elsewhere, phones_of_texts, telling
+from passona.erasure._linked_tables import erase_linked, linked_tables
 from passona.errors import ConfigurationError, PassonaError
 from passona.masking.people import People, people
 from passona.masking.policy import Privacy

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from passona.config.address import Address, exists
 from passona.config.privacy_settings import Keeping
-from passona.erasure.erase import ends_another
+from passona.erasure._erase import ends_another
 from passona.erasure.text_columns import TOKEN, TextColumn, every_column, texts_naming, texts_that_stand_for
 from passona.errors import ConfigurationError
 from passona.masking.people import People, people

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from passona.masking.folding import View, views
+from passona.masking._folding import View, views
 from passona.masking.phones import (
     PLAIN,
     SCIENTIFIC,

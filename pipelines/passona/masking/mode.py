@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 from passona.config.privacy_settings import Keeping
 from passona.errors import ConfigurationError
+from passona.masking._user_agents import read_agents
 from passona.masking.policy import Privacy
 from passona.masking.tokens import Tokens
-from passona.masking.user_agents import read_agents
 
 # Mode, id of the key, and the key of the entries of forgotten people in clear mode: the row of `_privacy`.
 Mode = tuple[str, str | None, str | None]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from passona.masking.folding import digits_beyond_ascii
+from passona.masking._folding import digits_beyond_ascii
 from passona.masking.phones import core, spellings_of
 
 

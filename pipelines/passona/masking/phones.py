@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from passona.masking.folding import ESCAPE, views
+from passona.masking._folding import ESCAPE, views
 
 # What stands in a text for a phone that was taken out of it.
 ERASED = "[erased]"

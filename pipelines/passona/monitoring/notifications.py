@@ -47,7 +47,7 @@ class Ending:
             self._tell(self._on_failure, document)
 
     def _write(self, metrics: Replacement, document: Mapping[str, Any]) -> None:
-        from passona.monitoring.metrics import write_metrics
+        from passona.monitoring._metrics import write_metrics
 
         try:
             write_metrics(metrics, document, time.monotonic() - self._begun, self.warehouse)

@@ -21,7 +21,7 @@ from passona.config.configuration import check_names
 from passona.config.settings import Settings, campaign_uuid
 from passona.errors import ConfigurationError
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
-from passona.source.extraction import Extractions, Wish
+from passona.source._extraction import Extractions, Wish
 from passona.source.resources import SHARED, TABLES_OF, Item, declared, resource
 
 __all__ = ["passona_source"]

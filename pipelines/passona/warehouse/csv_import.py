@@ -39,12 +39,12 @@ from passona.source.campaigns import Campaign, check_team
 from passona.source.ledger import Entry, Pull, accepted, fewer_than_listed, imported, outdated, unloaded, unsettled
 from passona.source.spool import Spool
 from passona.source.walk import Walk
-from passona.warehouse.campaign_table import CampaignTable
+from passona.warehouse._campaign_table import CampaignTable
+from passona.warehouse._load_package import Package
 from passona.warehouse.database import Database
 from passona.warehouse.engines.engine import Workload
 from passona.warehouse.ledger_table import Ledger, odd_reports
 from passona.warehouse.load import PACKAGE_ROWS, Outcome, ReportOutcome
-from passona.warehouse.load_package import Package
 from passona.warehouse.policy_table import privacy_of
 from passona.warehouse.retention import expire, past
 

@@ -32,18 +32,18 @@ from passona.reports.tables import DATASET, TABLES
 from passona.source.ledger import INTERRUPTED
 from passona.source.spool import LONGEST_AGE
 from passona.source.walk import Walk
+from passona.warehouse._key_columns import key_columns, make_table
+from passona.warehouse._load_package import Package
+from passona.warehouse._locking import writing
+from passona.warehouse._migrations import bring_forward, check_readable
+from passona.warehouse._row_counts import check_written
+from passona.warehouse._run_log import RunLog
+from passona.warehouse._work_folder import WorkFolder
 from passona.warehouse.connection import Connection, error_kinds, first_row, given, tables_of
 from passona.warehouse.engines.duckdb_file import DuckDBFile, read_file
 from passona.warehouse.engines.engine import Engine, Workload
-from passona.warehouse.key_columns import key_columns, make_table
-from passona.warehouse.load_package import Package
-from passona.warehouse.locking import writing
-from passona.warehouse.migrations import bring_forward, check_readable
 from passona.warehouse.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
 from passona.warehouse.quoting import literal, quoted
-from passona.warehouse.row_counts import check_written
-from passona.warehouse.run_log import RunLog
-from passona.warehouse.work_folder import WorkFolder
 
 log = logging.getLogger("passona")
 

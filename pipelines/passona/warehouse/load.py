@@ -43,11 +43,11 @@ from passona.source.page_pool import PagePool
 from passona.source.pages import Page
 from passona.source.resources import Counts
 from passona.source.walk import Walk, Walker
-from passona.warehouse.campaign_table import CampaignTable
+from passona.warehouse._campaign_table import CampaignTable
+from passona.warehouse._load_package import Package
 from passona.warehouse.database import Database
 from passona.warehouse.engines.engine import Workload
 from passona.warehouse.ledger_table import Ledger, odd_reports
-from passona.warehouse.load_package import Package
 from passona.warehouse.policy_table import privacy_of
 from passona.warehouse.retention import expire, past
 from passona.warehouse.verification import unverified

@@ -7,9 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from passona.errors import Exit
-from passona.monitoring.doctor import clocks, connection, contents, messages, paging
-from passona.monitoring.doctor.findings import Assumption, Diagnosis, unclear
-from passona.monitoring.doctor.sightings import Sightings
+from passona.monitoring.doctor import _clocks as clocks
+from passona.monitoring.doctor import _connection as connection
+from passona.monitoring.doctor import _contents as contents
+from passona.monitoring.doctor import _messages as messages
+from passona.monitoring.doctor import _paging as paging
+from passona.monitoring.doctor._findings import Assumption, Diagnosis, unclear
+from passona.monitoring.doctor._sightings import Sightings
 
 # What can be told where the list of campaigns could not be had; of all else nothing.
 _ALWAYS = ("address", "token", "rate_limit")

@@ -13,10 +13,10 @@ from datetime import datetime
 
 from passona.config.settings import Settings
 from passona.errors import TokenRefused
-from passona.monitoring.doctor.answers import Answer, Ask
-from passona.monitoring.doctor.probe import Probe
-from passona.monitoring.doctor.sample import WALKED, chosen, of_other_season, sample
-from passona.monitoring.doctor.sightings import Sightings, good_campaigns
+from passona.monitoring.doctor._answers import Answer, Ask
+from passona.monitoring.doctor._probe import Probe
+from passona.monitoring.doctor._sample import WALKED, chosen, of_other_season, sample
+from passona.monitoring.doctor._sightings import Sightings, good_campaigns
 from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT
 from passona.source.campaigns import campaign_list
 from passona.source.client import Client

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from passona.errors import Exit
 from passona.masking.messages import printable
+from passona.monitoring.doctor._findings import Assumption, Diagnosis, Finding, Verdict
+from passona.monitoring.doctor._words import several
 from passona.monitoring.doctor.assumptions import NOTHING
-from passona.monitoring.doctor.findings import Assumption, Diagnosis, Finding, Verdict
-from passona.monitoring.doctor.words import several
 
 # A line longer than this is hard to follow; a terminal that is narrower wraps earlier.
 WIDEST = 120

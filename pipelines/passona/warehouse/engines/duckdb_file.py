@@ -19,14 +19,14 @@ import duckdb
 from passona.config.address import Address
 from passona.config.path_syntax import log_of, work_folder
 from passona.errors import ConfigurationError
+from passona.warehouse._dlt_capabilities import Capable
+from passona.warehouse._locking import Taken, wait_for, writing
+from passona.warehouse._work_folder import WorkFolder
 from passona.warehouse.connection import IS_GENERATED
-from passona.warehouse.dlt_capabilities import Capable
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, rewrite
 from passona.warehouse.engines.engine import Checkpointed, Workload
-from passona.warehouse.locking import Taken, wait_for, writing
 from passona.warehouse.ownership import SCHEMAS, Column, Name, Relation, Relations
 from passona.warehouse.quoting import literal, quoted
-from passona.warehouse.work_folder import WorkFolder
 
 # The catalog's name in every session: that of the file may be one that dbt cannot write into SQL.
 CATALOG = "warehouse"

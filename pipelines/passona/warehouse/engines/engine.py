@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from passona.config.address import Address
+from passona.warehouse._work_folder import WorkFolder
 from passona.warehouse.connection import Connection
 from passona.warehouse.ownership import Relations
-from passona.warehouse.work_folder import WorkFolder
 
 
 class Workload(enum.Enum):

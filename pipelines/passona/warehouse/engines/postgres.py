@@ -20,13 +20,13 @@ from passona.config.address import Server
 from passona.errors import ConfigurationError, NotWritten
 from passona.masking.messages import reason
 from passona.reports.tables import DATASET, TABLES
+from passona.warehouse._work_folder import WorkFolder
+from passona.warehouse.engines._postgres_destination import Postgres
+from passona.warehouse.engines._postgres_lock import RunLock, is_locked
+from passona.warehouse.engines._postgres_session import SETTINGS, Session, connected
 from passona.warehouse.engines.engine import Workload
-from passona.warehouse.engines.postgres_destination import Postgres
-from passona.warehouse.engines.postgres_lock import RunLock, is_locked
-from passona.warehouse.engines.postgres_session import SETTINGS, Session, connected
 from passona.warehouse.ownership import SCHEMAS, STAGING, Column, Name, Relation, Relations, owned
 from passona.warehouse.quoting import quoted
-from passona.warehouse.work_folder import WorkFolder
 
 _OURS = "nspname = ANY ($schemas) AND relkind NOT IN ('t', 'I')"
 _TABLES = "FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import SequenceMatcher
 
-from passona.config.lookup import PLACES, Section, Setting
+from passona.config._lookup import PLACES, Section, Setting
 from passona.reports.definitions import CAMPAIGNS, REPORTS
 
 SOURCE: Section = ("sources", "passona")

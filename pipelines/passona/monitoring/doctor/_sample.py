@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from passona.monitoring.doctor.answers import Answer
-from passona.monitoring.doctor.zones import seasons
+from passona.monitoring.doctor._answers import Answer
+from passona.monitoring.doctor._zones import seasons
 from passona.source.campaigns import Campaign
 
 # Looked at by one page of `delivery` each: the four newest, and two of the other half of the year, in

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from passona.monitoring.doctor.answers import Answer
-from passona.monitoring.doctor.findings import Finding, broken, holds, unclear
-from passona.monitoring.doctor.sightings import Sightings
-from passona.monitoring.doctor.words import several
+from passona.monitoring.doctor._answers import Answer
+from passona.monitoring.doctor._findings import Finding, broken, holds, unclear
+from passona.monitoring.doctor._sightings import Sightings
+from passona.monitoring.doctor._words import several
 from passona.reports.definitions import CAMPAIGNS, CLICKS, REPORTS
 
 # Rows that are told apart by a key keep their place when a status changes.

@@ -21,9 +21,9 @@ import psycopg2
 from passona.config.address import Server
 from passona.errors import Busy, NotWritten
 from passona.reports.tables import DATASET, LOCK
+from passona.warehouse._locking import Taken, wait_for
 from passona.warehouse.connection import first_row
-from passona.warehouse.engines.postgres_session import Session, connected
-from passona.warehouse.locking import Taken, wait_for
+from passona.warehouse.engines._postgres_session import Session, connected
 from passona.warehouse.quoting import literal, quoted
 
 _RUN, _WAITS = "passona on", "passona waits on"

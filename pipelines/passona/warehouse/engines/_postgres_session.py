@@ -13,7 +13,7 @@ from passona.config.address import Server
 from passona.errors import ConfigurationError, NotWritten
 from passona.reports.tables import SQL_TYPES
 from passona.reports.times import UTC_TIME
-from passona.warehouse.engines.postgres_copy import copy_into
+from passona.warehouse.engines._postgres_copy import copy_into
 from passona.warehouse.quoting import quoted
 
 _ARROW_TYPES = {16: pa.bool_(), 19: pa.string(), 20: pa.int64(), 23: pa.int64(), 25: pa.string(), 1043: pa.string(),

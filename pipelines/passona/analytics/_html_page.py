@@ -21,9 +21,9 @@ from typing import Any
 
 import orjson
 
-from passona.analytics.figures import Figures
-from passona.analytics.html_format import campaign_name, day, moment_text, number
-from passona.analytics.html_sections import drawn, sections
+from passona.analytics._figures import Figures
+from passona.analytics._html_format import campaign_name, day, moment_text, number
+from passona.analytics._html_sections import drawn, sections
 from passona.masking.messages import escaped
 
 ALL_CAMPAIGNS = "All campaigns"

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from passona.errors import RequestFailed, TokenRefused
-from passona.monitoring.doctor.answers import Answer, Ask, read_answer
+from passona.monitoring.doctor._answers import Answer, Ask, read_answer
 from passona.reports.definitions import CAMPAIGNS
 from passona.source.client import Client
 from passona.source.page_pool import PagePool

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from graphlib import TopologicalSorter
 
-from passona.erasure.erase import changed, deleted, erase_texts, is_one_of_them, name_people
+from passona.erasure._erase import changed, deleted, erase_texts, is_one_of_them, name_people
 from passona.erasure.text_columns import TextColumn, text_columns, texts_naming, texts_that_stand_for
 from passona.errors import ConfigurationError
 from passona.masking.people import People

@@ -16,7 +16,7 @@ from typing import Any
 
 import pendulum
 
-from passona.monitoring.doctor.findings import Finding, broken, holds, unclear
+from passona.monitoring.doctor._findings import Finding, broken, holds, unclear
 from passona.reports.times import instant
 
 # A row is written moments after its uuid is made.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from passona.monitoring.doctor.findings import Finding, Verdict, broken, holds, unclear
-from passona.monitoring.doctor.paging import order
-from passona.monitoring.doctor.sightings import Sightings
-from passona.monitoring.doctor.words import several
+from passona.monitoring.doctor._findings import Finding, Verdict, broken, holds, unclear
+from passona.monitoring.doctor._paging import order
+from passona.monitoring.doctor._sightings import Sightings
+from passona.monitoring.doctor._words import several
 from passona.reports.definitions import ALT_DELIVERY, DELIVERY, SENT, UNSENT
 
 # Of two reports in different orders, pages of each have this many messages in common by chance at the

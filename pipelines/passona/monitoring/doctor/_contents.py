@@ -6,9 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from passona.monitoring.doctor.findings import Finding, broken, holds, unclear
-from passona.monitoring.doctor.sightings import Sightings
-from passona.monitoring.doctor.words import counted, named, names, several, shape, share, tally
+from passona.monitoring.doctor._findings import Finding, broken, holds, unclear
+from passona.monitoring.doctor._sightings import Sightings
+from passona.monitoring.doctor._words import counted, named, names, several, shape, share, tally
 from passona.reports.decoding import Row
 from passona.reports.definitions import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, UNSENT
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from passona.config.settings import Settings
-from passona.monitoring.doctor.answers import Answer, Purpose
-from passona.monitoring.doctor.readings import Reading, list_reading, reading
+from passona.monitoring.doctor._answers import Answer, Purpose
+from passona.monitoring.doctor._readings import Reading, list_reading, reading
 from passona.reports.decoding import Row
 from passona.reports.definitions import CAMPAIGNS, REPORTS
 from passona.source.campaigns import Campaign, campaign_list

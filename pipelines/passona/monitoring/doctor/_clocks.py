@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
-from passona.monitoring.doctor.findings import Finding, Verdict, broken, holds, unclear
-from passona.monitoring.doctor.sightings import Sightings
-from passona.monitoring.doctor.words import several, shape, share
-from passona.monitoring.doctor.zones import Sample, judged, made_at
+from passona.monitoring.doctor._findings import Finding, Verdict, broken, holds, unclear
+from passona.monitoring.doctor._sightings import Sightings
+from passona.monitoring.doctor._words import several, shape, share
+from passona.monitoring.doctor._zones import Sample, judged, made_at
 from passona.reports.definitions import ALT_DELIVERY, DELIVERY, SENT
 from passona.reports.times import instant
 

@@ -21,9 +21,9 @@ from dlt.destinations.impl.postgres.configuration import PostgresClientConfigura
 from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
 from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 
-from passona.warehouse.dlt_capabilities import Capable
-from passona.warehouse.engines.postgres_copy import copy_into
-from passona.warehouse.engines.postgres_lock import STAGING_COMMENT, is_held_by
+from passona.warehouse._dlt_capabilities import Capable
+from passona.warehouse.engines._postgres_copy import copy_into
+from passona.warehouse.engines._postgres_lock import STAGING_COMMENT, is_held_by
 from passona.warehouse.quoting import literal
 
 # Of texts of 200 bytes in a row, some 10 MB at a time.

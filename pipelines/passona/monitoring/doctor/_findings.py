@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from passona.errors import Exit
-from passona.monitoring.doctor.sightings import Sightings
+from passona.monitoring.doctor._sightings import Sightings
 
 
 class Verdict(StrEnum):

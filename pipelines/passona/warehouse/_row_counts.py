@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from passona.errors import NotWritten
 from passona.reports.definitions import CAMPAIGNS
+from passona.warehouse._load_package import Package
 from passona.warehouse.connection import Connection, given
-from passona.warehouse.load_package import Package
 from passona.warehouse.quoting import quoted
 
 

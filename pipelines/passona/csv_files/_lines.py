@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from passona.csv_files._text import Text
 from passona.csv_files.form import Form, plain_name
-from passona.csv_files.text import Text
 
 # A row of a report is some hundred bytes, the longest text message with all its fields some thousand. What
 # goes on for megabytes is a quote that is never closed, or no report; and such a row is held in memory whole.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from html import escape
 
-from passona.analytics.figures import Row
+from passona.analytics._figures import Row
 
 Column = tuple[str, Callable[[Row], str], bool]
 

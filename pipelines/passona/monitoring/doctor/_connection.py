@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from passona.config.settings import Settings
-from passona.monitoring.doctor.findings import Finding, broken, holds, unclear
-from passona.monitoring.doctor.sightings import Sightings
+from passona.monitoring.doctor._findings import Finding, broken, holds, unclear
+from passona.monitoring.doctor._sightings import Sightings
 from passona.reports.definitions import REPORTS
 
 VENDORS = Settings.base_url

@@ -37,6 +37,8 @@ from passona.masking.people import people
 from passona.masking.policy import Privacy
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report, column_names
 from passona.reports.tables import TABLES
+from passona.source._dataset_lock import DatasetLock
+from passona.source._destination import Contents, Destination
 from passona.source.campaigns import (
     Campaign,
     CampaignList,
@@ -47,8 +49,6 @@ from passona.source.campaigns import (
     unknown_campaign,
 )
 from passona.source.client import Client
-from passona.source.dataset_lock import DatasetLock
-from passona.source.destination import Contents, Destination
 from passona.source.ledger import INTERRUPTED, Key, Pull, is_unchanged, judged, plan, since, unloaded
 from passona.source.page_pool import PagePool
 from passona.source.pages import Page

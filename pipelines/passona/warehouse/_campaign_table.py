@@ -11,9 +11,9 @@ from passona.errors import Held
 from passona.reports.definitions import CAMPAIGNS
 from passona.reports.tables import TABLES
 from passona.source.campaigns import Campaign, CampaignList, campaign_values, list_shrunk
+from passona.warehouse._load_package import Package
 from passona.warehouse.connection import given, registered
 from passona.warehouse.database import Database
-from passona.warehouse.load_package import Package
 from passona.warehouse.ownership import own_columns
 from passona.warehouse.quoting import quoted
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any
 
-from passona.analytics.figures import HOURS, Figures, Row
-from passona.analytics.html_format import (
+from passona.analytics._figures import HOURS, Figures, Row
+from passona.analytics._html_format import (
     campaign_name,
     chart,
     duration,
