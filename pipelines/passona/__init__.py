@@ -1,40 +1,15 @@
-"""Passona's SMS campaign reports, loaded into a warehouse: a DuckDB file or a Postgres database.
+"""Passona's SMS campaign reports in a warehouse: `passona_source` for any dlt pipeline, and a command line.
 
-    campaigns -> plan (ledger) -> walk (paginator, pages, spool) -> rows (times, lists, row_ids)
-              -> source (schema) -> load (database) -> dataset `passona`
-
-One way, top to bottom of a load:
-
-- `cli` exit codes, `interruption`; `verbs`, a file each; `options` that they share, `screen` what they show
-- `logs` what is said on stderr; `ending` what others are told of a run's end: `metrics`, `on_failure`
-- `load` one run: plan, walks, packages (`load_package`)
-- `source` the dlt source, a package: `passona_source`, client, paginator, walk, ledger, resources; `decoding` reads
-  JSON
-- `mailings` what is asked for by mail; `csv_import` what comes of it: `csv_places` and `downloads` find the files,
-  `csv_reader` spools them (`csv_form` what they are, `csv_text` their bytes, `csv_lines` which line is bad)
-- `rows` what a row means: `times`, `lists`, `row_ids`; pure
-- `key_columns` which column a new key has; `schema` the tables, `database` the open warehouse
-- `address` where the warehouse is, `path_syntax` what libraries read in its path; `connection` how all speak to it,
-  `waiting` for whoever holds it; `engine` what differs between `duckdb_file` (with `duckdb_rewriting`) and `postgres`;
-  `capable` what dlt's destinations share, `work_folder` what a run keeps on disk
-- `postgres_session` speaks to a server, `postgres_lock` lets one run write; `postgres_copy` and `postgres_destination`
-  for dlt
-- `ownership` what of a warehouse this program made, and what of the user's is in the way
-- `upgrades` the form of a warehouse: earlier ones are brought forward, later ones refused
-- `keeping` what is kept of people, `privacy_mode` in one dataset; `privacy` what becomes of their texts: `phones`,
-  `tokens`, `shapes`, `agents`
-- `register` what the warehouse knows of its privacy; `forgetting` `people`, by their `erasure` from `text_columns`,
-  and `lifting` that; `person` what is stored about one; `rekeying`, `retention`
-- `status` how fresh it is and what is wrong, shown by `status_screen`
-- `transform` the dbt project (`project`) on what is loaded
-- `doctor` the assumptions about the API, held against an account, a judge each
-- `report` one page of the marts' `figures`: `page`, its `page_sections` and `page_words`, report_page/
-- `publish` a copy for readers at a `target`, checked; `marts` which are nobody's; `reduction` a copy in another mode;
-  `replacement` puts files in place
-- `ledger_table` the ledger as it stands in the warehouse
-- `environment` what libraries see of the user's variables; `lookup` what is configured, `spelling` of its names,
-  `configuration` made `settings` of it; `dlt_context` what dlt sees; `counting` what is written
-- `reports` the six reports as values; `errors` what can go wrong; `quoting` for SQL
+cli         one file per verb
+monitoring  status, metrics, notifications, doctor
+analytics   dbt models, HTML report, published copies
+erasure     forget, re-key, access requests
+warehouse   ledger, loads, engines (DuckDB file, Postgres)
+csv_files   a mailed .csv becomes a walk
+source      THE dlt source: client -> paginator -> walk -> rows -> resources
+masking     what may be stored and shown about a person
+config      settings, address, signals          reports  the six reports and the tables, as values
+errors      exceptions and exit codes           imports go down this list, never up
 """
 
 from __future__ import annotations
