@@ -39,8 +39,8 @@ def latency(rounds: Rounds) -> Iterator[Line]:
     start, ours = seconds(ended["start"]), seconds(ended[what])
     pages = ended[what][0].document["reports"][REPORT]["pages"]
     least = pages * delay / Settings.concurrency
-    told = f"1.2 x {amount(least, 's')} and the start, {amount(start, 's')}"
-    yield under(f"{pages:,} {what}, {Settings.concurrency} at once: {told}", ours, 1.2 * least + start, "s")
+    reported = f"1.2 x {amount(least, 's')} and the start, {amount(start, 's')}"
+    yield under(f"{pages:,} {what}, {Settings.concurrency} at once: {reported}", ours, 1.2 * least + start, "s")
 
 
 def pace(rounds: Rounds) -> Iterator[Line]:
@@ -115,11 +115,11 @@ def ledger(rounds: Rounds) -> Iterator[Line]:
         load(address, warehouse, first_campaign(address), "--report", "sent")
         entries = settle_all(warehouse)
         ended = rounds.in_turn({"load": partial(_idle, address, warehouse), "requests": partial(_listed, address)})
-        (told,) = rounds.in_turn({"status": partial(passona, warehouse, "status")}).values()
+        (reported,) = rounds.in_turn({"status": partial(passona, warehouse, "status")}).values()
     whole, asked = median(ended["load"]), median(ended["requests"])
     what = f"{count:,} campaigns, {entries:,} ledger entries, nothing due; other: the requests, left out of ours"
     yield under(what, whole - asked, 2, "s", amount(asked, "s"))
-    yield under("passona status on that warehouse", seconds(told), 1, "s")
+    yield under("passona status on that warehouse", seconds(reported), 1, "s")
 
 
 def starting(rounds: Rounds) -> Iterator[Line]:

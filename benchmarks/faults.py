@@ -242,8 +242,8 @@ def differences(truth: list[Stored], held: list[Stored]) -> list[str]:
     doubled = sum(count for key, count in surplus.items() if key in due)
     gone = surplus.total() - doubled
     stale = sum(row.key in due and (row.key, row.texts) not in texts for row in held)
-    told = {"lost": lost, "doubled": doubled, "with old or wrong values": stale, "kept though gone": gone}
-    return [f"{rows(count)} {what}" for what, count in told.items() if count]
+    reported = {"lost": lost, "doubled": doubled, "with old or wrong values": stale, "kept though gone": gone}
+    return [f"{rows(count)} {what}" for what, count in reported.items() if count]
 
 
 def shifted(truth: list[Stored], held: list[Stored]) -> list[str]:
@@ -294,10 +294,10 @@ def summary(lines: list[Line]) -> str:
         "wrong": "wrong without an error: rows, or the token sent to another host",
         "endless": "never ended",
     }
-    told = [heads, ("---",) * len(heads)]
+    reported = [heads, ("---",) * len(heads)]
     for kind, name in what.items():
-        told.append((name, *(str(sum(result.kind == kind for result in column)) for column in columns)))
-    return "\n".join(f"| {' | '.join(row)} |" for row in told)
+        reported.append((name, *(str(sum(result.kind == kind for result in column)) for column in columns)))
+    return "\n".join(f"| {' | '.join(row)} |" for row in reported)
 
 
 INTRO = """\

@@ -79,9 +79,9 @@ def load(engines: Sequence[Engine], rows: int) -> str:
             engine.seconds["load"] = ended.seconds
             engine.megabytes["on disk, loaded"] = engine.size() / 1e6
             written = sum(report["rows"] for report in ended.document["reports"].values())
-            told = f"{written:,} rows of {ended.document['campaigns']} campaigns"
-            tell(f"{engine.name}: loaded {told} in {ended.seconds:.0f} s")
-    return told
+            reported = f"{written:,} rows of {ended.document['campaigns']} campaigns"
+            tell(f"{engine.name}: loaded {reported} in {ended.seconds:.0f} s")
+    return reported
 
 
 def duckdb_file(folder: Path) -> Engine:

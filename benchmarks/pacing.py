@@ -118,8 +118,8 @@ class Laravel:
                 self.admitted += passes
                 self.refused += not passes
             left = LIMIT - self._used
-        told = {"X-RateLimit-Limit": str(LIMIT), "X-RateLimit-Remaining": str(left)} if self.announce else {}
-        return (200, told) if passes else (429, told | {"Retry-After": str(math.ceil(self._ends - now))})
+        reported = {"X-RateLimit-Limit": str(LIMIT), "X-RateLimit-Remaining": str(left)} if self.announce else {}
+        return (200, reported) if passes else (429, reported | {"Retry-After": str(math.ceil(self._ends - now))})
 
 
 def paced(*, announce: bool) -> Laravel:

@@ -101,7 +101,7 @@ def steps(report: str, arguments: argparse.Namespace) -> list[Callable[[dict[str
     return [with_campaign, with_fields] if nested else [with_campaign]
 
 
-def told(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """The innermost error: its name, and the status where it has one."""
     while (inner := error.__cause__ or error.__context__) is not None and not isinstance(error, HTTPError):
         error = inner
@@ -135,7 +135,7 @@ def main() -> int:
     try:
         load(arguments)
     except Exception as exception:  # noqa: BLE001  # whatever it is, it is the result
-        error = told(exception)
+        error = format_error(exception)
     sys.stdout.write(json.dumps({"error": error}) + "\n")
     return 1 if error else 0
 

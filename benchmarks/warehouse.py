@@ -56,10 +56,10 @@ def measure(path: Path, messages: int) -> None:
         load(address, path)
     multiply(path, messages)
     print(f"{path.stat().st_size / 2**30:.1f} GiB: {counted(path)}", flush=True)
-    whole = told("all campaigns", transform(path))
+    whole = format_error("all campaigns", transform(path))
     with sandbox("--rows", str(MORE_ROWS), "--campaigns", "1", "--seed", "2") as address:
         load(address, path, first_campaign(address))
-    added = told("one campaign more", transform(path))
+    added = format_error("one campaign more", transform(path))
     print(f"the second took {100 * added / whole:.1f} % of the time")
 
 
@@ -92,7 +92,7 @@ def counted(path: Path) -> str:
     return ", ".join(counts)
 
 
-def told(what: str, ended: Ended) -> float:
+def format_error(what: str, ended: Ended) -> float:
     """Prints what a transformation took, and gives the seconds."""
     document = ended.document
     print(

@@ -73,8 +73,8 @@ def _told(account: Account, uuid: str, report: str) -> list[tuple[dict[str, Any]
     return [(row, account.row_truth(uuid, report, index)) for index, row in enumerate(rows)]
 
 
-def _persons(told: Sequence[tuple[Any, dict[str, Any]]]) -> int:
-    return len({truth["person"] for _, truth in told})
+def _persons(reported: Sequence[tuple[Any, dict[str, Any]]]) -> int:
+    return len({truth["person"] for _, truth in reported})
 
 
 def _counted(reasons: Counter[str]) -> str | None:

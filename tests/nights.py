@@ -31,7 +31,7 @@ from passona.config.settings import Settings
 from passona.errors import Exit, PassonaError
 from passona.source.pace import Clock
 from passona.warehouse.database import open_database
-from passona.warehouse.load import Load, Wish
+from passona.warehouse.load import Load, LoadRequest
 from passona_sandbox import LiveAccount, Sandbox, Switches
 from passona_sandbox.given import Given
 from warehouses import Lines, Warehouse
@@ -176,18 +176,18 @@ class Watcher(Lines):
     due: int | None = None
     tell: Connection | None = None
 
-    def planned(self, pulls: Sequence[Any]) -> None:
-        self.due = len(pulls)
+    def planned(self, tasks: Sequence[Any]) -> None:
+        self.due = len(tasks)
         if self.tell:
             self.tell.send(self.due)
 
 
 def load(path: Path, base_url: str, clock: Clock, watcher: Watcher) -> int:
     """One load as `passona load` does it; its exit code."""
-    database = open_database(path, 0, watcher.say)
+    database = open_database(path, 0, watcher.notify)
     try:
         settings = Settings("sandbox", base_url=base_url, retry_pause=0.01, page_size=PAGE)
-        return Load(settings, database, Wish(), watcher, clock).run().exit_code
+        return Load(settings, database, LoadRequest(), watcher, clock).run().exit_code
     except PassonaError as error:
         return error.exit_code
     except OSError:

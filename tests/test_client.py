@@ -59,7 +59,7 @@ def test_a_post_never_goes_on_a_connection_that_another_request_has_used() -> No
     # A server may close after an answer without saying so; the next POST on that connection came to an unknown fate.
     connections = set()
 
-    class Keeping(BaseHTTPRequestHandler):
+    class PrivacySettings(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -74,7 +74,7 @@ def test_a_post_never_goes_on_a_connection_that_another_request_has_used() -> No
 
         def log_message(self, *_: object) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Keeping) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), PrivacySettings) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         client = Client(Settings("token", base_url=f"http://127.0.0.1:{server.server_port}/", retry_pause=0.01))
         for _ in range(2):

@@ -19,7 +19,7 @@ from passona.config.address import warehouse_address
 from passona.config.configuration import (
     KEYS,
     SOURCE,
-    load_keeping,
+    load_privacy_settings,
     load_retain_days,
     load_settings,
     load_settings_without_token,
@@ -83,7 +83,7 @@ def test_without_any_setting_all_but_the_token_has_its_default() -> None:
     assert load_settings(api_token="t") == Settings("t")
     with pytest.raises(ConfigurationError, match="no API token"):
         load_settings()
-    assert load_keeping().privacy == "clear"
+    assert load_privacy_settings().privacy == "clear"
     assert load_timezone() == "Europe/London"
     assert warehouse_address() == Path("warehouse.duckdb").absolute()
 
@@ -159,7 +159,7 @@ def test_a_variable_of_another_type_is_named(set_to: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "load", [load_settings_without_token, load_keeping, load_retain_days, load_timezone, warehouse_address]
+    "load", [load_settings_without_token, load_privacy_settings, load_retain_days, load_timezone, warehouse_address]
 )
 @pytest.mark.parametrize(
     ("text", "name", "meant"),
@@ -338,13 +338,13 @@ PIPELINE = """
 import dlt, os, sys
 from pathlib import Path
 from passona.warehouse.database import open_database
-from passona.warehouse.load import Load, Wish
+from passona.warehouse.load import Load, LoadRequest
 from passona.config.configuration import load_settings
 sys.path.insert(0, sys.argv[1])
 from warehouses import Lines
 before = dlt.config["load.workers"], dict(os.environ)
 database = open_database(Path("w.duckdb").absolute(), 0, print)
-print(Load(load_settings(), database, Wish(), Lines()).run().word)
+print(Load(load_settings(), database, LoadRequest(), Lines()).run().word)
 database.close()
 assert (dlt.config["load.workers"], dict(os.environ)) == before
 other = dlt.pipeline("other", destination="duckdb", pipelines_dir="pipelines")

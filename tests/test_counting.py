@@ -14,7 +14,7 @@ from passona.config import dlt_context
 from passona.config.settings import Settings
 from passona.errors import NotWritten
 from passona.warehouse.database import Database, open_database
-from passona.warehouse.load import Load, Wish
+from passona.warehouse.load import Load, LoadRequest
 from passona_sandbox import Account, Sandbox
 from warehouses import Lines, Warehouse
 
@@ -29,7 +29,7 @@ def full_box() -> Iterator[Sandbox]:
 
 def load(database: Database, box: Sandbox) -> None:
     settings = Settings(api_token=box.token, base_url=box.base_url, retry_pause=0.01)
-    Load(settings, database, Wish(), Lines()).run()
+    Load(settings, database, LoadRequest(), Lines()).run()
 
 
 def test_rows_that_went_into_another_schema_are_missed(warehouse: Warehouse, full_box: Sandbox, tmp_path: Path) -> None:

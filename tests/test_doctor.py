@@ -181,17 +181,17 @@ def test_what_does_not_hold_is_told_by_its_own_line_alone(plain: Sandbox, case: 
     plain.faults = [rule | {"campaign": empty if rule.get("campaign") == EMPTY else "any"} for rule in case.faults]
     plain.switches = Switches(**case.switches)
     found = look(plain, **case.settings)
-    told = broken(found)
-    assert case.says in told[case.name]
-    assert set(told) == {case.name, *case.also}
+    reported = broken(found)
+    assert case.says in reported[case.name]
+    assert set(reported) == {case.name, *case.also}
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris"])
 def test_clocks_of_another_zone_are_told_by_its_name(zone: Any) -> None:
     with Sandbox(account_of(zone=zone)) as box:
-        told = broken(look(box))
-        assert told.keys() == set(ZONES)
-        assert all(f'set timezone = "{zone}"' in line for line in told.values())
+        reported = broken(look(box))
+        assert reported.keys() == set(ZONES)
+        assert all(f'set timezone = "{zone}"' in line for line in reported.values())
         assert broken(look(box, timezone=zone)) == {}
 
 
@@ -250,9 +250,9 @@ def test_what_a_report_alone_breaks_is_told_by_its_own_line_alone(
 ) -> None:
     for day in ("2024-01-10", "2024-07-10"):
         put_campaign(account, day, **options)
-    told = broken(look(box))
-    assert told.keys() == {name}
-    assert says in told[name]
+    reported = broken(look(box))
+    assert reported.keys() == {name}
+    assert says in reported[name]
 
 
 def test_every_assumption_is_broken_by_some_test() -> None:
@@ -367,10 +367,10 @@ def test_the_document_has_a_line_for_each_assumption_by_its_name(passona: Run, t
     with Sandbox(account_of()) as box:
         ended = passona("doctor", "--json", box=box)
     assert (ended.returncode, ended.stderr) == (0, "")
-    told = json.loads(ended.stdout)
-    assert (told["outcome"], told["exit_code"], told["timezone"]) == ("ok", 0, "Europe/London")
-    assert [line["name"] for line in told["assumptions"]] == [each.name for each in assumptions(STATUSES)]
-    assert {line["verdict"] for line in told["assumptions"]} == {"holds", "cannot_be_told"}
+    reported = json.loads(ended.stdout)
+    assert (reported["outcome"], reported["exit_code"], reported["timezone"]) == ("ok", 0, "Europe/London")
+    assert [line["name"] for line in reported["assumptions"]] == [each.name for each in assumptions(STATUSES)]
+    assert {line["verdict"] for line in reported["assumptions"]} == {"holds", "cannot_be_told"}
     assert list(tmp_path.iterdir()) == []  # nor is there a warehouse
 
 

@@ -19,7 +19,7 @@ from passona.cli.screen import outcome_document
 from passona.errors import Busy, ConfigurationError, Exit, NotWritten
 from passona.monitoring._metrics import write_metrics
 from passona.monitoring.failure_hook import check_target, tell_failure
-from passona.monitoring.notifications import Ending
+from passona.monitoring.notifications import RunEnd
 from passona.warehouse.replacement import Replacement
 from passona_sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
@@ -80,9 +80,9 @@ def test_metrics_tell_how_a_load_ended_and_how_fresh_the_warehouse_is(
 
 
 def test_a_list_that_is_gone_is_told_too(tmp_path: Path, passona: Callable[..., Any]) -> None:
-    told = tmp_path / "told"
-    ended = passona("load", "--campaigns-file", "gone.txt", "--on-failure", f"sh -c 'cat > {told}'")
-    assert (ended.returncode, json.loads(told.read_text())["exit_code"]) == (2, 2)
+    reported = tmp_path / "told"
+    ended = passona("load", "--campaigns-file", "gone.txt", "--on-failure", f"sh -c 'cat > {reported}'")
+    assert (ended.returncode, json.loads(reported.read_text())["exit_code"]) == (2, 2)
     assert ended.stderr.startswith("passona: --campaigns-file ")
 
 
@@ -92,7 +92,7 @@ def test_of_a_warehouse_that_is_held_the_metrics_keep_what_they_said_before(
     account.put(going(ONE), {"clicks": [click(1)]})
     metrics = Replacement(tmp_path / "passona.prom", 0o644)
     before = load(box, warehouse, metrics.path)
-    ending = Ending(metrics, None)
+    ending = RunEnd(metrics, None)
     ending.warehouse = warehouse.path
     with duckdb.connect(str(warehouse.path)), pytest.raises(Busy), ending:
         raise Busy("held")
@@ -107,7 +107,7 @@ def test_of_a_warehouse_that_is_held_the_metrics_keep_what_they_said_before(
 
 def test_before_the_first_load_there_is_nothing_to_say_of_the_warehouse(tmp_path: Path) -> None:
     metrics = Replacement(tmp_path / "passona.prom", 0o644)
-    with pytest.raises(ConfigurationError), Ending(metrics, None):
+    with pytest.raises(ConfigurationError), RunEnd(metrics, None):
         raise ConfigurationError("no token")
     found = samples(metrics.path.read_text())
     assert found["load_exit_code", ()] == 2
@@ -120,7 +120,7 @@ def test_metrics_that_cannot_be_written_are_a_line_and_change_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     metrics = Replacement(tmp_path / ("m" * 250), 0o644)
-    with Ending(metrics, None) as ending:
+    with RunEnd(metrics, None) as ending:
         ending.document = FAILED
     assert caplog.messages == [f"the metrics could not be written: File name too long: {metrics.path}"]
 
@@ -202,17 +202,17 @@ def test_the_words_of_a_command_are_its_own_and_no_shell_reads_them(
 def test_a_failure_is_told_and_its_own_failure_changes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = tmp_path / "told"
-    with pytest.raises(NotWritten), Ending(None, f"sh -c 'cat > {told}; exit 1'"):
+    reported = tmp_path / "told"
+    with pytest.raises(NotWritten), RunEnd(None, f"sh -c 'cat > {reported}; exit 1'"):
         raise NotWritten("the load package could not be written: no space left on the device")
-    assert json.loads(told.read_text()) == {
+    assert json.loads(reported.read_text()) == {
         "outcome": "error", "exit_code": 1, "errors": ["the load package could not be written: no space left on the device"],
     }  # fmt: skip
     assert caplog.messages == ["--on-failure: the command ended with 1"]
-    told.unlink()
-    with Ending(None, f"tee {told}") as ending:
+    reported.unlink()
+    with RunEnd(None, f"tee {reported}") as ending:
         ending.document = {"outcome": "ok", "exit_code": int(Exit.OK)}
-    assert not told.exists()
+    assert not reported.exists()
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,8 @@ def test_every_exit_code_has_its_run_its_line_and_is_told(
     assert f'passona_load_outcome{{outcome="{case.word}"}} 1' in metrics
     assert (tmp_path / "told").exists() == (case.code != 0)
     if case.code:
-        told = json.loads((tmp_path / "told").read_text())
-        assert (told["outcome"], told["exit_code"], (tmp_path / "code").read_text()) == (
+        reported = json.loads((tmp_path / "told").read_text())
+        assert (reported["outcome"], reported["exit_code"], (tmp_path / "code").read_text()) == (
             case.word, case.code, f"{case.code}\n",
         )  # fmt: skip
-        assert told["errors"] == [ended.stderr.removeprefix("passona: ").rstrip("\n")]
+        assert reported["errors"] == [ended.stderr.removeprefix("passona: ").rstrip("\n")]

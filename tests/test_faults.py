@@ -36,7 +36,7 @@ class Struck:
     """A load under faults: the warehouse before, after, and after one more load without them."""
 
     outcome: Outcome
-    told: str
+    reported: str
     account: Account
     before: Warehouse
     after: Warehouse
@@ -129,8 +129,8 @@ def test_a_fault_is_survived_or_refused_by_name(fault: Fault, struck: Callable[[
         (error,) = errors
         assert_named(fault, error, load)
     assert stored(load.healed.path, fault.uuid, REPORT) == load.served(fault)
-    assert TOKEN not in load.told
-    assert not re.search(r"4471234|Doe|John", load.told), "a phone number or a name"
+    assert TOKEN not in load.reported
+    assert not re.search(r"4471234|Doe|John", load.reported), "a phone number or a name"
 
 
 def assert_named(fault: Fault, error: str, load: Struck) -> None:

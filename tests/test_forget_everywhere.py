@@ -17,7 +17,7 @@ import pytest
 
 from engines import change, of_duckdb_alone
 from forked import Begun, run_passona
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.forget import forget
 from passona_sandbox import Account, Sandbox
 from test_import_csv import import_csv
@@ -131,7 +131,7 @@ def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
     change(loaded.path, f"CREATE TABLE mine (n INTEGER, v {sql_type}, phone BIGINT)")
     change(loaded.path, f"INSERT INTO mine VALUES (1, {value}, 1), (2, {other(value)}, 2)")
     before = rows_of_others(loaded)
-    counted = forget(loaded.address, [("argument", ZEB)], Keeping(), 0, silent, dry_run=True)
+    counted = forget(loaded.address, [("argument", ZEB)], PrivacySettings(), 0, silent, dry_run=True)
     assert counted.tables["main.mine"] == 1
     assert rows_of_others(loaded) == before
     forgotten(loaded, ZEB)
@@ -240,7 +240,7 @@ def test_foreign_keys_between_tables_of_users_do_not_keep_a_number(
 ) -> None:
     for statement in statements:
         change(loaded.path, statement)
-    before = forget(loaded.address, [("argument", ZEB)], Keeping(), 0, silent, dry_run=True)
+    before = forget(loaded.address, [("argument", ZEB)], PrivacySettings(), 0, silent, dry_run=True)
     assert (loaded.rows("FROM mine ORDER BY ALL"), loaded.rows("FROM notes ORDER BY ALL")) != (mine, notes)
     after = forgotten(loaded, ZEB)
     assert (loaded.rows("FROM mine ORDER BY ALL"), loaded.rows("FROM notes ORDER BY ALL")) == (mine, notes)

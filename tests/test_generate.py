@@ -18,7 +18,7 @@ from passona.errors import TokenRefused
 from passona.reports.definitions import REPORTS
 from passona.source.client import Client
 from passona.warehouse.database import open_database
-from passona.warehouse.mail_requests import Mailing, ask, asked_before, to_be_asked
+from passona.warehouse.mail_requests import Mailing, ask, reports_to_request, requested_before
 from passona_sandbox import Account, Sandbox, Switches
 from test_load import ONE, TWO, going
 from warehouses import GUIDE, Lines, Warehouse
@@ -33,11 +33,11 @@ def generate(
     """What `passona generate` does, in this process: the mailings and what was said."""
     settings = Settings(box.token, **({"base_url": box.base_url, "retry_pause": 0.01} | options))
     lines, client = Lines(), Client(settings)
-    database = open_database(warehouse.address, 0, lines.say)
+    database = open_database(warehouse.address, 0, lines.notify)
     try:
         database.prepare()
-        before = asked_before(database.connection, timedelta(seconds=seconds))
-        return list(ask(database, client, to_be_asked(keys, before), lines.say)), lines.said
+        before = requested_before(database.connection, timedelta(seconds=seconds))
+        return list(ask(database, client, reports_to_request(keys, before), lines.notify)), lines.said
     finally:
         client.close()
         database.close()
@@ -97,8 +97,8 @@ def test_what_may_have_been_done_is_not_done_again_on_its_own(
     keys = [(uuid, "clicks") for uuid in uuids]
     found, said = generate(warehouse, box, *keys)
     assert [m.fate for m in found] == ["unknown"] * len(UNKNOWN)
-    for line, uuid, (_, told) in zip(said, uuids, UNKNOWN, strict=True):
-        assert told in line
+    for line, uuid, (_, reported) in zip(said, uuids, UNKNOWN, strict=True):
+        assert reported in line
         assert f"passona generate {uuid} --report clicks --again" in line
     assert posts(box) == keys
     assert noted(warehouse) == [(*key, "unknown", 1, True) for key in keys]

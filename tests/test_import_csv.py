@@ -27,12 +27,12 @@ from hypothesis import strategies as st
 from csv_files import BAD_FILES, GOOD, HEADER, KEYS, PHONE, TEXT, BadFile, row
 from forked import kill_passona
 from passona.config.settings import Settings
-from passona.csv_files.locations import bring
+from passona.csv_files.locations import fetch_files
 from passona.csv_files.reader import CsvFile
 from passona.errors import ConfigurationError, FileRefused, Interrupted
 from passona.reports.definitions import RECIPIENT, REPORTS, Report
 from passona.source.spool import Spool
-from passona.warehouse.csv_import import CsvImport, CsvWish
+from passona.warehouse.csv_import import CsvImport, CsvRequest
 from passona.warehouse.database import open_database
 from passona.warehouse.load import Outcome
 from passona_sandbox import Account, Sandbox, Switches
@@ -55,10 +55,10 @@ def import_csv(
 ) -> tuple[Outcome, list[str]]:
     """One import in this process, as `passona import-csv` does it, and what it said, its errors last."""
     lines = Lines()
-    database = open_database(warehouse.address, 0, lines.say)
-    wish = CsvWish(tuple(map(str, places)), campaign, REPORTS[report] if report else None, **wishes)
+    database = open_database(warehouse.address, 0, lines.notify)
+    request = CsvRequest(tuple(map(str, places)), campaign, REPORTS[report] if report else None, **wishes)
     try:
-        outcome = CsvImport(settings or Settings("none"), database, wish, lines).run()
+        outcome = CsvImport(settings or Settings("none"), database, request, lines).run()
         return outcome, lines.said + outcome.errors
     finally:
         database.close()
@@ -346,7 +346,7 @@ def test_an_import_that_is_interrupted_keeps_what_it_has_read_whole(
 
     database = open_database(warehouse.address, 0, print)
     with closing(database), pytest.raises(Interrupted):
-        CsvImport(Settings("none"), database, CsvWish((str(tmp_path),), ONE), Stopped()).run()
+        CsvImport(Settings("none"), database, CsvRequest((str(tmp_path),), ONE), Stopped()).run()
     assert facts(warehouse, "report", "row_count") == [("clicks", 1)]
     assert (warehouse.count("clicks"), warehouse.count("alt_delivery")) == (1, 0)
     assert warehouse.one("SELECT outcome, row_count FROM passona.runs") == ("interrupted", 1)
@@ -355,9 +355,9 @@ def test_an_import_that_is_interrupted_keeps_what_it_has_read_whole(
 def test_errors_are_of_level_error_and_say_of_which_report(passona: Run, tmp_path: Path, file: Path) -> None:
     file.write_bytes(HEADER + b"1,2\r\n")
     ended = passona("import-csv", str(file), "--campaign", ONE, "--log-format", "json")
-    (told,) = [line for line in map(json.loads, ended.stderr.splitlines()) if line["level"] == "error"]
-    assert (ended.returncode, told["event"], told["report"]) == (4, "file_refused", "recipient")
-    assert (told["campaign"], told["exit_code"]) == (ONE, 4)
+    (reported,) = [line for line in map(json.loads, ended.stderr.splitlines()) if line["level"] == "error"]
+    assert (ended.returncode, reported["event"], reported["report"]) == (4, "file_refused", "recipient")
+    assert (reported["campaign"], reported["exit_code"]) == (ONE, 4)
 
 
 @pytest.mark.parametrize("place", ["https://[bad/clicks.csv", "HTTPS://[bad/clicks.csv", "~nobodyhere/clicks.csv"])
@@ -385,7 +385,7 @@ def test_two_files_of_one_report_are_refused_before_anything_is_loaded(
         import_csv(warehouse, tmp_path)
     assert warehouse.count("recipient") == 0
     # The same file twice is one.
-    assert [found.path for found in bring([str(file), str(tmp_path / "rec*.csv")], tmp_path, None)] == [file]
+    assert [found.path for found in fetch_files([str(file), str(tmp_path / "rec*.csv")], tmp_path, None)] == [file]
 
 
 def test_a_file_of_another_report_than_wanted_is_refused(warehouse: Warehouse, file: Path) -> None:
@@ -414,11 +414,11 @@ def test_files_come_from_an_object_store(tmp_path: Path) -> None:
     store.pipe("/reports/one/notes.txt", b"no")
     try:
         for place in ("memory://reports/one", "memory://reports/*/rec*.csv", "memory://reports/one/recipient.csv"):
-            (found,) = bring([place], tmp_path, None)
+            (found,) = fetch_files([place], tmp_path, None)
             assert (found.name, found.path.read_bytes(), found.vouched) == ("recipient.csv", GOOD, False)
             assert stat.S_IMODE(found.path.stat().st_mode) == 0o600
         with pytest.raises(ConfigurationError, match="no such file"):
-            bring(["memory://reports/none.csv"], tmp_path, None)
+            fetch_files(["memory://reports/none.csv"], tmp_path, None)
     finally:
         store.rm("/reports", recursive=True)
 
@@ -435,7 +435,7 @@ def test_files_come_from_an_object_store(tmp_path: Path) -> None:
 )
 def test_a_place_without_files_is_named(tmp_path: Path, place: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
-        bring([place], tmp_path, None)
+        fetch_files([place], tmp_path, None)
 
 
 def test_a_link_that_has_ended_is_told_without_the_link(warehouse: Warehouse, box: Sandbox) -> None:

@@ -49,10 +49,10 @@ def test_a_signal_in_the_midst_of_an_import_waits_for_its_end(tmp_path: Path) ->
 def test_a_signal_that_something_swallowed_is_heeded_at_the_end(tmp_path: Path, name: str) -> None:
     script = (
         "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from passona.config.signals import heed, listen; listen()\n"
+        "from passona.config.signals import listen, raise_pending; listen()\n"
         f"try:\n    os.kill(os.getpid(), signal.{name}); [None for _ in range(1000)]\n"
         "except BaseException: pass\n"
-        "heed()"
+        "raise_pending()"
     )
     ended = run(tmp_path, script)
     assert (ended.returncode, ended.stderr) == ({"SIGINT": 130, "SIGTERM": 143}[name], STOPPED)
@@ -112,9 +112,9 @@ def test_a_second_signal_ends_it_at_once_with_the_last_line(tmp_path: Path, name
     # In the middle of a query, where Python hears no signal; the first one is held back.
     script = (
         "import os, signal, threading, time, duckdb\n"
-        "from passona.config.signals import held, listen; listen()\n"
+        "from passona.config.signals import deferred, listen; listen()\n"
         f"def strike():\n    for _ in range(99): os.kill(os.getpid(), signal.{name}); time.sleep(0.1)\n"
-        "with held():\n"
+        "with deferred():\n"
         "    threading.Thread(target=strike).start()\n"
         "    duckdb.sql('SELECT count(*) FROM range(100_000_000_000) AS a, range(1000) AS b').fetchall()\n"
     )
@@ -125,9 +125,9 @@ def test_a_second_signal_ends_it_at_once_with_the_last_line(tmp_path: Path, name
 def test_one_signal_is_enough_where_what_holds_it_back_does_not_end(tmp_path: Path) -> None:
     script = (
         "import os, signal, threading, time, duckdb\n"
-        "from passona.config.signals import held, listen; listen()\n"
+        "from passona.config.signals import deferred, listen; listen()\n"
         "def strike():\n    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "with held():\n"
+        "with deferred():\n"
         "    threading.Thread(target=strike).start()\n"
         "    duckdb.sql('SELECT count(*) FROM range(100_000_000_000) AS a, range(1000) AS b').fetchall()\n"
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engines import of_duckdb_alone
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.lift import Lifted, lift
 from passona.erasure.person import person
 from passona.errors import ConfigurationError
@@ -32,10 +32,10 @@ OLD = "44444444-4444-4444-8444-444444444444"
 
 
 def lifted(
-    warehouse: Warehouse, *phones: str, published: Sequence[Path] = (), dry_run: bool = False, **keeping: Any
+    warehouse: Warehouse, *phones: str, published: Sequence[Path] = (), dry_run: bool = False, **privacy_settings: Any
 ) -> Lifted:
     texts = [(f"argument {number}", phone) for number, phone in enumerate(phones, 1)]
-    known = Keeping(published=tuple(map(str, published)), **keeping)
+    known = PrivacySettings(published=tuple(map(str, published)), **privacy_settings)
     return lift(warehouse.address, texts, known, 0, silent, dry_run=dry_run)
 
 
@@ -96,7 +96,7 @@ def test_a_dry_run_counts_and_changes_nothing(warehouse: Warehouse, account: Acc
     before = warehouse.content(), warehouse.table("report_ledger"), warehouse.table("runs")
     counted = lifted(warehouse, ANN, dry_run=True)
     assert (warehouse.content(), warehouse.table("report_ledger"), warehouse.table("runs")) == before
-    assert person(warehouse.address, ("PHONE", ANN), Keeping(), 0, silent).kept_out_since is not None
+    assert person(warehouse.address, ("PHONE", ANN), PrivacySettings(), 0, silent).blocked_since is not None
     assert counted == lifted(warehouse, ANN)
 
 
@@ -171,16 +171,16 @@ def test_copies_let_the_person_in_too_and_those_that_could_not_are_named(
         "SOURCES__PASSONA__PRIVACY": "pseudonymous", "SOURCES__PASSONA__PRIVACY_KEY": KEY,
         "SOURCES__PASSONA__PUBLISHED": json.dumps([str(missing), str(other), str(same)]),
     }  # fmt: skip
-    told = passona("forget", "--lift", "--dry-run", ANN, **settings)
-    assert (told.returncode, told.stdout) == (2, "1 person would be let in again; 7 reports would be due; nothing was changed\n")  # fmt: skip
-    assert f"{missing}: nobody was let in there, because there is no such file" in told.stderr
+    reported = passona("forget", "--lift", "--dry-run", ANN, **settings)
+    assert (reported.returncode, reported.stdout) == (2, "1 person would be let in again; 7 reports would be due; nothing was changed\n")  # fmt: skip
+    assert f"{missing}: nobody was let in there, because there is no such file" in reported.stderr
     assert Warehouse(same).count("_forgotten") == 1
     ended = passona("forget", "--lift", ANN, **settings)
     assert (ended.returncode, ended.stdout) == (2, "1 person let in again; 7 reports due: run passona load\n")
     assert f"{missing}: nobody was let in there, because there is no such file" in ended.stderr
     assert f"{other}: nobody was let in there, because it is of another mode or key" in ended.stderr
     assert Warehouse(same).count("_forgotten") == 0
-    assert "900123" not in told.stderr + ended.stderr
+    assert "900123" not in reported.stderr + ended.stderr
 
 
 @of_duckdb_alone
@@ -267,13 +267,13 @@ def test_marts_are_as_they_were_after_the_next_build(warehouse: Warehouse, accou
     warehouse.load(box)
     built(warehouse)
     before = figures(warehouse)
-    found = person(warehouse.address, ("PHONE", ANN), Keeping(), 0, silent)
+    found = person(warehouse.address, ("PHONE", ANN), PrivacySettings(), 0, silent)
     assert {"analytics.clicks", "analytics.messages", "analytics.recipient_fields"} <= found.tables.keys()
     assert "Zebsecret" not in repr(found)
     forgotten(warehouse, ANN)
     built(warehouse)
     assert figures(warehouse) != before
-    assert person(warehouse.address, ("PHONE", ANN), Keeping(), 0, silent).tables == {}
+    assert person(warehouse.address, ("PHONE", ANN), PrivacySettings(), 0, silent).tables == {}
     assert lifted(warehouse, ANN).built
     warehouse.load(box)
     built(warehouse)

@@ -37,14 +37,14 @@ def test_a_load_in_json_tells_of_run_report_page_attempt_and_seconds(
     ]  # fmt: skip
     ended = passona("load", "--log-format", "json", "--debug", box=box)
     assert ended.returncode == 4
-    told = lines(ended.stderr)
-    ((run_id, verb),) = {(line["run_id"], line["verb"]) for line in told}
+    reported = lines(ended.stderr)
+    ((run_id, verb),) = {(line["run_id"], line["verb"]) for line in reported}
     assert warehouse.rows("SELECT outcome FROM passona.runs WHERE run_id = ? AND verb = ?", run_id, verb) == [
         ("failed",)
     ]
-    by_event = {line["event"]: line for line in told}
-    assert told[0]["event"] == "run_begun"
-    assert told[-1] == told[-1] | {
+    by_event = {line["event"]: line for line in reported}
+    assert reported[0]["event"] == "run_begun"
+    assert reported[-1] == reported[-1] | {
         "event": "run_ended",
         "level": "info",
         "outcome": "failed",
@@ -61,7 +61,7 @@ def test_a_load_in_json_tells_of_run_report_page_attempt_and_seconds(
         "level": "warning", "campaign": TWO, "report": "alt_delivery", "attempt": 1, "pages": 1, "rows": 1,
     }  # fmt: skip
     assert by_event["walk_repeated"]["report"] == "sent"
-    verified = {(line["campaign"], line["report"]): line for line in told if line["event"] == "report_verified"}
+    verified = {(line["campaign"], line["report"]): line for line in reported if line["event"] == "report_verified"}
     assert verified[ONE, "clicks"] == verified[ONE, "clicks"] | {"changed": True, "pages": 1, "rows": 9}
     assert len(verified) == 10
     assert [key for key, line in verified.items() if not line["changed"]] == [(ONE, "alt_delivery")]
@@ -94,9 +94,9 @@ def test_errors_usage_and_signals_are_json_too(passona: Run, begun: Begin, accou
     box.faults = [{"kind": "latency", "seconds": 60, "report": "clicks"}]
     load = begun("load", "--log-format", "json", "--report", "clicks", box=box)
     wait_until(lambda: box.faults[0].struck == 1, load)
-    told = lines(end(load, signal.SIGTERM))
-    assert [line["event"] for line in told] == ["run_begun", "run_ended", "stopped"]
-    assert (told[1]["outcome"], told[2]["exit_code"]) == ("interrupted", 143)
+    reported = lines(end(load, signal.SIGTERM))
+    assert [line["event"] for line in reported] == ["run_begun", "run_ended", "stopped"]
+    assert (reported[1]["outcome"], reported[2]["exit_code"]) == ("interrupted", 143)
 
 
 def test_one_cause_in_many_reports_is_one_line_with_a_count_and_json_has_all(
@@ -109,6 +109,6 @@ def test_one_cause_in_many_reports_is_one_line_with_a_count_and_json_has_all(
     assert len(said) == 2
     assert re.fullmatch(rf"passona: campaign ({ONE}|{TWO}), \w+: page 1: expected a page, got status 403, .*", said[0])
     assert said[1].startswith("passona: 5 more reports, 2 campaigns in all: page 1: expected a page, got status 403")
-    told = lines(passona("load", "--log-format", "json", box=box).stderr)
-    failed = [(line["campaign"], line["report"]) for line in told if line["event"] == "report_failed"]
+    reported = lines(passona("load", "--log-format", "json", box=box).stderr)
+    failed = [(line["campaign"], line["report"]) for line in reported if line["event"] == "report_failed"]
     assert sorted(failed) == [(uuid, name) for uuid in (ONE, TWO) for name in ("clicks", "sent", "unsent")]

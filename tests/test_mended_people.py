@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.forget import forget
 from passona.erasure.rekey import re_key
 from passona.errors import StillThere
@@ -84,7 +84,7 @@ def test_columns_named_by_reserved_words_are_erased_and_re_keyed_tokens_among_ot
         warehouse.path,
         f"""CREATE TABLE "order" AS SELECT '{token}' AS "from", 'with {token}' AS "end", '{GONE}' AS "group" """,
     )
-    re_key(warehouse.path, Keeping(**NEW), 0, silent)
+    re_key(warehouse.path, PrivacySettings(**NEW), 0, silent)
     assert warehouse.one('SELECT "from" FROM "order"') == (NEW_TOKENS.of_phone(GONE),)
     forgotten(warehouse, GONE, **NEW)
     assert warehouse.one('SELECT "group", "end" FROM "order"') == ("[erased]", "with [erased]")
@@ -97,11 +97,11 @@ def test_every_token_of_a_text_gets_the_new_key_and_a_second_run_finds_what_was_
     phones = [GONE, "447123400004", GONE, "447123400005"]
     old, new = (" ".join(map(tokens.of_phone, phones)) + " p_none" for tokens in (OLD_TOKENS, NEW_TOKENS))
     run(warehouse.path, f"CREATE TABLE notes AS SELECT '{old}' AS note")
-    re_key(warehouse.path, Keeping(**NEW), 0, silent)
+    re_key(warehouse.path, PrivacySettings(**NEW), 0, silent)
     assert warehouse.rows("FROM notes") == [(new,)]
     run(warehouse.path, f"INSERT INTO notes VALUES ('{old}')")
     ids = warehouse.rows("SELECT row_id FROM passona.clicks ORDER BY 1")
-    assert re_key(warehouse.path, Keeping(**NEW), 0, silent) == {"main.notes": 3}
+    assert re_key(warehouse.path, PrivacySettings(**NEW), 0, silent) == {"main.notes": 3}
     assert warehouse.rows("FROM notes") == [(new,), (new,)]
     assert warehouse.rows("SELECT row_id FROM passona.clicks ORDER BY 1") == ids
 
@@ -136,7 +136,7 @@ def test_a_copy_of_another_mode_or_key_is_told_and_the_others_are_done(
     loaded(warehouse, account, box, **TOKENS)
     if other == "old key":
         shutil.copy(warehouse.path, old)
-        re_key(warehouse.path, Keeping(**NEW), 0, silent)
+        re_key(warehouse.path, PrivacySettings(**NEW), 0, silent)
     else:
         Warehouse(old).load(box, ONE, **MODES[other])
     shutil.copy(warehouse.path, same)
@@ -161,7 +161,7 @@ def test_a_copy_without_reports_is_of_any_mode(
 def test_a_dry_run_tells_of_whom_there_is_nothing(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     loaded(warehouse, account, box)
     texts = [("argument 1", "7123400003"), ("argument 2", f"4471234{NUMBER:05}")]
-    assert forget(warehouse.path, texts, Keeping(), 0, silent, dry_run=True).unfound == ["argument 1"]
+    assert forget(warehouse.path, texts, PrivacySettings(), 0, silent, dry_run=True).unfound == ["argument 1"]
 
 
 def test_a_phone_is_found_however_it_is_written_in_texts_and_in_columns_of_phones(warehouse: Warehouse) -> None:
@@ -186,8 +186,8 @@ def test_copies_that_are_missing_or_no_database_keep_the_exit_code_from_0_and_th
     text.write_text("no database")
     shutil.copy(warehouse.path, same)
     published = json.dumps([str(missing), str(text), str(same)])
-    told = passona("forget", "--dry-run", GONE, SOURCES__PASSONA__PUBLISHED=published)
-    assert (told.returncode, f"{missing}: nobody was forgotten there" in told.stderr) == (2, True)
+    reported = passona("forget", "--dry-run", GONE, SOURCES__PASSONA__PUBLISHED=published)
+    assert (reported.returncode, f"{missing}: nobody was forgotten there" in reported.stderr) == (2, True)
     ended = passona("forget", GONE, SOURCES__PASSONA__PUBLISHED=published)
     assert ended.returncode == 2
     assert ended.stdout.splitlines()[-1].endswith("; NOT in 2 of the published copies")

@@ -162,12 +162,12 @@ def test_nothing_of_such_values_is_kept_where_texts_are_not(
 def test_nobody_who_is_kept_out_comes_in_by_a_key_that_stands_twice(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    from passona.config.privacy_settings import Keeping
+    from passona.config.privacy_settings import PrivacySettings
     from passona.erasure.forget import forget
 
     account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK), click(2), click(3)]})
     warehouse.load(box)
-    forget(warehouse.address, [("argument 1", "447123400009")], Keeping(), 0, print)
+    forget(warehouse.address, [("argument 1", "447123400009")], PrivacySettings(), 0, print)
     box.faults = [edited('"x","Phone_Number":"447123400009","Phone_Number":"447123400001"')]
     assert warehouse.load(box, refresh=True).exit_code == 0
     assert warehouse.rows("SELECT phone_number FROM passona.clicks ORDER BY 1") == [

@@ -17,8 +17,8 @@ import pytest
 from engines import POSTGRES, change, copy, of_duckdb_alone, url_of
 from first_release import GOING, unpack
 from first_release import account as first_account
-from passona.analytics.transform import Wanted, transform
-from passona.config.privacy_settings import Keeping
+from passona.analytics.transform import BuildRequest, transform
+from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.rekey import re_key
 from passona.errors import ConfigurationError
 from passona.warehouse._migrations import STEPS, Step
@@ -65,7 +65,7 @@ def asked(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
 
 
 def built(warehouse: Warehouse, **wanted: Any) -> None:
-    outcome = transform(warehouse.address, "Europe/London", 0, print, Wanted(**wanted))
+    outcome = transform(warehouse.address, "Europe/London", 0, print, BuildRequest(**wanted))
     assert (outcome.failures, outcome.exit_code) == ([], 0)
 
 
@@ -364,7 +364,7 @@ def test_it_stays_through_a_new_key_and_in_the_published_copy(
     for statement in OWN:
         change(warehouse.path, statement)
     changed = tokens | {"privacy_key": NEW_KEY, "privacy_former_keys": (tokens["privacy_key"],)}
-    assert re_key(warehouse.address, Keeping(**changed), 0, lambda _: None)
+    assert re_key(warehouse.address, PrivacySettings(**changed), 0, lambda _: None)
     assert_own_objects_are_there(warehouse, 80)
     assert passona("publish", "readers.duckdb").returncode == 0
     assert_own_objects_are_there(Warehouse(tmp_path / "readers.duckdb"), 80)
@@ -551,7 +551,7 @@ def not_built(warehouse: Warehouse, named: str) -> None:
     """A transformation ends with exit code 2 before it builds anything."""
     database = objects(warehouse)
     with pytest.raises(ConfigurationError, match=named):
-        transform(warehouse.address, "Europe/London", 0, print, Wanted())
+        transform(warehouse.address, "Europe/London", 0, print, BuildRequest())
     assert {name: rows for name, rows in objects(warehouse).items() if not name.startswith("passona.")} == {
         name: rows for name, rows in database.items() if not name.startswith("passona.")
     }
@@ -734,7 +734,7 @@ def test_a_view_on_a_column_that_this_version_changes_is_named(own: Warehouse) -
         "CREATE VIEW analytics.mine AS SELECT campaign_id, clicks FROM analytics.links",
     ):
         change(own.path, statement)
-    outcome = transform(own.address, "Europe/London", 0, print, Wanted(full_refresh=True))
+    outcome = transform(own.address, "Europe/London", 0, print, BuildRequest(full_refresh=True))
     assert outcome.exit_code == 2
     (line,) = [line for line in outcome.failures if line.startswith("model links:")]
     assert 'view analytics.mine depends on column "clicks"' in line

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from engines import change, of_duckdb_alone
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.config.settings import Settings
 from passona.erasure.forget import Forgotten, forget, rewrite_all
 from passona.erasure.rekey import re_key
@@ -73,9 +73,9 @@ def fill(account: Account, people: int = 40, **other: Any) -> None:
     account.put(going(TWO, **other), {"recipient": [recipient(n) for n in range(0, people, 2)]})
 
 
-def forgotten(warehouse: Warehouse, *phones: str, published: Sequence[Path] = (), **keeping: Any) -> Forgotten:
+def forgotten(warehouse: Warehouse, *phones: str, published: Sequence[Path] = (), **privacy_settings: Any) -> Forgotten:
     texts = [("argument", phone) for phone in phones]
-    known = Keeping(published=tuple(map(str, published)), **keeping)
+    known = PrivacySettings(published=tuple(map(str, published)), **privacy_settings)
     found = forget(warehouse.address, texts, known, 0, silent)
     rewrite_all(warehouse.address, texts, known, 0, silent, into=found)
     return found
@@ -234,7 +234,7 @@ def test_a_number_in_other_texts_and_in_tables_that_people_made_goes_too_and_a_d
         )
         connection.execute("CREATE TABLE calls AS SELECT '+44 7123 400003' AS mobile UNION ALL SELECT '447123400004'")
     before = warehouse.content(), warehouse.rows("FROM mine"), warehouse.rows("FROM calls")
-    counted = forget(warehouse.address, [("argument", GONE)], Keeping(), 0, silent, dry_run=True)
+    counted = forget(warehouse.address, [("argument", GONE)], PrivacySettings(), 0, silent, dry_run=True)
     assert (warehouse.content(), warehouse.rows("FROM mine"), warehouse.rows("FROM calls")) == before
     found = forgotten(warehouse, GONE)
     assert (
@@ -297,7 +297,7 @@ def test_a_new_key_gives_the_tokens_that_the_next_loads_make(
     forgotten(warehouse, GONE, **TOKENS)
     old = warehouse.rows("SELECT DISTINCT phone_number FROM passona.clicks")
     changed = TOKENS | {"privacy_key": NEW_KEY, "privacy_former_keys": (KEY,)}
-    re_key(warehouse.address, Keeping(**changed), 0, silent)
+    re_key(warehouse.address, PrivacySettings(**changed), 0, silent)
     people = People(frozenset(), frozenset(token[11:].encode() for (token,) in old))
     assert traces(tmp_path, people) == {}
     joined = "SELECT count(*) FROM passona.recipient__fields JOIN passona.recipient USING (campaign_id, row_id)"
@@ -306,9 +306,9 @@ def test_a_new_key_gives_the_tokens_that_the_next_loads_make(
     before = warehouse.rows(columns)
     assert warehouse.load(box, refresh=True, **changed).exit_code == 0
     assert warehouse.rows(columns) == before
-    assert re_key(warehouse.address, Keeping(**changed), 0, silent) == {}
+    assert re_key(warehouse.address, PrivacySettings(**changed), 0, silent) == {}
     with pytest.raises(ConfigurationError, match="expected the keys of this warehouse's tokens"):
-        re_key(warehouse.address, Keeping(privacy="pseudonymous", privacy_key="x" * 32), 0, silent)
+        re_key(warehouse.address, PrivacySettings(privacy="pseudonymous", privacy_key="x" * 32), 0, silent)
 
 
 @pytest.mark.parametrize("mode", ["columns", "rows"])
@@ -323,8 +323,8 @@ def test_what_is_older_than_it_is_to_be_kept_goes_and_is_never_asked_for_again(
     assert warehouse.load(box).exit_code == 0
     others = warehouse.rows("FROM passona.recipient WHERE campaign_id = ? ORDER BY ALL", TWO)
     box.forget_requests()
-    keeping = {"retain_days": 90, "retain_mode": mode}
-    outcome = warehouse.load(box, refresh=True, **keeping)
+    privacy_settings = {"retain_days": 90, "retain_mode": mode}
+    outcome = warehouse.load(box, refresh=True, **privacy_settings)
     assert {uuid for uuid, _ in asked(box)} == {TWO}
     assert outcome.erased > 0
     assert warehouse.one("SELECT max(erased) FROM passona.runs") == (outcome.erased,)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from engines import change, destination_of, of_duckdb_alone
 from passona.cli.main import main
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.person import OTHER, Mention, Person, person
 from passona.errors import ConfigurationError
 from passona.masking.tokens import Tokens
@@ -74,8 +74,8 @@ def fill(account: Account, ann: str = ANN, **other: Any) -> None:
     account.put(going(TWO, **other), {"recipient": [recipient(ann)], "sent": [batch(f"{SECRET} {ann} {ann}")]})
 
 
-def seen(warehouse: Warehouse, text: str, **keeping: Any) -> Person:
-    return person(warehouse.address, ("PHONE", text), Keeping(**keeping), 0, silent)
+def seen(warehouse: Warehouse, text: str, **privacy_settings: Any) -> Person:
+    return person(warehouse.address, ("PHONE", text), PrivacySettings(**privacy_settings), 0, silent)
 
 
 def stored(warehouse: Warehouse, table: str, condition: str) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ def test_all_rows_of_a_person_in_every_mode_and_nobody_else_s(
     assert {name: by_content(rows) for name, rows in found.tables.items()} == {
         name: by_content(rows) for name, rows in wanted.items()
     }
-    assert (found.privacy, found.kept_out_since) == (mode, None)
+    assert (found.privacy, found.blocked_since) == (mode, None)
     assert SECRET not in repr(found)
     if mode != "clear":
         assert seen(warehouse, value, **MODES[mode]).tables == found.tables, "a token names the same person"
@@ -143,10 +143,10 @@ def test_texts_of_others_that_name_the_number_are_counted_by_column_and_never_sh
 
 
 def test_tokens_in_texts_of_others_are_counted_too(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
-    keeping = MODES["pseudonymous"] | {"privacy_fields": ("Last Name",)}
+    privacy_settings = MODES["pseudonymous"] | {"privacy_fields": ("Last Name",)}
     fill(account)
-    warehouse.load(box, **keeping)
-    found = seen(warehouse, ANN, **keeping)
+    warehouse.load(box, **privacy_settings)
+    found = seen(warehouse, ANN, **privacy_settings)
     assert found.mentions == [
         Mention("passona.alt_delivery__fields", "value", 1, [ONE]),
         Mention("passona.sent", "message", 2, [ONE, TWO]),
@@ -240,8 +240,8 @@ def test_who_is_forgotten_is_told_with_since_when(
     found = seen(warehouse, "0044 7700 900123", **MODES[mode])
     assert (found.tables, found.mentions) == ({}, [])
     ((since,),) = warehouse.rows("SELECT DISTINCT forgotten_at FROM passona._forgotten")
-    assert found.kept_out_since == since
-    assert seen(warehouse, ZEB, **MODES[mode]).kept_out_since is None
+    assert found.blocked_since == since
+    assert seen(warehouse, ZEB, **MODES[mode]).blocked_since is None
 
 
 def test_what_is_no_person_of_this_warehouse_is_refused(warehouse: Warehouse, account: Account, box: Sandbox) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from engines import POSTGRES, change, url_of
 from passona.analytics.html_report import write_report
-from passona.analytics.transform import Wanted, transform
+from passona.analytics.transform import BuildRequest, transform
 from passona.errors import ConfigurationError
 from passona.warehouse.engines._postgres_lock import STAGING_COMMENT
 from passona_sandbox import Account, Sandbox
@@ -84,12 +84,12 @@ def test_who_reads_waits_for_nobody_and_sees_that_a_load_is_running(
     with slow(account) as box:
         load = begun("load", box=box)
         until_it_walks(load, box)
-        told = passona("status", "--json", "--wait", "0")
+        found = passona("status", "--json", "--wait", "0")
         _, stderr = load.communicate(timeout=60)
     assert (load.returncode, stderr) == (0, "")
-    assert told.returncode == 0
-    assert [(run["verb"], run["outcome"]) for run in json.loads(told.stdout)["runs"]] == [("load", "running")]
-    assert "not-a-secret" not in told.stdout
+    assert found.returncode == 0
+    assert [(run["verb"], run["outcome"]) for run in json.loads(found.stdout)["runs"]] == [("load", "running")]
+    assert "not-a-secret" not in found.stdout
 
 
 def test_a_load_that_has_lost_its_lock_writes_nothing_any_more(
@@ -147,7 +147,7 @@ def test_report_reads_the_marts_and_publish_and_re_key_are_refused(
 ) -> None:
     account.put(going(ONE, name="Spring"), {"alt_delivery": [message(n) for n in range(5)], "clicks": [click(1)]})
     warehouse.load(box)
-    assert transform(warehouse.address, "Europe/London", 0, print, Wanted()).exit_code == 0
+    assert transform(warehouse.address, "Europe/London", 0, print, BuildRequest()).exit_code == 0
     figures = write_report(warehouse.address, tmp_path / "report.html", None, 0, print)
     assert [(row["name"], row["sent"], row["clicks"]) for row in figures.campaigns] == [("Spring", 5, 1)]
     refused = passona("publish", "readers.duckdb")

@@ -221,8 +221,8 @@ def test_certificates_that_are_none_are_a_configuration_error(
     [{"REQUESTS_CA_BUNDLE": "/nope.pem"}, {"HTTPS_PROXY": "socks5://x:1"}, {"HTTPS_PROXY": "http://x:99999"}],
 )
 def test_such_an_environment_ends_the_command_with_2(passona: Run, environment: dict[str, str]) -> None:
-    told = {"SOURCES__PASSONA__API_TOKEN": "t", "SOURCES__PASSONA__BASE_URL": f"https://{HOST}/api/2.0/"}
+    found = {"SOURCES__PASSONA__API_TOKEN": "t", "SOURCES__PASSONA__BASE_URL": f"https://{HOST}/api/2.0/"}
     for arguments in (["load"], ["campaigns"], ["generate", ONE], ["doctor"]):
-        ended = passona(*arguments, **told, **environment)
+        ended = passona(*arguments, **found, **environment)
         assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
         assert next(iter(environment)) in ended.stderr

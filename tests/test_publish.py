@@ -26,7 +26,7 @@ from passona.config.settings import Settings
 from passona.errors import ConfigurationError, Exit
 from passona.reports.definitions import REPORTS
 from passona.warehouse.database import open_database
-from passona.warehouse.load import Load, Wish
+from passona.warehouse.load import Load, LoadRequest
 from passona_sandbox import Account, Sandbox
 from test_kills import unsent
 from test_load import ONE, TWO, click, going, message
@@ -53,7 +53,9 @@ def load_and_publish(box: Sandbox, warehouse: Warehouse, copy: Path) -> None:
     """What `passona load --publish` does, in this process."""
     settings = Settings(box.token, base_url=box.base_url)
     with closing(open_database(warehouse.path, 0, print)) as database:
-        outcome = Load(settings, database, Wish(reports=(REPORTS["alt_delivery"],), accept_shrink=True), Lines()).run()
+        outcome = Load(
+            settings, database, LoadRequest(reports=(REPORTS["alt_delivery"],), accept_shrink=True), Lines()
+        ).run()
         assert outcome.exit_code == 0
         publish(database.engine.checkpointed(), target(copy, warehouse.path, personal=True), marts_only=False)
 
@@ -71,13 +73,13 @@ def test_twenty_readers_who_keep_polling_never_see_rows_and_ledger_disagree(
 ) -> None:
     fill(account, 0)
     load_and_publish(box, warehouse, copy)
-    with polling(copy) as told:
+    with polling(copy) as reported:
         latest = {}
         for version in range(1, PUBLICATIONS + 1):
             wanted = fill(account, version)
             load_and_publish(box, warehouse, copy)
             while len(latest) < READERS or set(latest.values()) != {wanted}:
-                number, versions, wrong = next(told)
+                number, versions, wrong = next(reported)
                 assert wrong == "", f"reader {number}"
                 assert versions in {f"v{n},v{n}" for n in range(version + 1)}
                 latest[number] = versions

@@ -18,7 +18,7 @@ from passona.analytics._masked_copy import KNOWN_IN_MARTS
 from passona.analytics.publish import NotPublished, Published, publish_warehouse
 from passona.analytics.target import target
 from passona.config.dbt_project import project_folder
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.errors import ConfigurationError
 from passona.masking.tokens import Tokens
 from passona.reports.definitions import REPORTS
@@ -46,8 +46,8 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "out" / "analysts.duckdb"
 
 
-def put(warehouse: Warehouse, place: Path, mode: str = "pseudonymous", **keeping: Any) -> Published:
-    kept = privacy_of_copy(Keeping(**{"privacy_key": KEY} | keeping), mode)
+def put(warehouse: Warehouse, place: Path, mode: str = "pseudonymous", **privacy_settings: Any) -> Published:
+    kept = privacy_of_copy(PrivacySettings(**{"privacy_key": KEY} | privacy_settings), mode)
     to = target(place, warehouse.path, personal=True)
     return publish_warehouse(warehouse.path, to, 0, silent, marts_only=False, privacy=kept)
 
@@ -126,9 +126,9 @@ def test_a_copy_is_what_a_load_in_its_mode_stores(
         assert loaded.load(box, hostile, GUIDE, ONE, **MODES[mode], **kept).exit_code == 0
     published = put(clear, place, mode, **kept)
     assert (published.privacy, published.left_out) == (mode, ())
-    told, expected = as_stored(place), as_stored(loaded.path)
+    reported, expected = as_stored(place), as_stored(loaded.path)
     for key, rows in expected.items():
-        assert told[key] == rows, key
+        assert reported[key] == rows, key
     assert others(place) == others(loaded.path)
     new = "SELECT phone_number, note, town FROM passona.clicks ORDER BY ALL"
     assert Warehouse(place).rows(new) == loaded.rows(new)
@@ -312,8 +312,8 @@ def test_a_copy_by_another_key_is_named_and_left(
     fill(account, 4)
     warehouse.load(box)
     put(warehouse, place)
-    for keeping in ({}, {"privacy_key": NEW_KEY}):
-        found = forgotten(warehouse, GONE, published=[place], **keeping)
+    for privacy_settings in ({}, {"privacy_key": NEW_KEY}):
+        found = forgotten(warehouse, GONE, published=[place], **privacy_settings)
         (error,) = found.left
         assert error.exit_code == 2
         assert f"{place}: nobody was forgotten there, because it is of another mode or key" in str(error)

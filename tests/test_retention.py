@@ -16,7 +16,7 @@ from passona.errors import ConfigurationError, Exit
 from passona.monitoring.status import Status, status
 from passona.source.campaigns import Campaign
 from passona.warehouse.database import open_database
-from passona.warehouse.retention import past
+from passona.warehouse.retention import expired_campaigns
 from passona_sandbox import Account, Sandbox
 from test_import_csv import import_csv
 from test_lifecycle import ended
@@ -125,7 +125,7 @@ def test_without_an_expiry_the_last_change_of_all_its_reports_makes_a_campaign_o
                     "INSERT INTO passona.report_ledger (campaign_id, report, changed_at, _dlt_load_id) VALUES (?, ?, ?, '')",
                     [ONE, report, now - timedelta(days=age)],
                 )
-            assert past(database.connection, [Campaign(ONE), finished, unknown], 90, now) == found
+            assert expired_campaigns(database.connection, [Campaign(ONE), finished, unknown], 90, now) == found
     finally:
         database.close()
 
@@ -174,7 +174,7 @@ def test_an_import_gives_up_what_is_old_as_a_load_does(
     warehouse.load(box)
     file = tmp_path / "recipient.csv"
     file.write_bytes(HEADER + row(1))
-    imported = passona("import-csv", str(file), "--campaign", TWO, SOURCES__PASSONA__RETAIN_DAYS="90")
-    assert (imported.returncode, "retention: personal data of" in imported.stderr) == (0, True)
+    entry_of_import = passona("import-csv", str(file), "--campaign", TWO, SOURCES__PASSONA__RETAIN_DAYS="90")
+    assert (entry_of_import.returncode, "retention: personal data of" in entry_of_import.stderr) == (0, True)
     assert given_up(warehouse)
     assert traces(tmp_path, People(frozenset({PHONE}), frozenset())) == {}

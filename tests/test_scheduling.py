@@ -185,8 +185,8 @@ def test_the_workflow_gives_the_token_to_the_load_alone_and_keeps_what_a_failed_
 
 
 def test_the_page_says_of_every_exit_code_what_to_do() -> None:
-    told = re.findall(r"^\| (\d+)[ ,|]", PAGE.read_text("utf-8"), re.MULTILINE)
-    assert [int(code) for code in told] == [*sorted(Exit), 130]
+    found = re.findall(r"^\| (\d+)[ ,|]", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert [int(code) for code in found] == [*sorted(Exit), 130]
 
 
 def test_the_other_way_to_keep_the_warehouse_is_steps_of_the_same_workflow() -> None:

@@ -18,7 +18,7 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from engines import POSTGRES, change, of_duckdb_alone, url_of
-from passona.analytics.transform import Wanted, transform
+from passona.analytics.transform import BuildRequest, transform
 from passona.config.dbt_project import project_folder
 from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
 from passona.reports.definitions import REPORTS
@@ -569,7 +569,7 @@ def test_dbt_builds_on_what_the_source_alone_loaded_and_the_command_line_goes_on
         assert messages
         assert Warehouse(path).rows("SELECT * FROM analytics_staging.stg_passona__runs") == []
         assert Warehouse(path).load(box, wait=30).errors == []
-    assert transform(Warehouse(path).address, "Europe/London", 0, print, Wanted()).failures == []
+    assert transform(Warehouse(path).address, "Europe/London", 0, print, BuildRequest()).failures == []
     assert Warehouse(path).rows("SELECT * FROM analytics.messages ORDER BY ALL") == messages
     assert Warehouse(path).rows("SELECT verb FROM analytics_staging.stg_passona__runs ORDER BY started_at") == [
         ("load",), ("transform",)

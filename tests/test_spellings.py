@@ -12,10 +12,10 @@ import duckdb
 import pytest
 
 from engines import change, of_duckdb_alone
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.config.settings import Settings
 from passona.errors import StillThere
-from passona.masking.phone_search import held
+from passona.masking.phone_search import found_in
 from passona.masking.tokens import Tokens
 from passona.warehouse.database import open_database
 from passona_sandbox import Account, Sandbox
@@ -178,7 +178,7 @@ def test_no_spelling_is_left_in_any_text_of_a_warehouse_of_tokens(
     assert other.load(box, **MODES[mode] | fields).exit_code == 0
     everything = b"\n".join(_values(other.path, warehouse.path.with_name("copy"))).decode()
     assert [text for text in everything.splitlines() if spelled(text, PHONE)] == []
-    assert held(other.path.read_bytes(), [PHONE]) == set()
+    assert found_in(other.path.read_bytes(), [PHONE]) == set()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -221,7 +221,7 @@ def test_a_number_in_a_name_or_a_comment_is_still_there(warehouse: Warehouse, bo
             finally:
                 database.close()
     for spelling in LISTED:
-        seen = bool(held(b"\x00\x9934" + spelling.text.encode() + b"99", [PHONE]))
+        seen = bool(found_in(b"\x00\x9934" + spelling.text.encode() + b"99", [PHONE]))
         assert seen <= spelled(spelling.text, PHONE)
 
 
@@ -235,4 +235,4 @@ def test_a_spelling_in_a_place_that_is_not_searched_is_seen_in_the_bytes(warehou
             database.rewrite([PHONE], 0, silent)
     finally:
         database.close()
-    forgotten(warehouse, PHONE, **vars(Keeping()) | {"published": ()})
+    forgotten(warehouse, PHONE, **vars(PrivacySettings()) | {"published": ()})

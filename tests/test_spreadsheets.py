@@ -24,7 +24,7 @@ from engines import of_duckdb_alone
 from passona.cli.import_csv import import_csv as verb
 from passona.config.settings import Settings
 from passona.csv_files._text import Text
-from passona.csv_files.cells import Quality, restored
+from passona.csv_files.cells import Quality, restore_cells
 from passona.csv_files.reader import CsvFile
 from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.source.spool import Spool
@@ -126,7 +126,7 @@ def test_a_word_in_place_of_a_phone_is_recorded_without_it_in_the_other_modes(
 def test_as_many_rows_as_a_sheet_can_hold_are_doubted(rows: int) -> None:
     quality = Quality()
     for size in (rows // 2, rows - rows // 2):
-        quality.add(restored(RECIPIENT, {"Phone_Number": pa.array(["447700900123"] * size)})[1])
+        quality.add(restore_cells(RECIPIENT, {"Phone_Number": pa.array(["447700900123"] * size)})[1])
     assert (quality.fills_a_sheet, quality.losses) == (True, "")
     quality.add(Quality(rows=1))
     assert not quality.fills_a_sheet
@@ -144,11 +144,11 @@ def test_as_many_rows_as_a_sheet_can_hold_are_doubted(rows: int) -> None:
 def test_a_phone_is_restored_from_a_spreadsheets_form_and_else_stays_as_somebody_wrote_it(
     text: str, expected: str
 ) -> None:
-    columns, quality = restored(
+    columns, quality = restore_cells(
         RECIPIENT, {"Phone_Number": pa.array([text, "447"]), "Group_Name": pa.array(["A", "B"])}
     )
     assert columns["Phone_Number"].to_pylist() == [expected, "447"]
-    assert quality.restored == (text != expected)
+    assert quality.restore_cells == (text != expected)
 
 
 def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

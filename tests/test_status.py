@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from engines import change, destination_of, of_duckdb_alone
 from passona.cli.main import main
 from passona.errors import Busy, ConfigurationError
-from passona.monitoring.status import ReportStatus, Status, age, status, told
+from passona.monitoring.status import ReportStatus, Status, age, format_age, status
 from passona_sandbox import Account, Sandbox
 from test_load import ONE, TWO, click, going, message
 from warehouses import Warehouse
@@ -181,4 +181,4 @@ def test_ages_are_read_and_told() -> None:
         timedelta(days=2),
     ]
     spans = {30: "0 min", 90 * 60: "1 h 30 min", 26 * 3600: "26 h", 76 * 3600: "3 d 4 h", 96 * 3600: "4 d"}
-    assert {seconds: told(timedelta(seconds=seconds)) for seconds in spans} == spans
+    assert {seconds: format_age(timedelta(seconds=seconds)) for seconds in spans} == spans

@@ -21,7 +21,7 @@ import pytest
 
 from answers import figures
 from engines import change, copy, of_duckdb_alone, reading
-from passona.analytics.transform import Transformed, Wanted, transform
+from passona.analytics.transform import BuildRequest, Transformed, transform
 from passona.errors import ConfigurationError
 from passona_sandbox import Account, Sandbox
 from warehouses import GUIDE, Warehouse, environment_of
@@ -104,7 +104,7 @@ def demo() -> Account:
 
 
 def built(warehouse: Warehouse, **wanted: Any) -> Transformed:
-    return transform(warehouse.address, "Europe/London", 0, print, Wanted(**wanted))
+    return transform(warehouse.address, "Europe/London", 0, print, BuildRequest(**wanted))
 
 
 @dataclass
@@ -160,12 +160,12 @@ def test_every_figure_of_every_made_up_campaign_is_the_truth(of_demo: Demo) -> N
     made_up = [row["uuid"] for row in of_demo.account.campaigns() if row["name"] not in ("Given", "LinkTest")]
     assert len(made_up) == 8
     for uuid in made_up:
-        truth, told, counts = figures(of_demo.account, uuid), of_demo.figures(uuid), of_demo.account.truth(uuid)
-        assert {name: told[name] for name in truth} == truth
-        robots = told["preview_clicks"] + told["bot_clicks"] + told["unknown_clicks"]
+        truth, reported, counts = figures(of_demo.account, uuid), of_demo.figures(uuid), of_demo.account.truth(uuid)
+        assert {name: reported[name] for name in truth} == truth
+        robots = reported["preview_clicks"] + reported["bot_clicks"] + reported["unknown_clicks"]
         assert counts == {
-            "messages": told["sent"], "delivered": told["delivered"], "unsent": told["unsent"], "clicks": told["clicks"],
-            "robot_clicks": robots, "human_clicks": told["human_clicks"], "clickers": told["human_clickers"],
+            "messages": reported["sent"], "delivered": reported["delivered"], "unsent": reported["unsent"], "clicks": reported["clicks"],
+            "robot_clicks": robots, "human_clicks": reported["human_clicks"], "clickers": reported["human_clickers"],
         }  # fmt: skip
 
 
@@ -173,8 +173,8 @@ def test_every_click_is_of_a_person_or_a_robot_as_it_was(of_demo: Demo) -> None:
     account, uuid = of_demo.account, of_demo.account.campaigns()[0]["uuid"]
     truths = [account.row_truth(uuid, "clicks", index) for index in range(account.count(uuid, "clicks"))]
     phones = [row["Phone_Number"] for row in account.rows(uuid, "clicks")]
-    told = [(row["phone"], row["click_class"] != "human") for row in rows_of(of_demo.warehouse, "clicks", uuid)]
-    assert sorted(told) == sorted((phone, truth["robot"]) for phone, truth in zip(phones, truths, strict=True))
+    reported = [(row["phone"], row["click_class"] != "human") for row in rows_of(of_demo.warehouse, "clicks", uuid)]
+    assert sorted(reported) == sorted((phone, truth["robot"]) for phone, truth in zip(phones, truths, strict=True))
 
 
 def test_phones_in_two_groups_are_those_of_the_truth(of_demo: Demo) -> None:
@@ -186,21 +186,27 @@ def test_phones_in_two_groups_are_those_of_the_truth(of_demo: Demo) -> None:
 
 
 def test_the_guides_own_campaign_with_a_click_before_its_message(of_demo: Demo) -> None:
-    told = of_demo.figures(GUIDE)
-    assert (told["sent"], told["delivered"], told["segments"], told["clicks"], told["clicks_without_message"]) == (
+    reported = of_demo.figures(GUIDE)
+    assert (
+        reported["sent"],
+        reported["delivered"],
+        reported["segments"],
+        reported["clicks"],
+        reported["clicks_without_message"],
+    ) == (
         1,
         1,
         1,
         1,
         1,
     )
-    assert told["delivery_seconds_median"] == 2
+    assert reported["delivery_seconds_median"] == 2
     assert [row["hours_since_sending"] for row in rows_of(of_demo.warehouse, "campaign_hours", GUIDE)] == [-415, 0]
 
 
 def test_a_click_in_the_double_hour_counts_in_its_first_pass_and_is_marked(of_demo: Demo) -> None:
-    told = rows_of(of_demo.warehouse, "campaign_hours", HOUR)
-    assert [(row["hour_at"], row["local_hour"].hour, row["hours_since_sending"], row["human_clicks"], row["clicks_with_ambiguous_time"]) for row in told] == [
+    reported = rows_of(of_demo.warehouse, "campaign_hours", HOUR)
+    assert [(row["hour_at"], row["local_hour"].hour, row["hours_since_sending"], row["human_clicks"], row["clicks_with_ambiguous_time"]) for row in reported] == [
         (datetime(2024, 10, 26, 23, tzinfo=UTC), 0, 0, 1, 0),
         (datetime(2024, 10, 27, 0, tzinfo=UTC), 1, 1, 2, 2),
         (datetime(2024, 10, 27, 2, tzinfo=UTC), 2, 3, 1, 0),
@@ -208,28 +214,46 @@ def test_a_click_in_the_double_hour_counts_in_its_first_pass_and_is_marked(of_de
 
 
 def test_a_comma_in_a_value_stays_in_it_or_splits_nothing(of_demo: Demo) -> None:
-    told = rows_of(of_demo.warehouse, "recipient_fields", COMMA)
-    assert [(row["phone"][-1], row["field_name"], row["field_value"]) for row in told] == [
+    reported = rows_of(of_demo.warehouse, "recipient_fields", COMMA)
+    assert [(row["phone"][-1], row["field_name"], row["field_value"]) for row in reported] == [
         ("1", "Name", "Ann"), ("1", "Town", "Leith, Edinburgh"),
     ]  # fmt: skip
     assert of_demo.figures(COMMA)["targeted"] == 3
 
 
 def test_a_status_never_seen_before_is_counted_apart_and_told(of_demo: Demo) -> None:
-    told = of_demo.figures(STATUS)
-    assert (told["sent"], told["unmapped"], told["delivered_per_final"], told["delivered_per_sent"]) == (1, 1, None, 0)
+    reported = of_demo.figures(STATUS)
+    assert (
+        reported["sent"],
+        reported["unmapped"],
+        reported["delivered_per_final"],
+        reported["delivered_per_sent"],
+    ) == (1, 1, None, 0)
     assert of_demo.outcome.warnings == ["statuses_are_mapped: 1 row"]
 
 
 def test_a_campaign_without_clicks_has_zeros_and_no_times(of_demo: Demo) -> None:
-    told = of_demo.figures(QUIET)
-    assert (told["clicks"], told["human_clickers"], told["human_clickers_per_delivered"]) == (0, 0, Decimal(0))
-    assert (told["seconds_to_human_click_median"], told["clicks_within_10s_per_timed_click"]) == (None, None)
+    reported = of_demo.figures(QUIET)
+    assert (reported["clicks"], reported["human_clickers"], reported["human_clickers_per_delivered"]) == (
+        0,
+        0,
+        Decimal(0),
+    )
+    assert (reported["seconds_to_human_click_median"], reported["clicks_within_10s_per_timed_click"]) == (
+        None,
+        None,
+    )
 
 
 def test_a_phone_in_two_groups_is_targeted_once_and_clicks_once(of_demo: Demo) -> None:
-    told = of_demo.figures(GROUPS)
-    assert (told["targeted"], told["recipients_in_groups"], told["sent"], told["clicks"], told["residual"]) == (
+    reported = of_demo.figures(GROUPS)
+    assert (
+        reported["targeted"],
+        reported["recipients_in_groups"],
+        reported["sent"],
+        reported["clicks"],
+        reported["residual"],
+    ) == (
         1,
         2,
         1,

@@ -56,8 +56,8 @@ def people_of(account: Account) -> People:
                 plain |= {str(value) for key, value in row.items() if key not in PERSONAL and value}
     text = "\n".join(plain) + "\n".join(str(row) for row in account.campaigns())
     names = {name for pair in words().names for some in pair for name in some} | {"long long", "ééééé"}
-    told = {name for name in names if len(name.encode()) >= 5 and name not in text}
-    return People(frozenset(phones), frozenset(mark.encode() for mark in {*told, "psms.io/"}))
+    reported = {name for name in names if len(name.encode()) >= 5 and name not in text}
+    return People(frozenset(phones), frozenset(mark.encode() for mark in {*reported, "psms.io/"}))
 
 
 def traces(folder: Path, people: People) -> dict[str, set[str]]:

@@ -14,7 +14,7 @@ from passona.config.settings import Settings
 from passona.reports.definitions import REPORTS, Report
 from passona.source.pages import Page
 from passona.warehouse.database import open_database
-from passona.warehouse.load import Load, Outcome, Wish
+from passona.warehouse.load import Load, LoadRequest, Outcome
 from passona_sandbox import Sandbox
 
 GUIDE = "dc8a7564-fb1e-11e9-abb5-0242ac120008"
@@ -27,18 +27,18 @@ class Lines:
     said: list[str] = field(default_factory=list)
     pages: int = 0
 
-    def planned(self, pulls: Sequence[Any]) -> None: ...
+    def planned(self, tasks: Sequence[Any]) -> None: ...
 
     def page(self, report: Report, page: Page) -> None:
         self.pages += 1
 
-    def walked(self, pull: Any) -> None: ...
+    def walked(self, task: Any) -> None: ...
 
     def waiting(self, line: str) -> None: ...
 
     def rows(self, report: Report, count: int) -> None: ...
 
-    def say(self, line: str) -> None:
+    def notify(self, line: str) -> None:
         self.said.append(line)
 
 
@@ -60,10 +60,10 @@ class Warehouse:
         wait = options.pop("wait", 0)
         wishes = {name: options.pop(name) for name in ("since", "refresh", "accept_shrink") if name in options}
         settings = Settings(box.token, **({"base_url": box.base_url, "retry_pause": 0.01} | options))
-        database = open_database(self.address, wait, lines.say)
+        database = open_database(self.address, wait, lines.notify)
         try:
-            wish = Wish(uuids, tuple(REPORTS[name] for name in reports), **wishes)
-            return Load(settings, database, wish, lines, clock).run()
+            request = LoadRequest(uuids, tuple(REPORTS[name] for name in reports), **wishes)
+            return Load(settings, database, request, lines, clock).run()
         finally:
             database.close()
 

@@ -7,7 +7,7 @@ import os
 import sys
 
 from passona.config.environment import isolate
-from passona.config.signals import heed, leave, listen
+from passona.config.signals import leave, listen, raise_pending
 from passona.errors import Interrupted
 
 
@@ -25,11 +25,11 @@ def main() -> None:
         if not sys.flags.inspect:
             raise
         # With PYTHONINSPECT, Python would start its prompt here and lose the exit code.
-        heed()
+        raise_pending()
         sys.stdout.flush()
         os._exit(int(end.code or 0))
     finally:
-        heed()
+        raise_pending()
 
 
 if __name__ == "__main__":

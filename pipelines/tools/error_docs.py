@@ -65,10 +65,10 @@ def page() -> str:
             known = "_Typed" if name in _CLICK else name
             kinds.setdefault(known, Kind(known, "", "USAGE", "What was typed cannot be understood.")).lines.add(line)
     sections = _by_code(kinds, codes)
-    faults = [f"- `{line}`" for module in modules for line in module.told() if "fault" in line]
+    faults = [f"- `{line}`" for module in modules for line in module.format_error() if "fault" in line]
     sections[codes["FAULT"]] += [
         "",
-        "Neither a wish of the user nor an answer of the server accounts for it.",
+        "Neither the user nor the server caused it.",
         "",
         *faults,
     ]
@@ -145,7 +145,7 @@ class _Module:
                 words = [self._text(argument) for argument in node.args if not isinstance(argument, ast.Starred)]
                 yield name, f"page <page>: expected {words[0]}, got {words[1]}" if name == "PageRefused" else words[0]
 
-    def told(self) -> Iterator[str]:
+    def format_error(self) -> Iterator[str]:
         """What `told` says of errors that are nobody's."""
         if "told" in self._functions:
             for node in ast.walk(self._functions["told"]):

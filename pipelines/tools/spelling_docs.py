@@ -18,7 +18,7 @@ from typing import Any
 
 from passona.errors import ConfigurationError
 from passona.masking.people import people
-from passona.masking.phone_search import held
+from passona.masking.phone_search import found_in
 from passona.masking.phones import erased, is_mangled, names_one, phones_of, spellings_of
 from passona.masking.policy import CLEAR, Privacy
 from passona.masking.tokens import Tokens
@@ -87,7 +87,7 @@ def known(text: str) -> dict[str, bool]:
         "same": _kept({"Phone_Number": text})["Phone_Number"] == PSEUDONYMOUS.tokens.of_phone(PHONE),
         "words": names_one(among, phones) and not names_one(erased(among, phones.__contains__), phones),
         "token": "p_" in _kept({"Group_Name": among})["Group_Name"],
-        "bytes": bool(held(among.encode(), [PHONE])),
+        "bytes": bool(found_in(among.encode(), [PHONE])),
     }
 
 

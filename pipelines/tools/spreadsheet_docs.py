@@ -24,7 +24,7 @@ import duckdb
 from passona.config.settings import Settings
 from passona.errors import Exit
 from passona.reports.definitions import CLICKS, Report
-from passona.warehouse.csv_import import CsvImport, CsvWish
+from passona.warehouse.csv_import import CsvImport, CsvRequest
 from passona.warehouse.database import open_database
 from passona.warehouse.load import Outcome
 
@@ -72,7 +72,7 @@ class _Lines:
 
     def rows(self, report: Report, count: int) -> None: ...
 
-    def say(self, line: str) -> None:
+    def notify(self, line: str) -> None:
         self.said.append(line)
 
 
@@ -107,9 +107,9 @@ class Trial:
         self._made_at += timedelta(hours=0 if older else 1)
         made_at = self._made_at - timedelta(minutes=int(older))
         lines = _Lines()
-        wish = CsvWish((str(place),), CAMPAIGN, made_at=made_at, accept_shrink=True, **file.options)
-        with closing(open_database(self._warehouse, 0, lines.say)) as database:
-            outcome = CsvImport(Settings("none"), database, wish, lines).run()
+        request = CsvRequest((str(place),), CAMPAIGN, made_at=made_at, accept_shrink=True, **file.options)
+        with closing(open_database(self._warehouse, 0, lines.notify)) as database:
+            outcome = CsvImport(Settings("none"), database, request, lines).run()
         place.unlink()
         return outcome, lines.said + outcome.errors
 

@@ -18,15 +18,15 @@ from passona.reports.tables import LEDGER
 from passona.source.campaigns import Campaign
 from passona.source.ledger import (
     Entry,
-    Pull,
     State,
+    Task,
+    check_csv_shrink,
+    entry_of_failure,
     entry_table,
-    fewer_than_listed,
     is_due,
     plan,
     shrunk,
     since,
-    unloaded,
     verified,
 )
 from passona.source.pages import Page
@@ -48,8 +48,8 @@ def entry(state: State = "open", report: Report = DELIVERY, **values: Any) -> En
     return Entry("c", report.name, state, **(usual | values))
 
 
-def pull(report: Report = DELIVERY, known: Entry | None = None, **dates: Any) -> Pull:
-    return Pull(report, campaign(**dates), known)
+def task(report: Report = DELIVERY, known: Entry | None = None, **dates: Any) -> Task:
+    return Task(report, campaign(**dates), known)
 
 
 def walk(tmp_path: Path, report: Report, at: datetime = NOW, times: Sequence[str] = (), key: str = "") -> Walk:
@@ -73,12 +73,12 @@ def text(time: datetime) -> str:
     "known", [None, entry("open"), entry("failed"), entry("held"), entry("failed", verified_at=None)]
 )
 def test_what_is_not_settled_is_due(known: Entry | None) -> None:
-    assert is_due(pull(known=known, expiry_date=NOW - 400 * DAY), SETTINGS, NOW)
+    assert is_due(task(known=known, expiry_date=NOW - 400 * DAY), SETTINGS, NOW)
 
 
 def test_what_is_settled_is_not_due() -> None:
-    assert not is_due(pull(known=entry("settled"), expiry_date=NOW - 40 * DAY), SETTINGS, NOW)
-    assert not is_due(pull(known=entry("settled"), expiry_date=None), SETTINGS, NOW)
+    assert not is_due(task(known=entry("settled"), expiry_date=NOW - 40 * DAY), SETTINGS, NOW)
+    assert not is_due(task(known=entry("settled"), expiry_date=None), SETTINGS, NOW)
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_what_is_settled_is_due_again_where_the_campaigns_end_was_moved_behind_t
 ) -> None:
     known = entry("settled", report, checked_at=NOW - DAY)
     edge = NOW - DAY - days * DAY
-    assert not is_due(pull(report, known, expiry_date=edge), SETTINGS, NOW)
-    assert is_due(pull(report, known, expiry_date=edge + timedelta(seconds=1)), SETTINGS, NOW)
+    assert not is_due(task(report, known, expiry_date=edge), SETTINGS, NOW)
+    assert is_due(task(report, known, expiry_date=edge + timedelta(seconds=1)), SETTINGS, NOW)
 
 
 def test_of_a_campaign_that_has_not_started_only_recipients_are_due() -> None:
     ahead = campaign(started_sending_at=None, scheduled_send_date=NOW + DAY)
     due = plan([ahead], {}, list(REPORTS.values()), SETTINGS, NOW)
-    assert [pull.report.name for pull in due] == ["recipient"]
+    assert [task.report.name for task in due] == ["recipient"]
 
 
 def test_refresh_makes_settled_reports_due_too_and_those_of_campaigns_ahead() -> None:
@@ -142,13 +142,13 @@ def test_never_loaded_comes_before_stale_and_the_newest_campaign_first_and_the_l
         ("interrupted", "delivery"): entry("failed", verified_at=None, checked_at=NOW - DAY),
     }
     due = plan(campaigns, entries, [DELIVERY], SETTINGS, NOW)
-    assert [pull.campaign.campaign_id for pull in due] == ["new", "interrupted", "old", "undated", "stale", "fresh"]
+    assert [task.campaign.campaign_id for task in due] == ["new", "interrupted", "old", "undated", "stale", "fresh"]
 
 
 @given(st.permutations(["a", "b", "c", "d"]))
 def test_the_order_of_a_plan_does_not_depend_on_the_order_of_the_list(names: list[str]) -> None:
     due = plan([campaign(name) for name in names], {}, [DELIVERY], SETTINGS, NOW)
-    assert [pull.campaign.campaign_id for pull in due] == ["a", "b", "c", "d"]
+    assert [task.campaign.campaign_id for task in due] == ["a", "b", "c", "d"]
 
 
 def test_a_plan_knows_what_the_ledger_holds_of_each_report() -> None:
@@ -164,7 +164,7 @@ def test_a_plan_knows_what_the_ledger_holds_of_each_report() -> None:
 
 
 def test_a_digest_that_was_not_verified_is_not_trusted() -> None:
-    assert pull(known=entry("failed", digest="d", verified_at=None)).verified_digest is None
+    assert task(known=entry("failed", digest="d", verified_at=None)).verified_digest is None
 
 
 # --- settled or not
@@ -178,14 +178,14 @@ def test_a_walk_settles_a_report_from_its_window_after_the_campaigns_end_on(
 ) -> None:
     edge = NOW - days * DAY
     for expiry, state in ((edge, "settled"), (edge + timedelta(seconds=1), "open"), (NOW + DAY, "open")):
-        assert verified(pull(report, expiry_date=expiry), walk(tmp_path, report), SETTINGS, "r").state == state
+        assert verified(task(report, expiry_date=expiry), walk(tmp_path, report), SETTINGS, "r").state == state
 
 
 @pytest.mark.parametrize(
     ("report", "key"), [(SENT, "SentOn"), (ALT_DELIVERY, "MessageSent"), (ALT_DELIVERY, "MessageUpdate")]
 )
 def test_a_time_in_the_rows_behind_the_expiry_is_the_end(tmp_path: Path, report: Report, key: str) -> None:
-    due = pull(report, expiry_date=NOW - 40 * DAY)
+    due = task(report, expiry_date=NOW - 40 * DAY)
     early, late = text(NOW - 3 * DAY), text(NOW - 3 * DAY + timedelta(seconds=1))
     assert (
         verified(due, walk(tmp_path, report, times=[early, text(NOW - 9 * DAY)], key=key), SETTINGS, "r").state
@@ -197,7 +197,7 @@ def test_a_time_in_the_rows_behind_the_expiry_is_the_end(tmp_path: Path, report:
 
 
 def test_without_an_expiry_the_times_in_the_rows_are_the_end(tmp_path: Path) -> None:
-    due = pull(CLICKS, expiry_date=None)
+    due = task(CLICKS, expiry_date=None)
     for age, state in ((31, "settled"), (29, "open")):
         found = walk(tmp_path, CLICKS, times=[text(NOW - age * DAY)], key="Clicked_At")
         assert verified(due, found, SETTINGS, "r").state == state
@@ -205,12 +205,12 @@ def test_without_an_expiry_the_times_in_the_rows_are_the_end(tmp_path: Path) -> 
 
 def test_without_any_end_the_last_change_of_content_is_it(tmp_path: Path) -> None:
     found = walk(tmp_path, UNSENT, times=["x"], key="Reason")
-    assert verified(pull(UNSENT), found, SETTINGS, "r").state == "open"  # seen for the first time
+    assert verified(task(UNSENT), found, SETTINGS, "r").state == "open"  # seen for the first time
     for age, state in ((3, "settled"), (2, "open")):
         known = entry("open", UNSENT, digest=found.digest, changed_at=NOW - age * DAY)
-        assert verified(pull(UNSENT, known), found, SETTINGS, "r").state == state
+        assert verified(task(UNSENT, known), found, SETTINGS, "r").state == state
     other = entry("open", UNSENT, digest="other", changed_at=NOW - 99 * DAY)
-    assert verified(pull(UNSENT, other), found, SETTINGS, "r").state == "open"
+    assert verified(task(UNSENT, other), found, SETTINGS, "r").state == "open"
 
 
 @pytest.mark.parametrize("time", ["9999-12-31 23:59:59", "9999-12-31T23:59:59Z", "never", "0001-01-01 00:00:00"])
@@ -218,20 +218,20 @@ def test_odd_times_in_the_rows_do_not_end_a_run(tmp_path: Path, time: str) -> No
     found = walk(tmp_path, CLICKS, times=[time], key="Clicked_At")
     for zone in ("America/New_York", "Asia/Kathmandu"):
         settings = Settings("token", timezone=zone)
-        assert verified(pull(CLICKS, expiry_date=NOW - 99 * DAY), found, settings, "r").state in ("open", "settled")
+        assert verified(task(CLICKS, expiry_date=NOW - 99 * DAY), found, settings, "r").state in ("open", "settled")
 
 
 def test_recipients_of_a_campaign_that_has_not_started_are_never_settled(tmp_path: Path) -> None:
     found = walk(tmp_path, RECIPIENT)
     known = entry("open", RECIPIENT, digest=found.digest, changed_at=NOW - 99 * DAY)
-    ahead = pull(RECIPIENT, known, started_sending_at=None, scheduled_send_date=NOW + DAY)
+    ahead = task(RECIPIENT, known, started_sending_at=None, scheduled_send_date=NOW + DAY)
     assert verified(ahead, found, SETTINGS, "r").state == "open"
-    assert verified(pull(RECIPIENT, known), found, SETTINGS, "r").state == "settled"
+    assert verified(task(RECIPIENT, known), found, SETTINGS, "r").state == "settled"
 
 
 def test_the_entry_of_a_walk_tells_what_the_tables_hold(tmp_path: Path) -> None:
     found = walk(tmp_path, CLICKS, times=["2026-01-01 00:00:00"] * 2, key="Clicked_At")
-    got = verified(pull(CLICKS, expiry_date=NOW), found, SETTINGS, "run")
+    got = verified(task(CLICKS, expiry_date=NOW), found, SETTINGS, "run")
     assert got == Entry(
         "c", "clicks", "open", verified_at=NOW, checked_at=NOW, changed_at=NOW, pages=1, row_count=2, api_total=2,
         digest=found.digest, attempts=1, error=None, run_id="run", origin="api", suppressed=0, peak=2,
@@ -241,8 +241,8 @@ def test_the_entry_of_a_walk_tells_what_the_tables_hold(tmp_path: Path) -> None:
 def test_content_that_did_not_change_keeps_the_time_of_its_last_change(tmp_path: Path) -> None:
     found = walk(tmp_path, CLICKS)
     known = entry("open", CLICKS, digest=found.digest, changed_at=NOW - 5 * DAY)
-    assert verified(pull(CLICKS, known), found, SETTINGS, "r").changed_at == NOW - 5 * DAY
-    assert verified(pull(CLICKS, entry(digest="x", changed_at=NOW - 5 * DAY)), found, SETTINGS, "r").changed_at == NOW
+    assert verified(task(CLICKS, known), found, SETTINGS, "r").changed_at == NOW - 5 * DAY
+    assert verified(task(CLICKS, entry(digest="x", changed_at=NOW - 5 * DAY)), found, SETTINGS, "r").changed_at == NOW
 
 
 # --- not loaded
@@ -250,7 +250,7 @@ def test_content_that_did_not_change_keeps_the_time_of_its_last_change(tmp_path:
 
 def test_a_walk_that_failed_changes_nothing_that_the_entry_says_of_the_rows() -> None:
     known = entry("settled", digest="d", pages=2, api_total=7, changed_at=NOW - DAY, origin="csv")
-    got = unloaded(pull(known=known), "failed", WalkFailed("why"), 3, "run", at=NOW)
+    got = entry_of_failure(task(known=known), "failed", WalkFailed("why"), 3, "run", at=NOW)
     kept = ("verified_at", "row_count", "digest", "pages", "api_total", "changed_at", "origin")
     assert [getattr(got, name) for name in kept] == [getattr(known, name) for name in kept]
     assert (got.state, got.error, got.attempts, got.run_id) == ("failed", "why", 3, "run")
@@ -258,7 +258,7 @@ def test_a_walk_that_failed_changes_nothing_that_the_entry_says_of_the_rows() ->
 
 
 def test_a_walk_that_failed_the_first_time_is_an_entry_without_rows() -> None:
-    got = unloaded(pull(), "failed", WalkFailed("why"), 1, "run", at=NOW)
+    got = entry_of_failure(task(), "failed", WalkFailed("why"), 1, "run", at=NOW)
     assert (got.key, got.state, got.row_count, got.verified_at) == (("c", "delivery"), "failed", None, None)
 
 
@@ -278,37 +278,37 @@ def test_a_report_that_would_have_none_or_fewer_than_half_of_its_rows_is_held(
 ) -> None:
     for report in (DELIVERY, CLICKS):
         for settled in (False, True):
-            found = shrunk(pull(report, entry(row_count=before)), now, settled=settled)
+            found = shrunk(task(report, entry(row_count=before)), now, settled=settled)
             assert (found is not None) is held
-    assert shrunk(pull(known=None), now, settled=True) is None
+    assert shrunk(task(known=None), now, settled=True) is None
 
 
 @pytest.mark.parametrize("state", ["open", "failed", "held", "settled"])
 def test_the_guard_compares_with_the_rows_of_an_interrupted_load_too(state: State) -> None:
-    assert shrunk(pull(known=entry(state, verified_at=None, row_count=10)), 4, settled=False) is not None
+    assert shrunk(task(known=entry(state, verified_at=None, row_count=10)), 4, settled=False) is not None
 
 
 def test_unsent_may_shrink_freely_until_it_is_settled() -> None:
     for state in ("open", "failed", "held"):
         known = entry(state, UNSENT, row_count=100)
-        assert shrunk(pull(UNSENT, known), 0, settled=False) is None
-        assert shrunk(pull(UNSENT, known), 0, settled=True) is None  # it came to its end since
-    assert shrunk(pull(UNSENT, entry("settled", UNSENT, row_count=100)), 0, settled=True) is not None
+        assert shrunk(task(UNSENT, known), 0, settled=False) is None
+        assert shrunk(task(UNSENT, known), 0, settled=True) is None  # it came to its end since
+    assert shrunk(task(UNSENT, entry("settled", UNSENT, row_count=100)), 0, settled=True) is not None
 
 
 def test_a_csv_with_a_row_less_than_the_api_had_is_held_and_with_less_than_half_of_the_last_csv() -> None:
-    listed = pull(known=entry(row_count=10, api_total=10))
-    assert fewer_than_listed(listed, 10, settled=True) is None
-    assert "10 rows or more, as the API had, got 9" in str(fewer_than_listed(listed, 9, settled=True))
-    mailed = pull(known=entry(row_count=10))
-    assert fewer_than_listed(mailed, 5, settled=True) is None
-    assert fewer_than_listed(mailed, 4, settled=True) is not None
-    pending = pull(UNSENT, entry("open", UNSENT, row_count=10, api_total=10))
-    assert fewer_than_listed(pending, 0, settled=False) is None
+    listed = task(known=entry(row_count=10, api_total=10))
+    assert check_csv_shrink(listed, 10, settled=True) is None
+    assert "10 rows or more, as the API had, got 9" in str(check_csv_shrink(listed, 9, settled=True))
+    mailed = task(known=entry(row_count=10))
+    assert check_csv_shrink(mailed, 5, settled=True) is None
+    assert check_csv_shrink(mailed, 4, settled=True) is not None
+    pending = task(UNSENT, entry("open", UNSENT, row_count=10, api_total=10))
+    assert check_csv_shrink(pending, 0, settled=False) is None
 
 
 def test_the_guard_says_what_it_expected_what_came_and_what_to_do() -> None:
-    found = shrunk(pull(CLICKS, entry(row_count=100)), 3, settled=False)
+    found = shrunk(task(CLICKS, entry(row_count=100)), 3, settled=False)
     assert found is not None
     assert found.exit_code == Exit.HELD
     for part in ("campaign c, clicks", "100", "got 3", "--accept-shrink"):

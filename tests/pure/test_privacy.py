@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dbt_macros import duckdb_macros
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.errors import ConfigurationError
 from passona.masking._user_agents import read_agents
 from passona.masking.masks import alphabets, joined_lists, list_shape, shape
@@ -65,7 +65,9 @@ def test_another_key_or_another_order_of_keys_is_another_id_and_gives_other_toke
 
 def test_no_key_is_shown() -> None:
     assert "kkk" not in repr(kept())
-    assert "kkk" not in repr(Keeping(privacy="minimal", privacy_key="k" * 32, privacy_former_keys=("kkk" * 20,)))
+    assert "kkk" not in repr(
+        PrivacySettings(privacy="minimal", privacy_key="k" * 32, privacy_former_keys=("kkk" * 20,))
+    )
 
 
 @pytest.mark.parametrize("mode", ["pseudonymous", "minimal"])
@@ -239,7 +241,7 @@ def test_what_is_no_phone_with_a_country_code_is_refused_without_being_quoted(te
 )  # fmt: skip
 def test_what_cannot_keep_anything_private_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"^sources\.passona\."):
-        Keeping(**given)
+        PrivacySettings(**given)
 
 
 def test_a_phone_in_other_words_is_the_same_token_and_the_accounts_own_number_stays() -> None:

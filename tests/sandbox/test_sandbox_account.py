@@ -109,10 +109,10 @@ def test_the_reports_of_a_campaign_agree(account):
 
 def test_fields_of_a_person_are_the_same_in_every_report(account):
     uuid = account.campaigns()[0]["uuid"]
-    told = {row["Mobile"]: (row["FieldNames"], row["FieldValues"]) for row in account.rows(uuid, "alt_delivery")}
+    printed = {row["Mobile"]: (row["FieldNames"], row["FieldValues"]) for row in account.rows(uuid, "alt_delivery")}
     for row in account.rows(uuid, "recipient"):
         fields = (row["Field_Names"], row["Field_Values"])
-        assert told.get(row["Phone_Number"], fields) == fields
+        assert printed.get(row["Phone_Number"], fields) == fields
 
 
 def test_a_person_in_two_groups_has_two_rows(account):

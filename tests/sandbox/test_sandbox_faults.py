@@ -29,7 +29,7 @@ def test_every_kind_is_made_and_documented():
 
 
 @pytest.mark.parametrize(
-    ("rule", "told"),
+    ("rule", "printed"),
     [
         ({"kind": "explode"}, "unknown kind 'explode'"),
         ({}, "unknown kind None"),
@@ -39,8 +39,8 @@ def test_every_kind_is_made_and_documented():
         ({"kind": "reset", "times": "often"}, "'often' is no whole number"),
     ],
 )
-def test_a_rule_that_cannot_be_understood_is_refused(small, rule, told):
-    with pytest.raises(ValueError, match=told):
+def test_a_rule_that_cannot_be_understood_is_refused(small, rule, printed):
+    with pytest.raises(ValueError, match=printed):
         small.faults = [rule]
 
 

@@ -69,9 +69,9 @@ def test_links_are_bare_and_drop_the_page_size(small, ask):
 
 
 def test_a_page_past_the_end_and_an_empty_report_are_answered_as_laravel_does(small, ask):
-    past = ask(small, "reporting/one/clicks?page=9").json
-    assert past["data"] == []
-    assert (past["meta"]["from"], past["meta"]["to"], past["links"]["next"]) == (None, None, None)
+    beyond = ask(small, "reporting/one/clicks?page=9").json
+    assert beyond["data"] == []
+    assert (beyond["meta"]["from"], beyond["meta"]["to"], beyond["links"]["next"]) == (None, None, None)
     empty = ask(small, "reporting/one/sent").json
     assert (empty["meta"]["total"], empty["meta"]["last_page"], empty["meta"]["from"]) == (0, 1, None)
 

@@ -52,9 +52,9 @@ def test_what_cannot_be_served_is_told_in_one_line(tmp_path, capsys):
     faults.write_text('[{"kind": "explode"}]')
     assert main(["--faults", str(faults)]) == 2
     assert main(["--faults", str(tmp_path / "none.json")]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 2
-    assert "unknown kind 'explode'" in told[0]
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 2
+    assert "unknown kind 'explode'" in printed[0]
 
 
 def test_a_connection_is_kept_and_answers_follow_each_other():

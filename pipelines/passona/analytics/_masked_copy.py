@@ -25,12 +25,12 @@ from passona.erasure.text_columns import TextColumn, text_columns
 from passona.errors import ConfigurationError
 from passona.masking.masks import list_shape
 from passona.masking.phone_search import may_name_anybody
-from passona.masking.phones import pieces, spliced, with_country
+from passona.masking.phones import pieces, splice, with_country
 from passona.masking.policy import Privacy
 from passona.masking.tokens import TOKEN_DIGITS
 from passona.reports.definitions import CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, UNSENT, Column, Report
 from passona.reports.tables import DATASET, TABLES
-from passona.warehouse.connection import Connection, error_kinds, given, registered, tables_of, transaction
+from passona.warehouse.connection import Connection, error_kinds, registered, tables_of, temp_table, transaction
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, catalog_texts
 from passona.warehouse.ownership import REGISTER, STAGING, UPGRADES, Name, own_objects
 from passona.warehouse.policy_table import note_mode
@@ -266,7 +266,7 @@ class _Writer:
         column = _column_of(_REPORTS[name], column_name)
         is_json = issue in ("repeated_key", "invalid_text")
         if column is None or is_json or (issue == "unexpected_type" and column.kind != "integer"):
-            return self.privacy.odd_value(raw)
+            return self.privacy.mismatched_value(raw)
         if issue == "unaligned_fields":
             return list_shape(raw) if column.personal == "value" else self.privacy.words(raw)
         reduce = self.privacy.reducer(_REPORTS[name], column)
@@ -278,7 +278,7 @@ class _Writer:
         ).fetchall()
         digests = [digest_of_rows(self.copy, key) for key in keys]
         ids, reports = ([key[place] for key in keys] for place in (0, 1))
-        with given(self.copy, campaign_id=ids, report=reports, digest=digests):
+        with temp_table(self.copy, campaign_id=ids, report=reports, digest=digests):
             self.copy.execute(
                 "UPDATE passona.report_ledger AS ledger SET digest = given.digest FROM given "
                 "WHERE given.campaign_id = ledger.campaign_id AND given.report = ledger.report"
@@ -367,13 +367,13 @@ def _people_among(copy: Connection, tokens: Iterable[str]) -> set[str]:
         for report in REPORTS.values()
         if report.phone_column
     )
-    with given(copy, token=[*tokens]):
+    with temp_table(copy, token=[*tokens]):
         found = copy.execute(f"SELECT token FROM given WHERE token IN ({people})").fetchall()  # noqa: S608  # constants
     return {token for (token,) in found}
 
 
 def _with_tokens(text: str, people: Mapping[str, str]) -> str:
-    return spliced(
+    return splice(
         text,
         (
             (each.start, each.end, people[phone])

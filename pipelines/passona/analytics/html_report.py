@@ -16,7 +16,7 @@ from passona.warehouse.database import open_reader
 
 
 def write_report(
-    warehouse: Address, out: Path, campaign: str | None, wait: float, say: Callable[[str], None]
+    warehouse: Address, out: Path, campaign: str | None, wait: float, notify: Callable[[str], None]
 ) -> Figures:
     """Writes the page; whoever reads `out` finds the old one or the new one, and never a half.
 
@@ -27,7 +27,7 @@ def write_report(
         raise ConfigurationError(f"the folder of the report does not exist: {out.parent}; make it first")
     if not exists(warehouse):
         raise ConfigurationError(f"there is no warehouse at {warehouse}: run passona load, then passona transform")
-    with closing(open_reader(warehouse, wait, say)) as connection:
+    with closing(open_reader(warehouse, wait, notify)) as connection:
         figures = read_figures(connection, campaign)
     _replace(out, page(figures, datetime.now(UTC)))
     return figures

@@ -36,7 +36,7 @@ from passona.warehouse.ledger_table import Ledger
 from passona.warehouse.policy_table import mode_of_copy
 from passona.warehouse.quoting import literal
 from passona.warehouse.replacement import Replacement
-from passona.warehouse.verification import INTERRUPTED, differences, read_everything, unverified
+from passona.warehouse.verification import INTERRUPTED, differences, read_every_block, unverified
 
 log = logging.getLogger("passona")
 
@@ -84,7 +84,7 @@ def publish_warehouse(
     warehouse: Address,
     place: Replacement,
     wait: float,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
     *,
     marts_only: bool,
     privacy: Privacy = CLEAR,
@@ -96,7 +96,7 @@ def publish_warehouse(
         and the copy is to be in another mode.
     :raises NotPublished, HalfBuilt: it does not agree with itself.
     """
-    with open_checkpointed(warehouse, wait, say) as source:
+    with open_checkpointed(warehouse, wait, notify) as source:
         return publish(source, place, marts_only=marts_only, privacy=privacy)
 
 
@@ -187,7 +187,7 @@ def _check_file(part: Path) -> int:
     with closing(duckdb.connect(config={"temp_directory": ""})) as connection, _read("the copy"):
         connection.execute(f"ATTACH {literal(str(part))} AS copied (READ_ONLY)")
         connection.execute("USE copied")
-        read_everything(connection, "copied")
+        read_every_block(connection, "copied")
         return _check(connection)
 
 

@@ -56,7 +56,7 @@ class NotBuilt(PassonaError):  # noqa: N818  # named for what happened, as all e
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BuildRequest:
     """What the user asked of a transformation. `select`: dbt's selectors; none: all models."""
 
     full_refresh: bool = False
@@ -94,7 +94,9 @@ def check_installed(address: Address) -> None:
         raise ConfigurationError(f"dbt is not installed: pip install 'passona-warehouse[{extra}]'")
 
 
-def transform(address: Address, timezone: str, wait: float, say: Callable[[str], None], wanted: Wanted) -> Transformed:
+def transform(
+    address: Address, timezone: str, wait: float, notify: Callable[[str], None], wanted: BuildRequest
+) -> Transformed:
     """Builds and tests the models on the warehouse at `address`; what failed is in the outcome.
 
     `timezone`: of the account, whose hours `campaign_hours` counts by. `wait`: seconds for whoever holds the file.
@@ -106,7 +108,7 @@ def transform(address: Address, timezone: str, wait: float, say: Callable[[str],
     check_installed(address)
     if not exists(address):
         raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
-    with closing(open_database(address, wait, say)) as database:
+    with closing(open_database(address, wait, notify)) as database:
         database.prepare()
         return build(database, timezone, wanted)
 
@@ -119,7 +121,7 @@ def check_models(database: Database) -> None:
     database.inventory().check(model_names(project_folder()))
 
 
-def build(database: Database, timezone: str, wanted: Wanted) -> Transformed:
+def build(database: Database, timezone: str, wanted: BuildRequest) -> Transformed:
     """The same on a warehouse that is open.
 
     :raises ConfigurationError: an object of the user is in the way of a model.
@@ -154,7 +156,7 @@ def _left_as_they_were(database: Database) -> list[str]:
     ]
 
 
-def _build(database: Database, timezone: str, wanted: Wanted) -> Sequence[NodeResult]:
+def _build(database: Database, timezone: str, wanted: BuildRequest) -> Sequence[NodeResult]:
     """Everything that dbt built or tested, in its order."""
     project, folder = project_folder(), database.work.folder("dbt")
     with (

@@ -15,7 +15,7 @@ Examples:
 )
 @options.wait
 @options.as_json
-@options.talkative
+@options.output_options
 def campaigns(*, wait: float, as_json: bool) -> None:
     """List the campaigns and the state of each report.
 
@@ -29,7 +29,7 @@ def campaigns(*, wait: float, as_json: bool) -> None:
 
     settings = load_settings()
     with waiting("asking for the list of campaigns") as on_retry:
-        found = overview(settings, warehouse_address(), wait, options.say, on_retry)
+        found = overview(settings, warehouse_address(), wait, options.notify, on_retry)
     if as_json:
         click.echo(overview_json(found))
     else:

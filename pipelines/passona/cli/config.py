@@ -25,7 +25,7 @@ Examples:
   passona config --json"""
 )
 @options.as_json
-@options.talkative
+@options.output_options
 def config(*, as_json: bool) -> None:
     """Show every setting with its value and origin.
 

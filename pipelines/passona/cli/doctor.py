@@ -17,7 +17,7 @@ Examples:
   SOURCES__PASSONA__TIMEZONE=UTC passona doctor"""
 )
 @options.as_json
-@options.talkative
+@options.output_options
 def doctor(*, as_json: bool) -> None:
     """Check a real account against every assumption.
 

@@ -35,7 +35,7 @@ Examples:
 @click.option("--lift", is_flag=True, help="Let people in again: the next load brings them back.")
 @click.option("--dry-run", is_flag=True, help="Count what would be erased or become due, and change nothing.")
 @options.wait
-@options.talkative
+@options.output_options
 def forget(*, phones: Sequence[str], file: Path | None, lift: bool, dry_run: bool, wait: float) -> None:
     """Erase people everywhere in the warehouse and its published copies, and keep them out.
 
@@ -60,53 +60,53 @@ def forget(*, phones: Sequence[str], file: Path | None, lift: bool, dry_run: boo
 
 
 def _forgotten(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
-    from passona.cli.screen import working
+    from passona.cli.screen import spinner
     from passona.config.address import exists, warehouse_address
-    from passona.config.configuration import load_keeping
+    from passona.config.configuration import load_privacy_settings
     from passona.erasure.forget import forget as erase
     from passona.erasure.forget import rewrite_all
 
-    keeping = load_keeping()
+    privacy_settings = load_privacy_settings()
     address = warehouse_address()
     if not exists(address):
         raise click.UsageError(f"there is no warehouse at {address}")
-    with working("counting rows" if dry_run else "erasing rows"):
-        found = erase(address, texts, keeping, wait, options.say, dry_run=dry_run)
+    with spinner("counting rows" if dry_run else "erasing rows"):
+        found = erase(address, texts, privacy_settings, wait, options.notify, dry_run=dry_run)
     code = Exit.OK
     if not dry_run:
         code = _build(wait) if found.built else Exit.OK
-        with working("rewriting and searching the files"):
-            rewrite_all(address, texts, keeping, wait, options.say, into=found)
+        with spinner("rewriting and searching the files"):
+            rewrite_all(address, texts, privacy_settings, wait, options.notify, into=found)
     for where in found.unfound:
-        options.say(f"{where}: nobody of this number was found here; numbers need their country code")
+        options.notify(f"{where}: nobody of this number was found here; numbers need their country code")
     for table in found.elsewhere:
-        options.say(
+        options.notify(
             f"{table} is not a table of passona-warehouse and names these people too: erase them there yourself"
         )
     _print(found, dry_run=dry_run)
     for error in found.left:
-        options.say(str(error))
+        options.notify(str(error))
     return min({code, *(error.exit_code for error in found.left)} - {Exit.OK}, default=Exit.OK)
 
 
 def _lifted(texts: Sequence[tuple[str, str]], wait: float, *, dry_run: bool) -> int:
-    from passona.cli.screen import working
+    from passona.cli.screen import spinner
     from passona.config.address import exists, warehouse_address
-    from passona.config.configuration import load_keeping
+    from passona.config.configuration import load_privacy_settings
     from passona.erasure.lift import lift
 
-    keeping = load_keeping()
+    privacy_settings = load_privacy_settings()
     address = warehouse_address()
     if not exists(address):
         raise click.UsageError(f"there is no warehouse at {address}")
-    with working("looking for what is due"):
-        found = lift(address, texts, keeping, wait, options.say, dry_run=dry_run)
+    with spinner("looking for what is due"):
+        found = lift(address, texts, privacy_settings, wait, options.notify, dry_run=dry_run)
     for where in found.unknown:
-        options.say(f"{where}: nobody of this number is kept out here")
+        options.notify(f"{where}: nobody of this number is kept out here")
     if found.people:
         _print_lifted(found, dry_run=dry_run)
     for error in found.left:
-        options.say(str(error))
+        options.notify(str(error))
     return min((error.exit_code for error in found.left), default=Exit.OK)
 
 
@@ -132,7 +132,7 @@ def _print_lifted(found: Lifted, *, dry_run: bool) -> None:
 
 def _build(wait: float) -> Exit:
     """The marts without these people; where dbt is not installed, who has it has to do it."""
-    from passona.analytics.transform import Wanted, check_installed, transform
+    from passona.analytics.transform import BuildRequest, check_installed, transform
     from passona.cli.transform import run_transform
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_timezone
@@ -141,10 +141,12 @@ def _build(wait: float) -> Exit:
     try:
         check_installed(address)
     except ConfigurationError:
-        options.say("dbt is not installed here: run passona transform where it is; until then totals count them still")
+        options.notify(
+            "dbt is not installed here: run passona transform where it is; until then totals count them still"
+        )
         return Exit.OK
     return run_transform(
-        lambda: transform(address, load_timezone(), wait, options.say, Wanted()), address, quiet=True
+        lambda: transform(address, load_timezone(), wait, options.notify, BuildRequest()), address, quiet=True
     ).exit_code
 
 

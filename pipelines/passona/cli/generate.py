@@ -42,7 +42,7 @@ Examples:
 )
 @options.wait
 @options.as_json
-@options.talkative
+@options.output_options
 def generate(
     *,
     uuids: Sequence[str],
@@ -78,13 +78,13 @@ def _planned(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Ma
     from passona.config.address import exists, warehouse_address
     from passona.config.configuration import load_settings
     from passona.warehouse.database import open_reader
-    from passona.warehouse.mail_requests import asked_before, to_be_asked
+    from passona.warehouse.mail_requests import reports_to_request, requested_before
 
     load_settings()
     if not exists(warehouse_address()):
-        return to_be_asked(keys, {})
-    with closing(open_reader(warehouse_address(), wait, options.say)) as connection:
-        return to_be_asked(keys, asked_before(connection, period))
+        return reports_to_request(keys, {})
+    with closing(open_reader(warehouse_address(), wait, options.notify)) as connection:
+        return reports_to_request(keys, requested_before(connection, period))
 
 
 def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mailing]:
@@ -93,17 +93,17 @@ def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mail
     from passona.config.configuration import load_settings
     from passona.source.client import Client
     from passona.warehouse.database import open_database
-    from passona.warehouse.mail_requests import ask, asked_before, to_be_asked
+    from passona.warehouse.mail_requests import ask, reports_to_request, requested_before
 
     settings = load_settings()
-    database = open_database(warehouse_address(), wait, options.say)
+    database = open_database(warehouse_address(), wait, options.notify)
     client = Client(settings)
     try:
         with waiting("asking for reports by mail") as client.on_retry:
             database.prepare()
             _check_team(client, settings)
-            mailings = to_be_asked(keys, asked_before(database.connection, period))
-            yield from ask(database, client, mailings, options.say)
+            mailings = reports_to_request(keys, requested_before(database.connection, period))
+            yield from ask(database, client, mailings, options.notify)
     finally:
         client.close()
         database.close()

@@ -15,7 +15,7 @@ from passona.errors import ConfigurationError
 from passona.reports.definitions import REPORTS
 
 if TYPE_CHECKING:
-    from passona.warehouse.csv_import import CsvWish
+    from passona.warehouse.csv_import import CsvRequest
 
 
 def _instant(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
@@ -71,7 +71,7 @@ Examples:
 )
 @options.wait
 @options.as_json
-@options.talkative
+@options.output_options
 def import_csv(
     *,
     files: tuple[str, ...],
@@ -95,29 +95,31 @@ def import_csv(
     where no digit is lost; where some are, the value is NULL, and the report does not settle. Exit codes: 0 all
     loaded, 2 usage, 4 some files refused, 5 some held by the shrink guard, 6 busy.
     """
-    from passona.warehouse.csv_import import CsvWish
+    from passona.warehouse.csv_import import CsvRequest
 
     if reject_to is not None and reject_to.exists():
         raise ConfigurationError(f"--reject-to: {reject_to} exists already; name a new file")
     report = REPORTS[name] if name else None
-    wish = CsvWish(files, campaign_uuid(campaign), report, made_at, encoding, reject_to, accept_shrink, accept_mangled)
-    sys.exit(_imported(wish, wait, as_json=as_json))
+    request = CsvRequest(
+        files, campaign_uuid(campaign), report, made_at, encoding, reject_to, accept_shrink, accept_mangled
+    )
+    sys.exit(_imported(request, wait, as_json=as_json))
 
 
-def _imported(wish: CsvWish, wait: float, *, as_json: bool) -> int:
-    from passona.cli.screen import json_text, outcome_document, print_outcome, watched
+def _imported(request: CsvRequest, wait: float, *, as_json: bool) -> int:
+    from passona.cli.screen import json_text, outcome_document, print_outcome, progress_bars
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings_without_token
     from passona.warehouse.csv_import import CsvImport
     from passona.warehouse.database import open_database
-    from passona.warehouse.retention import sweep
+    from passona.warehouse.retention import rewrite_after_expiry
 
     settings = load_settings_without_token()
-    with watched() as progress:
-        database = open_database(warehouse_address(), wait, progress.say)
+    with progress_bars() as progress:
+        database = open_database(warehouse_address(), wait, progress.notify)
         try:
-            outcome = CsvImport(settings, database, wish, progress).run()
-            sweep(database, wait, progress.say)
+            outcome = CsvImport(settings, database, request, progress).run()
+            rewrite_after_expiry(database, wait, progress.notify)
         finally:
             database.close()
     if as_json:

@@ -15,8 +15,8 @@ from passona.cli import options
 from passona.cli.transform import run_transform
 from passona.config.settings import campaign_uuid
 from passona.errors import ConfigurationError, Exit, PassonaError
-from passona.masking.messages import masked, told
-from passona.monitoring.notifications import Ending
+from passona.masking.messages import format_error, masked
+from passona.monitoring.notifications import RunEnd
 from passona.reports.definitions import Report
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from passona.analytics.transform import Transformed
     from passona.config.settings import Settings
     from passona.warehouse.database import Database
-    from passona.warehouse.load import Outcome, Wish
+    from passona.warehouse.load import LoadRequest, Outcome
     from passona.warehouse.replacement import Replacement
 
 
@@ -91,7 +91,7 @@ Examples:
 @options.on_failure
 @options.wait
 @options.as_json
-@options.talkative
+@options.output_options
 def load(
     *,
     uuids: Sequence[str],
@@ -115,14 +115,14 @@ def load(
     whose models failed is not. Exit codes: 0 all loaded, 1 a fault here, 2 usage or configuration, 3 token
     refused, 4 some reports failed, 5 some held, 6 busy; 130 after Ctrl-C, 143 after SIGTERM.
     """
-    with Ending(metrics, on_failure) as ending:
-        from passona.warehouse.load import Wish
+    with RunEnd(metrics, on_failure) as ending:
+        from passona.warehouse.load import LoadRequest
 
         if marts_only and publish_to is None:
             raise click.UsageError("--marts-only is for --publish PATH")
-        wish = Wish(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
+        request = LoadRequest(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
         then = _Then(then_transform, publish_to, marts_only)
-        code = _loaded(wish, then, wait, ending, as_json=as_json)
+        code = _loaded(request, then, wait, ending, as_json=as_json)
     sys.exit(code)
 
 
@@ -135,15 +135,15 @@ class _Then:
     marts_only: bool
 
 
-def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bool) -> Exit:
+def _loaded(request: LoadRequest, then: _Then, wait: float, ending: RunEnd, *, as_json: bool) -> Exit:
     from passona.analytics.publish import Unpublished
     from passona.analytics.target import target
-    from passona.analytics.transform import Wanted, build, check_installed, check_models
+    from passona.analytics.transform import BuildRequest, build, check_installed, check_models
     from passona.cli.screen import json_text, outcome_document, print_outcome
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings
     from passona.warehouse.database import open_database
-    from passona.warehouse.retention import sweep
+    from passona.warehouse.retention import rewrite_after_expiry
 
     settings = load_settings()
     ending.warehouse = address = warehouse_address()
@@ -151,16 +151,18 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
         check_installed(address)
     place = target(then.publish_to, address, personal=not then.marts_only) if then.publish_to else None
     transformed = published = None
-    database = open_database(address, wait, options.say)
+    database = open_database(address, wait, options.notify)
     try:
         if then.transform:
             check_models(database)
-        outcome = _run(settings, database, wish)
+        outcome = _run(settings, database, request)
         if not as_json:
             print_outcome(outcome, address)
-        sweep(database, wait, options.say)
+        rewrite_after_expiry(database, wait, options.notify)
         if then.transform:
-            transformed = run_transform(lambda: build(database, settings.timezone, Wanted()), address, quiet=as_json)
+            transformed = run_transform(
+                lambda: build(database, settings.timezone, BuildRequest()), address, quiet=as_json
+            )
         if place:
             published = _published(database, place, then, transformed, quiet=as_json)
     finally:
@@ -175,13 +177,13 @@ def _loaded(wish: Wish, then: _Then, wait: float, ending: Ending, *, as_json: bo
     return code
 
 
-def _run(settings: Settings, database: Database, wish: Wish) -> Outcome:
-    from passona.cli.screen import watched
+def _run(settings: Settings, database: Database, request: LoadRequest) -> Outcome:
+    from passona.cli.screen import progress_bars
     from passona.warehouse.load import Load
 
-    with watched() as progress:
+    with progress_bars() as progress:
         try:
-            return Load(settings, database, wish, progress).run()
+            return Load(settings, database, request, progress).run()
         except OSError as error:
             error.filename = error.filename or database.work.path  # writing tells no name
             raise
@@ -199,7 +201,7 @@ def _published(
     try:
         published = publish(database.engine.checkpointed(), place, marts_only=then.marts_only)
     except (PassonaError, OSError) as error:
-        return _unpublished(place, *told(error))
+        return _unpublished(place, *format_error(error))
     if not quiet:
         print_published(published)
     return published
@@ -208,5 +210,5 @@ def _published(
 def _unpublished(place: Replacement, reason: str, code: Exit) -> Unpublished:
     from passona.analytics.publish import Unpublished
 
-    options.say(f"{place.path} was not published: {reason}")
+    options.notify(f"{place.path} was not published: {reason}")
     return Unpublished(reason, code)

@@ -27,9 +27,9 @@ from passona.cli.sandbox import sandbox
 from passona.cli.status import status
 from passona.cli.transform import transform
 from passona.cli.verify import verify
-from passona.config.signals import heed, leave, listen
+from passona.config.signals import leave, listen, raise_pending
 from passona.errors import Exit, Interrupted, PassonaError, causes
-from passona.masking.messages import masked, printable, told
+from passona.masking.messages import format_error, masked, printable
 from passona.monitoring import logs
 
 log = logging.getLogger("passona")
@@ -58,8 +58,8 @@ def _fail(error: BaseException) -> Exit:
     for cause in causes(error):
         if isinstance(cause, Interrupted):
             leave(cause.number)
-    heed()  # DuckDB makes an error of its own of a signal that comes while it works
-    line, code = told(error)
+    raise_pending()  # DuckDB makes an error of its own of a signal that comes while it works
+    line, code = format_error(error)
     trace = {"trace": _trace(error)} if log.isEnabledFor(logging.DEBUG) else {}
     log.error("%s", line, extra={"event": "error", "exit_code": int(code), **trace})
     return code
@@ -86,7 +86,7 @@ def _trace(error: BaseException) -> str:
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Start with: passona load")
 @click.version_option(version("passona-warehouse"), prog_name="passona")
-@options.talkative
+@options.output_options
 def main() -> None:
     """Passona's SMS campaign reports in a DuckDB warehouse."""
 

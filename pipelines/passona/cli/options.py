@@ -83,7 +83,7 @@ def _log_format(_context: click.Context, _parameter: click.Parameter, name: str)
         logs.use_json()
 
 
-def talkative(verb: Any) -> Any:
+def output_options(verb: Any) -> Any:
     """The options that every verb has, and that may stand before it too."""
     for names, level, text in (
         (("--debug",), logging.DEBUG, "Show where an error came from."),
@@ -101,4 +101,4 @@ def talkative(verb: Any) -> Any:
     )(verb)
 
 
-say = logs.say
+notify = logs.notify

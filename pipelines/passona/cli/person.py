@@ -25,7 +25,7 @@ Examples:
 @click.argument("phone")
 @options.wait
 @options.as_json
-@options.talkative
+@options.output_options
 def person(*, phone: str, wait: float, as_json: bool) -> None:
     """Print everything that is stored about a person, table by table.
 
@@ -35,13 +35,13 @@ def person(*, phone: str, wait: float, as_json: bool) -> None:
 
     Exit codes: 0, also if nothing is stored; 2 no warehouse, or no phone; 6 busy.
     """
-    from passona.cli.screen import json_text, working
+    from passona.cli.screen import json_text, spinner
     from passona.config.address import warehouse_address
-    from passona.config.configuration import load_keeping
+    from passona.config.configuration import load_privacy_settings
     from passona.erasure.person import person as find_person
 
-    with working("looking through the warehouse"):
-        found = find_person(warehouse_address(), _given(phone), load_keeping(), wait, options.say)
+    with spinner("looking through the warehouse"):
+        found = find_person(warehouse_address(), _given(phone), load_privacy_settings(), wait, options.notify)
     if as_json:
         click.echo(json_text(_document(found)))
     else:
@@ -62,7 +62,7 @@ def _given(phone: str) -> tuple[str, str]:
 def _document(found: Person) -> dict[str, object]:
     return {
         "privacy": found.privacy,
-        "kept_out_since": found.kept_out_since,
+        "kept_out_since": found.blocked_since,
         "tables": found.tables,
         "named_by_others": [vars(mention) for mention in found.mentions],
     }
@@ -75,8 +75,8 @@ def _print(found: Person) -> None:
     for name, rows in found.tables.items():
         click.echo(f"{printable(name)}: {counted(len(rows), 'row')}")
         _print_rows(rows)
-    if found.kept_out_since:
-        click.echo(f"kept out of loads since {_shown(found.kept_out_since)} (passona forget)")
+    if found.blocked_since:
+        click.echo(f"kept out of loads since {_shown(found.blocked_since)} (passona forget)")
     for mention in found.mentions:
         where = printable(f"{mention.table}, column {mention.column}")
         click.echo(f"named in {counted(mention.rows, 'row')} of others: {where}")
@@ -84,7 +84,7 @@ def _print(found: Person) -> None:
     if total:
         click.echo(f"{counted(total, 'row')} in {counted(len(found.tables), 'table')}")
     else:
-        hint = "" if found.kept_out_since else "; a number needs its country code"
+        hint = "" if found.blocked_since else "; a number needs its country code"
         click.echo(f"no row of this person is stored here{hint}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from passona.cli import options
-from passona.monitoring.notifications import Ending
+from passona.monitoring.notifications import RunEnd
 
 
 @click.command(
@@ -28,7 +28,7 @@ Examples:
 @options.on_failure
 @options.wait
 @options.as_json
-@options.talkative
+@options.output_options
 def publish(
     *, path: Path, marts_only: bool, privacy: str | None, on_failure: str | None, wait: float, as_json: bool
 ) -> None:
@@ -40,22 +40,22 @@ def publish(
     --privacy a copy of a clear warehouse as a load in that mode would have stored it: all rows, tokens for phones,
     without what you made or added yourself.
     """
-    with Ending(None, on_failure):
+    with RunEnd(None, on_failure):
         from passona.analytics.publish import publish_warehouse
         from passona.analytics.target import target
-        from passona.cli.screen import json_text, print_published, published_document, working
+        from passona.cli.screen import json_text, print_published, published_document, spinner
         from passona.config.address import warehouse_address
-        from passona.config.configuration import load_keeping
+        from passona.config.configuration import load_privacy_settings
         from passona.masking.policy import CLEAR
         from passona.warehouse.policy_table import privacy_of_copy
 
         if marts_only and privacy:
             raise click.UsageError("--marts-only has no rows of persons: leave --privacy out")
-        kept = privacy_of_copy(load_keeping(), privacy) if privacy else CLEAR
+        kept = privacy_of_copy(load_privacy_settings(), privacy) if privacy else CLEAR
         warehouse = warehouse_address()
         place = target(path, warehouse, personal=not marts_only)
-        with working("copying and checking the warehouse"):
-            published = publish_warehouse(warehouse, place, wait, options.say, marts_only=marts_only, privacy=kept)
+        with spinner("copying and checking the warehouse"):
+            published = publish_warehouse(warehouse, place, wait, options.notify, marts_only=marts_only, privacy=kept)
         if as_json:
             click.echo(json_text(published_document(published)))
         else:

@@ -16,7 +16,7 @@ Examples:
   passona re-key""",
 )
 @options.wait
-@options.talkative
+@options.output_options
 def re_key(*, wait: float) -> None:
     """Give every token of the warehouse a new key.
 
@@ -24,14 +24,14 @@ def re_key(*, wait: float) -> None:
     are needed from then on. Ids of rows are others afterwards, so open reports are written once more.
     """
     from passona.config.address import exists, warehouse_address
-    from passona.config.configuration import load_keeping
+    from passona.config.configuration import load_privacy_settings
     from passona.erasure.rekey import re_key as change
 
-    keeping = load_keeping()
+    privacy_settings = load_privacy_settings()
     address = warehouse_address()
     if not exists(address):
         raise click.UsageError(f"there is no warehouse at {address}")
-    changed = change(address, keeping, wait, options.say)
+    changed = change(address, privacy_settings, wait, options.notify)
     click.echo(f"{changed.total():,} values in {len(changed)} tables have the new key; the file is rewritten")
-    if keeping.published:
-        options.say("published copies have the old tokens still: publish them anew")
+    if privacy_settings.published:
+        options.notify("published copies have the old tokens still: publish them anew")

@@ -19,7 +19,7 @@ Examples:
 @click.argument("out", metavar="OUT.html", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--campaign", metavar="UUID", help="Only this campaign.")
 @options.wait
-@options.talkative
+@options.output_options
 def report(*, out: Path, campaign: str | None, wait: float) -> None:
     """Write one page of figures and charts.
 
@@ -30,5 +30,5 @@ def report(*, out: Path, campaign: str | None, wait: float) -> None:
     from passona.config.address import warehouse_address
 
     chosen = campaign_uuid(campaign) if campaign else None
-    found = write_report(warehouse_address(), out, chosen, wait, options.say)
+    found = write_report(warehouse_address(), out, chosen, wait, options.notify)
     click.echo(f"{out}: {len(found.campaigns):,} campaign{'' if len(found.campaigns) == 1 else 's'}")

@@ -54,7 +54,7 @@ Examples:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON file of rules: what to do wrong, where, how often.",
 )
-@options.talkative
+@options.output_options
 def sandbox(
     *,
     port: int,

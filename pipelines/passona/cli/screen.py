@@ -33,7 +33,7 @@ from passona.masking.messages import escaped, printable
 from passona.monitoring import logs
 from passona.monitoring.overview import NEVER_LOADED, Overview
 from passona.reports.definitions import REPORTS, Report
-from passona.source.ledger import Pull
+from passona.source.ledger import Task
 from passona.source.pages import Page
 from passona.warehouse.load import Outcome
 from passona.warehouse.mail_requests import Mailing
@@ -79,10 +79,10 @@ class Watch:
             transient=True,
         )
 
-    def planned(self, pulls: Sequence[Pull]) -> None:
+    def planned(self, tasks: Sequence[Task]) -> None:
         self.bars.wait_for("")
         for name in REPORTS:
-            count = sum(pull.report.name == name for pull in pulls)
+            count = sum(task.report.name == name for task in tasks)
             if count:
                 self._tasks[name] = self.bars.add_task(name, total=count, rows=0)
 
@@ -98,14 +98,14 @@ class Watch:
             self._rows[report.name] += len(page.rows)
         self.bars.update(self._tasks[report.name], rows=self._rows[report.name])
 
-    def walked(self, pull: Pull) -> None:
-        self.bars.advance(self._tasks[pull.report.name])
+    def walked(self, task: Task) -> None:
+        self.bars.advance(self._tasks[task.report.name])
 
     def waiting(self, line: str) -> None:
         self.bars.wait_for(line)
 
-    def say(self, line: str) -> None:
-        logs.say(line)
+    def notify(self, line: str) -> None:
+        logs.notify(line)
 
 
 def _terminal() -> Console:
@@ -130,7 +130,7 @@ def _lines_on(console: Console) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def watched() -> Iterator[Watch]:
+def progress_bars() -> Iterator[Watch]:
     """A watch whose bars live as long as the block."""
     console = _terminal()
     watch = Watch(console)
@@ -142,7 +142,7 @@ def watched() -> Iterator[Watch]:
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
+def spinner(what: str) -> Iterator[None]:
     """A line on a terminal that moves while the block lasts, with the seconds; nothing elsewhere."""
     console = _terminal()
     if not console.is_terminal or logs.is_json():

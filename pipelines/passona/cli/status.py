@@ -26,7 +26,7 @@ Examples:
 )
 @options.wait
 @options.as_json
-@options.talkative
+@options.output_options
 def status(*, max_age: str | None, wait: float, as_json: bool) -> None:
     """Tell how fresh the warehouse is, and what is wrong with it.
 
@@ -43,7 +43,7 @@ def status(*, max_age: str | None, wait: float, as_json: bool) -> None:
     from passona.monitoring.status import status as status_of
 
     limit = age(max_age) if max_age else USUAL_AGE
-    found = status_of(warehouse_address(), limit, wait, options.say, load_retain_days())
+    found = status_of(warehouse_address(), limit, wait, options.notify, load_retain_days())
     if as_json:
         click.echo(status_json(found))
     else:

@@ -6,7 +6,7 @@ import dataclasses
 from datetime import datetime
 
 from passona.cli.screen import counted, json_text, new_table, plain, wide
-from passona.monitoring.status import Run, Status, told
+from passona.monitoring.status import Run, Status, format_age
 
 # Reports in trouble that are listed one by one; a bad night has thousands, and --json has them all.
 MOST_TROUBLES = 20
@@ -30,7 +30,7 @@ def print_status(found: Status) -> None:
 def _verdict(found: Status) -> str:
     parts = [counted(len(found.troubles), "report") + " failed or held"] if found.troubles else []
     parts += [counted(len(found.overdue), "line") + " overdue"] if found.overdue else []
-    return ", ".join(parts) or f"all is fresh, nothing is older than {told(found.max_age)}"
+    return ", ".join(parts) or f"all is fresh, nothing is older than {format_age(found.max_age)}"
 
 
 def _print_runs(found: Status) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from passona.cli import options
-from passona.monitoring.notifications import Ending
+from passona.monitoring.notifications import RunEnd
 
 if TYPE_CHECKING:
     from passona.analytics.transform import Transformed
@@ -28,21 +28,21 @@ Examples:
 @options.on_failure
 @options.wait
 @options.as_json
-@options.talkative
+@options.output_options
 def transform(*, full_refresh: bool, select: Sequence[str], on_failure: str | None, wait: float, as_json: bool) -> None:
     """Build and test the models of schema analytics on the warehouse.
 
     Exit codes: 0 built and all tests passed, 4 tests failed (what depends on them is not built), 6 busy.
     """
-    with Ending(None, on_failure) as ending:
-        from passona.analytics.transform import Wanted, transform
+    with RunEnd(None, on_failure) as ending:
+        from passona.analytics.transform import BuildRequest, transform
         from passona.cli.screen import json_text, transformed_document
         from passona.config.address import warehouse_address
         from passona.config.configuration import load_timezone
 
-        address, wanted = warehouse_address(), Wanted(full_refresh, tuple(select))
+        address, wanted = warehouse_address(), BuildRequest(full_refresh, tuple(select))
         outcome = run_transform(
-            lambda: transform(address, load_timezone(), wait, options.say, wanted), address, quiet=as_json
+            lambda: transform(address, load_timezone(), wait, options.notify, wanted), address, quiet=as_json
         )
         ending.document = transformed_document(outcome, address)
         if as_json:
@@ -52,14 +52,14 @@ def transform(*, full_refresh: bool, select: Sequence[str], on_failure: str | No
 
 def run_transform(build: Callable[[], Transformed], address: Address, *, quiet: bool) -> Transformed:
     """A transformation; what failed and what is odd goes to stderr, the table to stdout unless `quiet`."""
-    from passona.cli.screen import print_transformed, working
+    from passona.cli.screen import print_transformed, spinner
 
-    with working("building and testing the models"):
+    with spinner("building and testing the models"):
         outcome = build()
     for line in outcome.failures:
-        options.say(f"transform: failed: {line}")
+        options.notify(f"transform: failed: {line}")
     for line in outcome.warnings:
-        options.say(f"transform: warning: {line}")
+        options.notify(f"transform: warning: {line}")
     if not quiet:
         print_transformed(outcome, address)
     return outcome

@@ -23,7 +23,7 @@ Examples:
 )
 @options.wait
 @options.as_json
-@options.talkative
+@options.output_options
 def verify(*, wait: float, as_json: bool) -> None:
     """Recount and re-digest every report in the warehouse against its ledger.
 
@@ -32,14 +32,14 @@ def verify(*, wait: float, as_json: bool) -> None:
 
     Exit codes: 0 nothing differs, 4 something does, 2 no warehouse, 6 busy.
     """
-    from passona.cli.screen import json_text, working
+    from passona.cli.screen import json_text, spinner
     from passona.config.address import warehouse_address
     from passona.warehouse.verification import verify as verify_warehouse
 
-    with working("verifying the warehouse"):
-        found = verify_warehouse(warehouse_address(), wait, options.say)
+    with spinner("verifying the warehouse"):
+        found = verify_warehouse(warehouse_address(), wait, options.notify)
     for line in found.lines:
-        options.say(line)
+        options.notify(line)
     if as_json:
         click.echo(json_text(_document(found)))
     else:

@@ -22,7 +22,7 @@ from dlt.common.storages.fsspec_filesystem import fsspec_from_config
 from passona.config import dlt_context
 from passona.config._lookup import Section, Setting, as_document, plain_settings, read_settings
 from passona.config._misspellings import ACCOUNTS, SOURCE, WAREHOUSE, find_ineffective, find_misspelled
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.config.settings import Settings, check_zone
 from passona.errors import ConfigurationError
 
@@ -159,13 +159,13 @@ def load_settings_without_token() -> Settings:
     return load_settings(api_token="none")  # noqa: S106  # stands for none
 
 
-def load_keeping() -> Keeping:
+def load_privacy_settings() -> PrivacySettings:
     """Return the privacy and retention settings only, for verbs that need no token.
 
     :raises ConfigurationError: as above.
     """
-    names = {field.name for field in dataclasses.fields(Keeping)}
-    return Keeping(**{key: value for key, value in configuration().values().items() if key in names})
+    names = {field.name for field in dataclasses.fields(PrivacySettings)}
+    return PrivacySettings(**{key: value for key, value in configuration().values().items() if key in names})
 
 
 def load_retain_days() -> int | None:
@@ -173,7 +173,7 @@ def load_retain_days() -> int | None:
 
     :raises ConfigurationError: as above.
     """
-    return Keeping(retain_days=configuration().values().get("retain_days")).retain_days
+    return PrivacySettings(retain_days=configuration().values().get("retain_days")).retain_days
 
 
 def load_timezone() -> str:

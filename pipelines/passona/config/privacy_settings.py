@@ -17,7 +17,7 @@ SHORTEST_KEY = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keeping:
+class PrivacySettings:
     """What a warehouse keeps of personal data.
 
     `privacy`: one of PRIVACY_MODES. `privacy_key`: makes the tokens. `privacy_former_keys`: those before

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.errors import ConfigurationError
 
 # Digits that may be a phone's: errors name none.
@@ -22,7 +22,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
-class Settings(Keeping):
+class Settings(PrivacySettings):
     """What one run needs to know of the account and of the user's wishes; what is kept of people: `Keeping`.
 
     `timezone`: IANA name of the zone of times without an offset. `page_size`: rows a page asked

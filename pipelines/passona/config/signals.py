@@ -38,7 +38,7 @@ class _Signals:
     def __init__(self) -> None:
         self.came: int | None = None
         self.pending = False
-        self.held = False
+        self.deferred = False
 
 
 _signals = _Signals()
@@ -77,7 +77,7 @@ def _watch(received: int) -> None:
     leave(came)
 
 
-def heed() -> None:
+def raise_pending() -> None:
     """At the end of the program: a signal that came and was swallowed on its way ends it now."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -89,16 +89,16 @@ def heed() -> None:
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def deferred() -> Iterator[None]:
     """A signal in this block is raised at its end: DuckDB and dlt take it for a query that failed, and try again.
 
     A block within another is a part of it.
     """
-    outer, _signals.held = _signals.held, True
+    outer, _signals.deferred = _signals.deferred, True
     try:
         yield
     finally:
-        _signals.held = outer
+        _signals.deferred = outer
         if _signals.pending and not outer:
             _raise()
 
@@ -116,7 +116,7 @@ def _look(_number: int, frame: FrameType | None) -> None:
     """Raises the signal that came, if it may be raised here and now; looks again soon in the middle of an import."""
     importing = _signals.pending and _is_importing(frame)
     signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS if importing else 0)
-    if _signals.pending and not _signals.held and not importing:
+    if _signals.pending and not _signals.deferred and not importing:
         _raise()
 
 

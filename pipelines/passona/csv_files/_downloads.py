@@ -95,8 +95,8 @@ def _answer(address: str) -> requests.Response:
 
 
 def _room(answer: requests.Response, to: Path, host: str | None) -> None:
-    told, free = answer.headers.get("Content-Length", ""), shutil.disk_usage(to.parent).free
-    size = int(told) if re.fullmatch("[0-9]{1,18}", told) else 0
+    reported, free = answer.headers.get("Content-Length", ""), shutil.disk_usage(to.parent).free
+    size = int(reported) if re.fullmatch("[0-9]{1,18}", reported) else 0
     if size > free:
         raise RequestFailed(f"{host}: the file has {size:,} bytes, and {free:,} are free; make room and run again")
 

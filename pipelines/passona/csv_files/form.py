@@ -74,10 +74,10 @@ def form_of(head: bytes, wanted: Report | None = None, encoding: str | None = No
     for start, kind in _OTHER_KINDS.items():
         if head.startswith(start):
             raise FileRefused(f"expected a .csv, got {kind}")
-    mark, told = _mark(head)
+    mark, marked = _mark(head)
     if encoding == "utf-16":
         encoding = _by_zeros(head) or "utf-16-le"  # which of the two, a mark or the bytes tell
-    found = encoding or told or _by_zeros(head) or "utf-8"
+    found = encoding or marked or _by_zeros(head) or "utf-8"
     text = head[mark:].decode(found, errors="replace").lstrip("\r\n")
     if text.lstrip()[:1] in ("<", "{", "["):
         raise FileRefused(f"expected a .csv, got {'an HTML page' if text.lstrip()[0] == '<' else 'JSON'}")
@@ -90,7 +90,7 @@ def form_of(head: bytes, wanted: Report | None = None, encoding: str | None = No
     _check_header(header)
     report = _report(header, wanted, text, delimiter)
     lines = len(head[:mark].decode(found, errors="replace").splitlines()) if above else 0
-    return Form(found, delimiter, header, report, cells, mark, lines, told is not None)
+    return Form(found, delimiter, header, report, cells, mark, lines, marked is not None)
 
 
 def _mark(head: bytes) -> tuple[int, str | None]:
@@ -112,12 +112,12 @@ def _by_zeros(head: bytes) -> str | None:
     return None
 
 
-def _header(text: str, told: str | None) -> tuple[str, tuple[str, ...]]:
+def _header(text: str, marked: str | None) -> tuple[str, tuple[str, ...]]:
     """The delimiter that makes the most of a report's keys of the first line, and the header it makes. `told`: by the
     line above it.
     """
     found = []
-    for delimiter in (*DELIMITERS, *({told} if told else ())):
+    for delimiter in (*DELIMITERS, *({marked} if marked else ())):
         try:
             row = tuple(next(csv.reader(_LINE.findall(text), delimiter=delimiter, strict=True), ()))
         except csv.Error:

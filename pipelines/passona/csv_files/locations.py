@@ -28,7 +28,7 @@ ENDINGS = (".csv", ".csv.gz")
 STDIN = "-"
 
 
-def bring(places: Sequence[str], folder: Path, made_at: datetime | None) -> list[CsvFile]:
+def fetch_files(places: Sequence[str], folder: Path, made_at: datetime | None) -> list[CsvFile]:
     """All files at these places, each once. `folder`: for copies. `made_at`: the user's word for when they were made.
 
     :raises ConfigurationError: there is none at a place, or it cannot be reached.

@@ -21,7 +21,7 @@ from pyarrow import csv as arrow_csv
 
 from passona.csv_files._lines import LARGEST_ROW, Line, lines_of
 from passona.csv_files._text import DAMAGES, Text, head_of, pieces_of, unpacked
-from passona.csv_files.cells import Quality, restored
+from passona.csv_files.cells import Quality, restore_cells
 from passona.csv_files.form import AROUND_NAMES, Form, encoding_of, form_of, plain_name
 from passona.errors import FileRefused
 from passona.reports.definitions import Report
@@ -116,7 +116,7 @@ class CsvFile:
             text = Text(file, form)
             try:
                 for texts in _columns(text, form):
-                    cells, of_these = restored(form.report, texts)
+                    cells, of_these = restore_cells(form.report, texts)
                     quality.add(of_these)
                     spool.take_columns(cells)
                     heard(len(spool))

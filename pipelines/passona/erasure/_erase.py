@@ -25,7 +25,7 @@ from passona.errors import ConfigurationError
 from passona.masking.people import People
 from passona.masking.phones import ERASED, all_spellings, core, erased, phones_of, spellings_of
 from passona.reports.definitions import REPORTS, Report
-from passona.warehouse.connection import Connection, error_kinds, given, is_server
+from passona.warehouse.connection import Connection, error_kinds, is_server, temp_table
 from passona.warehouse.ownership import owned
 
 
@@ -37,7 +37,7 @@ def erase(connection: Connection, people: People, in_texts: Sequence[str], apart
     `in_texts`: phones to look for in other texts (`phones_of_texts`). `apart`: tables that are erased elsewhere.
     """
     columns = [column for column in text_columns(connection) if column.shown not in apart]
-    name_people(connection, people, columns)
+    create_people_table(connection, people, columns)
     connection.execute("CREATE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
     erased: Counter[str] = Counter()
     there = {column.shown for column in columns}
@@ -53,7 +53,7 @@ def erase(connection: Connection, people: People, in_texts: Sequence[str], apart
     return erased
 
 
-def name_people(connection: Connection, people: People, columns: Iterable[TextColumn] = ()) -> None:
+def create_people_table(connection: Connection, people: People, columns: Iterable[TextColumn] = ()) -> None:
     """Makes the table `_people` of all that stands for them in columns of phones, in whatever spelling."""
     spelled = {
         text
@@ -66,13 +66,13 @@ def name_people(connection: Connection, people: People, columns: Iterable[TextCo
     )
 
 
-def found_of(connection: Connection, values: Sequence[str], columns: Iterable[TextColumn] | None = None) -> set[str]:
+def find_people(connection: Connection, values: Sequence[str], columns: Iterable[TextColumn] | None = None) -> set[str]:
     """Those of these phones or tokens that stand in a column of phones. `columns`: all, if none are given."""
     found: set[str] = set()
     phones = [value for value in values if value.isdigit()]
     for column in text_columns(connection) if columns is None else columns:
         if column.is_of_phones:
-            with given(connection, value=values):
+            with temp_table(connection, value=values):
                 same = (
                     f"SELECT given.value FROM given WHERE given.value IN (SELECT {column.as_text} FROM {column.table})"  # noqa: S608  # quoted names
                 )
@@ -82,7 +82,7 @@ def found_of(connection: Connection, values: Sequence[str], columns: Iterable[Te
     return found
 
 
-def telling(connection: Connection, phones: Sequence[str]) -> list[str]:
+def searchable_phones(connection: Connection, phones: Sequence[str]) -> list[str]:
     """Phones that nothing which stays holds as a part: in ids, in longer numbers. Bytes tell of these alone."""
     columns = text_columns(connection)
     return [phone for phone in phones if not any(_stays_within(connection, column, phone) for column in columns)]
@@ -98,7 +98,7 @@ def _stays_within(connection: Connection, column: TextColumn, phone: str) -> boo
 def phones_of_texts(connection: Connection, phones: Sequence[str]) -> list[str]:
     """Phones to look for in other texts: not the ends of other people's, which were given without country code."""
     columns = text_columns(connection)
-    found = found_of(connection, phones, columns)
+    found = find_people(connection, phones, columns)
     return [phone for phone in phones if phone in found or not ends_another(connection, phone, columns)]
 
 
@@ -194,10 +194,10 @@ def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, st
     if not after:
         return 0
     if misfits := _misfits(connection, column, after):
-        with given(connection, before=misfits):
+        with temp_table(connection, before=misfits):
             gone = deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
         return gone + _replaced(connection, column, {text: after[text] for text in after.keys() - {*misfits}})
-    with given(connection, before=[*after], after=[*after.values()]):
+    with temp_table(connection, before=[*after], after=[*after.values()]):
         if column.is_text:
             value = "given.after"
         elif column.is_nullable:
@@ -223,7 +223,7 @@ def _misfits(connection: Connection, column: TextColumn, after: Mapping[str, str
         return [*after]
     if not rules or not column.is_text:
         return []
-    with given(connection, after=[*after.values()]):
+    with temp_table(connection, after=[*after.values()]):
         same = f"SELECT {column.quoted} FROM {column.table} WHERE {column.quoted} IN (SELECT given.after FROM given)"  # noqa: S608  # quoted names
         there = [text for (text,) in connection.execute(same).fetchall()]
     often = Counter([*after.values(), *there])

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from graphlib import TopologicalSorter
 
-from passona.erasure._erase import changed, deleted, erase_texts, is_one_of_them, name_people
+from passona.erasure._erase import changed, create_people_table, deleted, erase_texts, is_one_of_them
 from passona.erasure.text_columns import TextColumn, text_columns, texts_naming, texts_that_stand_for
 from passona.errors import ConfigurationError
 from passona.masking.people import People
@@ -68,7 +68,7 @@ def _erase_phones(
     people: People,
     erase_rows: Callable[[Connection, TextColumn], int],
 ) -> Counter[str]:
-    name_people(connection, people, columns)
+    create_people_table(connection, people, columns)
     erased: Counter[str] = Counter()
     for column in columns:
         if column.is_of_phones:

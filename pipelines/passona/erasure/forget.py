@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from passona.config.address import Address, real_path
-from passona.config.privacy_settings import Keeping
-from passona.erasure._erase import erase, found_of, named_elsewhere, phones_of_texts, telling
+from passona.config.privacy_settings import PrivacySettings
+from passona.erasure._erase import erase, find_people, named_elsewhere, phones_of_texts, searchable_phones
 from passona.erasure._linked_tables import erase_linked, linked_tables
 from passona.errors import ConfigurationError, PassonaError
 from passona.masking.people import People, people
 from passona.masking.policy import Privacy
 from passona.warehouse.connection import tables_of, transaction
 from passona.warehouse.database import Database, open_database
-from passona.warehouse.policy_table import keep_out, known_mode, mode_of_copy, privacy_of, privacy_of_copy
+from passona.warehouse.policy_table import block, known_mode, mode_of_copy, privacy_of, privacy_of_copy
 from passona.warehouse.replacement import Replacement
 
 Texts = Sequence[tuple[str, str]]
@@ -49,19 +49,25 @@ class Forgotten:
 
 
 def forget(
-    address: Address, texts: Texts, keeping: Keeping, wait: float, say: Callable[[str], None], *, dry_run: bool = False
+    address: Address,
+    texts: Texts,
+    privacy_settings: PrivacySettings,
+    wait: float,
+    notify: Callable[[str], None],
+    *,
+    dry_run: bool = False,
 ) -> Forgotten:
     """Erases people from the tables of the warehouse and keeps them out. The bytes go with `rewrite_all`.
 
     :raises Busy: the warehouse is held for longer than `wait` seconds.
     :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
     """
-    with _opened(address, wait, say) as database:
-        who = people(texts, privacy_of(database, keeping))
+    with _opened(address, wait, notify) as database:
+        who = people(texts, privacy_of(database, privacy_settings))
         forgotten = Forgotten(len({values for _, values in who.places}), built=_is_built(database))
         if dry_run:
             _erase(database, who, forgotten, keep=False)
-            forgotten.left += in_copies(keeping, "forgotten", lambda _: None)
+            forgotten.left += in_copies(privacy_settings, "forgotten", lambda _: None)
             return forgotten
         run_id = str(uuid.uuid4())
         database.begin_run(run_id, "forget")
@@ -72,7 +78,13 @@ def forget(
 
 
 def rewrite_all(
-    address: Address, texts: Texts, keeping: Keeping, wait: float, say: Callable[[str], None], *, into: Forgotten
+    address: Address,
+    texts: Texts,
+    privacy_settings: PrivacySettings,
+    wait: float,
+    notify: Callable[[str], None],
+    *,
+    into: Forgotten,
 ) -> None:
     """Rewrites the warehouse, and erases the same people from its copies, which are rewritten too.
 
@@ -80,27 +92,27 @@ def rewrite_all(
 
     :raises StillThere: a number is in the bytes of the warehouse.
     """
-    with _opened(address, wait, say) as database:
-        who = people(texts, privacy_of(database, keeping))
+    with _opened(address, wait, notify) as database:
+        who = people(texts, privacy_of(database, privacy_settings))
         mode = known_mode(database.connection)
-        into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
+        into.searched += database.rewrite(searchable_phones(database.connection, who.phones), wait, notify)
         into.files.append(address)
 
     def forget_in(copy: Path) -> None:
         Replacement(copy).clear()  # what a killed publish left holds them too
-        with _opened(copy, wait, say, whole=False) as database:
-            privacy = privacy_there(database, mode, keeping, "forgotten")
+        with _opened(copy, wait, notify, whole=False) as database:
+            privacy = privacy_there(database, mode, privacy_settings, "forgotten")
             into.tables += _erased(database, people(texts, privacy) if privacy else who, keep=True)
-            into.searched += database.rewrite(telling(database.connection, who.phones), wait, say)
+            into.searched += database.rewrite(searchable_phones(database.connection, who.phones), wait, notify)
             into.files.append(copy)
 
-    into.left += in_copies(keeping, "forgotten", forget_in)
+    into.left += in_copies(privacy_settings, "forgotten", forget_in)
 
 
-def in_copies(keeping: Keeping, done: str, work: Callable[[Path], None]) -> list[PassonaError]:
+def in_copies(privacy_settings: PrivacySettings, done: str, work: Callable[[Path], None]) -> list[PassonaError]:
     """Do this work on each published copy; return why it could not be done on some. `done`: for the errors."""
     left: list[PassonaError] = []
-    for published in map(Path, keeping.published):
+    for published in map(Path, privacy_settings.published):
         try:
             copy = real_path(published)
             if not copy.is_file():
@@ -114,7 +126,7 @@ def in_copies(keeping: Keeping, done: str, work: Callable[[Path], None]) -> list
     return left
 
 
-def privacy_there(database: Database, mode: Mode, keeping: Keeping, done: str) -> Privacy | None:
+def privacy_there(database: Database, mode: Mode, privacy_settings: PrivacySettings, done: str) -> Privacy | None:
     """What a copy keeps of people, None where that is what the warehouse does, whose `mode` this is.
 
     A copy of a clear warehouse may have tokens (`publish --privacy`). `done`: for the error.
@@ -124,8 +136,8 @@ def privacy_there(database: Database, mode: Mode, keeping: Keeping, done: str) -
     found = mode_of_copy(database.connection)
     if found in (mode, None):
         return None
-    if mode[0] == "clear" and found and keeping.privacy_key:
-        privacy = privacy_of_copy(keeping, found[0])
+    if mode[0] == "clear" and found and privacy_settings.privacy_key:
+        privacy = privacy_of_copy(privacy_settings, found[0])
         if found[1] == privacy.tokens.key_id:
             return privacy
     raise ConfigurationError(
@@ -135,9 +147,9 @@ def privacy_there(database: Database, mode: Mode, keeping: Keeping, done: str) -
 
 
 @contextmanager
-def _opened(address: Address, wait: float, say: Callable[[str], None], *, whole: bool = True) -> Iterator[Database]:
+def _opened(address: Address, wait: float, notify: Callable[[str], None], *, whole: bool = True) -> Iterator[Database]:
     """`whole`: has all tables of the contract, or gets them; a copy is left as it is."""
-    database = open_database(address, wait, say)
+    database = open_database(address, wait, notify)
     try:
         if whole:
             database.prepare()
@@ -148,7 +160,7 @@ def _opened(address: Address, wait: float, say: Callable[[str], None], *, whole:
 
 def _erase(database: Database, who: People, into: Forgotten, *, keep: bool) -> None:
     """Out of the tables; without `keep` it is only counted."""
-    into.unfound = who.unfound(found_of(database.connection, who.values))
+    into.unfound = who.unfound(find_people(database.connection, who.values))
     into.elsewhere = named_elsewhere(database.connection, who)
     into.tables = _erased(database, who, keep=keep)
 
@@ -160,7 +172,7 @@ def _erased(database: Database, who: People, *, keep: bool) -> Counter[str]:
     tables = erase_linked(connection, who, in_texts, linked, keep=keep)
     with transaction(connection, keep=keep):
         tables += erase(connection, who, in_texts, linked)
-        keep_out(database, who.entries)
+        block(database, who.entries)
     return tables
 
 

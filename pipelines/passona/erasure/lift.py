@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from passona.config.address import Address
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.forget import Mode, Texts, drop_spools, in_copies, privacy_there
 from passona.errors import PassonaError
 from passona.masking.people import people
@@ -24,12 +24,12 @@ from passona.masking.phones import ERASED
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import TABLES
 from passona.source.ledger import Key
-from passona.warehouse.connection import Connection, given, tables_of, transaction
+from passona.warehouse.connection import Connection, tables_of, temp_table, transaction
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.ownership import own_columns
-from passona.warehouse.policy_table import kept_out_since, known_mode, let_in, privacy_of
+from passona.warehouse.policy_table import blocked_since, known_mode, privacy_of, unblock
 from passona.warehouse.quoting import literal, quoted
-from passona.warehouse.retention import past_stored
+from passona.warehouse.retention import expired_in_warehouse
 
 # What keeps one person out.
 Entries = tuple[str, ...]
@@ -54,7 +54,13 @@ class Lifted:
 
 
 def lift(
-    address: Address, texts: Texts, keeping: Keeping, wait: float, say: Callable[[str], None], *, dry_run: bool = False
+    address: Address,
+    texts: Texts,
+    privacy_settings: PrivacySettings,
+    wait: float,
+    notify: Callable[[str], None],
+    *,
+    dry_run: bool = False,
 ) -> Lifted:
     """Let people in again whom `forget` keeps out of the warehouse and its copies. `dry_run`: only count.
 
@@ -62,39 +68,39 @@ def lift(
     :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
     """
     lifted = Lifted()
-    with closing(open_database(address, wait, say)) as database:
+    with closing(open_database(address, wait, notify)) as database:
         database.prepare()
-        persons = _persons(database, texts, keeping)
+        persons = _persons(database, texts, privacy_settings)
         mode = known_mode(database.connection)
         known = _kept_out(database.connection, list(persons))
         lifted.people = len(known)
         lifted.unknown = [where for entries, where in persons.items() if entries not in known]
         if known:
-            _count(database.connection, keeping, lifted)
+            _count(database.connection, privacy_settings, lifted)
         if known and not dry_run:
             _let_in(database, known, lifted.due)
 
     def lift_in(copy: Path) -> None:
         if not dry_run:
-            with closing(open_database(copy, wait, say)) as database:
-                _let_in_copy(database, texts, list(persons), mode, keeping)
+            with closing(open_database(copy, wait, notify)) as database:
+                _let_in_copy(database, texts, list(persons), mode, privacy_settings)
 
-    lifted.left += in_copies(keeping, "let in", lift_in)
+    lifted.left += in_copies(privacy_settings, "let in", lift_in)
     return lifted
 
 
-def _persons(database: Database, texts: Texts, keeping: Keeping) -> dict[Entries, str]:
+def _persons(database: Database, texts: Texts, privacy_settings: PrivacySettings) -> dict[Entries, str]:
     """The entries of each person, with where the person was given: once, in whatever spellings."""
-    privacy = privacy_of(database, keeping)
+    privacy = privacy_of(database, privacy_settings)
     return {people([text], privacy).entries: text[0] for text in texts}
 
 
 def _kept_out(connection: Connection, persons: Sequence[Entries]) -> list[Entries]:
-    return [entries for entries in persons if kept_out_since(connection, entries) is not None]
+    return [entries for entries in persons if blocked_since(connection, entries) is not None]
 
 
-def _count(connection: Connection, keeping: Keeping, lifted: Lifted) -> None:
-    old = past_stored(connection, keeping.retain_days, datetime.now(UTC))
+def _count(connection: Connection, privacy_settings: PrivacySettings, lifted: Lifted) -> None:
+    old = expired_in_warehouse(connection, privacy_settings.retain_days, datetime.now(UTC))
     lifted.built = "int_built_campaigns" in tables_of(connection, "analytics_staging")
     found = connection.execute(
         "SELECT campaign_id, report, expired_at IS NOT NULL, coalesce(listed, false) "  # noqa: S608  # names of ours
@@ -125,7 +131,7 @@ def _let_in(database: Database, persons: Sequence[Entries], due: Sequence[Key]) 
     database.begin_run(run_id, "forget")
     with database.writing("who is let in again"):
         with transaction(database.connection):
-            let_in(database.connection, chain.from_iterable(persons))
+            unblock(database.connection, chain.from_iterable(persons))
             _make_due(database.connection, due)
         drop_spools(database)
     database.end_run(run_id, "ok", 0, 0)
@@ -133,15 +139,17 @@ def _let_in(database: Database, persons: Sequence[Entries], due: Sequence[Key]) 
 
 def _make_due(connection: Connection, due: Sequence[Key]) -> None:
     """The rows there are still vouched for; without a digest the next walk is written even if it finds the same."""
-    with given(connection, campaign_id=[key[0] for key in due], report=[key[1] for key in due]):
+    with temp_table(connection, campaign_id=[key[0] for key in due], report=[key[1] for key in due]):
         connection.execute(
             "UPDATE passona.report_ledger SET digest = NULL, state = CASE state WHEN 'settled' THEN 'open' "
             "ELSE state END WHERE (campaign_id, report) IN (SELECT campaign_id, report FROM given)"
         )
 
 
-def _let_in_copy(database: Database, texts: Texts, persons: Sequence[Entries], mode: Mode, keeping: Keeping) -> None:
-    privacy = privacy_there(database, mode, keeping, "let in")
+def _let_in_copy(
+    database: Database, texts: Texts, persons: Sequence[Entries], mode: Mode, privacy_settings: PrivacySettings
+) -> None:
+    privacy = privacy_there(database, mode, privacy_settings, "let in")
     if privacy:
         persons = [people([text], privacy).entries for text in texts]
-    let_in(database.connection, chain.from_iterable(_kept_out(database.connection, persons)))
+    unblock(database.connection, chain.from_iterable(_kept_out(database.connection, persons)))

@@ -17,16 +17,16 @@ from typing import Any
 import pyarrow as pa
 
 from passona.config.address import Address, exists
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.erasure._erase import ends_another
 from passona.erasure.text_columns import TOKEN, TextColumn, every_column, texts_naming, texts_that_stand_for
 from passona.errors import ConfigurationError
 from passona.masking.people import People, people
 from passona.masking.phones import all_spellings, phones_of
 from passona.reports.definitions import REPORTS
-from passona.warehouse.connection import Connection, given, registered, tables_of
+from passona.warehouse.connection import Connection, registered, tables_of, temp_table
 from passona.warehouse.database import open_reader
-from passona.warehouse.policy_table import kept_out_since, read_privacy
+from passona.warehouse.policy_table import blocked_since, read_privacy
 
 # Stands for the phone of somebody else in a row of the person's.
 OTHER = "[another person]"
@@ -56,7 +56,7 @@ class Person:
     """
 
     privacy: str
-    kept_out_since: datetime | None
+    blocked_since: datetime | None
     tables: dict[str, list[Row]]
     mentions: list[Mention]
 
@@ -65,7 +65,11 @@ _Columns = Collection[TextColumn]
 
 
 def person(
-    address: Address, text: tuple[str, str], keeping: Keeping, wait: float, say: Callable[[str], None]
+    address: Address,
+    text: tuple[str, str],
+    privacy_settings: PrivacySettings,
+    wait: float,
+    notify: Callable[[str], None],
 ) -> Person:
     """Find a person in the warehouse at `address`. `text`: a phone or a token, with where it was given.
 
@@ -74,13 +78,13 @@ def person(
     """
     if not exists(address):
         raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
-    with closing(open_reader(address, wait, say)) as connection:
+    with closing(open_reader(address, wait, notify)) as connection:
         if "report_ledger" not in tables_of(connection, "passona"):
             raise ConfigurationError(f"{address} holds no tables of passona: run passona load first")
-        privacy = read_privacy(connection, keeping)
+        privacy = read_privacy(connection, privacy_settings)
         who = people([text], privacy)
         columns = [column for column in every_column(connection) if not _is_internal(column)]
-        since = kept_out_since(connection, who.entries)
+        since = blocked_since(connection, who.entries)
         return Person(privacy.mode, since, *_found(connection, who, columns))
 
 
@@ -91,7 +95,7 @@ def _found(connection: Connection, who: People, columns: _Columns) -> tuple[dict
     values = {text for column in phones for text in texts_that_stand_for(connection, column, who.phones)}
     # A phone that came as another type than a text is kept there alone.
     in_issues = texts_naming(connection, issues, who.phones, who.tokens)
-    with given(connection, value=sorted({*who.values, *values, *in_issues})):
+    with temp_table(connection, value=sorted({*who.values, *values, *in_issues})):
         conditions = _conditions(columns)
         tables = {
             table: rows

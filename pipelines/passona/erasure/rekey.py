@@ -14,7 +14,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from passona.config.address import Address
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.forget import drop_spools
 from passona.erasure.text_columns import TextColumn, text_columns
 from passona.errors import ConfigurationError
@@ -31,7 +31,9 @@ _DIGESTS = ("row_id", "click_id", "message_key")
 _BLOCK = 64  # bytes of a block of SHA-256
 
 
-def re_key(address: Address, keeping: Keeping, wait: float, say: Callable[[str], None]) -> Counter[str]:
+def re_key(
+    address: Address, privacy_settings: PrivacySettings, wait: float, notify: Callable[[str], None]
+) -> Counter[str]:
     """Rows with new tokens or ids, by table. The file is rewritten: no old token stays in it.
 
     :raises ConfigurationError: the warehouse has no tokens, or they are not of the keys before the last.
@@ -40,18 +42,18 @@ def re_key(address: Address, keeping: Keeping, wait: float, say: Callable[[str],
         raise ConfigurationError(
             f"{address} cannot have a new key: re-key is for a DuckDB file; load into a new database with the new key"
         )
-    database = open_database(address, wait, say)
+    database = open_database(address, wait, notify)
     try:
         database.prepare()
         known = known_mode(database.connection)
-        keys = _keys(keeping, *known)
+        keys = _keys(privacy_settings, *known)
         run_id = str(uuid.uuid4())
         database.begin_run(run_id, "re-key")
         with transaction(database.connection):
             changed = _changed_all(database.connection, keys, known[1])
         database.end_run(run_id, "ok", 0, 0)
         drop_spools(database)
-        database.rewrite((), wait, say)
+        database.rewrite((), wait, notify)
     finally:
         database.close()
     return +changed
@@ -98,12 +100,12 @@ def _tokens_changed(connection: Connection, column: TextColumn, keys: tuple[byte
     return changed
 
 
-def _keys(keeping: Keeping, mode: str, key_id: str | None) -> tuple[bytes, ...]:
-    keys = tuple(key.encode() for key in keeping.keys)
-    if mode == "clear" or keeping.privacy != mode:
+def _keys(privacy_settings: PrivacySettings, mode: str, key_id: str | None) -> tuple[bytes, ...]:
+    keys = tuple(key.encode() for key in privacy_settings.keys)
+    if mode == "clear" or privacy_settings.privacy != mode:
         raise ConfigurationError(
-            f"sources.passona.privacy: this warehouse is {mode}, the configuration says {keeping.privacy}; a new key "
-            "is for a warehouse of tokens, in its own mode"
+            f"sources.passona.privacy: this warehouse is {mode}, the configuration says {privacy_settings.privacy}; "
+            "a new key is for a warehouse of tokens, in its own mode"
         )
     if len(keys) < 2 or key_id not in (Tokens(keys[:-1]).key_id, Tokens(keys).key_id):
         raise ConfigurationError(

@@ -14,7 +14,7 @@ from passona.masking.phones import (
     phones_of,
     read_look,
     read_phone,
-    spliced,
+    splice,
     with_country,
     without_scientific,
 )
@@ -66,7 +66,7 @@ def replaced(text: str, stand_in: Callable[[str], str], *, long_from: int | None
     if text.isascii() and not re.search("[0-9]", text):
         return text
     found = (each for view in views(text) for each in _seen(view, long_from, in_groups))
-    return spliced(text, ((start, end, stand_in(digits)) for start, end, digits in found))
+    return splice(text, ((start, end, stand_in(digits)) for start, end, digits in found))
 
 
 def _seen(view: View, long_from: int | None, in_groups: bool = False) -> Iterator[tuple[int, int, str]]:

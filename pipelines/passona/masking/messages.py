@@ -28,7 +28,7 @@ _ABOUT_THE_DATABASE = (
 )
 
 
-def told(error: BaseException) -> tuple[str, Exit]:
+def format_error(error: BaseException) -> tuple[str, Exit]:
     """What is said of an error, in one line, and the code to exit with."""
     if isinstance(error, PassonaError):
         return str(error), error.exit_code

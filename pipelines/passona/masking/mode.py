@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.errors import ConfigurationError
 from passona.masking._user_agents import read_agents
 from passona.masking.policy import Privacy
@@ -24,23 +24,23 @@ def tokens_of(keys: Iterable[str]) -> Tokens:
     return Tokens(tuple(key.encode() for key in keys))
 
 
-def first_mode(keeping: Keeping, *, has_data: bool) -> Mode:
+def first_mode(privacy_settings: PrivacySettings, *, has_data: bool) -> Mode:
     """Return the mode of a dataset that has none noted: what was loaded before there were modes is clear."""
-    mode = "clear" if has_data else keeping.privacy
-    return mode, None if mode == "clear" else tokens_of(keeping.keys).key_id, secrets.token_hex(32)
+    mode = "clear" if has_data else privacy_settings.privacy
+    return mode, None if mode == "clear" else tokens_of(privacy_settings.keys).key_id, secrets.token_hex(32)
 
 
-def privacy_in(keeping: Keeping, known: Mode, forgotten: Iterable[str]) -> Privacy:
+def privacy_in(privacy_settings: PrivacySettings, known: Mode, forgotten: Iterable[str]) -> Privacy:
     """Return what a dataset of this mode keeps of people. `forgotten`: entries of those who are kept out.
 
     :raises ConfigurationError: another mode, or another key, is configured.
     """
-    tokens = tokens_of(keeping.keys)
+    tokens = tokens_of(privacy_settings.keys)
     mode, key_id, forgetting_key = known
-    _check(keeping, tokens, mode, key_id)
+    _check(privacy_settings, tokens, mode, key_id)
     if mode == "clear":
         tokens = Tokens((str(forgetting_key).encode(),))
-    return Privacy(mode, tokens, frozenset(keeping.privacy_fields), frozenset(forgotten), agent_class(mode))
+    return Privacy(mode, tokens, frozenset(privacy_settings.privacy_fields), frozenset(forgotten), agent_class(mode))
 
 
 def agent_class(mode: str) -> Callable[[str], str | None]:
@@ -48,11 +48,11 @@ def agent_class(mode: str) -> Callable[[str], str | None]:
     return read_agents().stand_in if mode == "minimal" else lambda agent: agent
 
 
-def _check(keeping: Keeping, tokens: Tokens, mode: str, key_id: str | None) -> None:
-    if keeping.privacy != mode:
+def _check(privacy_settings: PrivacySettings, tokens: Tokens, mode: str, key_id: str | None) -> None:
+    if privacy_settings.privacy != mode:
         raise ConfigurationError(
-            f"sources.passona.privacy: this warehouse is {mode}, the configuration says {keeping.privacy}: set it "
-            f"back to {mode}, or load into a new file (DESTINATION__WAREHOUSE__CREDENTIALS)"
+            f"sources.passona.privacy: this warehouse is {mode}, the configuration says {privacy_settings.privacy}: "
+            f"set it back to {mode}, or load into a new file (DESTINATION__WAREHOUSE__CREDENTIALS)"
         )
     if mode != "clear" and tokens.key_id != key_id:
         raise ConfigurationError(

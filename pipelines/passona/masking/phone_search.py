@@ -49,7 +49,7 @@ _BYTES_ESCAPED = rb"%(?:25)*[0-9A-Fa-f]{2}|&#?[0-9A-Za-z]{1,31};|\\(?:u[0-9A-Fa-
 _OTHER_BYTES = bytes(byte for byte in range(256) if byte not in b"0123456789")
 
 
-def held(data: bytes, phones: Iterable[str]) -> set[str]:
+def found_in(data: bytes, phones: Iterable[str]) -> set[str]:
     """Those of these phones whose digits are in bytes, with what may stand between them.
 
     Texts stand side by side there, so a phone may begin and end anywhere.

@@ -79,7 +79,7 @@ def is_mangled(text: str) -> bool:
     return is_number is not None and read_phone(text) is None
 
 
-def blurred(text: str) -> str:
+def blur(text: str) -> str:
     """A text that `is_mangled` without its digits, and without words that may be somebody's name."""
     look = next(views(text)).look
     if not re.search("[0-9]", look) and "#" not in look:
@@ -226,10 +226,10 @@ def erased(text: str, is_theirs: Callable[[str], bool]) -> str:
     """The text with the mark for each phone in it that is theirs."""
     if not _MAY_BE.search(text):
         return text
-    return spliced(text, ((p.start, p.end, ERASED) for p in pieces(text) if any(map(is_theirs, p.phones))))
+    return splice(text, ((p.start, p.end, ERASED) for p in pieces(text) if any(map(is_theirs, p.phones))))
 
 
-def spliced(text: str, found: Iterable[tuple[int, int, str]]) -> str:
+def splice(text: str, found: Iterable[tuple[int, int, str]]) -> str:
     """The text with other texts for some pieces of it; of pieces that overlap the first, and of these the longest."""
     parts, done = [], 0
     for start, end, stand_in in sorted(found, key=lambda each: (each[0], -each[1])):

@@ -33,7 +33,7 @@ import pyarrow as pa
 
 from passona.masking.likely_phones import person_of, persons_of, replaced
 from passona.masking.masks import alphabets, joined_lists, list_shape, shape
-from passona.masking.phones import blurred, erased, is_mangled, with_country
+from passona.masking.phones import blur, erased, is_mangled, with_country
 from passona.masking.tokens import Tokens
 from passona.reports.decoding import Row, all_values
 from passona.reports.definitions import Column, Report
@@ -157,7 +157,7 @@ class Privacy:
         text = self._without_number(text)
         return text if self.is_clear else self.value(text)
 
-    def odd_value(self, text: str) -> str:
+    def mismatched_value(self, text: str) -> str:
         """A value of another type than the guide's, as JSON."""
         return self._without_number(text) if self.is_clear else f"({_type_of(text)})"
 
@@ -188,7 +188,7 @@ class Privacy:
         return found | {"agent": agent, "device": self._machine}
 
     def _phone(self, text: str) -> str:
-        return blurred(text) if is_mangled(text) else self._token(person_of(text))
+        return blur(text) if is_mangled(text) else self._token(person_of(text))
 
     def _token(self, digits: str) -> str:
         if (known := self._known.get(digits)) is None:

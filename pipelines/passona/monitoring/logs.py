@@ -91,7 +91,7 @@ def is_json() -> bool:
     return handler is not None and isinstance(handler.formatter, Json)
 
 
-def say(line: str) -> None:
+def notify(line: str) -> None:
     """One line that somebody should know of."""
     log.warning("%s", line, extra={"event": "notice"})
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from passona.errors import Exit, Interrupted, causes
-from passona.masking.messages import masked, printable, told
+from passona.masking.messages import format_error, masked, printable
 from passona.monitoring import logs
 from passona.warehouse.replacement import Replacement
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from passona.config.address import Address
 
 
-class Ending:
+class RunEnd:
     """Around a run. `warehouse` and `document`, the outcome as JSON has it, are set within as they become known."""
 
     def __init__(self, metrics: Replacement | None, on_failure: str | None) -> None:
@@ -32,7 +32,7 @@ class Ending:
         self.warehouse: Address | None = None
         self.document: Mapping[str, Any] | None = None
 
-    def __enter__(self) -> Ending:
+    def __enter__(self) -> RunEnd:
         return self
 
     def __exit__(
@@ -52,14 +52,14 @@ class Ending:
         try:
             write_metrics(metrics, document, time.monotonic() - self._begun, self.warehouse)
         except OSError as problem:
-            logs.say(f"the metrics could not be written: {told(problem)[0]}")
+            logs.notify(f"the metrics could not be written: {format_error(problem)[0]}")
 
     def _tell(self, target: str, document: Mapping[str, Any]) -> None:
         from passona.monitoring.failure_hook import tell_failure
 
         problem = tell_failure(target, document)
         if problem:
-            logs.say(problem)
+            logs.notify(problem)
 
 
 def _document(error: BaseException) -> dict[str, Any]:
@@ -70,5 +70,5 @@ def _document(error: BaseException) -> dict[str, Any]:
     if isinstance(error, click.ClickException):
         line, code = masked(error.format_message()), Exit.USAGE
     else:
-        line, code = told(error)
+        line, code = format_error(error)
     return {"outcome": code.word, "exit_code": int(code), "errors": [printable(line)]}

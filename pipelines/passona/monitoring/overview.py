@@ -34,7 +34,7 @@ def overview(
     settings: Settings,
     address: Address,
     wait: float,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
     on_retry: Callable[[str], None] = lambda _line: None,
 ) -> Overview:
     """Campaigns as the API lists them, newest first, with the state of each report.
@@ -51,7 +51,7 @@ def overview(
             client.stop()
     entries: dict[Key, Entry] = {}
     if exists(address):
-        with closing(open_reader(address, wait, say)) as connection:
+        with closing(open_reader(address, wait, notify)) as connection:
             entries = dict(Ledger(connection))
     newest_first = sorted(campaigns, key=lambda c: (c.created_at is not None, c.created_at), reverse=True)
     return Overview(tuple(newest_first), entries)

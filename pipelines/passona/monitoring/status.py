@@ -22,10 +22,10 @@ from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET
 from passona.source.campaigns import campaign_values
 from passona.source.ledger import Key, may_have_rows
-from passona.warehouse.connection import Connection, given, tables_of
+from passona.warehouse.connection import Connection, tables_of, temp_table
 from passona.warehouse.database import has_writer, open_reader
-from passona.warehouse.ledger_table import believed
-from passona.warehouse.retention import past
+from passona.warehouse.ledger_table import trusted_entries
+from passona.warehouse.retention import expired_campaigns
 
 # Runs that are shown: a week of nights.
 LAST_RUNS = 7
@@ -108,7 +108,7 @@ def age(text: str) -> timedelta:
 
 
 def status(
-    address: Address, max_age: timedelta, wait: float, say: Callable[[str], None], retain_days: int | None = None
+    address: Address, max_age: timedelta, wait: float, notify: Callable[[str], None], retain_days: int | None = None
 ) -> Status:
     """The state of the warehouse at `address`. `retain_days`: as loads have it.
 
@@ -118,7 +118,7 @@ def status(
     if not exists(address):
         raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
     now = datetime.now(UTC)
-    with closing(open_reader(address, wait, say)) as connection:
+    with closing(open_reader(address, wait, notify)) as connection:
         if not _made(connection):
             raise ConfigurationError(f"{address} holds no tables of passona: run passona load first")
         asked = _asked(connection, retain_days, now)
@@ -154,7 +154,7 @@ def _runs(connection: Connection) -> list[Run]:
 def _asked(connection: Connection, retain_days: int | None, now: datetime) -> list[Key]:
     """Campaign and report of all that loads ask for until it is settled."""
     listed = campaign_values(connection.sql("SELECT * FROM passona.campaigns WHERE listed").to_arrow_table())
-    old = past(connection, listed, retain_days, now)
+    old = expired_campaigns(connection, listed, retain_days, now)
     return [
         (campaign.campaign_id, report.name)
         for campaign in listed
@@ -167,7 +167,7 @@ def _asked(connection: Connection, retain_days: int | None, now: datetime) -> li
 def _reports(connection: Connection, oldest: datetime, asked: Sequence[Key]) -> dict[str, ReportStatus]:
     counts = ", ".join(f"count(*) FILTER (WHERE state = '{state}')" for state in ("settled", "open", "failed", "held"))
     ahead = f"(verified_at > {_AHEAD})"
-    with given(
+    with temp_table(
         connection, campaign_id=[campaign_id for campaign_id, _ in asked], report=[report for _, report in asked]
     ):
         found = connection.execute(
@@ -181,7 +181,7 @@ def _reports(connection: Connection, oldest: datetime, asked: Sequence[Key]) -> 
                 SELECT *, (NOT settled OR {ahead}) AND (campaign_id, report) IN (
                     SELECT campaign_id, report FROM given
                 ) AS asked_for
-                FROM ({believed(connection)}) AS ledger
+                FROM ({trusted_entries(connection)}) AS ledger
             ) AS ledger GROUP BY report
             """,  # noqa: S608  # constants
             [oldest],
@@ -208,7 +208,7 @@ def _troubles(connection: Connection) -> list[Trouble]:
     found = connection.execute(
         f"""
         SELECT campaign_id, name, report, state, error, verified_at, checked_at
-        FROM ({believed(connection)}) AS ledger LEFT JOIN passona.campaigns AS campaigns USING (campaign_id)
+        FROM ({trusted_entries(connection)}) AS ledger LEFT JOIN passona.campaigns AS campaigns USING (campaign_id)
         WHERE state IN ('failed', 'held') AND expired_at IS NULL ORDER BY checked_at DESC, campaign_id, report
         """  # noqa: S608  # constants
     ).fetchall()
@@ -223,20 +223,20 @@ def _overdue(
         f"AND outcome IN (SELECT unnest(?::VARCHAR[])) AND finished_at <= {_AHEAD}",
         [list(_ENDED)],
     ).fetchall()
-    allowed = told(max_age)
+    allowed = format_age(max_age)
     if last is None:
         yield "no load has come to its end yet"
     elif last < now - max_age:
-        yield f"the last load that came to its end was {told(now - last)} ago, allowed are {allowed}"
+        yield f"the last load that came to its end was {format_age(now - last)} ago, allowed are {allowed}"
     for name, report in reports.items():
         if report.stale:
-            since = f"; the oldest is {told(now - report.oldest)} old" if report.oldest else ""
+            since = f"; the oldest is {format_age(now - report.oldest)} old" if report.oldest else ""
             yield f"{name}: {_campaigns(report.stale)} not verified within {allowed}{since}"
         if report.never_loaded:
             yield f"{name}: {_campaigns(report.never_loaded)} never loaded"
 
 
-def told(span: timedelta) -> str:
+def format_age(span: timedelta) -> str:
     """A span of time in its two largest units: 26 h, 3 d 4 h, 12 min."""
     minutes = max(0, round(span.total_seconds() / 60))
     days, hours = divmod(minutes // 60, 24)

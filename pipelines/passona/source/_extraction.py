@@ -49,7 +49,7 @@ from passona.source.campaigns import (
     unknown_campaign,
 )
 from passona.source.client import Client
-from passona.source.ledger import INTERRUPTED, Key, Pull, is_unchanged, judged, plan, since, unloaded
+from passona.source.ledger import INTERRUPTED, Key, Task, entry_of_failure, is_unchanged, judge, plan, since
 from passona.source.page_pool import PagePool
 from passona.source.pages import Page
 from passona.source.resources import MODE, Batch, CampaignBatch, Item, Piece
@@ -64,7 +64,7 @@ _FOLDER = "passona-spools-"
 
 
 @dataclass(frozen=True)
-class Wish:
+class SourceRequest:
     """What a run of the source is asked for: the arguments of `passona_source` that are no settings."""
 
     campaigns: Sequence[str] = ()
@@ -86,8 +86,8 @@ class Extraction:
     :raises Held: the shrink guard holds it, and `on_failed` is `raise`.
     """
 
-    def __init__(self, settings: Settings, wish: Wish) -> None:
-        self._settings, self._wish = settings, wish
+    def __init__(self, settings: Settings, request: SourceRequest) -> None:
+        self._settings, self._request = settings, request
         self._run_id = str(uuid.uuid4())
         self._package = _Package.current()
         self.load_id, self.names = self._package.load_id, _selected()
@@ -124,28 +124,28 @@ class Extraction:
         self._listed = self._list(privacy)
         self._pulls = self._due(self._choose())
         # Campaigns of which anything is due, those most in need first.
-        self._of_campaign: defaultdict[str, list[Pull]] = defaultdict(list)
-        for pull in self._pulls:
-            self._of_campaign[pull.campaign.campaign_id].append(pull)
+        self._of_campaign: defaultdict[str, list[Task]] = defaultdict(list)
+        for task in self._pulls:
+            self._of_campaign[task.campaign.campaign_id].append(task)
         self._order = list(self._of_campaign)
 
     def results(self, report: Report) -> Iterator[Item]:
         """An item for each campaign of which anything is due: what became of this report, nothing if it is not due."""
-        pulls = {pull.campaign.campaign_id: pull for pull in self._pulls if pull.report is report}
+        tasks = {task.campaign.campaign_id: task for task in self._pulls if task.report is report}
         is_first = all(name != report.name for _, name in self._contents.filled)
         appended = report.tables if is_first else ()
         for campaign_id in self._order:
             batch = _Batch(report, zone=self._settings.timezone, appended=appended, mode=self.mode, folder=self._folder)
-            if campaign_id in pulls:
-                self._decide(pulls[campaign_id], self._walked(campaign_id, report), batch)
+            if campaign_id in tasks:
+                self._decide(tasks[campaign_id], self._walked(campaign_id, report), batch)
             yield batch
 
     def _walked(self, campaign_id: str, report: Report) -> Walk | WalkFailed:
         """Return the walk of a report. The first one asked for starts the walks of all due reports of its campaign."""
         with self._lock:
             if (campaign_id, report.name) not in self._walks:
-                pulls = self._of_campaign[campaign_id]
-                self._walks = {pull.key: self._walkers.submit(self._walk, pull) for pull in pulls} | self._walks
+                tasks = self._of_campaign[campaign_id]
+                self._walks = {task.key: self._walkers.submit(self._walk, task) for task in tasks} | self._walks
             walk = self._walks[campaign_id, report.name]
         try:
             return walk.result()
@@ -192,7 +192,7 @@ class Extraction:
         mode = self._contents.mode or self._package.mode() or first_mode(self._settings, has_data=False)
         privacy = privacy_in(self._settings, mode, self._contents.forgotten)
         self.mode = " ".join(filter(None, mode[:2]))
-        given = people((("forgotten", text) for text in self._wish.forgotten), privacy)
+        given = people((("forgotten", text) for text in self._request.forgotten), privacy)
         return replace(privacy, forgotten=privacy.forgotten.union(given.entries))
 
     def _list(self, privacy: Privacy) -> CampaignList | None:
@@ -200,7 +200,7 @@ class Extraction:
         try:
             return list_campaigns(self._client, self._pool, self._settings, privacy, self._name_keys)
         except WalkFailed as error:
-            if not self._wish.campaigns or self._settings.team_uuid or isinstance(error, Unreachable):
+            if not self._request.campaigns or self._settings.team_uuid or isinstance(error, Unreachable):
                 raise
             self._failures[f"{error}; going on without the campaigns' dates"] = None
             return None
@@ -213,17 +213,17 @@ class Extraction:
         self._writable, self._unlisted, loadable = None, None, {*listed}
         if self._listed is not None:
             stayed = before & listed.keys()
-            shrink = None if self._wish.accept_shrink else list_shrunk(len(before), len(stayed), len(listed))
+            shrink = None if self._request.accept_shrink else list_shrunk(len(before), len(stayed), len(listed))
             if shrink is None:
                 self._writable, self._unlisted = self._listed, self._no_longer_listed(before - listed.keys())
                 self._reopen(listed.keys() & stored.keys() - before)
             else:
                 loadable = stayed
-                if not self._wish.campaigns:
+                if not self._request.campaigns:
                     self._fail(shrink)
-        found = [self._known.get(uuid, Campaign(uuid)) for uuid in self._wish.campaigns or sorted(loadable)]
+        found = [self._known.get(uuid, Campaign(uuid)) for uuid in self._request.campaigns or sorted(loadable)]
         check_team([campaign for campaign in found if campaign.team_id], self._settings.team_uuid)
-        return since(found, self._wish.since) if self._wish.since else found
+        return since(found, self._request.since) if self._request.since else found
 
     def _stored(self) -> dict[str, Campaign]:
         rows = self._contents.campaigns
@@ -243,22 +243,22 @@ class Extraction:
             if entry.campaign_id in ids and entry.state == "settled":
                 self._contents.entries[key] = replace(entry, state="open")
 
-    def _due(self, campaigns: Sequence[Campaign]) -> list[Pull]:
+    def _due(self, campaigns: Sequence[Campaign]) -> list[Task]:
         entries, now = self._contents.entries, self._client.clock.utc()
         expired = {entry.campaign_id for entry in entries.values() if entry.expired_at is not None}
         kept = [campaign for campaign in campaigns if campaign.campaign_id not in expired]
-        pulls = plan(kept, entries, self._reports, self._settings, now, refresh=self._refreshes)
-        if self._wish.campaigns or self._listed is None:
-            return pulls
+        tasks = plan(kept, entries, self._reports, self._settings, now, refresh=self._refreshes)
+        if self._request.campaigns or self._listed is None:
+            return tasks
         # What is half written is repaired in campaigns that have left the list, too.
         half = {key for key in self._contents.filled if key not in entries or entries[key].error == INTERRUPTED}
         left = {uuid for uuid, _ in half} - expired - {campaign.campaign_id for campaign in self._listed.campaigns}
         gone = [self._known.get(uuid, Campaign(uuid)) for uuid in sorted(left)]
-        return pulls + [pull for pull in plan(gone, entries, self._reports, self._settings, now) if pull.key in half]
+        return tasks + [task for task in plan(gone, entries, self._reports, self._settings, now) if task.key in half]
 
     @property
     def _refreshes(self) -> bool:
-        return self._wish.refresh or self._package.refreshes
+        return self._request.refresh or self._package.refreshes
 
     def _campaign_batch(self, ids: Sequence[str], columns: Mapping[str, str]) -> CampaignBatch:
         if self._writable is None:
@@ -266,16 +266,16 @@ class Extraction:
         part = self._writable.part(ids)
         return CampaignBatch(part.rows, part.groups, part.issues, columns)
 
-    def _walk(self, pull: Pull) -> Walk | WalkFailed:
-        campaign = pull.campaign
+    def _walk(self, task: Task) -> Walk | WalkFailed:
+        campaign = task.campaign
         try:
-            return self._walker.walk(pull.report, campaign.campaign_id, pull.verified_digest, address=campaign.address)
+            return self._walker.walk(task.report, campaign.campaign_id, task.verified_digest, address=campaign.address)
         except WalkFailed as error:
             return error
 
-    def _decide(self, pull: Pull, result: Walk | WalkFailed, batch: Batch) -> None:
+    def _decide(self, task: Task, result: Walk | WalkFailed, batch: Batch) -> None:
         """Puts into the batch what becomes of a walk."""
-        campaign_id = pull.campaign.campaign_id
+        campaign_id = task.campaign.campaign_id
         is_empty = not isinstance(result, Walk) or not result.total
         if is_empty and campaign_id not in self._known:
             unknown = unknown_campaign(campaign_id, [result], has_list=self._listed is not None)
@@ -283,26 +283,26 @@ class Extraction:
                 self._fail(unknown)
                 return
         if isinstance(result, Walk):
-            self._judge(pull, result, batch)
+            self._judge(task, result, batch)
             return
         self._fail(result)
         now = self._client.clock.utc()
-        batch.entries = [unloaded(pull, "failed", result, result.attempts, self._run_id, at=now)]
+        batch.entries = [entry_of_failure(task, "failed", result, result.attempts, self._run_id, at=now)]
 
-    def _judge(self, pull: Pull, walk: Walk, batch: Batch) -> None:
-        now, accept = self._client.clock.utc(), self._wish.accept_shrink
-        entry, shrink = judged(pull, walk, self._settings, self._run_id, accept_shrink=accept, at=now)
+    def _judge(self, task: Task, walk: Walk, batch: Batch) -> None:
+        now, accept = self._client.clock.utc(), self._request.accept_shrink
+        entry, shrink = judge(task, walk, self._settings, self._run_id, accept_shrink=accept, at=now)
         batch.entries = [entry]
         if shrink is not None:
             self._fail(shrink)
-        elif self._refreshes or not is_unchanged(pull, walk, self._contents.odd):
+        elif self._refreshes or not is_unchanged(task, walk, self._contents.odd):
             batch.walks = [walk]
-            batch.columns = self._name_keys(pull.report, walk.spool.new_keys)
-            batch.new_columns = self._new_columns(pull.report.name)
+            batch.columns = self._name_keys(task.report, walk.spool.new_keys)
+            batch.new_columns = self._new_columns(task.report.name)
             batch.campaign = self._bare_row(walk.campaign_id)
-            if pull.key in self._contents.entries:
+            if task.key in self._contents.entries:
                 with self._lock:
-                    self._replaced.append(pull.key)
+                    self._replaced.append(task.key)
 
     def _bare_row(self, campaign_id: str) -> pa.Table | None:
         """Return a row with only the id, once, for a campaign that is neither in the list nor in the dataset."""
@@ -314,7 +314,7 @@ class Extraction:
         return pa.Table.from_pylist([row], schema=TABLES[CAMPAIGNS.name].schema)
 
     def _fail(self, error: PassonaError) -> None:
-        if self._wish.on_failed == "raise":
+        if self._request.on_failed == "raise":
             raise error
         with self._lock:
             self._failures[str(error)] = None
@@ -370,8 +370,8 @@ class Extractions:
     last of them, or with an error.
     """
 
-    def __init__(self, settings: Settings, wish: Wish) -> None:
-        self._settings, self._wish = settings, wish
+    def __init__(self, settings: Settings, request: SourceRequest) -> None:
+        self._settings, self._request = settings, request
         self._lock = threading.Lock()
         self._current: Extraction | None = None
         self._running: set[str] = set()
@@ -406,7 +406,7 @@ class Extractions:
                 "two passona sources in one run would write their rows twice: run them one after another"
             )
         try:
-            extraction = Extraction(self._settings, self._wish)
+            extraction = Extraction(self._settings, self._request)
         except BaseException as error:
             self._broken = (load_id, error) if load_id is not None else None
             raise

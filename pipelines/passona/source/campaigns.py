@@ -245,11 +245,13 @@ def _groups(rows: Sequence[Row], privacy: Privacy) -> tuple[pa.Table, list[tuple
     for row in rows:
         for key, included in _GROUP_KEYS.items():
             *earlier, last = all_values(row, key)
-            issues += [(row["uuid"], key, privacy.odd_value(json_text(value)), "repeated_key") for value in earlier]
+            issues += [
+                (row["uuid"], key, privacy.mismatched_value(json_text(value)), "repeated_key") for value in earlier
+            ]
             groups = last or []
             if not isinstance(groups, list) or not all(is_storable(group) for group in groups):
                 raw = text_of(groups)
-                issues.append((row["uuid"], key, raw and privacy.odd_value(raw), "unexpected_type"))
+                issues.append((row["uuid"], key, raw and privacy.mismatched_value(raw), "unexpected_type"))
                 continue
             found += [(row["uuid"], position, group, included) for position, group in enumerate(groups, 1)]
     columns = list(zip(*found, strict=True)) or [()] * len(GROUPS)

@@ -71,7 +71,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Pull:
+class Task:
     """One report that is due, what is known of its campaign, and what the ledger holds of it."""
 
     report: Report
@@ -102,15 +102,15 @@ def plan(
     *,
     refresh: bool = False,
     settled: Mapping[Key, datetime] = MappingProxyType({}),
-) -> list[Pull]:
+) -> list[Task]:
     """The pulls that are due, in order of need: never loaded before stale, then the newest campaign
     first; within the stale, the longest unchecked first. A job that is cut short did the best it could.
 
     `settled`: when these of `entries` were last checked, so that they need not be looked at one by one.
     """
     windows = [(report, _window(report, settings)) for report in reports]
-    pulls = (
-        Pull(report, campaign, entries.get((campaign.campaign_id, report.name)))
+    tasks = (
+        Task(report, campaign, entries.get((campaign.campaign_id, report.name)))
         for campaign in campaigns
         for earliest in [{window: _settles_from(campaign, window) for window in {each for _, each in windows}}]
         for report, window in windows
@@ -118,22 +118,22 @@ def plan(
         or (checked := settled.get((campaign.campaign_id, report.name))) is None
         or not earliest[window] <= checked <= now
     )
-    due = (pull for pull in pulls if refresh or is_due(pull, settings, now))
-    return sorted(due, key=lambda pull: _need(pull, now))
+    due = (task for task in tasks if refresh or is_due(task, settings, now))
+    return sorted(due, key=lambda task: _need(task, now))
 
 
-def is_due(pull: Pull, settings: Settings, now: datetime) -> bool:
+def is_due(task: Task, settings: Settings, now: datetime) -> bool:
     """Whether a report may have changed since it was verified.
 
     A settled one is due again where the last look was too early for what the list tells now. A look in the future
     counts as none: it was dated by a wrong clock.
     """
-    if not may_have_rows(pull.campaign, pull.report, now):
+    if not may_have_rows(task.campaign, task.report, now):
         return False
-    known = pull.known
+    known = task.known
     if known is None or known.state != "settled" or known.checked_at is None:
         return True
-    return not _settles_from(pull.campaign, _window(pull.report, settings)) <= known.checked_at <= now
+    return not _settles_from(task.campaign, _window(task.report, settings)) <= known.checked_at <= now
 
 
 def may_have_rows(campaign: Campaign, report: Report, now: datetime) -> bool:
@@ -155,9 +155,9 @@ def _settles_from(campaign: Campaign, window: timedelta) -> datetime:
     return max(over, campaign.latest_date or _FIRST)
 
 
-def _need(pull: Pull, now: datetime) -> tuple[Any, ...]:
-    known = pull.known
-    campaign = pull.campaign
+def _need(task: Task, now: datetime) -> tuple[Any, ...]:
+    known = task.known
+    campaign = task.campaign
     begun = campaign.started_sending_at or campaign.scheduled_send_date or campaign.created_at or _FIRST
     checked = known.checked_at if known and known.verified_at else None
     if checked is not None and checked > now:
@@ -169,14 +169,14 @@ def _window(report: Report, settings: Settings) -> timedelta:
     return timedelta(days=settings.clicks_settle_days if report.clicks_window else settings.settle_days)
 
 
-def verified(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
+def verified(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
     """The entry of a verified walk, open or settled."""
-    same = pull.known is not None and pull.known.digest == walk.digest
-    changed_at = min((pull.known.changed_at if pull.known and same else None) or walk.at, walk.at)
-    settled = _is_settled(pull, walk, settings, changed_at)
+    same = task.known is not None and task.known.digest == walk.digest
+    changed_at = min((task.known.changed_at if task.known and same else None) or walk.at, walk.at)
+    settled = _is_settled(task, walk, settings, changed_at)
     total = walk.row_count + walk.spool.suppressed
     return Entry(
-        *pull.key,
+        *task.key,
         state="settled" if settled else "open",
         verified_at=walk.at,
         checked_at=walk.at,
@@ -189,133 +189,135 @@ def verified(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
         run_id=run_id,
         origin="api",
         suppressed=walk.spool.suppressed,
-        peak=None if _may_shrink(pull, settled=settled) else max(total, _guarded(pull)),
+        peak=None if _may_shrink(task, settled=settled) else max(total, _guarded(task)),
     )
 
 
-def judged(
-    pull: Pull, walk: Walk, settings: Settings, run_id: str, *, accept_shrink: bool, at: datetime
+def judge(
+    task: Task, walk: Walk, settings: Settings, run_id: str, *, accept_shrink: bool, at: datetime
 ) -> tuple[Entry, Held | None]:
     """The entry of a walk, and why the shrink guard holds it, None if it does not. `at`: when that was seen (UTC)."""
-    entry = verified(pull, walk, settings, run_id)
+    entry = verified(task, walk, settings, run_id)
     if accept_shrink:
-        return accepted(entry), None
-    shrink = shrunk(pull, walk.total, settled=entry.state == "settled")
+        return accept(entry), None
+    shrink = shrunk(task, walk.total, settled=entry.state == "settled")
     if shrink is None:
         return entry, None
-    return unloaded(pull, "held", shrink, walk.attempts, run_id, at=at), shrink
+    return entry_of_failure(task, "held", shrink, walk.attempts, run_id, at=at), shrink
 
 
-def is_unchanged(pull: Pull, walk: Walk, odd: Collection[Key]) -> bool:
+def is_unchanged(task: Task, walk: Walk, odd: Collection[Key]) -> bool:
     """Return True if the tables already hold these rows. `odd`: reports with values of another type than the guide's,
     because the digest does not distinguish 83 from "83".
     """
-    return walk.digest == pull.verified_digest and not walk.spool.odd and pull.key not in odd
+    return walk.digest == task.verified_digest and not walk.spool.odd and task.key not in odd
 
 
-def accepted(entry: Entry) -> Entry:
+def accept(entry: Entry) -> Entry:
     """The entry of a report whose shrinking is accepted: from now on the guard compares with these rows."""
     return entry if entry.peak is None else replace(entry, peak=entry.total)
 
 
-def imported(pull: Pull, walk: Walk, settings: Settings, run_id: str) -> Entry:
+def entry_of_import(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
     """The entry of a report that came as a .csv, as of when that was made.
 
     What the API told once holds on, so that the next file is measured by it too; but where fewer rows were taken,
     it is no longer what the tables should have.
     """
-    entry = verified(pull, walk, settings, run_id)
-    total = pull.known.api_total if pull.known else None
+    entry = verified(task, walk, settings, run_id)
+    total = task.known.api_total if task.known else None
     if total is not None and walk.row_count + walk.spool.suppressed < total:
         total = None
     return replace(entry, pages=None, api_total=total, attempts=None, origin="csv")
 
 
-def unsettled(pull: Pull, entry: Entry) -> Entry:
+def reopened(task: Task, entry: Entry) -> Entry:
     """The entry where nobody vouches for the time of its .csv: settled only if the same content was so before."""
-    same = pull.known is not None and pull.known.state == "settled" and pull.verified_digest == entry.digest
+    same = task.known is not None and task.known.state == "settled" and task.verified_digest == entry.digest
     if same:
         return entry
-    return replace(entry, state="open", peak=None if pull.report.may_shrink else entry.peak)
+    return replace(entry, state="open", peak=None if task.report.may_shrink else entry.peak)
 
 
-def outdated(pull: Pull, made_at: datetime) -> bool:
+def is_outdated(task: Task, made_at: datetime) -> bool:
     """Whether the tables hold a later state of a report than a .csv that was made then. Servers tell whole seconds."""
-    known = pull.known.verified_at if pull.known else None
+    known = task.known.verified_at if task.known else None
     return known is not None and made_at < known.replace(microsecond=0)
 
 
-def fewer_than_listed(pull: Pull, row_count: int, *, settled: bool) -> Held | None:
+def check_csv_shrink(task: Task, row_count: int, *, settled: bool) -> Held | None:
     """Why the shrink guard holds a .csv, None if it does not.
 
     A file tells no total, so one that was cut off between two lines looks whole: where the API once told one,
     a single row less is too few.
     """
-    known = pull.known.api_total if pull.known else None
+    known = task.known.api_total if task.known else None
     if known is None or row_count >= known:
-        return shrunk(pull, row_count, settled=settled)
-    if pull.report.may_shrink and not (settled and _guarded(pull)):
+        return shrunk(task, row_count, settled=settled)
+    if task.report.may_shrink and not (settled and _guarded(task)):
         return None
-    return _held(pull, f"{known} rows or more, as the API had", row_count)
+    return _held(task, f"{known} rows or more, as the API had", row_count)
 
 
-def _is_settled(pull: Pull, walk: Walk, settings: Settings, changed_at: datetime) -> bool:
+def _is_settled(task: Task, walk: Walk, settings: Settings, changed_at: datetime) -> bool:
     """Whether a walk began after the campaign's end and the report's window.
 
     The end is the later of the campaign's expiry and the last time in the report's rows; where
     neither is known, the last change of its content.
     """
-    window = _window(pull.report, settings)
-    if walk.at < _settles_from(pull.campaign, window):
+    window = _window(task.report, settings)
+    if walk.at < _settles_from(task.campaign, window):
         return False
     last_time = walk.last_time(settings.timezone)
-    end = max((time for time in (pull.campaign.expiry_date, last_time) if time is not None), default=changed_at)
+    end = max((time for time in (task.campaign.expiry_date, last_time) if time is not None), default=changed_at)
     # Compared this way round, because a time in the rows may be the last that a calendar has.
     return walk.at - window >= end
 
 
-def unloaded(pull: Pull, state: State, error: PassonaError, attempts: int, run_id: str, *, at: datetime) -> Entry:
+def entry_of_failure(
+    task: Task, state: State, error: PassonaError, attempts: int, run_id: str, *, at: datetime
+) -> Entry:
     """The entry of a report whose walk failed or is held: what is said of the rows in the tables stays.
 
     `at`: when that was seen (UTC).
     """
-    known = pull.known or Entry(*pull.key, state=state)
+    known = task.known or Entry(*task.key, state=state)
     return replace(known, state=state, error=str(error), checked_at=at, attempts=attempts, run_id=run_id)
 
 
-def shrunk(pull: Pull, total: int, *, settled: bool) -> Held | None:
+def shrunk(task: Task, total: int, *, settled: bool) -> Held | None:
     """Why the shrink guard holds a walk, None if it does not (contract, rule 3).
 
     `total`: its rows, those of people who are kept out included.
     """
-    before = 0 if _may_shrink(pull, settled=settled) else _guarded(pull)
+    before = 0 if _may_shrink(task, settled=settled) else _guarded(task)
     if before == 0 or (total > 0 and total * 2 >= before):
         return None
-    return _held(pull, f"about {before} rows as before", total)
+    return _held(task, f"about {before} rows as before", total)
 
 
-def _may_shrink(pull: Pull, *, settled: bool) -> bool:
+def _may_shrink(task: Task, *, settled: bool) -> bool:
     """Whether a report may lose any number of rows. `settled`: whether what it would be now is final."""
-    return pull.report.may_shrink and not settled
+    return task.report.may_shrink and not settled
 
 
-def _guarded(pull: Pull) -> int:
+def _guarded(task: Task) -> int:
     """The number of rows that the shrink guard compares with, 0 if there is nothing to lose.
 
     What an interrupted load left counts, too. Of a report that may shrink only rows that had settled count: those
     that were loaded before may be gone since.
     """
-    known = pull.known
+    known = task.known
     if known is None:
         return 0
-    if pull.report.may_shrink and known.peak is None and known.state != "settled":
+    if task.report.may_shrink and known.peak is None and known.state != "settled":
         return 0
     return max(known.peak or 0, known.total)
 
 
-def _held(pull: Pull, expected: str, row_count: int) -> Held:
+def _held(task: Task, expected: str, row_count: int) -> Held:
     return Held(
-        f"campaign {pull.campaign.campaign_id}, {pull.report.name}: expected {expected}, "
+        f"campaign {task.campaign.campaign_id}, {task.report.name}: expected {expected}, "
         f"got {row_count}; the old rows stay, --accept-shrink takes the new ones"
     )
 

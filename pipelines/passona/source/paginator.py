@@ -128,9 +128,9 @@ def _check_steady(first: Page, page: Page) -> None:
 def _check_other(seen: dict[bytes, int], page: Page) -> None:
     """Refuses the rows of an earlier page, told by rows spread over it; notes those of this one in `seen`."""
     step = max(1, len(page.rows) // TELLING_ROWS)
-    telling = [json.dumps(row).encode() for row in page.rows[::step][:TELLING_ROWS]]
-    if len(set(telling)) < TELLING_ROWS:
+    sample = [json.dumps(row).encode() for row in page.rows[::step][:TELLING_ROWS]]
+    if len(set(sample)) < TELLING_ROWS:
         return
-    other = seen.setdefault(hashlib.blake2b(b"".join(telling), digest_size=16).digest(), page.number)
+    other = seen.setdefault(hashlib.blake2b(b"".join(sample), digest_size=16).digest(), page.number)
     if other != page.number:
         raise PageRefused(f"other rows than on page {other}", "the same page twice", page=page.number)

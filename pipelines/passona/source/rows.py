@@ -142,9 +142,9 @@ def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], pri
         texts = {key: text_of(value) for key, value in row.items()}
         odd = {key for key in known if type(row.get(key)) not in _FITTING and not _is_integer(key, row, integers)}
         new = {names[key]: privacy.new_value(key, text) for key, text in texts.items() if key in names}
-        notes.append([(names.get(key, key), privacy.odd_value(raw), issue) for key, raw, issue in _noted(row)])
+        notes.append([(names.get(key, key), privacy.mismatched_value(raw), issue) for key, raw, issue in _noted(row)])
         kept.append([None if key in odd else texts.get(key) for key in known])
-        odds.append({key: privacy.odd_value(text) for key in odd if (text := texts[key]) is not None})
+        odds.append({key: privacy.mismatched_value(text) for key in odd if (text := texts[key]) is not None})
         extras.append({key: text for key, text in new.items() if text is not None})
     columns = privacy.reduced(report, [list(cells) for cells in zip(*kept, strict=True)])
     hashed: list[tuple[object, ...]] = []

@@ -21,7 +21,7 @@ from passona.config.configuration import check_names
 from passona.config.settings import Settings, campaign_uuid
 from passona.errors import ConfigurationError
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
-from passona.source._extraction import Extractions, Wish
+from passona.source._extraction import Extractions, SourceRequest
 from passona.source.resources import SHARED, TABLES_OF, Item, declared, resource
 
 __all__ = ["passona_source"]
@@ -98,8 +98,8 @@ def passona_source(
     if on_failed not in ("ledger", "raise"):
         raise ConfigurationError(f"on_failed: expected 'ledger' or 'raise', got {on_failed!r}")
     uuids = [campaign_uuid(text, "campaigns") for text in campaigns]
-    wish = Wish(uuids, _instant(since), refresh, accept_shrink, on_failed, forgotten)
-    runs = Extractions(settings, wish)
+    request = SourceRequest(uuids, _instant(since), refresh, accept_shrink, on_failed, forgotten)
+    runs = Extractions(settings, request)
 
     def campaign_rows() -> Iterator[Item]:
         with runs.joined(CAMPAIGNS.name) as run:

@@ -12,7 +12,7 @@ from passona.reports.definitions import CAMPAIGNS
 from passona.reports.tables import TABLES
 from passona.source.campaigns import Campaign, CampaignList, campaign_values, list_shrunk
 from passona.warehouse._load_package import Package
-from passona.warehouse.connection import given, registered
+from passona.warehouse.connection import registered, temp_table
 from passona.warehouse.database import Database
 from passona.warehouse.ownership import own_columns
 from passona.warehouse.quoting import quoted
@@ -94,7 +94,7 @@ class CampaignTable:
 
     def _without_row(self, ids: Collection[str]) -> set[str]:
         """Those of these campaigns of which there is no row, neither in the warehouse nor in what waits."""
-        with given(self._database.connection, campaign_id=sorted(ids)):
+        with temp_table(self._database.connection, campaign_id=sorted(ids)):
             found = self._database.connection.execute(
                 "SELECT campaign_id FROM given WHERE campaign_id NOT IN (SELECT campaign_id FROM passona.campaigns)"
             ).fetchall()
@@ -111,21 +111,21 @@ class CampaignTable:
 
         At once: the package that notes that they are back may be written before they are asked for.
         """
-        with given(self._database.connection, campaign_id=ids):
+        with temp_table(self._database.connection, campaign_id=ids):
             self._database.connection.execute(
                 "UPDATE passona.report_ledger SET state = 'open' WHERE state = 'settled' AND expired_at IS NULL "
                 "AND campaign_id IN (SELECT campaign_id FROM given)"
             )
 
     def _unlist(self, ids: list[str]) -> None:
-        with given(self._database.connection, campaign_id=ids):
+        with temp_table(self._database.connection, campaign_id=ids):
             self._database.connection.execute(
                 "UPDATE passona.campaigns SET listed = false WHERE campaign_id IN (SELECT campaign_id FROM given)"
             )
 
     def _absent(self, ids: list[str]) -> dict[str, Campaign]:
         """The campaigns in the warehouse that are none of these."""
-        with given(self._database.connection, campaign_id=ids):
+        with temp_table(self._database.connection, campaign_id=ids):
             rows = self._database.connection.sql(
                 "SELECT * FROM passona.campaigns WHERE campaign_id NOT IN (SELECT campaign_id FROM given)"
             ).to_arrow_table()

@@ -7,7 +7,7 @@ from typing import Any
 from dlt.common.destination import Destination, DestinationCapabilitiesContext
 
 
-class Capable(Destination[Any, Any]):
+class CachedCapabilities(Destination[Any, Any]):
     """A destination that finds out once what it is capable of.
 
     dlt asks a hundred times a load and reads its whole configuration for each answer: a seventh of a small load.

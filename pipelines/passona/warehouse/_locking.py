@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from passona.config.signals import held
+from passona.config.signals import deferred
 from passona.errors import Busy, NotWritten
 from passona.masking.messages import reason
 
@@ -17,11 +17,11 @@ POLL_SECONDS = 0.5
 _Opened = TypeVar("_Opened")
 
 
-class Taken(Exception):  # noqa: N818  # named for what happened, as all errors are
+class Locked(Exception):  # noqa: N818  # named for what happened, as all errors are
     """Somebody else holds it; `str` says who. Never shown: it is waited for, or `Busy` tells of it."""
 
 
-def wait_for(attempt: Callable[[], _Opened], name: str, wait: float, say: Callable[[str], None]) -> _Opened:
+def wait_for(attempt: Callable[[], _Opened], name: str, wait: float, notify: Callable[[str], None]) -> _Opened:
     """What `attempt` gives, tried until it is not `Taken`, for `wait` seconds. `name`: of what is waited for.
 
     :raises Busy: it is still taken after that; names the holder.
@@ -31,13 +31,13 @@ def wait_for(attempt: Callable[[], _Opened], name: str, wait: float, say: Callab
     while True:
         try:
             return attempt()
-        except Taken as holder:
+        except Locked as holder:
             if time.monotonic() >= until:
                 raise Busy(
                     f"{name} is held by {holder}; waited {wait:g} s. Let it end, or give --wait more seconds"
                 ) from None
             if not said:
-                say(f"{name} is held by {holder}; waiting up to {wait:g} s")
+                notify(f"{name} is held by {holder}; waiting up to {wait:g} s")
                 said = True
         time.sleep(POLL_SECONDS)
 
@@ -49,7 +49,7 @@ def writing(what: str, *kinds: type[Exception], interruptible: bool = False) -> 
 
     :raises NotWritten: it could not.
     """
-    with contextlib.nullcontext() if interruptible else held():
+    with contextlib.nullcontext() if interruptible else deferred():
         try:
             yield
         except kinds as error:

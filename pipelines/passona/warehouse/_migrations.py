@@ -111,7 +111,7 @@ def check_readable(connection: Connection) -> None:
         )
 
 
-def bring_forward(connection: Connection) -> bool:
+def migrate(connection: Connection) -> bool:
     """Takes the steps that the warehouse has not seen, and notes them; whether there were any. To be called in a
     transaction.
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from passona.errors import NotWritten
 from passona.reports.definitions import CAMPAIGNS
 from passona.warehouse._load_package import Package
-from passona.warehouse.connection import Connection, given
+from passona.warehouse.connection import Connection, temp_table
 from passona.warehouse.quoting import quoted
 
 
@@ -41,7 +41,7 @@ def _expected_rows(package: Package) -> Mapping[str, dict[str, int]]:
 
 
 def _row_counts(connection: Connection, table: str, campaign_ids: list[str]) -> dict[str, int]:
-    with given(connection, campaign_id=campaign_ids):
+    with temp_table(connection, campaign_id=campaign_ids):
         return dict(
             connection.execute(
                 f"SELECT campaign_id, count(*) FROM passona.{quoted(table)} "  # noqa: S608  # a name of ours
@@ -52,7 +52,7 @@ def _row_counts(connection: Connection, table: str, campaign_ids: list[str]) -> 
 
 def _check_ledger(connection: Connection, package: Package) -> None:
     expected = {entry.key: (entry.state, entry.row_count, entry.run_id) for entry in package.entries}
-    with given(connection, campaign_id=[uuid for uuid, _ in expected], report=[report for _, report in expected]):
+    with temp_table(connection, campaign_id=[uuid for uuid, _ in expected], report=[report for _, report in expected]):
         found = connection.execute(
             "SELECT campaign_id, report, state, row_count, run_id FROM passona.report_ledger "
             "JOIN given USING (campaign_id, report) "

@@ -22,7 +22,7 @@ from typing import Protocol
 from passona.config.settings import Settings
 from passona.csv_files.cells import Quality
 from passona.csv_files.form import DELIMITERS, Form
-from passona.csv_files.locations import bring
+from passona.csv_files.locations import fetch_files
 from passona.csv_files.reader import CsvFile
 from passona.errors import (
     ConfigurationError,
@@ -36,17 +36,26 @@ from passona.errors import (
 from passona.masking.policy import CLEAR
 from passona.reports.definitions import REPORTS, Report
 from passona.source.campaigns import Campaign, check_team
-from passona.source.ledger import Entry, Pull, accepted, fewer_than_listed, imported, outdated, unloaded, unsettled
+from passona.source.ledger import (
+    Entry,
+    Task,
+    accept,
+    check_csv_shrink,
+    entry_of_failure,
+    entry_of_import,
+    is_outdated,
+    reopened,
+)
 from passona.source.spool import Spool
 from passona.source.walk import Walk
 from passona.warehouse._campaign_table import CampaignTable
 from passona.warehouse._load_package import Package
 from passona.warehouse.database import Database
 from passona.warehouse.engines.engine import Workload
-from passona.warehouse.ledger_table import Ledger, odd_reports
+from passona.warehouse.ledger_table import Ledger, mismatched_reports
 from passona.warehouse.load import PACKAGE_ROWS, Outcome, ReportOutcome
 from passona.warehouse.policy_table import privacy_of
-from passona.warehouse.retention import expire, past
+from passona.warehouse.retention import expire, expired_campaigns
 
 log = logging.getLogger("passona")
 
@@ -54,7 +63,7 @@ VERB = "import-csv"
 
 
 @dataclass(frozen=True)
-class CsvWish:
+class CsvRequest:
     """What the user asked of an import. `report`: what the files have to be, None for what their headers say.
 
     `made_at`: the user's word for when they were made, in UTC. `rejects`: where lines go that cannot be read.
@@ -75,19 +84,19 @@ class CsvProgress(Protocol):
 
     def rows(self, report: Report, count: int) -> None: ...
 
-    def say(self, line: str) -> None: ...
+    def notify(self, line: str) -> None: ...
 
 
 class CsvImport:
     """One run of `import-csv`."""
 
-    def __init__(self, settings: Settings, database: Database, wish: CsvWish, progress: CsvProgress) -> None:
-        self._settings, self._database, self._wish, self._progress = settings, database, wish, progress
-        self._say = progress.say
+    def __init__(self, settings: Settings, database: Database, request: CsvRequest, progress: CsvProgress) -> None:
+        self._settings, self._database, self._request, self._progress = settings, database, request, progress
+        self._say = progress.notify
         self._campaign_table = CampaignTable(database)
         self._package = Package()
         self._privacy = CLEAR
-        self._told: set[str] = set()
+        self._notified: set[str] = set()
         # Files whose bytes are neither UTF-8 nor marked: read as cp1252, which most of them are.
         self._guessed: set[str] = set()
         self._outcome = Outcome(run_id=str(uuid.uuid4()), campaigns=1)
@@ -118,24 +127,24 @@ class CsvImport:
     def _note(self, error: PassonaError, event: str, report: Report | None = None) -> None:
         self._outcome.errors.append(str(error))
         self._outcome.exits.add(error.exit_code)
-        fields = {"event": event, "exit_code": int(error.exit_code), "campaign": self._wish.campaign_id}
+        fields = {"event": event, "exit_code": int(error.exit_code), "campaign": self._request.campaign_id}
         fields |= {"report": report.name} if report else {}
         log.log(logging.WARNING if isinstance(error, Held) else logging.ERROR, "%s", error, extra=fields)
 
     def _import(self) -> None:
-        files = bring(self._wish.places, self._database.files, self._wish.made_at)
-        if self._wish.rejects and len(files) > 1:
+        files = fetch_files(self._request.places, self._database.files, self._request.made_at)
+        if self._request.rejects and len(files) > 1:
             raise ConfigurationError(f"--reject-to goes with a single file, got {len(files)}; import them one by one")
         known = self._forms(files)
         self._campaign_table.read(None)
         ledger = Ledger(self._database.connection)
-        (campaign,) = self._campaign_table.campaigns([self._wish.campaign_id])
+        (campaign,) = self._campaign_table.campaigns([self._request.campaign_id])
         check_team([campaign] if campaign.team_id else [], self._settings.team_uuid)
         self._check_age(campaign, known)
         for file, form in known:
-            pull = Pull(form.report, campaign, ledger.get((campaign.campaign_id, form.report.name)))
+            task = Task(form.report, campaign, ledger.get((campaign.campaign_id, form.report.name)))
             try:
-                self._take(pull, file, form)
+                self._take(task, file, form)
             except FileRefused as refusal:
                 self._outcome.reports[form.report.name].failed += 1
                 self._note(refusal, "file_refused", form.report)
@@ -153,7 +162,7 @@ class CsvImport:
         :raises ConfigurationError: the campaign is past `retain_days`.
         """
         days, made_at = self._settings.retain_days, max((file.made_at for file, _ in known), default=None)
-        if past(self._database.connection, [campaign], days, datetime.now(UTC), made_at):
+        if expired_campaigns(self._database.connection, [campaign], days, datetime.now(UTC), made_at):
             raise ConfigurationError(
                 f"campaign {campaign.campaign_id} ended, or changed last, more than {days} days ago "
                 "(sources.passona.retain_days), so its personal data are not to be kept: nothing was loaded; set more "
@@ -168,7 +177,7 @@ class CsvImport:
         found: dict[str, tuple[CsvFile, Form]] = {}
         for file in files:
             try:
-                form = file.form(self._wish.report, self._wish.encoding)
+                form = file.form(self._request.report, self._request.encoding)
             except FileRefused as refusal:
                 self._note(refusal, "file_refused")
                 continue
@@ -182,58 +191,58 @@ class CsvImport:
         self._outcome.reports = {form.report.name: ReportOutcome() for _, form in ordered}
         return ordered
 
-    def _take(self, pull: Pull, file: CsvFile, form: Form) -> None:
+    def _take(self, task: Task, file: CsvFile, form: Form) -> None:
         """Reads a file, decides what becomes of it, and puts that into the package.
 
         :raises FileRefused: it cannot be read whole, or is older than what the tables hold.
         """
         rejected = 0
-        if self._wish.rejects:
-            file, form, rejected = self._sifted(file, form, self._wish.rejects)
-        walk, quality = self._read(pull, file, form)
+        if self._request.rejects:
+            file, form, rejected = self._sifted(file, form, self._request.rejects)
+        walk, quality = self._read(task, file, form)
         self._tell_drift(walk)
         self._check_quality(file, walk, quality)
-        if walk.digest == pull.verified_digest and not self._is_odd(walk):
-            self._outcome.reports[pull.report.name].unchanged += 1
-            if not outdated(pull, file.made_at):
-                self._package.entries.append(self._entry(pull, walk, file, quality, rejected))
+        if walk.digest == task.verified_digest and not self._is_mismatched(walk):
+            self._outcome.reports[task.report.name].unchanged += 1
+            if not is_outdated(task, file.made_at):
+                self._package.entries.append(self._entry(task, walk, file, quality, rejected))
             walk.spool.drop()
             return
-        if outdated(pull, file.made_at):
+        if is_outdated(task, file.made_at):
             walk.spool.drop()
             raise file.refused(
-                f"it was made {file.made_at:%Y-%m-%d %H:%M:%S} UTC, and the tables hold {pull.report.name} as of "
+                f"it was made {file.made_at:%Y-%m-%d %H:%M:%S} UTC, and the tables hold {task.report.name} as of "
                 "a later time (if it was made later, say when with --made-at)"
             )
-        self._add(pull, walk, file, quality, rejected)
+        self._add(task, walk, file, quality, rejected)
 
     def _sifted(self, file: CsvFile, form: Form, rejects: Path) -> tuple[CsvFile, Form, int]:
         """The file without the lines that cannot be read; without any there is no file of them."""
-        form = file.sure(form, self._wish.encoding)
+        form = file.sure(form, self._request.encoding)
         self._tell_form(file, form)
         sifted = file.sifted(form, self._database.files / "sifted", rejects)
         if not sifted[-1]:
             rejects.unlink()
         return sifted
 
-    def _read(self, pull: Pull, file: CsvFile, form: Form) -> tuple[Walk, Quality]:
+    def _read(self, task: Task, file: CsvFile, form: Form) -> tuple[Walk, Quality]:
         def spool() -> Spool:
             path = self._database.files / f"{form.report.name}.arrow"
-            return Spool(form.report, pull.campaign.campaign_id, path, file.made_at, self._privacy)
+            return Spool(form.report, task.campaign.campaign_id, path, file.made_at, self._privacy)
 
         def heard(count: int) -> None:
             self._progress.rows(form.report, count)
 
-        contents = file.read(form, spool, self._wish.encoding, heard)
+        contents = file.read(form, spool, self._request.encoding, heard)
         self._tell_form(file, contents.form)
-        return Walk(form.report, pull.campaign.campaign_id, contents.spool, 1), contents.quality
+        return Walk(form.report, task.campaign.campaign_id, contents.spool, 1), contents.quality
 
     def _check_quality(self, file: CsvFile, walk: Walk, quality: Quality) -> None:
         """Tells what a spreadsheet did to a file.
 
         :raises FileRefused: most of its phones or all of its times are lost.
         """
-        if quality.is_mangled and not self._wish.accept_mangled:
+        if quality.is_mangled and not self._request.accept_mangled:
             walk.spool.drop()
             raise file.refused(
                 f"{quality.losses}, as a spreadsheet leaves them (import the file as it was mailed; "
@@ -242,8 +251,8 @@ class CsvImport:
         if quality.losses:
             recorded = "row_issues has what came, and " if quality.unread else ""
             self._say(f"{file.name}: {quality.losses}; {recorded}{walk.report.name} stays open")
-        if quality.restored:
-            self._say(f"{file.name}: values in a spreadsheet's form, read as what they were: {quality.restored:,}")
+        if quality.restore_cells:
+            self._say(f"{file.name}: values in a spreadsheet's form, read as what they were: {quality.restore_cells:,}")
         if quality.blank:
             self._say(f"{file.name}: lines without any value are left out: {quality.blank:,}")
         if quality.fills_a_sheet:
@@ -251,59 +260,59 @@ class CsvImport:
 
     def _tell_form(self, file: CsvFile, form: Form) -> None:
         parted = DELIMITERS.get(form.delimiter, form.delimiter)
-        if form.encoding == "cp1252" and self._wish.encoding is None:
+        if form.encoding == "cp1252" and self._request.encoding is None:
             self._guessed.add(file.name)
         said = f"{file.name}: read as {form.encoding}, values parted by {parted}"
-        if (form.encoding, form.delimiter) != ("utf-8", ",") and said not in self._told:
-            self._told.add(said)
+        if (form.encoding, form.delimiter) != ("utf-8", ",") and said not in self._notified:
+            self._notified.add(said)
             self._say(said)
 
-    def _add(self, pull: Pull, walk: Walk, file: CsvFile, quality: Quality, rejected: int) -> None:
-        outcome = self._outcome.reports[pull.report.name]
-        entry = self._entry(pull, walk, file, quality, rejected)
+    def _add(self, task: Task, walk: Walk, file: CsvFile, quality: Quality, rejected: int) -> None:
+        outcome = self._outcome.reports[task.report.name]
+        entry = self._entry(task, walk, file, quality, rejected)
         settled = entry.state == "settled"
-        told = walk.row_count + walk.spool.suppressed + rejected
-        shrink = None if self._wish.accept_shrink else fewer_than_listed(pull, told, settled=settled)
+        total = walk.row_count + walk.spool.suppressed + rejected
+        shrink = None if self._request.accept_shrink else check_csv_shrink(task, total, settled=settled)
         if shrink is not None:
-            self._note(shrink, "report_held", pull.report)
+            self._note(shrink, "report_held", task.report)
             outcome.held += 1
-            entry = unloaded(pull, "held", shrink, 1, self._outcome.run_id, at=datetime.now(UTC))
+            entry = entry_of_failure(task, "held", shrink, 1, self._outcome.run_id, at=datetime.now(UTC))
             walk.spool.drop()
         else:
             outcome.loaded += 1
             self._package.add(walk)
         self._package.entries.append(entry)
 
-    def _entry(self, pull: Pull, walk: Walk, file: CsvFile, quality: Quality, rejected: int) -> Entry:
+    def _entry(self, task: Task, walk: Walk, file: CsvFile, quality: Quality, rejected: int) -> Entry:
         """Its row of the ledger. A file whose age nobody vouches for, or that lost something, settles nothing."""
-        entry = imported(pull, walk, self._settings, self._outcome.run_id)
-        if self._wish.accept_shrink:
-            entry = accepted(entry)
+        entry = entry_of_import(task, walk, self._settings, self._outcome.run_id)
+        if self._request.accept_shrink:
+            entry = accept(entry)
         if rejected:
-            self._say(f"{file.name}: {rejected} lines cannot be read and are in {self._wish.rejects}")
+            self._say(f"{file.name}: {rejected} lines cannot be read and are in {self._request.rejects}")
         if quality.losses or quality.fills_a_sheet:
             return replace(entry, state="open")
         if rejected:
-            return unsettled(pull, entry)
+            return reopened(task, entry)
         if file.name in self._guessed and entry.state == "settled":
             self._say(
-                f"{file.name}: {pull.report.name} stays open, because its bytes do not say whether it is cp1252, cp850 "
+                f"{file.name}: {task.report.name} stays open, because its bytes do not say whether it is cp1252, cp850 "
                 "or mac-roman; look at a letter with an accent, and import it again with --encoding"
             )
-            return unsettled(pull, entry)
+            return reopened(task, entry)
         if file.vouched or entry.state == "open":
             return entry
-        entry = unsettled(pull, entry)
+        entry = reopened(task, entry)
         if entry.state == "open":
             self._say(
-                f"{file.name}: {pull.report.name} stays open, because only this copy's time tells when it was made; "
+                f"{file.name}: {task.report.name} stays open, because only this copy's time tells when it was made; "
                 "--made-at settles it"
             )
         return entry
 
-    def _is_odd(self, walk: Walk) -> bool:
+    def _is_mismatched(self, walk: Walk) -> bool:
         """Whether the tables hold values of another type than the guide's: the digest does not tell 83 from "83"."""
-        return (walk.campaign_id, walk.report.name) in odd_reports(self._database.connection)
+        return (walk.campaign_id, walk.report.name) in mismatched_reports(self._database.connection)
 
     def _tell_drift(self, walk: Walk) -> None:
         for what, keys in (("new", walk.spool.new_keys), ("missing", walk.spool.missing_keys)):

@@ -25,7 +25,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from passona.config import dlt_context
 from passona.config.address import Address, check_driver
 from passona.config.dbt_project import project_folder
-from passona.config.signals import held
+from passona.config.signals import deferred
 from passona.errors import ConfigurationError, NotWritten, causes
 from passona.reports.definitions import REPORTS, Report
 from passona.reports.tables import DATASET, TABLES
@@ -35,11 +35,11 @@ from passona.source.walk import Walk
 from passona.warehouse._key_columns import key_columns, make_table
 from passona.warehouse._load_package import Package
 from passona.warehouse._locking import writing
-from passona.warehouse._migrations import bring_forward, check_readable
+from passona.warehouse._migrations import check_readable, migrate
 from passona.warehouse._row_counts import check_written
 from passona.warehouse._run_log import RunLog
 from passona.warehouse._work_folder import WorkFolder
-from passona.warehouse.connection import Connection, error_kinds, first_row, given, tables_of
+from passona.warehouse.connection import Connection, error_kinds, first_row, tables_of, temp_table
 from passona.warehouse.engines.duckdb_file import DuckDBFile, read_file
 from passona.warehouse.engines.engine import Engine, Workload
 from passona.warehouse.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
@@ -158,7 +158,7 @@ class Database:
     def _is_fresh(self, walks: Sequence[Walk]) -> bool:
         """Whether the tables hold no row of these walks' campaigns, and no issue; a killed load may have left some."""
         keys = [(walk.campaign_id, table) for walk in walks for table in (*walk.report.tables, "row_issues")]
-        with given(self.connection, campaign_id=[uuid for uuid, _ in keys], name=[table for _, table in keys]):
+        with temp_table(self.connection, campaign_id=[uuid for uuid, _ in keys], name=[table for _, table in keys]):
             return not any(
                 self.connection.execute(
                     f"SELECT 1 FROM passona.{quoted(table)} WHERE campaign_id IN "  # noqa: S608  # a name of ours
@@ -168,7 +168,7 @@ class Database:
             )
 
     def _mark_interrupted(self, walks: Sequence[Walk]) -> None:
-        with given(
+        with temp_table(
             self.connection,
             campaign_id=[walk.campaign_id for walk in walks],
             report=[walk.report.name for walk in walks],
@@ -197,7 +197,7 @@ class Database:
         self.connection.begin()
         self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
         inventory.keep_register([*OWN_NAMES, *model_names(project_folder())])
-        if bring_forward(self.connection):
+        if migrate(self.connection):
             inventory = self.inventory()
         inventory.check_types()
         # DuckDB adds no column in the transaction that changed rows. Killed here, the next load adds them.
@@ -251,7 +251,7 @@ class Database:
         for statement in self.engine.settings.get(workload, ()):
             self.connection.execute(statement)
 
-    def rewrite(self, gone: Sequence[str], wait: float, say: Callable[[str], None]) -> int:
+    def rewrite(self, gone: Sequence[str], wait: float, notify: Callable[[str], None]) -> int:
         """Remove deleted rows from the disk, and return the number of bytes searched for the texts in `gone`.
 
         Others may hold the warehouse in between, for up to `wait` seconds.
@@ -260,7 +260,7 @@ class Database:
         :raises Busy: somebody held it for longer.
         """
         self.tune(Workload.REBUILD)
-        searched = self.engine.rewrite(gone, wait, say)
+        searched = self.engine.rewrite(gone, wait, notify)
         self._begin_as_a_load()
         return searched
 
@@ -383,7 +383,7 @@ def _comment(table: str, column: str | None) -> str:
     return "key that the vendor's guide does not know, as it came; may be personal data"
 
 
-def open_database(address: Address, wait: float, say: Callable[[str], None]) -> Database:
+def open_database(address: Address, wait: float, notify: Callable[[str], None]) -> Database:
     """Open the warehouse for writing, alone. Wait up to `wait` seconds for its holder.
 
     :raises Busy: it is still held after that; names the holder.
@@ -391,8 +391,8 @@ def open_database(address: Address, wait: float, say: Callable[[str], None]) -> 
     :raises OSError: its work folder cannot be made.
     """
     _give_memory_back()
-    engine = _engine(address, wait, say)
-    with held():
+    engine = _engine(address, wait, notify)
+    with deferred():
         try:
             return Database(engine)
         except BaseException:
@@ -400,13 +400,13 @@ def open_database(address: Address, wait: float, say: Callable[[str], None]) -> 
             raise
 
 
-def _engine(address: Address, wait: float, say: Callable[[str], None]) -> Engine:
+def _engine(address: Address, wait: float, notify: Callable[[str], None]) -> Engine:
     if isinstance(address, Path):
-        return DuckDBFile(address, wait, say)
+        return DuckDBFile(address, wait, notify)
     check_driver()
     from passona.warehouse.engines.postgres import PostgresServer
 
-    return PostgresServer(address, wait, say)
+    return PostgresServer(address, wait, notify)
 
 
 def _pipeline(engine: Engine) -> dlt.Pipeline:
@@ -426,13 +426,13 @@ def _give_memory_back() -> None:
             pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
-def open_reader(address: Address, wait: float, say: Callable[[str], None]) -> Connection:
+def open_reader(address: Address, wait: float, notify: Callable[[str], None]) -> Connection:
     """The warehouse for reading; many may do so at once, but not while a DuckDB file is written.
 
     :raises Busy: it is still held for writing after `wait` seconds.
     :raises ConfigurationError: it was made by another version, and cannot be read as it is.
     """
-    connection = _reading(address, wait, say)
+    connection = _reading(address, wait, notify)
     try:
         connection.execute("SET TimeZone = 'UTC'")
         check_readable(connection)
@@ -442,9 +442,9 @@ def open_reader(address: Address, wait: float, say: Callable[[str], None]) -> Co
     return connection
 
 
-def _reading(address: Address, wait: float, say: Callable[[str], None]) -> Connection:
+def _reading(address: Address, wait: float, notify: Callable[[str], None]) -> Connection:
     if isinstance(address, Path):
-        return read_file(address, wait, say)
+        return read_file(address, wait, notify)
     check_driver()
     from passona.warehouse.engines.postgres import read_server
 

@@ -31,7 +31,7 @@ _BELIEVED = f"""
 """  # noqa: S608  # constants
 
 
-def believed(connection: Connection) -> str:
+def trusted_entries(connection: Connection) -> str:
     """SQL of the ledger as far as it can be believed: an entry whose load package is not complete is `failed`.
 
     `settled` tells those that nothing is asked of any more. Nothing is loaded yet where dlt has not made its
@@ -54,7 +54,7 @@ class Ledger(Mapping[Key, Entry]):
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._believed = believed(connection)
+        self._believed = trusted_entries(connection)
         self._entries = self._read("NOT settled")
         self.settled = self._read_settled()
 
@@ -93,7 +93,7 @@ class Ledger(Mapping[Key, Entry]):
         return [python_values(column) for column in rows.columns]
 
 
-def odd_reports(connection: Connection) -> set[Key]:
+def mismatched_reports(connection: Connection) -> set[Key]:
     """Campaign and report of the rows in the tables that have values of another type than the guide's."""
     found = connection.execute(
         "SELECT DISTINCT campaign_id, report FROM passona.row_issues WHERE issue = 'unexpected_type'"

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from passona.config.settings import Settings
-from passona.config.signals import held
+from passona.config.signals import deferred
 from passona.errors import (
     Exit,
     Held,
@@ -37,7 +37,7 @@ from passona.masking.policy import CLEAR
 from passona.reports.definitions import REPORTS, Report
 from passona.source.campaigns import Campaign, check_team, list_campaigns, unknown_campaign
 from passona.source.client import Client
-from passona.source.ledger import Key, Pull, is_unchanged, judged, plan, since, unloaded
+from passona.source.ledger import Key, Task, entry_of_failure, is_unchanged, judge, plan, since
 from passona.source.pace import Clock
 from passona.source.page_pool import PagePool
 from passona.source.pages import Page
@@ -47,9 +47,9 @@ from passona.warehouse._campaign_table import CampaignTable
 from passona.warehouse._load_package import Package
 from passona.warehouse.database import Database
 from passona.warehouse.engines.engine import Workload
-from passona.warehouse.ledger_table import Ledger, odd_reports
+from passona.warehouse.ledger_table import Ledger, mismatched_reports
 from passona.warehouse.policy_table import privacy_of
-from passona.warehouse.retention import expire, past
+from passona.warehouse.retention import expire, expired_campaigns
 from passona.warehouse.verification import unverified
 
 log = logging.getLogger("passona")
@@ -64,12 +64,12 @@ TICK_SECONDS = 1.0
 PACKAGE_BYTES = 32 * 1024 * 1024
 
 # A pull, what became of its walk, and the seconds that took.
-_Finished = tuple[Pull, Walk | PassonaError, float]
-_Done = queue.SimpleQueue[tuple[Pull, Walk | BaseException | None, float]]
+_Finished = tuple[Task, Walk | PassonaError, float]
+_Done = queue.SimpleQueue[tuple[Task, Walk | BaseException | None, float]]
 
 
 @dataclass(frozen=True)
-class Wish:
+class LoadRequest:
     """What the user asked of a load. No campaigns: all that the API lists."""
 
     campaign_ids: tuple[str, ...] = ()
@@ -125,16 +125,16 @@ class Outcome:
 class Progress(Protocol):
     """Who watches a load. Called from several threads."""
 
-    def planned(self, pulls: Sequence[Pull]) -> None: ...
+    def planned(self, tasks: Sequence[Task]) -> None: ...
 
     def page(self, report: Report, page: Page) -> None: ...
 
-    def walked(self, pull: Pull) -> None: ...
+    def walked(self, task: Task) -> None: ...
 
     def waiting(self, line: str) -> None:
         """Shows what the load is waiting for, on a terminal; called from any thread."""
 
-    def say(self, line: str) -> None: ...
+    def notify(self, line: str) -> None: ...
 
 
 class Load:
@@ -144,9 +144,14 @@ class Load:
     """
 
     def __init__(
-        self, settings: Settings, database: Database, wish: Wish, progress: Progress, clock: Clock | None = None
+        self,
+        settings: Settings,
+        database: Database,
+        request: LoadRequest,
+        progress: Progress,
+        clock: Clock | None = None,
     ) -> None:
-        self._settings, self._database, self._wish, self._progress = settings, database, wish, progress
+        self._settings, self._database, self._request, self._progress = settings, database, request, progress
         self._clock = clock or Clock()
         self._client = Client(settings, self._clock)
         self._client.on_retry = progress.waiting
@@ -160,7 +165,7 @@ class Load:
         self._begun = 0.0
         self._privacy = CLEAR
         self._outcome = Outcome(run_id=str(uuid.uuid4()))
-        self._outcome.reports = {report.name: ReportOutcome() for report in wish.reports}
+        self._outcome.reports = {report.name: ReportOutcome() for report in request.reports}
 
     def run(self) -> Outcome:
         self._begun = time.monotonic()
@@ -169,7 +174,7 @@ class Load:
         self._database.begin_run(self._outcome.run_id, "load", self._clock.utc())
         try:
             self._load_noted()
-            self._outcome.erased = expire(self._database, self._settings, self._clock.utc(), self._progress.say)
+            self._outcome.erased = expire(self._database, self._settings, self._clock.utc(), self._progress.notify)
         except BaseException as error:
             with contextlib.suppress(Exception):  # the first error is the one to tell
                 self._end("interrupted" if is_interruption(error) else "error")
@@ -210,44 +215,46 @@ class Load:
         self._progress.waiting("asking for the list of campaigns")
         campaigns = self._campaigns(pool)
         self._outcome.campaigns = len(campaigns)
-        now, refresh = self._clock.utc(), self._wish.refresh
-        with held():
+        now, refresh = self._clock.utc(), self._request.refresh
+        with deferred():
             ledger = Ledger(self._database.connection)
             half = self._half_written()
             left = self._campaign_table.campaigns(sorted({uuid for uuid, _ in half})) if half else []
             kept = self._kept([*campaigns, *left], now)
-            pulls = plan(kept, ledger, self._wish.reports, self._settings, now, refresh=refresh, settled=ledger.settled)
-            pulls = [pull for pull in pulls if pull.campaign not in left or pull.key in half]
-            self._odd = odd_reports(self._database.connection)
-        due = {pull.key for pull in pulls}
+            tasks = plan(
+                kept, ledger, self._request.reports, self._settings, now, refresh=refresh, settled=ledger.settled
+            )
+            tasks = [task for task in tasks if task.campaign not in left or task.key in half]
+            self._odd = mismatched_reports(self._database.connection)
+        due = {task.key for task in tasks}
         self._database.clear_spools(
-            key for c in campaigns for r in self._wish.reports if (key := (c.campaign_id, r.name)) not in due
+            key for c in campaigns for r in self._request.reports if (key := (c.campaign_id, r.name)) not in due
         )
-        self._progress.planned(pulls)
+        self._progress.planned(tasks)
         spools, on_page = self._database.spools, self._progress.page
         walker = Walker(self._client, pool, self._settings, spools, on_page, privacy=self._privacy)
-        for package in self._packages(pulls, walker):
+        for package in self._packages(tasks, walker):
             self._commit(package)
 
     def _half_written(self) -> set[Key]:
         """Return what a killed load left half written of campaigns that are not listed: a load of all mends it, too."""
-        if self._wish.campaign_ids:
+        if self._request.campaign_ids:
             return set()
         return {key for key in unverified(self._database.connection) if not self._campaign_table.is_listed(key[0])}
 
     def _kept(self, campaigns: Sequence[Campaign], now: datetime) -> list[Campaign]:
         """Those whose data are not given up: the others are asked for never again, nor for the first time."""
         days = self._settings.retain_days
-        old = past(self._database.connection, campaigns, days, now)
-        if old and self._wish.campaign_ids:
-            self._progress.say(
+        old = expired_campaigns(self._database.connection, campaigns, days, now)
+        if old and self._request.campaign_ids:
+            self._progress.notify(
                 f"not asked for, because they ended {days} days ago (retain_days): {', '.join(sorted(old))}"
             )
         return [campaign for campaign in campaigns if campaign.campaign_id not in old]
 
     def _campaigns(self, pool: PagePool) -> Sequence[Campaign]:
         """The campaigns asked for, with their dates; the list is kept in the warehouse."""
-        listed, wanted = None, [uuid.lower() for uuid in self._wish.campaign_ids]
+        listed, wanted = None, [uuid.lower() for uuid in self._request.campaign_ids]
         try:
             names = self._database.key_columns
             listed = list_campaigns(self._client, pool, self._settings, self._privacy, names)
@@ -255,32 +262,32 @@ class Load:
         except WalkFailed as error:
             if not wanted or self._settings.team_uuid or isinstance(error, Unreachable):
                 raise
-            self._progress.say(f"{error}; going on without the campaigns' dates")
+            self._progress.notify(f"{error}; going on without the campaigns' dates")
         self._tell_clock()
         with self._database.writing("the list of campaigns"):
-            shrink = self._campaign_table.read(listed, accept_shrink=self._wish.accept_shrink)
+            shrink = self._campaign_table.read(listed, accept_shrink=self._request.accept_shrink)
             if shrink is not None and not wanted:
                 self._note(shrink, "list_held")
             elif shrink is not None:
-                self._progress.say(str(shrink))
+                self._progress.notify(str(shrink))
         found = self._campaign_table.campaigns(wanted)
         self._has_list = listed is not None
         self._unknown = {uuid: [] for uuid in wanted if not self._campaign_table.is_known(uuid)}
         check_team([campaign for campaign in found if campaign.team_id], self._settings.team_uuid)
-        return since(found, self._wish.since) if self._wish.since else found
+        return since(found, self._request.since) if self._request.since else found
 
     def _tell_clock(self) -> None:
         ahead = self._client.clock.ahead
         if ahead:
             difference = timedelta(seconds=round(abs(ahead).total_seconds()))
             where = "ahead of" if ahead > timedelta() else "behind"
-            self._progress.say(f"this machine's clock is {difference} {where} the server's: using the server's")
+            self._progress.notify(f"this machine's clock is {difference} {where} the server's: using the server's")
 
-    def _packages(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[Package]:
+    def _packages(self, tasks: Sequence[Task], walker: Walker) -> Iterator[Package]:
         """Packages of finished walks, each as large as it may be, the last with what is left."""
         package, due = Package(), time.monotonic() + PACKAGE_SECONDS
         try:
-            for finished in self._walks(pulls, walker):
+            for finished in self._walks(tasks, walker):
                 if finished is not None:
                     self._take(package, *finished)
                 full = package.rows >= PACKAGE_ROWS or package.memory >= PACKAGE_BYTES
@@ -298,18 +305,18 @@ class Load:
         if not package.empty or self._campaign_table.waiting:
             yield package
 
-    def _walks(self, pulls: Sequence[Pull], walker: Walker) -> Iterator[_Finished | None]:
+    def _walks(self, tasks: Sequence[Task], walker: Walker) -> Iterator[_Finished | None]:
         """Walks all pulls side by side and gives them as they end; None where none ended for some seconds."""
         done: _Done = queue.SimpleQueue()
         begun = self._clock.utc()
         with ThreadPoolExecutor(self._settings.concurrency, "walk") as walks:
             try:
-                for pull in pulls:
-                    walks.submit(self._walk, pull, walker, begun, done)
-                left = len(pulls)
+                for task in tasks:
+                    walks.submit(self._walk, task, walker, begun, done)
+                left = len(tasks)
                 while left:
                     try:
-                        pull, result, seconds = done.get(timeout=TICK_SECONDS)
+                        task, result, seconds = done.get(timeout=TICK_SECONDS)
                     except queue.Empty:
                         yield None
                         continue
@@ -317,56 +324,58 @@ class Load:
                     if isinstance(result, BaseException) and not isinstance(result, WalkFailed | TokenRefused):
                         raise result
                     if result is not None:
-                        yield pull, result, seconds
-                    self._progress.walked(pull)
+                        yield task, result, seconds
+                    self._progress.walked(task)
             finally:
                 walks.shutdown(wait=False, cancel_futures=True)
                 self._backlog.open()
                 self._client.stop()
 
-    def _walk(self, pull: Pull, walker: Walker, begun: datetime, done: _Done) -> None:
+    def _walk(self, task: Task, walker: Walker, begun: datetime, done: _Done) -> None:
         """One walk, in a thread of its own; what became of it goes to `done`, None where the run ended before."""
         # A walk that was killed is of no use if it began before what is wanted now, or before what is held.
-        after = begun if self._wish.refresh else pull.known.verified_at if pull.known else None
+        after = begun if self._request.refresh else task.known.verified_at if task.known else None
         result: Walk | BaseException | None = None
         start = time.monotonic()
         try:
             self._backlog.wait()
             start = time.monotonic()
-            campaign = pull.campaign
+            campaign = task.campaign
             result = walker.walk(
-                pull.report, campaign.campaign_id, pull.verified_digest, after, address=campaign.address
+                task.report, campaign.campaign_id, task.verified_digest, after, address=campaign.address
             )
             self._backlog.add(result.spool.memory)
         except Stopped:
             pass
         except BaseException as error:  # noqa: BLE001  # raised again in the thread that collects
             result = error
-        done.put((pull, result, round(time.monotonic() - start, 3)))
+        done.put((task, result, round(time.monotonic() - start, 3)))
 
-    def _take(self, package: Package, pull: Pull, result: Walk | PassonaError, seconds: float) -> None:
+    def _take(self, package: Package, task: Task, result: Walk | PassonaError, seconds: float) -> None:
         """Decides what becomes of a finished walk, and puts that into the package.
 
         What came of a campaign that nobody knows has to wait, until one of its reports has rows.
         """
-        campaign_id = pull.campaign.campaign_id
+        campaign_id = task.campaign.campaign_id
         if campaign_id in self._unknown and not isinstance(result, TokenRefused):
-            self._unknown[campaign_id].append((pull, result, seconds))
+            self._unknown[campaign_id].append((task, result, seconds))
             if isinstance(result, Walk) and result.total:
                 self._take_waiting(package, campaign_id)
             return
-        where = {"campaign": pull.campaign.campaign_id, "report": pull.report.name, "seconds": seconds}
+        where = {"campaign": task.campaign.campaign_id, "report": task.report.name, "seconds": seconds}
         if isinstance(result, Walk):
-            self._outcome.reports[pull.report.name].pages += result.pages
-            self._tell_drift(pull.report.name, result.spool.new_keys, result.spool.missing_keys)
+            self._outcome.reports[task.report.name].pages += result.pages
+            self._tell_drift(task.report.name, result.spool.new_keys, result.spool.missing_keys)
             where |= {"attempt": result.attempts, "pages": result.pages, "rows": result.row_count}
-            self._take_walk(package, pull, result, where)
+            self._take_walk(package, task, result, where)
             return
         if isinstance(result, WalkFailed):
             self._note(result, "report_failed", attempt=result.attempts, **where)
-            self._outcome.reports[pull.report.name].failed += 1
+            self._outcome.reports[task.report.name].failed += 1
             run_id = self._outcome.run_id
-            package.entries.append(unloaded(pull, "failed", result, result.attempts, run_id, at=self._clock.utc()))
+            package.entries.append(
+                entry_of_failure(task, "failed", result, result.attempts, run_id, at=self._clock.utc())
+            )
         else:
             self._note(result, "load_failed", **where)
 
@@ -382,27 +391,27 @@ class Load:
         if error is None and not interrupted:
             self._take_waiting(package, campaign_id)
             return
-        for pull, result, _ in self._unknown.pop(campaign_id):
-            self._outcome.reports[pull.report.name].failed += not interrupted
+        for task, result, _ in self._unknown.pop(campaign_id):
+            self._outcome.reports[task.report.name].failed += not interrupted
             if isinstance(result, Walk):
                 self._forget(result)
         if error is not None and not interrupted:
             self._campaign_table.forget(campaign_id)
             self._note(error, "campaign_unknown", campaign=campaign_id)
 
-    def _take_walk(self, package: Package, pull: Pull, walk: Walk, where: Mapping[str, object]) -> None:
-        outcome = self._outcome.reports[pull.report.name]
-        entry, shrink = judged(
-            pull,
+    def _take_walk(self, package: Package, task: Task, walk: Walk, where: Mapping[str, object]) -> None:
+        outcome = self._outcome.reports[task.report.name]
+        entry, shrink = judge(
+            task,
             walk,
             self._settings,
             self._outcome.run_id,
-            accept_shrink=self._wish.accept_shrink,
+            accept_shrink=self._request.accept_shrink,
             at=self._clock.utc(),
         )
         if shrink is not None:
             self._hold(shrink, walk, where)
-        elif not self._wish.refresh and is_unchanged(pull, walk, self._odd):
+        elif not self._request.refresh and is_unchanged(task, walk, self._odd):
             outcome.unchanged += 1
             _tell_verified(where, changed=False)
             self._forget(walk)
@@ -446,7 +455,7 @@ class Load:
                 line = f"{report}: {what} key {key[:60]!r}"
                 if line not in self._outcome.drift:
                     self._outcome.drift.append(line)
-                    self._progress.say(f"the API has changed: {line}")
+                    self._progress.notify(f"the API has changed: {line}")
 
 
 def _tell_verified(where: Mapping[str, object], *, changed: bool) -> None:

@@ -40,7 +40,7 @@ class Mailing:
         return Exit.FAILED if self.said else Exit.OK
 
 
-def asked_before(connection: Connection, period: timedelta) -> dict[Key, Mailing]:
+def requested_before(connection: Connection, period: timedelta) -> dict[Key, Mailing]:
     """What was asked within the last `period`, of each report the last time; what was refused does not count."""
     if ("runs", "report") not in columns_of(connection, "passona"):
         return {}
@@ -62,23 +62,23 @@ def asked_before(connection: Connection, period: timedelta) -> dict[Key, Mailing
     }
 
 
-def to_be_asked(keys: Iterable[Key], before: dict[Key, Mailing]) -> list[Mailing]:
+def reports_to_request(keys: Iterable[Key], before: dict[Key, Mailing]) -> list[Mailing]:
     """What would be asked, in order, and what would not because it was asked before."""
     return [before.get(key) or Mailing(*key, "to be asked") for key in dict.fromkeys(keys)]
 
 
 def ask(
-    database: Database, client: Client, mailings: Iterable[Mailing], say: Callable[[str], None]
+    database: Database, client: Client, mailings: Iterable[Mailing], notify: Callable[[str], None]
 ) -> Iterator[Mailing]:
     """Asks for what is to be asked, one after the other, and tells what became of each.
 
     :raises TokenRefused: 401; nothing is asked after it.
     """
     for mailing in mailings:
-        told = _asked(database, client, mailing) if mailing.fate == "to be asked" else mailing
-        if told.said:
-            say(told.said)
-        yield told
+        sent = _asked(database, client, mailing) if mailing.fate == "to be asked" else mailing
+        if sent.said:
+            notify(sent.said)
+        yield sent
 
 
 def _asked(database: Database, client: Client, mailing: Mailing) -> Mailing:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from passona.config.privacy_settings import Keeping
+from passona.config.privacy_settings import PrivacySettings
 from passona.masking.mode import agent_class, first_mode, privacy_in, tokens_of
 from passona.masking.policy import Privacy
 from passona.reports.definitions import REPORTS
@@ -31,7 +31,7 @@ COMMENT ON TABLE passona._forgotten IS 'One row per person who is kept out: a ke
 """
 
 
-def privacy_of(database: Database, keeping: Keeping) -> Privacy:
+def privacy_of(database: Database, privacy_settings: PrivacySettings) -> Privacy:
     """What this warehouse keeps of people. One without data takes the mode that is configured.
 
     :raises ConfigurationError: it has data in another mode, or by another key.
@@ -42,12 +42,12 @@ def privacy_of(database: Database, keeping: Keeping) -> Privacy:
         _make_tables(connection)
         known = first_row(connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy"))
         if known is None:
-            known = first_mode(keeping, has_data=_has_data(connection))
+            known = first_mode(privacy_settings, has_data=_has_data(connection))
             connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(known))
-    return privacy_in(keeping, known, _forgotten(connection))
+    return privacy_in(privacy_settings, known, _forgotten(connection))
 
 
-def read_privacy(connection: Connection, keeping: Keeping) -> Privacy:
+def read_privacy(connection: Connection, privacy_settings: PrivacySettings) -> Privacy:
     """Return the same of a warehouse that is open for reading, without noting anything there.
 
     :raises ConfigurationError: it has data in another mode, or by another key.
@@ -56,7 +56,9 @@ def read_privacy(connection: Connection, keeping: Keeping) -> Privacy:
     if _has_tables(connection):
         known = first_row(connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy"))
         forgotten = _forgotten(connection)
-    return privacy_in(keeping, known or first_mode(keeping, has_data=_has_data(connection)), forgotten)
+    return privacy_in(
+        privacy_settings, known or first_mode(privacy_settings, has_data=_has_data(connection)), forgotten
+    )
 
 
 def _forgotten(connection: Connection) -> list[str]:
@@ -81,13 +83,13 @@ def mode_of_copy(connection: Connection) -> tuple[str, str | None] | None:
     return (known[0], known[1]) if known else ("clear", None)
 
 
-def privacy_of_copy(keeping: Keeping, mode: str) -> Privacy:
+def privacy_of_copy(privacy_settings: PrivacySettings, mode: str) -> Privacy:
     """What a copy in this mode of a clear warehouse keeps of people, by the key that is configured.
 
     :raises ConfigurationError: there is none.
     """
-    fields = () if mode == "minimal" else keeping.privacy_fields
-    keys = replace(keeping, privacy=mode, privacy_fields=fields).keys
+    fields = () if mode == "minimal" else privacy_settings.privacy_fields
+    keys = replace(privacy_settings, privacy=mode, privacy_fields=fields).keys
     return Privacy(mode, tokens_of(keys), frozenset(fields), agent_class=agent_class(mode))
 
 
@@ -115,7 +117,7 @@ def _has_data(connection: Connection) -> bool:
     )
 
 
-def keep_out(database: Database, entries: Iterable[str]) -> None:
+def block(database: Database, entries: Iterable[str]) -> None:
     """Adds people to those who are kept out; a copy without that table keeps nobody out."""
     if not _has_tables(database.connection):
         return
@@ -126,7 +128,7 @@ def keep_out(database: Database, entries: Iterable[str]) -> None:
         )
 
 
-def kept_out_since(connection: Connection, entries: Sequence[str]) -> datetime | None:
+def blocked_since(connection: Connection, entries: Sequence[str]) -> datetime | None:
     """Return when (UTC) a person was forgotten, None for one who is not kept out. `entries`: of that person alone.
 
     The first entry is of the whole number. The other is of the number with 0 for its country, which may be that of
@@ -140,7 +142,7 @@ def kept_out_since(connection: Connection, entries: Sequence[str]) -> datetime |
     return None if since is None else since.astimezone(UTC)
 
 
-def let_in(connection: Connection, entries: Iterable[str]) -> None:
+def unblock(connection: Connection, entries: Iterable[str]) -> None:
     """Take people off the list of those who are kept out. A copy without that list keeps nobody out."""
     if _has_tables(connection):
         connection.execute(

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET, TABLES
 from passona.source.campaigns import Campaign, campaign_values
-from passona.warehouse.connection import Connection, columns_of, given, tables_of, transaction
+from passona.warehouse.connection import Connection, columns_of, tables_of, temp_table, transaction
 from passona.warehouse.engines.engine import Workload
-from passona.warehouse.ledger_table import believed
+from passona.warehouse.ledger_table import trusted_entries
 from passona.warehouse.ownership import SCHEMAS, own_columns, own_staging, owned
 from passona.warehouse.quoting import literal, quoted
 
 if TYPE_CHECKING:
-    from passona.config.privacy_settings import Keeping
+    from passona.config.privacy_settings import PrivacySettings
     from passona.warehouse.database import Database
 
 # Marts that have a row per person, and what is personal in those and in the others, by name.
@@ -41,7 +41,7 @@ _MART_DIGESTS = ("message_key", "click_id")
 _TABLES = [*(name for report in REPORTS.values() for name in report.tables), "row_issues"]
 
 
-def past(
+def expired_campaigns(
     connection: Connection,
     campaigns: Iterable[Campaign],
     retain_days: int | None,
@@ -64,29 +64,29 @@ def past(
     return {campaign_id for campaign_id, end in ends.items() if end is not None and end <= before}
 
 
-def past_stored(connection: Connection, retain_days: int | None, now: datetime) -> set[str]:
+def expired_in_warehouse(connection: Connection, retain_days: int | None, now: datetime) -> set[str]:
     """Return the same of all campaigns in the warehouse."""
-    return past(connection, _campaigns(connection), retain_days, now)
+    return expired_campaigns(connection, _campaigns(connection), retain_days, now)
 
 
-def expire(database: Database, keeping: Keeping, now: datetime, say: Callable[[str], None]) -> int:
+def expire(database: Database, privacy_settings: PrivacySettings, now: datetime, notify: Callable[[str], None]) -> int:
     """Gives up the personal data of campaigns past `retain_days`, and tells it; how many rows. One transaction."""
-    if keeping.retain_days is None:
+    if privacy_settings.retain_days is None:
         return 0
-    erased = _expire_all(database, keeping, now)
+    erased = _expire_all(database, privacy_settings, now)
     if erased:
-        say(
+        notify(
             f"retention: personal data of {erased.total():,} rows in {len(erased)} tables are given up "
-            f"(retain_days {keeping.retain_days})"
+            f"(retain_days {privacy_settings.retain_days})"
         )
     return erased.total()
 
 
-def _expire_all(database: Database, keeping: Keeping, now: datetime) -> Counter[str]:
-    old = past_stored(database.connection, keeping.retain_days, now)
+def _expire_all(database: Database, privacy_settings: PrivacySettings, now: datetime) -> Counter[str]:
+    old = expired_in_warehouse(database.connection, privacy_settings.retain_days, now)
     if not old:
         return Counter()
-    return _give_up(database, old, now, rows=keeping.retain_mode == "rows")
+    return _give_up(database, old, now, rows=privacy_settings.retain_mode == "rows")
 
 
 def _give_up(database: Database, old: Collection[str], now: datetime, *, rows: bool) -> Counter[str]:
@@ -98,13 +98,13 @@ def _give_up(database: Database, old: Collection[str], now: datetime, *, rows: b
     return erased
 
 
-def sweep(database: Database, wait: float, say: Callable[[str], None]) -> None:
+def rewrite_after_expiry(database: Database, wait: float, notify: Callable[[str], None]) -> None:
     """Rewrite the warehouse if freed pages may hold expired personal data.
 
     :raises Busy: somebody came between, and held it for longer than `wait` seconds.
     """
     if "_given_up" in tables_of(database.connection, DATASET):
-        database.rewrite((), wait, say)
+        database.rewrite((), wait, notify)
         database.connection.execute("DROP TABLE passona._given_up")
 
 
@@ -173,7 +173,9 @@ def _expire(
             return f"left({sha256(literal(salt) + ' || ' + digest)}, 32)"
 
         present = _present(connection)
-        vouched = f"SELECT campaign_id, report FROM ({believed(connection)}) AS ledger WHERE verified_at IS NOT NULL"  # noqa: S608  # constants
+        vouched = (
+            f"SELECT campaign_id, report FROM ({trusted_entries(connection)}) AS ledger WHERE verified_at IS NOT NULL"  # noqa: S608  # constants
+        )
         for report, name in _places():
             # Issues of the list of campaigns are no report's.
             erased[f"passona.{name}"] += _rows(
@@ -205,7 +207,7 @@ def _expire(
 def _choose(connection: Connection, old: Collection[str]) -> None:
     """Makes the table `_expired`: those of the old campaigns of which anything is left to give up."""
     unknown = {campaign_id for campaign_id, _ in _unknown(connection)} & set(old)
-    with given(connection, campaign_id=sorted(old)):
+    with temp_table(connection, campaign_id=sorted(old)):
         connection.execute(
             "CREATE TEMP TABLE _expired AS SELECT campaign_id FROM given WHERE campaign_id IN "
             "(SELECT campaign_id FROM passona.report_ledger WHERE expired_at IS NULL) "

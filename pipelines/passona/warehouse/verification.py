@@ -17,10 +17,10 @@ from passona.errors import ConfigurationError
 from passona.reports.definitions import CAMPAIGNS, REPORTS
 from passona.reports.row_ids import stored_digest
 from passona.source.ledger import Key
-from passona.warehouse.connection import Connection, given, is_server, tables_of
+from passona.warehouse.connection import Connection, is_server, tables_of, temp_table
 from passona.warehouse.database import open_database
 from passona.warehouse.engines.duckdb_file import CATALOG
-from passona.warehouse.ledger_table import Ledger, believed
+from passona.warehouse.ledger_table import Ledger, trusted_entries
 from passona.warehouse.quoting import quoted
 
 INTERRUPTED = "a load was interrupted while it wrote this report"
@@ -70,7 +70,7 @@ class Verification:
         ]
 
 
-def verify(address: Address, wait: float, say: Callable[[str], None]) -> Verification:
+def verify(address: Address, wait: float, notify: Callable[[str], None]) -> Verification:
     """Verify the warehouse at `address`, and make due what differs. Wait up to `wait` seconds for its holder.
 
     :raises Busy: it is still held after that.
@@ -80,10 +80,10 @@ def verify(address: Address, wait: float, say: Callable[[str], None]) -> Verific
     """
     if not exists(address):
         raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
-    with closing(open_database(address, wait, say)) as database:
+    with closing(open_database(address, wait, notify)) as database:
         database.prepare()
         if not is_server(database.connection):
-            read_everything(database.connection, CATALOG)
+            read_every_block(database.connection, CATALOG)
         found = list(differences(database.connection, digests=True))
         with database.writing("what passona verify found"):
             make_due(database.connection, found)
@@ -99,7 +99,7 @@ def unverified(connection: Connection) -> list[Key]:
     A report of which rows were there, and whose last load did not come to its end; or rows that no complete load
     vouches for. A report that never came is none.
     """
-    ledger = believed(connection)
+    ledger = trusted_entries(connection)
     if not ledger or not {table for _, table in _PLACES} <= tables_of(connection, "passona"):
         return []
     # Table by table, with nothing but the campaign to compare in each row: each load asks, of years of rows, too.
@@ -145,7 +145,7 @@ def differences(connection: Connection, *, digests: bool) -> Iterator[Difference
 def make_due(connection: Connection, found: Iterable[Difference]) -> None:
     """Note in the ledger that these reports differ, so that the next load replaces them."""
     keys = [(each.campaign_id, each.report) for each in found]
-    with given(connection, campaign_id=[uuid for uuid, _ in keys], report=[report for _, report in keys]):
+    with temp_table(connection, campaign_id=[uuid for uuid, _ in keys], report=[report for _, report in keys]):
         connection.execute(
             "UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, "
             "error = 'its rows differ from the ledger' "
@@ -153,7 +153,7 @@ def make_due(connection: Connection, found: Iterable[Difference]) -> None:
         )
 
 
-def read_everything(connection: Connection, catalog: str) -> None:
+def read_every_block(connection: Connection, catalog: str) -> None:
     """Read every value of every table of a DuckDB file, whose checksums tell damage only when they are read.
 
     :raises duckdb.Error: a part of it cannot be read.

@@ -66,8 +66,8 @@ class Answer:
     @property
     def total(self) -> int | None:
         """Rows of the whole report, as the page tells; None if it tells no number."""
-        told = str(self.meta.get("total", ""))
-        return int(told) if re.fullmatch(r"[0-9]{1,18}", told) else None
+        detail = str(self.meta.get("total", ""))
+        return int(detail) if re.fullmatch(r"[0-9]{1,18}", detail) else None
 
     @property
     def place(self) -> str:

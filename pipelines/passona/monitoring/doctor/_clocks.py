@@ -8,7 +8,7 @@ from datetime import timedelta
 from passona.monitoring.doctor._findings import Finding, Verdict, broken, holds, unclear
 from passona.monitoring.doctor._sightings import Sightings
 from passona.monitoring.doctor._words import several, shape, share
-from passona.monitoring.doctor._zones import Sample, judged, made_at
+from passona.monitoring.doctor._zones import Sample, judge, made_at
 from passona.reports.definitions import ALT_DELIVERY, DELIVERY, SENT
 from passona.reports.times import instant
 
@@ -26,7 +26,7 @@ def zone_of_list(seen: Sightings) -> Finding:
     samples = [Sample(text, moment) for text, moment in pairs if isinstance(text, str) and text and moment]
     if not samples:
         return unclear("no campaign with a uuid of version 1 and a created_at")
-    return judged(samples, seen.settings.timezone, "created_at beside the uuid's instant")
+    return judge(samples, seen.settings.timezone, "created_at beside the uuid's instant")
 
 
 def zone_of_expiry(seen: Sightings) -> Finding:
@@ -51,7 +51,7 @@ def zone_of_expiry(seen: Sightings) -> Finding:
         )
     if not samples:
         return unclear("no campaign with messages and an expiry_date")
-    return judged(samples, seen.settings.timezone, "expiry_date beside Expiry_Date")
+    return judge(samples, seen.settings.timezone, "expiry_date beside Expiry_Date")
 
 
 def zone_of_reports(seen: Sightings) -> Finding:
@@ -61,7 +61,7 @@ def zone_of_reports(seen: Sightings) -> Finding:
         pairs = [(row.get("MessageSent"), made_at(row.get("MessageId"))) for row in rows[:COMPARED]]
         samples += [Sample(text, moment) for text, moment in pairs if isinstance(text, str) and moment]
     readable = [sample for sample in samples if instant(sample.text, "UTC")[0] is not None]
-    found = judged(readable, seen.settings.timezone, "MessageSent beside MessageId's instant")
+    found = judge(readable, seen.settings.timezone, "MessageSent beside MessageId's instant")
     return found if found.verdict is not Verdict.UNCLEAR or found.facts else _by_start(seen, found)
 
 
@@ -100,16 +100,16 @@ def readable_times(seen: Sightings) -> Finding:
     bad = sum(worst.values())
     if not bad:
         return holds(f"all of {total:,}", times=total, unreadable=0)
-    told = f"{bad:,} of {total:,} cannot be ({share(bad, total)}), such as {shapes.most_common(1)[0][0]}"
+    detail = f"{bad:,} of {total:,} cannot be ({share(bad, total)}), such as {shapes.most_common(1)[0][0]}"
     if any(count > UNREADABLE * _times_in(seen, place) for place, count in worst.items()):
         place = max(worst, key=lambda name: worst[name])
         return broken(
-            f"{told}, most of them in {place}",
+            f"{detail}, most of them in {place}",
             "nothing to set: they are NULL, and row_issues keeps their texts; tell us the form",
             times=total,
             unreadable=bad,
         )
-    return holds(f"{told}; they are NULL, and row_issues keeps their texts", times=total, unreadable=bad)
+    return holds(f"{detail}; they are NULL, and row_issues keeps their texts", times=total, unreadable=bad)
 
 
 def _times_in(seen: Sightings, place: str) -> float:

@@ -45,33 +45,33 @@ def team(seen: Sightings) -> Finding:
     wanted = seen.settings.team_uuid
     if not teams:
         return unclear("no campaigns")
-    told = f"{teams[0]}" if len(teams) == 1 else f"{len(teams)} teams: {', '.join(teams[:3])}"
+    detail = f"{teams[0]}" if len(teams) == 1 else f"{len(teams)} teams: {', '.join(teams[:3])}"
     if wanted and {name.lower() for name in teams} != {wanted}:
-        return broken(told, f"switch the token's team back to {wanted}, or set team_uuid", teams=teams)
+        return broken(detail, f"switch the token's team back to {wanted}, or set team_uuid", teams=teams)
     if len(teams) > 1:
-        return broken(told, "ask the vendor why; set team_uuid, if only one team's may be loaded", teams=teams)
-    return holds(told, "" if wanted else f'team_uuid = "{teams[0]}" would stop a load of another team', teams=teams)
+        return broken(detail, "ask the vendor why; set team_uuid, if only one team's may be loaded", teams=teams)
+    return holds(detail, "" if wanted else f'team_uuid = "{teams[0]}" would stop a load of another team', teams=teams)
 
 
 def errors(seen: Sightings) -> Finding:
     """Whether the vendor's reasons can be read from an error."""
-    told = [answer for answer in seen.of(purpose="unknown") if answer.status != 200]
-    if not told or told[0].status is None:
+    detail = [answer for answer in seen.of(purpose="unknown") if answer.status != 200]
+    if not detail or detail[0].status is None:
         return unclear("no error was seen")
-    said = told[0].trouble.partition(f"status {told[0].status}")[2].partition(" (tried")[0]
+    said = detail[0].trouble.partition(f"status {detail[0].status}")[2].partition(" (tried")[0]
     if said.startswith((", '", ', "')):
-        return holds(f"{told[0].status}{said}")
+        return holds(f"{detail[0].status}{said}")
     return broken(
-        f"{told[0].status}{said or ', no message that can be read'}", "nothing to set: errors will say no reason"
+        f"{detail[0].status}{said or ', no message that can be read'}", "nothing to set: errors will say no reason"
     )
 
 
 def unknown_campaign(seen: Sightings) -> Finding:
     """Whether a campaign that is gone is an error, and not an empty report."""
-    told = seen.of(purpose="unknown")
-    if not told or told[0].status is None:
+    detail = seen.of(purpose="unknown")
+    if not detail or detail[0].status is None:
         return unclear("no answer")
-    status = told[0].status
+    status = detail[0].status
     if status in (403, 404, 410):
         return holds(f"answered with {status}", status=status)
     if status == 200:
@@ -92,10 +92,10 @@ def reports(seen: Sightings) -> Finding:
     if not refused:
         return holds(f"{len(asked)} asked for, all of them came")
     kinds = Counter(str(answer.status or "no answer") for answer in refused)
-    told = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+    detail = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
     first = refused[0]
     return broken(
-        f"{len(refused)} of {len(asked)} did not come ({told}); {first.place}: {first.trouble}",
+        f"{len(refused)} of {len(asked)} did not come ({detail}); {first.place}: {first.trouble}",
         "let the token's user see them, or leave them out (--report)",
         statuses=dict(kinds),
     )

@@ -75,9 +75,9 @@ def phones(seen: Sightings) -> Finding:
     if not total:
         return unclear("no phones were seen")
     if odd:
-        told = ", ".join(f"{kind} {count:,}" for kind, count in odd.most_common(3))
+        detail = ", ".join(f"{kind} {count:,}" for kind, count in odd.most_common(3))
         return broken(
-            f"{sum(odd.values()):,} of {total:,} are not: {told}",
+            f"{sum(odd.values()):,} of {total:,} are not: {detail}",
             "nothing to set: they are kept as they are; in analytics join by msisdn",
             phones=total,
             odd=sum(odd.values()),
@@ -96,16 +96,16 @@ def lists(seen: Sightings) -> Finding:
         if reading.of("unaligned_fields")
     }
     bad = sum(unsplit.values())
-    told = f"{bad:,} of {listed:,} rows cannot be split ({share(bad, listed)})"
+    detail = f"{bad:,} of {listed:,} rows cannot be split ({share(bad, listed)})"
     if bad > UNSPLIT * listed:
         return broken(
-            f"{told}: {counted(unsplit)}",
+            f"{detail}: {counted(unsplit)}",
             "nothing to set: their texts are in row_issues, and no field rows are made of them",
             rows=listed,
             unsplit=unsplit,
         )
     return holds(
-        f"{told}; row_issues keeps their texts" if bad else f"all of {several(listed, 'row')}",
+        f"{detail}; row_issues keeps their texts" if bad else f"all of {several(listed, 'row')}",
         rows=listed,
         unsplit=unsplit,
     )
@@ -148,14 +148,14 @@ def campaign_statuses(seen: Sightings) -> Finding:
         return unclear("no campaign with a status number")
     found = Counter(str(row["status"]) for row in rows)
     odd = [row for row in rows if _contradicts(row)]
-    told = ", ".join(f"{number} ({count:,})" for number, count in sorted(found.items()))
+    detail = ", ".join(f"{number} ({count:,})" for number, count in sorted(found.items()))
     if odd:
         return broken(
-            f"{told}; {len(odd)} contradict their dates",
+            f"{detail}; {len(odd)} contradict their dates",
             "nothing to set: loads decide by the dates",
             values=dict(found),
         )
-    return holds(told, values=dict(found))
+    return holds(detail, values=dict(found))
 
 
 def _contradicts(row: Row) -> bool:

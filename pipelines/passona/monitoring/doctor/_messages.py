@@ -45,7 +45,7 @@ _UNJOINED = "nothing to set: messages of analytics would be in one report only; 
 
 def message_key(seen: Sightings) -> Finding:
     """Whether each message has an id of its own."""
-    told = []
+    detail = []
     for report, key in ((DELIVERY.name, "SMS_ID"), (ALT_DELIVERY.name, "MessageId")):
         for uuid, ids in _ids(seen, report, key).items():
             rows = len(seen.rows(report)[uuid])
@@ -56,9 +56,11 @@ def message_key(seen: Sightings) -> Finding:
             if len(set(ids)) < len(ids):
                 twice = len(ids) - len(set(ids))
                 return broken(f"{twice:,} of {rows:,} rows of {report} with the {key} of another, in {uuid}", _KEYLESS)
-            told.append(rows)
+            detail.append(rows)
     return (
-        holds(f"all of {several(sum(told), 'row')}", rows=sum(told)) if sum(told) else unclear("no messages were seen")
+        holds(f"all of {several(sum(detail), 'row')}", rows=sum(detail))
+        if sum(detail)
+        else unclear("no messages were seen")
     )
 
 

@@ -38,14 +38,14 @@ def _per_page(seen: Sightings, reports: list[str]) -> Finding:
     granted: dict[str, int] = {}
     for answer in answers:
         granted[answer.ask.report] = max(granted.get(answer.ask.report, 0), answer.page.per_page if answer.page else 0)
-    told = f"asked for {asked}, granted {_sizes(granted)}"
+    detail = f"asked for {asked}, granted {_sizes(granted)}"
     plain = [answer for answer in answers if answer.plain]
     if plain:
-        told = f"a page of {asked} is an error ({plain[0].trouble[:80]}); granted unasked: {_sizes(granted)}"
-        return broken(told, f"set page_size = {max(granted.values())}: it saves a request each time", granted=granted)
+        detail = f"a page of {asked} is an error ({plain[0].trouble[:80]}); granted unasked: {_sizes(granted)}"
+        return broken(detail, f"set page_size = {max(granted.values())}: it saves a request each time", granted=granted)
     if any(size < asked for size in granted.values()):
-        return broken(told, "nothing to set: loads take what is granted, with more requests", granted=granted)
-    return holds(told, granted=granted)
+        return broken(detail, "nothing to set: loads take what is granted, with more requests", granted=granted)
+    return holds(detail, granted=granted)
 
 
 def _sizes(granted: dict[str, int]) -> str:
@@ -88,9 +88,9 @@ def pages(seen: Sightings) -> Finding:
         if answer.page is None and not answer.is_link_refused and answer.total != 0:
             return broken(f"{answer.place}: {answer.trouble}", _REFUSED)
     for walk in _walks(came).values():
-        told = _disagreement(walk)
-        if told:
-            return broken(told, "run again; loads walk such a report again, and refuse it if it does not calm down")
+        detail = _disagreement(walk)
+        if detail:
+            return broken(detail, "run again; loads walk such a report again, and refuse it if it does not calm down")
     whole = [walk for walk in _walks(seen.of(CAMPAIGNS.name, *REPORTS)).values() if _is_whole(walk)]
     return holds(f"all {len(came)} do; {several(len(whole), 'report')} read whole")
 
@@ -147,8 +147,8 @@ def past_end(seen: Sightings) -> Finding:
                 status=answer.status,
             )
         if answer.rows or not answer.is_page:
-            told = f"{len(answer.rows)} rows" if answer.rows else "no page"
-            return broken(f"{answer.place}: {told}", "nothing to set: loads ask for no such page")
+            detail = f"{len(answer.rows)} rows" if answer.rows else "no page"
+            return broken(f"{answer.place}: {detail}", "nothing to set: loads ask for no such page")
     return holds(f"{len(asked)} asked for, so answered")
 
 

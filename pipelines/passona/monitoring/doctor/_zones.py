@@ -93,41 +93,41 @@ def seasons(instants: Iterable[datetime]) -> set[str]:
     return {"summer" if london.utcoffset(moment.astimezone(london)) else "winter" for moment in instants}
 
 
-def judged(samples: Sequence[Sample], zone: str, what: str) -> Finding:
+def judge(samples: Sequence[Sample], zone: str, what: str) -> Finding:
     """Whether `zone` is that of these times. `what`: what was compared with what."""
     naive = [sample for sample in samples if not has_offset(sample.text)]
     if samples and not naive:
         return holds(f"{what}: they carry an offset, so no zone is needed")
-    telling = [sample for sample in naive if offset(sample) is not None]
-    if len(telling) < MOST * len(naive) or not telling:
-        return unclear(f"{what}: {len(telling)} of {len(naive)} pairs tell of a zone")
-    found = sorted(seasons(sample.instant for sample in telling))
+    informative = [sample for sample in naive if offset(sample) is not None]
+    if len(informative) < MOST * len(naive) or not informative:
+        return unclear(f"{what}: {len(informative)} of {len(naive)} pairs tell of a zone")
+    found = sorted(seasons(sample.instant for sample in informative))
     seen = found[0] + " alone" if len(found) == 1 else " and ".join(found)
     facts: dict[str, Any] = {"pairs": len(naive), "agree": sum(agrees(s, zone) for s in naive), "seasons": found}
-    told = f"{what}, {facts['agree']:,} of {len(naive):,} agree with {zone}, in {seen}"
-    if fits(telling, zone):
-        rivals = [name for name in WELL_KNOWN[:2] if not _same(name, zone) and fits(telling, name)]
+    detail = f"{what}, {facts['agree']:,} of {len(naive):,} agree with {zone}, in {seen}"
+    if fits(informative, zone):
+        rivals = [name for name in WELL_KNOWN[:2] if not _same(name, zone) and fits(informative, name)]
         if rivals:
             return unclear(
-                f"{told}; so they would with {rivals[0]}", "run again when campaigns of summer are there", **facts
+                f"{detail}; so they would with {rivals[0]}", "run again when campaigns of summer are there", **facts
             )
-        return holds(told, **facts)
-    return _other_zone(telling, zone, told, facts)
+        return holds(detail, **facts)
+    return _other_zone(informative, zone, detail, facts)
 
 
-def _other_zone(samples: Sequence[Sample], zone: str, told: str, facts: dict[str, Any]) -> Finding:
+def _other_zone(samples: Sequence[Sample], zone: str, detail: str, facts: dict[str, Any]) -> Finding:
     ahead = Counter(str(offset(sample)) for sample in samples)
     zones = [name for name in fitting(samples) if name != zone]
     if not zones and fits(samples, zone, MOST):
-        return unclear(f"{told}; no other zone fits better", **facts)
+        return unclear(f"{detail}; no other zone fits better", **facts)
     if not zones:
         kinds = ", ".join(f"{name} {count}" for name, count in ahead.most_common(3))
-        return broken(f"{told}; ahead of UTC by {kinds}", "no zone fits: ask the vendor", **facts)
+        return broken(f"{detail}; ahead of UTC by {kinds}", "no zone fits: ask the vendor", **facts)
     if len(facts["seasons"]) == 1 and len(zones) > 1:
         advice = f"set timezone to the one that is yours: {', '.join(zones)}; only one season was seen"
     else:
         advice = f'set timezone = "{zones[0]}", then passona load --refresh'
-    return broken(told, advice, zones=zones, **facts)
+    return broken(detail, advice, zones=zones, **facts)
 
 
 def _same(one: str, other: str) -> bool:

@@ -21,7 +21,7 @@ from dlt.destinations.impl.postgres.configuration import PostgresClientConfigura
 from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
 from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 
-from passona.warehouse._dlt_capabilities import Capable
+from passona.warehouse._dlt_capabilities import CachedCapabilities
 from passona.warehouse.engines._postgres_copy import copy_into
 from passona.warehouse.engines._postgres_lock import STAGING_COMMENT, is_held_by
 from passona.warehouse.quoting import literal
@@ -83,7 +83,7 @@ class _Client(PostgresClient):
         return _CopyJob(file_path) if isinstance(job, PostgresParquetCopyJob) else job
 
 
-class Postgres(Capable, dlt.destinations.postgres):
+class Postgres(CachedCapabilities, dlt.destinations.postgres):
     """dlt's Postgres, which takes Parquet as all our destinations do."""
 
     destination_type = "dlt.destinations.postgres"  # what dlt's own tools know it by

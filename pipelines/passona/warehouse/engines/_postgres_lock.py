@@ -21,7 +21,7 @@ import psycopg2
 from passona.config.address import Server
 from passona.errors import Busy, NotWritten
 from passona.reports.tables import DATASET, LOCK
-from passona.warehouse._locking import Taken, wait_for
+from passona.warehouse._locking import Locked, wait_for
 from passona.warehouse.connection import first_row
 from passona.warehouse.engines._postgres_session import Session, connected
 from passona.warehouse.quoting import literal, quoted
@@ -56,7 +56,7 @@ class RunLock:
         """The staging dataset of this run, which no other run touches while this one lasts."""
         return _STAGING + self._token
 
-    def acquire(self, wait: float, say: Callable[[str], None]) -> None:
+    def acquire(self, wait: float, notify: Callable[[str], None]) -> None:
         """Wait up to `wait` seconds for the run that holds the lock, and remove what killed runs have left.
 
         :raises Busy: it is still held after that; names the holder.
@@ -65,14 +65,14 @@ class RunLock:
         self.session.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
         for name, value in _KEEPALIVE.items():
             self.session.execute(f"SET {name} = {value}")
-        wait_for(self._try, str(self._server), wait, say)
+        wait_for(self._try, str(self._server), wait, notify)
         self.session.execute(f"SET application_name = {literal(self.name)}")
         self._end_leftovers()
 
     def _try(self) -> None:
         ((taken,),) = self.session.execute("SELECT pg_try_advisory_lock(?, ?)", [*LOCK]).fetchall()
         if not taken:
-            raise Taken(self._holder())
+            raise Locked(self._holder())
 
     def _holder(self) -> str:
         found = first_row(self.session.execute(f"SELECT application_name, pid {_HOLDERS}"))

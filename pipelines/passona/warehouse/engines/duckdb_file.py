@@ -19,8 +19,8 @@ import duckdb
 from passona.config.address import Address
 from passona.config.path_syntax import log_of, work_folder
 from passona.errors import ConfigurationError
-from passona.warehouse._dlt_capabilities import Capable
-from passona.warehouse._locking import Taken, wait_for, writing
+from passona.warehouse._dlt_capabilities import CachedCapabilities
+from passona.warehouse._locking import Locked, wait_for, writing
 from passona.warehouse._work_folder import WorkFolder
 from passona.warehouse.connection import IS_GENERATED
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, rewrite
@@ -60,7 +60,7 @@ WHERE {_OURS} AND {IS_GENERATED}
 """  # noqa: S608  # constants
 
 
-class _Destination(Capable, dlt.destinations.duckdb):
+class _Destination(CachedCapabilities, dlt.destinations.duckdb):
     """dlt's DuckDB."""
 
     destination_type = "dlt.destinations.duckdb"  # what dlt's own tools know it by
@@ -78,17 +78,17 @@ class DuckDBFile:
     # Rows of a campaign stand together, and are found by that.
     indexes = ()
 
-    def __init__(self, path: Path, wait: float, say: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, wait: float, notify: Callable[[str], None]) -> None:
         """Open a file for writing, alone. Wait up to `wait` seconds for its holder.
 
         :raises Busy: it is still held after that; names the holder.
         :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
         """
         self.address = path
-        self._open(wait, say)
+        self._open(wait, notify)
 
-    def _open(self, wait: float, say: Callable[[str], None]) -> None:
-        self.connection, self.work = _open_for_writing(self.address, wait, say)
+    def _open(self, wait: float, notify: Callable[[str], None]) -> None:
+        self.connection, self.work = _open_for_writing(self.address, wait, notify)
         self.file = os.open(self.address, os.O_RDONLY)
         self.settings = _settings(self.connection)
         self.connection.execute("SET TimeZone = 'UTC'")
@@ -137,14 +137,14 @@ class DuckDBFile:
         checkpoint(self.connection)
         return Checkpointed(self.address, self.connection, self.file)
 
-    def rewrite(self, gone: Sequence[str], wait: float, say: Callable[[str], None]) -> int:
+    def rewrite(self, gone: Sequence[str], wait: float, notify: Callable[[str], None]) -> int:
         """Put a new file, with all that this one holds, in its place.
 
         DuckDB marks pages of deleted rows as free, and leaves what is in them.
         """
         searched = rewrite(self.connection, self.address, self.work.folder("rewriting"), gone)
         self.close()
-        self._open(wait, say)
+        self._open(wait, notify)
         return searched
 
     def close(self) -> None:
@@ -170,18 +170,18 @@ def _settings(connection: duckdb.DuckDBPyConnection) -> dict[Workload, tuple[str
     }
 
 
-def read_file(path: Path, wait: float, say: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
+def read_file(path: Path, wait: float, notify: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
     """A file for reading; many may do so at once, but not while it is written.
 
     :raises Busy: it is still held for writing after `wait` seconds.
     """
-    connection = _connected(path, wait, say, read_only=True)
+    connection = _connected(path, wait, notify, read_only=True)
     connection.execute("SET temp_directory = ''")  # a killed reader would leave it there
     return connection
 
 
 @contextlib.contextmanager
-def open_checkpointed(path: Address, wait: float, say: Callable[[str], None]) -> Iterator[Checkpointed]:
+def open_checkpointed(path: Address, wait: float, notify: Callable[[str], None]) -> Iterator[Checkpointed]:
     """The warehouse while nobody writes to it, read by us and by whoever else likes to.
 
     :raises Busy: it is still held for writing after `wait` seconds.
@@ -189,10 +189,10 @@ def open_checkpointed(path: Address, wait: float, say: Callable[[str], None]) ->
     """
     if not isinstance(path, Path) or not path.is_file():
         raise ConfigurationError(f"there is no warehouse at {path}: run passona load first")
-    connection = _connected(path, wait, say, read_only=True)
+    connection = _connected(path, wait, notify, read_only=True)
     if log_of(path).exists():  # whoever wrote it left something there that is not in the file
         connection.close()
-        connection, work = _open_for_writing(path, wait, say)
+        connection, work = _open_for_writing(path, wait, notify)
         work.release()
     file = os.open(path, os.O_RDONLY)
     try:
@@ -203,14 +203,14 @@ def open_checkpointed(path: Address, wait: float, say: Callable[[str], None]) ->
 
 
 def _open_for_writing(
-    path: Path, wait: float, say: Callable[[str], None]
+    path: Path, wait: float, notify: Callable[[str], None]
 ) -> tuple[duckdb.DuckDBPyConnection, WorkFolder]:
     """Open a file with DuckDB's usual memory, and write the log of a killed run into it.
 
     DuckDB replays such a log into memory when it opens the file: with a low limit it would have to spill at once.
     """
     _keep_private(path)
-    connection = _connected(path, wait, say)
+    connection = _connected(path, wait, notify)
     killed = log_of(path).exists()  # looked for now: the process that was waited for may have been killed
     try:
         # Where DuckDB itself spills to while it opens a file.
@@ -240,7 +240,7 @@ def checkpoint(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _connected(
-    path: Path, wait: float, say: Callable[[str], None], *, read_only: bool = False
+    path: Path, wait: float, notify: Callable[[str], None], *, read_only: bool = False
 ) -> duckdb.DuckDBPyConnection:
     _check_folder(path)
 
@@ -255,9 +255,9 @@ def _connected(
                 raise ConfigurationError(
                     f"{path} cannot be opened as a DuckDB file: {_first_line(error)}{_what_to_do(path, str(error))}"
                 ) from error
-            raise Taken(holder) from None
+            raise Locked(holder) from None
 
-    return wait_for(connect, path.name, wait, say)
+    return wait_for(connect, path.name, wait, notify)
 
 
 def _check_folder(path: Path) -> None:

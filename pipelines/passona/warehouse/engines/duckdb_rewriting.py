@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from passona.errors import StillThere
-from passona.masking.phone_search import held
+from passona.masking.phone_search import found_in
 from passona.masking.phones import names_one, spellings_of
 from passona.warehouse.connection import IS_GENERATED, Connection
 from passona.warehouse.quoting import literal, quoted
@@ -140,7 +140,7 @@ def _search(file: Path, gone: Sequence[str], path: Path) -> None:
     found: set[str] = set()
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for at in range(0, len(data), _PIECE):
-            found |= held(data[max(0, at - _OVERLAP) : at + _PIECE], gone)
+            found |= found_in(data[max(0, at - _OVERLAP) : at + _PIECE], gone)
     if found:
         raise _still_there(path, len(found), len(gone))
 

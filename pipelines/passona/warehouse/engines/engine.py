@@ -85,7 +85,7 @@ class Engine(Protocol):
         :raises NotWritten: its log could not be written into its file.
         """
 
-    def rewrite(self, gone: Sequence[str], wait: float, say: Callable[[str], None]) -> int:
+    def rewrite(self, gone: Sequence[str], wait: float, notify: Callable[[str], None]) -> int:
         """Remove deleted rows from the disk, and return the number of bytes searched for the texts in `gone`.
 
         `connection` is a new one then. Others may hold the warehouse in between, for up to `wait` seconds.

@@ -91,7 +91,7 @@ class PostgresServer:
         if "campaign_id" in table.merge_key
     )
 
-    def __init__(self, address: Server, wait: float, say: Callable[[str], None]) -> None:
+    def __init__(self, address: Server, wait: float, notify: Callable[[str], None]) -> None:
         """Lock the database. Wait up to `wait` seconds for the run that has locked it.
 
         :raises Busy: it is still locked after that; names the holder.
@@ -103,7 +103,7 @@ class PostgresServer:
         self.connection = self._lock.session
         try:
             _check_encoding(address, self.connection)
-            self._lock.acquire(wait, say)
+            self._lock.acquire(wait, notify)
             # Spools stay where the run is: on another machine a killed walk begins again.
             self.work = WorkFolder.take(Path.cwd() / f"{address.name}.work")
         except psycopg2.Error as error:
