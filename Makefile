@@ -36,18 +36,18 @@ test: $(STAMP) ## all tests, on two cores under four minutes
 
 soak: $(STAMP) ## 300 runs killed, with logs of up to 300 MB, 200 copies under 20 readers, 190 foreign variables; two hours
 	@PASSONA_KILLS=200 PASSONA_PUBLICATIONS=200 PASSONA_FOREIGN=1 \
-	  $(BIN)/python -m pytest -n 2 tests/test_kills.py tests/test_publish.py tests/test_isolation.py
-	@PASSONA_LOGS=2,30,300 PASSONA_ROUNDS=4 $(BIN)/python -m pytest -n 1 tests/test_big_kills.py
+	  $(BIN)/python -m pytest -n 2 tests/loading/test_kills.py tests/analytics/test_publish.py tests/engines/test_isolation.py
+	@PASSONA_LOGS=2,30,300 PASSONA_ROUNDS=4 $(BIN)/python -m pytest -n 1 tests/loading/test_big_kills.py
 
 privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, every byte searched; ten minutes
 	@PYTHONPATH=pipelines/tools $(BIN)/python benchmarks/privacy.py
-	@PASSONA_PEOPLE=100000 $(BIN)/python -m pytest tests/test_forget_everywhere.py -k one_of_many
+	@PASSONA_PEOPLE=100000 $(BIN)/python -m pytest tests/privacy/test_forget_everywhere.py -k one_of_many
 
 # The tests that are of both engines, and those of a server alone.
 POSTGRES_TESTS := source load lifecycle status faults kills import_csv generate retention people person lifting spellings transform counting isolation ownership postgres one_writer verification big_kills
 postgres-check: $(STAMP) $(if $(POSTGRES),,$(POSTGRES_STAMP)) ## the same tests on a Postgres server of their own, started and stopped; five minutes
 	@PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/python*/site-packages/pgserver/pginstall/bin):)$$PATH" \
-	  $(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile $(POSTGRES_TESTS:%=tests/test_%.py)
+	  $(BIN)/python tests/support/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile $(POSTGRES_TESTS:%=tests/*/test_%.py)
 
 # Its programs alone: what else is in the package, and needs others, starts servers in a way of its own.
 $(POSTGRES_STAMP): constraints.txt

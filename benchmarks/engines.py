@@ -23,7 +23,7 @@ from processes import Ended, run, sandbox
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from postgres_server import server  # found by the line above
+from support.postgres_server import server  # found by the line above
 
 STEPS = {
     "first load": ("load",),

@@ -1,4 +1,4 @@
-"""The table of docs/faults.md: each fault of tests/faults.py put to `passona load` and to dlt's `rest_api`.
+"""The table of docs/faults.md: each fault of tests/support/faults.py put to `passona load` and to dlt's `rest_api`.
 
     python benchmarks/faults.py
 
@@ -33,10 +33,10 @@ from passona_sandbox import Account, Sandbox, Switches
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from faults import FAULTS, NONE, PER_PAGE, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, Row, campaign  # noqa: E402
-from oracle import expected  # noqa: E402
-from stored import stored  # noqa: E402
-from warehouses import Warehouse  # noqa: E402  # found by the line above
+from support.faults import FAULTS, NONE, PER_PAGE, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, Row, campaign  # noqa: E402
+from support.oracle import expected  # noqa: E402
+from support.stored import stored  # noqa: E402
+from support.warehouses import Warehouse  # noqa: E402  # found by the line above
 
 PAGE = ROOT / "docs" / "faults.md"
 UUID = NONE.uuid
@@ -327,8 +327,8 @@ report is loaded again; then every stored value is compared with what the accoun
 
 {summary}
 
-The same list is tested at each build ([test_faults.py](../tests/test_faults.py)): there the faults strike side by
-side, each its own campaign, with eight requests in flight.
+The same list is tested at each build ([test_faults.py](../tests/loading/test_faults.py)): there the faults strike
+side by side, each its own campaign, with eight requests in flight.
 
 {table}
 """

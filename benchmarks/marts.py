@@ -24,7 +24,7 @@ from processes import run, serving
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-import postgres_server  # found by the line above
+from support import postgres_server  # found by the line above
 
 MARTS = ("campaigns", "messages", "clicks", "links", "devices", "campaign_hours", "campaign_statuses",
          "recipient_fields", "unsent_reasons")  # fmt: skip

@@ -22,9 +22,9 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from night_truth import differences, unexplained  # noqa: E402
-from nights import AHEAD, DAY, DOWN, EMPTY, FULL, HALF, KILLED, REVOKED, Night, Nights  # noqa: E402  # found by the line above
-from warehouses import Warehouse  # noqa: E402
+from support.night_truth import differences, unexplained  # noqa: E402
+from support.nights import AHEAD, DAY, DOWN, EMPTY, FULL, HALF, KILLED, REVOKED, Night, Nights  # noqa: E402  # found by the line above
+from support.warehouses import Warehouse  # noqa: E402
 
 PAGE = ROOT / "docs" / "nights.md"
 NIGHTS = 30

@@ -30,8 +30,8 @@ from sql_docs import PAGE, answer, blocks
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from traces import People, people_of, traces  # noqa: E402
-from warehouses import Warehouse, environment_of  # noqa: E402  # found by the line above
+from support.traces import People, people_of, traces  # noqa: E402
+from support.warehouses import Warehouse, environment_of  # noqa: E402  # found by the line above
 
 KEY = "0123456789abcdef0123456789abcdef"
 MODES = ("clear", "pseudonymous", "minimal")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".venv-versions"
-TESTS = ("tests/test_load.py", "tests/test_source.py")
+TESTS = ("tests/loading/test_load.py", "tests/source/test_source.py")
 CLASSIFIER = "Programming Language :: Python :: 3."
 
 

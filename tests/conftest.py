@@ -13,10 +13,10 @@ import pytest
 from hypothesis import settings
 
 from demo_data import build_demo
-from engines import drop
-from forked import run_passona
 from passona_sandbox import Account, Sandbox
-from warehouses import Warehouse, environment_of
+from support.engines import drop
+from support.forked import run_passona
+from support.warehouses import Warehouse, environment_of
 
 # A test never asserts a time, nor does hypothesis for it: a machine that does other things too is no fault.
 settings.register_profile("passona", deadline=None)

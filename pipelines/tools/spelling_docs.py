@@ -1,9 +1,9 @@
 """`make spellings`: docs/spellings.md, in which mode and verb each spelling of one number is recognised.
 
-    tests/data/spellings.toml -> the program's own functions -> docs/spellings.md
+    tests/support/data/spellings.toml -> the program's own functions -> docs/spellings.md
 
 What the page says is found out by asking, not copied from what the list expects; a test compares these, and the page.
-The same list is put through whole loads, imports and erasures by tests/test_spellings.py.
+The same list is put through whole loads, imports and erasures by tests/loading/test_spellings.py.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from passona.reports.definitions import RECIPIENT
 from passona.source.rows import vendor_texts
 
 ROOT = Path(__file__).parents[2]
-LIST = ROOT / "tests/data/spellings.toml"
+LIST = ROOT / "tests/support/data/spellings.toml"
 PAGE = ROOT / "docs/spellings.md"
 PHONE = "447700900123"
 PSEUDONYMOUS = Privacy("pseudonymous", Tokens((b"k" * 32,)))
@@ -41,8 +41,9 @@ _COLUMNS = {
 _INTRODUCTION = """\
 # Spellings of a number
 
-Made by `make spellings` from `tests/data/spellings.toml` and the program itself. Every spelling of 447700900123 (from \
-a range that is reserved for drama) stands for the same person; the table shows where it is recognised:
+Made by `make spellings` from `tests/support/data/spellings.toml` and the program itself. Every spelling of \
+447700900123 (from a range that is reserved for drama) \
+stands for the same person; the table shows where it is recognised:
 
 - **`forget` takes it**: as `PHONE` of `passona forget`, in every mode.
 - **Phone columns, erased**: where it is all that a value of `phone_number`, `recipient` or `mobile` holds (in your \

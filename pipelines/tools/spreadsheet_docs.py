@@ -1,6 +1,6 @@
 """`make spellings`: docs/spreadsheets.md, what becomes of each .csv that went through a spreadsheet or a shell.
 
-    tests/spreadsheet_files.py -> passona import-csv, in this process -> tables, ledger -> docs/spreadsheets.md
+    tests/support/spreadsheet_files.py -> passona import-csv, in this process -> tables, ledger -> docs/spreadsheets.md
 
 The outcome is read from the tables: the rows as they were mailed, no change at all, or the same rows with NULL and an
 issue where a value is lost. Anything else would be a row that means something else than its sender did.
@@ -31,7 +31,7 @@ from passona.warehouse.load import Outcome
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from spreadsheet_files import FILES, GOOD, File  # noqa: E402  # found by the line above
+from support.spreadsheet_files import FILES, GOOD, File  # noqa: E402  # found by the line above
 
 PAGE = ROOT / "docs/spreadsheets.md"
 CAMPAIGN = "11111111-1111-4111-8111-111111111111"

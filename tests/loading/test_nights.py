@@ -1,0 +1,41 @@
+"""Ten nights of a live account, seven of them bad: after them the warehouse is the truth."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from support.night_truth import differences, unexplained
+from support.nights import AHEAD, BAD, DAY, DOWN, DRAFT, EMPTY, FULL, HALF, KILLED, REVOKED, Nights
+from support.warehouses import Warehouse
+
+
+def test_after_ten_nights_seven_of_them_bad_the_warehouse_is_the_truth(tmp_path: Path) -> None:
+    # The clocks go forward in the fourth of them; the draft is sent on the day after it.
+    first, sent_at = datetime(2026, 3, 26, 2, tzinfo=UTC), datetime(2026, 3, 29, 13, tzinfo=UTC)
+    nights = Nights(tmp_path / "warehouse.duckdb", first, campaigns=4, rows=240, sent_at=sent_at)
+    for number, bad in enumerate(("", *BAD, "", "")):
+        nights.pass_night(nights.first + number * DAY, bad)
+    assert list(differences(nights)) == []
+    assert list(unexplained(nights)) == []
+    assert {night.bad: night.code for night in nights.nights} == {
+        "": 0, DOWN: 4, REVOKED: 3, FULL: 1, KILLED: -9, HALF: 4, EMPTY: 5, AHEAD: 0,
+    }  # fmt: skip
+    assert Warehouse(nights.path).rows("SELECT count(*) FROM passona.clicks WHERE campaign_id = ?", DRAFT) == [(20,)]
+    assert nights.nights[-1].requests * 3 < nights.nights[0].requests
+    assert [path.name for path in tmp_path.iterdir()] == ["warehouse.duckdb"]
+    runs = Warehouse(nights.path).rows(
+        "SELECT started_at::DATE::VARCHAR, outcome FROM passona.runs ORDER BY started_at"
+    )
+    assert [date for date, _ in runs] == [f"{night.at:%Y-%m-%d}" for night in nights.nights]
+    # On a full disk there may be no room to say so: it is noted by the next run then.
+    assert runs[3][1] in {"error", "interrupted"}
+    words = ["ok", "failed", "token refused", "interrupted", "failed", "held", "ok", "ok", "ok"]
+    assert [word for _, word in runs[:3] + runs[4:]] == words
+    with duckdb.connect(str(nights.path)) as connection:
+        connection.execute(
+            "UPDATE passona.clicks SET device_type = 'x' WHERE row_id = (SELECT min(row_id) FROM passona.clicks)"
+        )
+    assert len(list(differences(nights))) == 1, "a wrong value has to be found out"
