@@ -15,8 +15,6 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from test_kills import unsent
-from test_load import ONE, TWO, click, going, message
 
 from passona.analytics._marts_file import PERSONAL, PUBLIC, HalfBuilt
 from passona.analytics.publish import NotPublished, Published, publish, publish_warehouse
@@ -30,6 +28,7 @@ from passona.warehouse.database import open_database
 from passona.warehouse.load import Load, LoadRequest
 from passona_sandbox import Account, Sandbox
 from support import readers
+from support.campaigns import ONE, TWO, click, going, message, unsent
 from support.warehouses import Lines, Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

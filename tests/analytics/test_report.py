@@ -12,7 +12,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from test_load import ONE
 
 from passona.analytics._figures import without_phones
 from passona.analytics._html_format import duration
@@ -20,6 +19,7 @@ from passona.analytics.html_report import write_report
 from passona.errors import ConfigurationError
 from passona.reports.definitions import REPORTS
 from picture import Chromium, chromium_path
+from support.campaigns import ONE
 from support.traces import spelled
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

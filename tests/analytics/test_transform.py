@@ -19,21 +19,18 @@ from typing import Any
 import duckdb
 import pytest
 
-from passona.analytics.transform import BuildRequest, Transformed, transform
+from passona.analytics.transform import Transformed
 from passona.errors import ConfigurationError
 from passona_sandbox import Account, Sandbox
 from support.answers import figures
 from support.engines import change, copy, of_duckdb_alone, reading
+from support.marts import MARTS, built, marts
 from support.warehouses import GUIDE, Warehouse, environment_of
 
 HOUR, COMMA, STATUS, QUIET, GROUPS, MORE, GOING = (
     f"{n}{n}{n}{n}{n}{n}{n}{n}-1111-4111-8111-111111111111" for n in "1234567"
 )
 AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
-MARTS = (
-    "campaigns", "messages", "clicks", "links", "devices", "campaign_hours", "campaign_statuses", "unsent_reasons",
-    "recipient_fields",
-)  # fmt: skip
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -103,10 +100,6 @@ def demo() -> Account:
     return account
 
 
-def built(warehouse: Warehouse, **wanted: Any) -> Transformed:
-    return transform(warehouse.address, "Europe/London", 0, print, BuildRequest(**wanted))
-
-
 @dataclass
 class Demo:
     """The demo's account, what is built from it, and what the build said."""
@@ -130,10 +123,6 @@ def rows_of(warehouse: Warehouse, mart: str, uuid: str) -> list[dict[str, Any]]:
         return [
             dict(zip([column[0] for column in found.description or ()], row, strict=True)) for row in found.fetchall()
         ]
-
-
-def marts(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
-    return {mart: warehouse.rows(f"SELECT * FROM analytics.{mart} ORDER BY ALL") for mart in MARTS}
 
 
 @pytest.fixture(scope="module")

@@ -15,30 +15,16 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from test_load import ONE, click, going, message
 
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, click, going, message
+from support.signals import STOPPED, end, wait_until
 from support.warehouses import Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Begin = Callable[..., "subprocess.Popen[str]"]
 
-STOPPED = "passona: stopped; what was verified is kept, run it again for the rest\n"
 CREDENTIALS = "DESTINATION__WAREHOUSE__CREDENTIALS"
-
-
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-
-
-def end(process: subprocess.Popen[str], number: signal.Signals) -> str:
-    """Sends a signal; what was said on stderr. A process that waits for the server would not end before 60 s."""
-    process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=30)
-    assert stdout == ""
-    return stderr
 
 
 def is_idle(process: subprocess.Popen[str]) -> bool:

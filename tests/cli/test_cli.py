@@ -11,10 +11,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from test_load import ONE, click, going
 
 from passona.cli.main import main
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, click, going
 from support.warehouses import GUIDE
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -14,7 +14,6 @@ import duckdb
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
-from test_load import ONE, TWO, click, going, message
 
 from passona.cli.screen import outcome_document
 from passona.errors import Busy, ConfigurationError, Exit, NotWritten
@@ -23,6 +22,7 @@ from passona.monitoring.failure_hook import check_target, tell_failure
 from passona.monitoring.notifications import RunEnd
 from passona.warehouse.replacement import Replacement
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, TWO, click, going, message
 from support.warehouses import Warehouse
 
 FAILED = {"outcome": "failed", "exit_code": 4, "errors": ["one line"]}

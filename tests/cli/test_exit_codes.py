@@ -16,9 +16,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from test_load import ONE, click, going
 
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, click, going
 from support.warehouses import Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_bad_day import STOPPED, end, wait_until
 
 from passona.warehouse.database import open_database
+from support.signals import STOPPED, end, wait_until
 from support.warehouses import Warehouse
 
 Begin = Callable[..., "subprocess.Popen[str]"]

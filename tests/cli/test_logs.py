@@ -9,10 +9,9 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from test_bad_day import end, wait_until
-from test_load import ONE, TWO, click, going, message
-
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, TWO, click, going, message
+from support.signals import end, wait_until
 from support.warehouses import Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

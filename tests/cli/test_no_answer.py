@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_lifecycle import states
-from test_load import ONE, TWO, click, going
 
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, TWO, click, going
+from support.ledgers import states
 from support.warehouses import Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

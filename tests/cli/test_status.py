@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 from click.testing import CliRunner
-from test_load import ONE, TWO, click, going, message
 
 from passona.cli.main import main
 from passona.errors import Busy, ConfigurationError
 from passona.monitoring.status import ReportStatus, Status, age, format_age, status
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, TWO, click, going, message
 from support.engines import change, destination_of, of_duckdb_alone
 from support.warehouses import Warehouse
 

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_kills import assert_whole, unsent
-from test_load import ONE, assert_as_served, click, going, message
 
 from passona_sandbox import Account, Sandbox, Switches
+from support.campaigns import ONE, click, going, message, unsent
 from support.engines import POSTGRES, of_duckdb_alone
 from support.forked import Begun
+from support.ledgers import assert_whole
+from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
 
 ROUNDS = int(os.environ.get("PASSONA_ROUNDS", "3"))

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_lifecycle import ended
-from test_load import ONE, TWO, click, going, message
-from test_people import GONE, MODES, NEW_KEY, fill, forgotten
 
 from passona.analytics.transform import BuildRequest, transform
 from passona.config.privacy_settings import PrivacySettings
@@ -23,9 +20,11 @@ from passona.erasure.rekey import re_key
 from passona.errors import ConfigurationError
 from passona.warehouse._migrations import STEPS, Step
 from passona_sandbox import Account, Sandbox
-from support.engines import POSTGRES, change, copy, of_duckdb_alone, url_of
+from support.campaigns import ONE, TWO, click, ended, going, message
+from support.engines import POSTGRES, change, copy, native_rows, of_duckdb_alone, url_of
 from support.first_release import GOING, unpack
 from support.first_release import account as first_account
+from support.people import GONE, MODES, NEW_KEY, fill, forgotten
 from support.warehouses import Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -44,24 +43,15 @@ def refused(warehouse: Warehouse, box: Sandbox, named: str, **options: Any) -> N
 
 def objects(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     """Everything in the warehouse, by its names."""
-    names = asked(
-        warehouse,
+    names = native_rows(
+        warehouse.path,
         "SELECT table_schema, table_name FROM information_schema.tables "
         "WHERE table_schema NOT IN ('information_schema', 'pg_catalog') ORDER BY 1, 2",
     )
     return {
-        f"{schema}.{name}": sorted(asked(warehouse, f'SELECT * FROM "{schema}"."{name}"'), key=repr)
+        f"{schema}.{name}": sorted(native_rows(warehouse.path, f'SELECT * FROM "{schema}"."{name}"'), key=repr)
         for schema, name in names
     }
-
-
-def asked(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
-    """What the database itself says."""
-    if POSTGRES is None:
-        return warehouse.rows(sql)
-    from test_postgres import asked as asked_of_server
-
-    return asked_of_server(warehouse, sql)
 
 
 def built(warehouse: Warehouse, **wanted: Any) -> None:
@@ -259,14 +249,14 @@ OWN = [
 
 
 def assert_own_objects_are_there(warehouse: Warehouse, clicks: int, owner: str | None = "Ann") -> None:
-    assert asked(warehouse, "SELECT campaign_id, note FROM passona.notes") == [(ONE, "mine")]
-    assert asked(warehouse, "SELECT id, click_id FROM analytics.orders") == [(1, "mine")]
-    assert asked(warehouse, f"SELECT n FROM passona.seen WHERE campaign_id = '{ONE}'") == [(clicks,)]
-    assert asked(warehouse, "SELECT n FROM analytics.on_it")[0][0] >= clicks
-    assert asked(warehouse, f"SELECT owner FROM passona.campaigns WHERE campaign_id = '{ONE}'") == [(owner,)]
-    assert asked(warehouse, "SELECT count(mine) + count(given) FROM passona.clicks")[0][0] >= 0
+    assert native_rows(warehouse.path, "SELECT campaign_id, note FROM passona.notes") == [(ONE, "mine")]
+    assert native_rows(warehouse.path, "SELECT id, click_id FROM analytics.orders") == [(1, "mine")]
+    assert native_rows(warehouse.path, f"SELECT n FROM passona.seen WHERE campaign_id = '{ONE}'") == [(clicks,)]
+    assert native_rows(warehouse.path, "SELECT n FROM analytics.on_it")[0][0] >= clicks
+    assert native_rows(warehouse.path, f"SELECT owner FROM passona.campaigns WHERE campaign_id = '{ONE}'") == [(owner,)]
+    assert native_rows(warehouse.path, "SELECT count(mine) + count(given) FROM passona.clicks")[0][0] >= 0
     indexes = "SELECT indexname FROM pg_indexes" if POSTGRES else "SELECT index_name FROM duckdb_indexes()"
-    assert ("by_agent",) in asked(warehouse, indexes)
+    assert ("by_agent",) in native_rows(warehouse.path, indexes)
 
 
 def test_what_users_put_beside_and_on_our_tables_stays_through_loads(
@@ -280,7 +270,7 @@ def test_what_users_put_beside_and_on_our_tables_stays_through_loads(
     account.put(going(ONE), clicks)
     assert warehouse.load(box).exit_code == 0
     assert_own_objects_are_there(warehouse, 4)
-    assert asked(warehouse, "SELECT mine, given, mood FROM passona.clicks") == [(None, 5, "good")] * 4
+    assert native_rows(warehouse.path, "SELECT mine, given, mood FROM passona.clicks") == [(None, 5, "good")] * 4
     assert warehouse.load(box, refresh=True).exit_code == 0
     assert_own_objects_are_there(warehouse, 4)
     comments = warehouse.rows(
@@ -304,7 +294,7 @@ def test_it_stays_through_an_upgrade(
     monkeypatch.setattr("passona.warehouse._migrations.STEPS", (*STEPS, step))
     assert warehouse.load(box).exit_code == 0
     assert_own_objects_are_there(warehouse, 3)
-    assert asked(warehouse, "SELECT mine FROM passona.clicks") == [("x",)] * 3
+    assert native_rows(warehouse.path, "SELECT mine FROM passona.clicks") == [("x",)] * 3
 
 
 @pytest.mark.parametrize("mode", ["columns", "rows"])
@@ -318,8 +308,11 @@ def test_it_stays_through_retention(warehouse: Warehouse, account: Account, box:
     left = 3 if mode == "columns" else None
     if left:
         assert_own_objects_are_there(warehouse, 3)
-        assert asked(warehouse, "SELECT phone_number, mood, mine FROM passona.clicks") == [(None, None, "x")] * 3
-    assert asked(warehouse, "SELECT click_id FROM analytics.orders") == [("mine",)]
+        assert (
+            native_rows(warehouse.path, "SELECT phone_number, mood, mine FROM passona.clicks")
+            == [(None, None, "x")] * 3
+        )
+    assert native_rows(warehouse.path, "SELECT click_id FROM analytics.orders") == [("mine",)]
 
 
 def test_tables_of_the_user_that_are_called_like_models_are_not_touched_by_retention_and_forget(
@@ -377,8 +370,10 @@ def test_a_warehouse_of_a_version_without_a_register_is_known_by_its_comments(wa
         change(warehouse.path, statement.replace(ONE, GOING))
     with Sandbox(first_account()) as box:
         assert warehouse.load(box).exit_code == 0
-    assert asked(warehouse, f"SELECT owner FROM passona.campaigns WHERE campaign_id = '{GOING}'") == [("Ann",)]
-    recorded = asked(warehouse, "SELECT object_name FROM passona._objects WHERE schema_name = 'passona'")
+    assert native_rows(warehouse.path, f"SELECT owner FROM passona.campaigns WHERE campaign_id = '{GOING}'") == [
+        ("Ann",)
+    ]
+    recorded = native_rows(warehouse.path, "SELECT object_name FROM passona._objects WHERE schema_name = 'passona'")
     assert {"clicks", "runs", "report_ledger"} <= {name for (name,) in recorded}
     assert "notes" not in {name for (name,) in recorded}
 
@@ -401,9 +396,9 @@ def test_a_new_key_of_the_api_does_not_take_a_user_s_column_of_its_name(
     moods = [click(n) | {"Mood": "good"} for n in range(3)]
     account.put(going(ONE), {"clicks": moods, "alt_delivery": [message(1)]})
     assert loaded.load(box).exit_code == 0
-    ((column,),) = asked(loaded, "SELECT column_name FROM passona._keys WHERE table_name = 'clicks'")
+    ((column,),) = native_rows(loaded.path, "SELECT column_name FROM passona._keys WHERE table_name = 'clicks'")
     assert column != "mood"
-    assert asked(loaded, f"SELECT {column}, mood FROM passona.clicks") == [("good", None)] * 3
+    assert native_rows(loaded.path, f"SELECT {column}, mood FROM passona.clicks") == [("good", None)] * 3
 
 
 @on_postgres_alone
@@ -437,7 +432,7 @@ def test_schemas_of_the_user_that_are_called_like_a_staging_dataset_stay(loaded:
         change(loaded.path, f"INSERT INTO {schema}.clicks VALUES (1)")
     assert loaded.load(box, refresh=True, retain_days=90).exit_code == 0
     for schema in ("passona_staging", "passona_staging_backup", "passona_staging_0badcafe"):
-        assert asked(loaded, f"SELECT id FROM {schema}.clicks") == [(1,)]
+        assert native_rows(loaded.path, f"SELECT id FROM {schema}.clicks") == [(1,)]
 
 
 @on_postgres_alone
@@ -455,8 +450,8 @@ def test_a_table_of_the_user_that_names_somebody_who_is_forgotten_is_told_and_le
         change(warehouse.path, statement)
     found = forgotten(warehouse, GONE)
     assert found.elsewhere == ["analytics.customers", "passona.notes"]
-    assert asked(warehouse, "SELECT phone FROM analytics.customers") == [(GONE,)]
-    assert asked(warehouse, "SELECT note FROM passona.notes") == [(f"call +{GONE}",)]
+    assert native_rows(warehouse.path, "SELECT phone FROM analytics.customers") == [(GONE,)]
+    assert native_rows(warehouse.path, "SELECT note FROM passona.notes") == [(f"call +{GONE}",)]
     said = passona("forget", GONE, box=box)
     assert "analytics.customers is not a table of passona-warehouse and names these people too" in said.stderr
 
@@ -636,15 +631,15 @@ def test_what_users_put_on_models_stays_through_builds_full_ones_too(
     mine = objects(own)["analytics.mine"]
     built(own)
     # Rows of campaigns that were not built keep what the user wrote into them.
-    assert asked(own, f"SELECT DISTINCT remark, weight FROM analytics.messages WHERE campaign_id = '{ONE}'") == [
-        ("mine", 1)
-    ]
+    assert native_rows(
+        own.path, f"SELECT DISTINCT remark, weight FROM analytics.messages WHERE campaign_id = '{ONE}'"
+    ) == [("mine", 1)]
     assert_own_models_are_there(own, mine)
     # A new version of the project builds all anew, as --full-refresh does.
     change(own.path, "UPDATE analytics_staging.int_built_project SET project_version = 'another'")
     built(own)
     assert_own_models_are_there(own, mine)
-    assert asked(own, "SELECT DISTINCT remark, weight FROM analytics.messages") == [(None, 1)]
+    assert native_rows(own.path, "SELECT DISTINCT remark, weight FROM analytics.messages") == [(None, 1)]
     comment = own.rows("SELECT comment FROM duckdb_columns() WHERE table_name = 'messages' AND column_name = 'remark'")
     assert comment == [("my words",)]
 
@@ -663,7 +658,7 @@ def assert_own_models_are_there(warehouse: Warehouse, mine: list[tuple[Any, ...]
     assert found["analytics.versions"] == found["analytics_staging.int_campaign_versions"]
     assert found["analytics.mine"] == mine
     indexes = "SELECT indexname FROM pg_indexes" if POSTGRES else "SELECT index_name FROM duckdb_indexes()"
-    assert {("by_phone",), ("by_name",)} <= {*asked(warehouse, indexes)}
+    assert {("by_phone",), ("by_name",)} <= {*native_rows(warehouse.path, indexes)}
 
 
 MODEL_OBSTACLES = {
@@ -698,7 +693,7 @@ def test_models_of_a_version_without_a_register_are_known_by_their_comments(own:
     change(own.path, "DROP TABLE passona._objects")
     change(own.path, "CREATE VIEW analytics.mine AS SELECT * FROM analytics.campaigns")
     built(own)
-    assert len(asked(own, "SELECT 1 FROM passona._objects WHERE schema_name = 'analytics'")) == len(MODELS)
+    assert len(native_rows(own.path, "SELECT 1 FROM passona._objects WHERE schema_name = 'analytics'")) == len(MODELS)
     change(own.path, "DROP TABLE passona._objects")
     change(own.path, "DROP TABLE analytics.links")
     change(own.path, "CREATE TABLE analytics.links AS SELECT 1 AS x")
@@ -722,7 +717,7 @@ def test_a_model_with_columns_of_another_version_gets_those_of_this_one_within_i
     names = own.rows("SELECT column_name FROM duckdb_columns() WHERE table_name = 'links' ORDER BY column_index")
     assert ("old_figure",) not in names
     assert sorted(after["analytics.links"]) == sorted(before["analytics.links"])
-    assert len(asked(own, "SELECT remark, segments FROM analytics.messages WHERE segments > 0")) == 10
+    assert len(native_rows(own.path, "SELECT remark, segments FROM analytics.messages WHERE segments > 0")) == 10
     assert {len(row) for row in after["analytics_staging.click_rules"]} == {4}
     assert len(after["analytics.mine"]) == len(before["analytics.links"])
 
@@ -738,7 +733,7 @@ def test_a_view_on_a_column_that_this_version_changes_is_named(own: Warehouse) -
     assert outcome.exit_code == 2
     (line,) = [line for line in outcome.failures if line.startswith("model links:")]
     assert 'view analytics.mine depends on column "clicks"' in line
-    assert len(asked(own, "SELECT clicks FROM analytics.mine")) > 0
+    assert len(native_rows(own.path, "SELECT clicks FROM analytics.mine")) > 0
 
 
 KILLED = """

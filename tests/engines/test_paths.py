@@ -9,10 +9,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from test_load import ONE, TWO, click, going, message
 
 from passona.config.path_syntax import catalog_name
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, TWO, click, going, message
 from support.engines import of_duckdb_alone
 from support.forked import Begun
 from support.warehouses import Warehouse, environment_of

@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_kills import assert_whole
-from test_load import ONE, assert_as_served, click, going, message
-from test_people import GONE, forgotten
-from test_people import fill as fill_people
 
 from passona.analytics.html_report import write_report
 from passona.analytics.transform import BuildRequest, transform
 from passona.errors import ConfigurationError
 from passona.warehouse.engines._postgres_lock import STAGING_COMMENT
 from passona_sandbox import Account, Sandbox
-from support.engines import POSTGRES, change, url_of
+from support.campaigns import ONE, click, going, message
+from support.engines import POSTGRES, change, native_rows, url_of
+from support.ledgers import assert_whole
+from support.people import GONE, forgotten
+from support.people import fill as fill_people
+from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
 
 pytestmark = pytest.mark.skipif(POSTGRES is None, reason="make postgres-check starts a server")
@@ -34,17 +35,8 @@ LOCKS = """FROM pg_locks WHERE locktype = 'advisory' AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
-def asked(warehouse: Warehouse, sql: str) -> list[Any]:
-    """What the server itself says."""
-    import psycopg2
-
-    with closing(psycopg2.connect(url_of(warehouse.path))) as raw, raw.cursor() as cursor:
-        cursor.execute(sql)
-        return cursor.fetchall()
-
-
 def staging(warehouse: Warehouse) -> list[Any]:
-    return asked(warehouse, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'passona\\_staging%'")
+    return native_rows(warehouse.path, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'passona\\_staging%'")
 
 
 def test_a_load_that_was_killed_leaves_sessions_and_staging_that_the_next_one_ends(
@@ -98,7 +90,7 @@ def test_a_load_that_has_lost_its_lock_writes_nothing_any_more(
     with slow(account) as box:
         load = begun("load", box=box)
         until_it_walks(load, box)
-        asked(warehouse, f"SELECT pg_terminate_backend(pid) {LOCKS}")
+        native_rows(warehouse.path, f"SELECT pg_terminate_backend(pid) {LOCKS}")
         box.faults = []
         other = passona("load", "--debug", box=box)
         _, stderr = load.communicate(timeout=60)
@@ -118,7 +110,7 @@ def test_nothing_is_left_on_this_machine_and_in_the_server_but_the_tables(
     account.put(going(ONE), {"clicks": [click(2)]})
     warehouse.load(box)
     assert list(tmp_path.iterdir()) == []
-    assert (staging(warehouse), asked(warehouse, f"SELECT pid {LOCKS}")) == ([], [])
+    assert (staging(warehouse), native_rows(warehouse.path, f"SELECT pid {LOCKS}")) == ([], [])
 
 
 def test_who_is_forgotten_is_gone_from_the_tables_and_stays_away(
@@ -139,7 +131,7 @@ def test_who_is_forgotten_is_gone_from_the_tables_and_stays_away(
     warehouse.load(box, refresh=True)
     assert warehouse.content() == after
     # What else is in the database belongs to others.
-    assert asked(warehouse, "SELECT phone FROM public.customers") == [(GONE,)]
+    assert native_rows(warehouse.path, "SELECT phone FROM public.customers") == [(GONE,)]
 
 
 def test_report_reads_the_marts_and_publish_and_re_key_are_refused(

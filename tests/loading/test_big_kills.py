@@ -11,12 +11,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from test_kills import assert_whole
-from test_load import ONE, TWO, assert_as_served, click, going, message
 
 from passona_sandbox import Account, Sandbox, Switches
+from support.campaigns import ONE, TWO, click, going, message
 from support.engines import POSTGRES, is_written, of_duckdb_alone
 from support.forked import Begun, run_passona
+from support.ledgers import assert_whole
+from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
 
 # Megabytes of a log at which a run is killed.

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_generate import posts
-from test_lifecycle import asked, states
-from test_load import ONE, TWO, assert_as_served, click, going, message
 
 from passona.reports.definitions import REPORTS
 from passona_sandbox import Account, Sandbox, Switches
+from support.campaigns import ONE, TWO, click, going, message
 from support.engines import change
+from support.ledgers import states
+from support.sandbox_requests import asked, posts
+from support.served import assert_as_served
 from support.warehouses import Lines, Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -17,14 +17,11 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_kills import KILLS
-from test_load import ONE, click, going, message
 
 from passona.config.settings import Settings
 from passona.csv_files.locations import fetch_files
@@ -34,43 +31,16 @@ from passona.reports.definitions import RECIPIENT, REPORTS, Report
 from passona.source.spool import Spool
 from passona.warehouse.csv_import import CsvImport, CsvRequest
 from passona.warehouse.database import open_database
-from passona.warehouse.load import Outcome
 from passona_sandbox import Account, Sandbox, Switches
-from passona_sandbox.mailroom import render
+from support.campaigns import ONE, click, going, message
 from support.csv_files import BAD_FILES, GOOD, HEADER, KEYS, PHONE, TEXT, BadFile, row
-from support.forked import kill_passona
+from support.csv_imports import exported, import_csv
+from support.forked import KILLS, kill_passona
+from support.ledgers import facts
 from support.warehouses import Lines, Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 LATER = datetime(2098, 1, 1, tzinfo=UTC)
-
-
-def import_csv(
-    warehouse: Warehouse,
-    *places: object,
-    campaign: str = ONE,
-    report: str | None = None,
-    settings: Settings | None = None,
-    **wishes: Any,
-) -> tuple[Outcome, list[str]]:
-    """One import in this process, as `passona import-csv` does it, and what it said, its errors last."""
-    lines = Lines()
-    database = open_database(warehouse.address, 0, lines.notify)
-    request = CsvRequest(tuple(map(str, places)), campaign, REPORTS[report] if report else None, **wishes)
-    try:
-        outcome = CsvImport(settings or Settings("none"), database, request, lines).run()
-        return outcome, lines.said + outcome.errors
-    finally:
-        database.close()
-
-
-def exported(account: Account, report: str, uuid: str = ONE) -> bytes:
-    """The report as the server mails it."""
-    return render(report, account.view(uuid, report), Switches())
-
-
-def facts(warehouse: Warehouse, *columns: str) -> list[tuple[Any, ...]]:
-    return warehouse.rows(f"SELECT {', '.join(columns)} FROM passona.report_ledger ORDER BY campaign_id, report")
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from test_import_csv import import_csv
-from test_load import ONE, TWO, click, going
 
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, TWO, click, going
+from support.csv_imports import import_csv
 from support.engines import change
 from support.warehouses import Warehouse
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import subprocess
@@ -16,15 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_load import ONE, TWO, assert_as_served, click, going, message
 
 from passona_sandbox import Account, Sandbox, Switches
+from support.campaigns import ONE, THREE, TWO, click, going, message, unsent
 from support.engines import drop, work_of
-from support.forked import kill_passona, run_passona
+from support.forked import KILLS, kill_passona, run_passona
+from support.ledgers import assert_whole
+from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
-
-KILLS = int(os.environ.get("PASSONA_KILLS", "6"))
-THREE = "33333333-3333-4333-8333-333333333333"
 
 
 def load(box: Sandbox, folder: Path, *arguments: str) -> int:
@@ -52,16 +50,6 @@ def fill(account: Account, version: int) -> None:
     )
     account.put(going(TWO), {"alt_delivery": [message(n) for n in range(300)], "clicks": [click(version)]})
     account.put(going(THREE), {"unsent": [unsent(n) for n in range(400)] if version % 2 else []})
-
-
-def unsent(n: int) -> dict[str, object]:
-    return {
-        "MessageId": THREE,
-        "Mobile": f"4471234{n:05}",
-        "FieldNames": "A,B",
-        "FieldValues": f"{n}",
-        "Reason": "pending",
-    }
 
 
 @pytest.mark.parametrize("warehouse_is", ["filled", "new"])
@@ -100,17 +88,6 @@ def kill(begun: subprocess.Popen[bytes], after: float) -> None:
     except subprocess.TimeoutExpired:
         begun.kill()
         begun.communicate()
-
-
-def assert_whole(warehouse: Warehouse) -> None:
-    """Ledger, load packages and rows agree; nothing is doubled."""
-    assert warehouse.rows(
-        "SELECT * FROM passona.report_ledger WHERE state <> 'open' OR verified_at IS NULL "
-        "OR _dlt_load_id NOT IN (SELECT load_id FROM passona._dlt_loads WHERE status = 0)"
-    ) == []  # fmt: skip
-    for table in ("clicks", "alt_delivery", "unsent"):
-        assert warehouse.one(f"SELECT count(*) = count(DISTINCT row_id) FROM passona.{table}") == (True,)
-    assert warehouse.one("SELECT count(*) FROM passona.runs WHERE outcome = 'running'") == (0,)
 
 
 def long(n: int, **other: object) -> dict[str, object]:

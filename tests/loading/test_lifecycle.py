@@ -8,35 +8,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from test_load import ONE, TWO, assert_as_served, click, going, message
 
 from passona.errors import ConfigurationError
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, THREE, TWO, click, ended, going, london, message, unsent
 from support.engines import change, of_duckdb_alone
+from support.ledgers import states
+from support.sandbox_requests import asked
+from support.served import assert_as_served
 from support.warehouses import GUIDE, Warehouse, environment_of
 
-THREE = "33333333-3333-4333-8333-333333333333"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def london(days: float) -> str:
-    """Civil time in the account's zone, so many days from now, to within the hour that summer moves."""
-    return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d %H:%M:%S}"
-
-
-def ended(uuid: str, days_ago: float) -> dict[str, object]:
-    return going(uuid, expiry_date=london(-days_ago))
-
-
-def states(warehouse: Warehouse) -> dict[tuple[str, str], str]:
-    return {(c, r): s for c, r, s in warehouse.rows("SELECT campaign_id, report, state FROM passona.report_ledger")}
-
-
-def asked(box: Sandbox) -> list[tuple[str, str]]:
-    """The reports that were asked for since last time, by campaign."""
-    found = sorted({(record.campaign, record.report) for record in box.requests if record.kind == "report"})
-    box.forget_requests()
-    return found
 
 
 def test_settled_reports_cost_no_request_and_open_ones_are_rewritten_only_where_they_changed(
@@ -180,10 +162,6 @@ def test_the_shrink_guard_holds_a_report_that_lost_more_than_half(
         assert "--accept-shrink" in outcome.errors[0]
         assert warehouse.load(box, reports=[report], accept_shrink=True).exit_code == 0
         assert warehouse.count(report) == after
-
-
-def unsent(n: int) -> dict[str, object]:
-    return {"MessageId": ONE, "Mobile": f"4471234{n:05}", "FieldNames": None, "FieldValues": "", "Reason": "pending"}
 
 
 def test_unsent_of_a_campaign_that_has_ended_is_guarded_too(

@@ -2,68 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import duckdb
 import pytest
 
-from passona.reports.definitions import REPORTS
 from passona.reports.tables import TABLES
 from passona_sandbox import Account, Sandbox, Switches
+from support.campaigns import ONE, TWO, click, going, message
 from support.engines import change, of_duckdb_alone
-from support.oracle import Expected, expected
-from support.stored import stored
+from support.served import Served, assert_as_served, assert_holds, served_by
 from support.warehouses import GUIDE, Warehouse
 
 
 def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
-
-
-def click(n: int = 0, **other: object) -> dict[str, object]:
-    return {
-        "Phone_Number": f"4471234{n:05}", "Link_Name": "L", "Link_Destination": "https://example.org/",
-        "Clicked_At": "2020-06-08 13:50:06", "User_Agent": "UA", "Device_Type": None, "OS_Version": "",
-        "Browser_Version": "83.0", **other,
-    }  # fmt: skip
-
-
-def message(n: int = 0, **other: object) -> dict[str, object]:
-    return {
-        "MessageId": f"m{n}", "Mobile": f"4471234{n:05}", "FieldNames": "First Name,Last Name",
-        "FieldValues": f"John {n},Doe", "MessageSent": "2020-06-25 20:26:04",
-        "MessageUpdate": "2020-06-25 20:26:06", "Status": "Success", **other,
-    }  # fmt: skip
-
-
-def going(uuid: str, **other: object) -> dict[str, object]:
-    """A campaign that has not ended: its reports stay open."""
-    return {"uuid": uuid, "started_sending_at": "2020-06-25 20:26:02", "expiry_date": "2099-01-01 00:00:00", **other}
-
-
-ONE = "11111111-1111-4111-8111-111111111111"
-TWO = "22222222-2222-4222-8222-222222222222"
-# Of each campaign and report.
-Served = dict[tuple[str, str], Counter[Expected]]
-
-
-def served_by(account: Account, uuids: Iterable[str]) -> Served:
-    """What the tables must hold of these campaigns."""
-    return {(uuid, report): expected(account.rows(uuid, report)) for uuid in uuids for report in REPORTS}
-
-
-def assert_holds(warehouse: Warehouse, served: Served) -> int:
-    """Every value of every row as served, nothing more and nothing less; how many rows that are."""
-    for (uuid, report), rows in served.items():
-        assert stored(warehouse.path, uuid, report) == rows, (uuid, report)
-    return sum(rows.total() for rows in served.values())
-
-
-def assert_as_served(warehouse: Warehouse, account: Account, uuids: list[str]) -> int:
-    return assert_holds(warehouse, served_by(account, uuids))
 
 
 def test_the_six_pages_of_the_guide_load_to_exactly_what_they_say(warehouse: Warehouse) -> None:

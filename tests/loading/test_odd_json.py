@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_load import ONE, TWO, click, going, message
-from test_people import MODES
 
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, TWO, click, going, message
 from support.engines import POSTGRES
+from support.people import MODES
 from support.warehouses import Warehouse
 
 ISSUES = "SELECT report, column_name, raw_value, issue FROM passona.row_issues ORDER BY ALL"

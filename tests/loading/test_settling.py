@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from test_lifecycle import asked, london, states
-from test_load import ONE, TWO, assert_as_served, click, going, message
 
 from passona.monitoring.status import status
 from passona.reports.definitions import REPORTS
 from passona.source.pace import Clock
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, TWO, click, going, london, message
 from support.engines import change
+from support.ledgers import states
+from support.sandbox_requests import asked
+from support.served import assert_as_served
 from support.warehouses import Lines, Warehouse
 
 DAY = 86_400

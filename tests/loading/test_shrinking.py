@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from test_import_csv import import_csv
-from test_lifecycle import ended, london, states, unsent
-from test_load import ONE, click, going, message
 
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, click, ended, going, london, message, unsent
 from support.csv_files import HEADER, row
+from support.csv_imports import import_csv
 from support.engines import change
+from support.ledgers import states
 from support.warehouses import Warehouse
 
 STATE = "SELECT state, row_count FROM passona.report_ledger"

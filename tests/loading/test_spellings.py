@@ -10,9 +10,6 @@ from typing import Any
 
 import duckdb
 import pytest
-from test_import_csv import exported, import_csv
-from test_load import ONE, click, going, message
-from test_people import KEY, MODES, forgotten, silent
 
 from passona.config.privacy_settings import PrivacySettings
 from passona.config.settings import Settings
@@ -22,7 +19,10 @@ from passona.masking.tokens import Tokens
 from passona.warehouse.database import open_database
 from passona_sandbox import Account, Sandbox
 from spelling_docs import PAGE, PHONE, page, spellings
+from support.campaigns import ONE, click, going, message
+from support.csv_imports import exported, import_csv
 from support.engines import change, of_duckdb_alone
+from support.people import KEY, MODES, forgotten, silent
 from support.traces import _values, spelled
 from support.warehouses import Warehouse
 

@@ -17,9 +17,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
-from test_import_csv import facts, import_csv
-from test_load import ONE, going
-from test_people import MODES
 
 from passona.cli.import_csv import import_csv as verb
 from passona.config.settings import Settings
@@ -30,9 +27,13 @@ from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.source.spool import Spool
 from passona_sandbox import Account, Sandbox
 from spreadsheet_docs import PAGE, Result, page, results
+from support.campaigns import ONE, going
 from support.csv_files import GOOD as RECIPIENTS
 from support.csv_files import HEADER, row
+from support.csv_imports import import_csv
 from support.engines import of_duckdb_alone
+from support.ledgers import facts
+from support.people import MODES
 from support.spreadsheet_files import FILES, GOOD, File, changed, sheet, short
 from support.warehouses import Warehouse, environment_of
 

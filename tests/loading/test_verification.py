@@ -10,13 +10,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from test_lifecycle import asked
-from test_load import ONE, TWO, assert_as_served, click, going, message
 
 from passona.reports.row_ids import Fingerprint, Ordinals, row_ids, stored_digest
 from passona_sandbox import Account, Sandbox, Switches
+from support.campaigns import ONE, TWO, click, going, message
 from support.engines import change, of_duckdb_alone
 from support.forked import Begun
+from support.sandbox_requests import asked
+from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

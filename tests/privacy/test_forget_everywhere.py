@@ -14,16 +14,15 @@ from typing import Any
 
 import duckdb
 import pytest
-from test_import_csv import import_csv
-from test_lifecycle import ended
-from test_load import ONE, TWO, click, going, message
-from test_people import MODES, copy, forgotten, recipient, silent
 
 from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.forget import forget
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, TWO, click, ended, going, message
+from support.csv_imports import import_csv
 from support.engines import change, of_duckdb_alone
 from support.forked import Begun, run_passona
+from support.people import MODES, copy, forgotten, recipient, silent
 from support.traces import People, traces
 from support.warehouses import Warehouse, environment_of
 

@@ -10,12 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_import_csv import exported, import_csv
-from test_lifecycle import asked, ended, states
-from test_load import ONE, TWO, click, going
-from test_people import KEY, MODES, NEW_KEY, TOKENS, forgotten, silent
-from test_person import ANN, ZEB, batch, copy, fill, recipient
-from test_transform import built, marts
 
 from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.lift import Lifted, lift
@@ -23,11 +17,17 @@ from passona.erasure.person import person
 from passona.errors import ConfigurationError
 from passona.warehouse.verification import verify
 from passona_sandbox import Account, Sandbox
+from support.ann_and_zeb import ANN, ZEB, batch, copy, fill, recipient
+from support.campaigns import ONE, THREE, TWO, click, ended, going
+from support.csv_imports import exported, import_csv
 from support.engines import of_duckdb_alone
+from support.ledgers import states
+from support.marts import built, marts
+from support.people import KEY, MODES, NEW_KEY, TOKENS, forgotten, silent
+from support.sandbox_requests import asked
 from support.warehouses import Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-THREE = "33333333-3333-4333-8333-333333333333"
 OLD = "44444444-4444-4444-8444-444444444444"
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from test_load import ONE, click, going, message
-from test_people import GONE, KEY, MODES, NEW_KEY, NUMBER, TOKENS, forgotten, silent
 
 from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.forget import forget
@@ -20,6 +18,8 @@ from passona.errors import StillThere
 from passona.masking.tokens import Tokens
 from passona.warehouse.database import open_database
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, click, going, message
+from support.people import GONE, KEY, MODES, NEW_KEY, NUMBER, TOKENS, forgotten, silent
 from support.warehouses import Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
-from test_lifecycle import asked, ended
-from test_load import ONE, TWO, click, going, message
 
 from passona.config.privacy_settings import PrivacySettings
 from passona.config.settings import Settings
-from passona.erasure.forget import Forgotten, forget, rewrite_all
+from passona.erasure.forget import forget
 from passona.erasure.rekey import re_key
 from passona.errors import ConfigurationError, StillThere
 from passona.masking.policy import Privacy
@@ -27,58 +23,12 @@ from passona.source.walk import Walk
 from passona.warehouse._load_package import Package
 from passona.warehouse.database import open_database
 from passona_sandbox import Account, Sandbox, Switches
+from support.campaigns import ONE, TWO, click, ended, going, message
 from support.engines import change, of_duckdb_alone
+from support.people import GONE, KEY, MODES, NEW_KEY, NUMBER, TOKENS, fill, forgotten, recipient, silent
+from support.sandbox_requests import asked
 from support.traces import People, people_of, traces
 from support.warehouses import GUIDE, Warehouse
-
-KEY = "0123456789abcdef0123456789abcdef"
-NEW_KEY = "fedcba9876543210fedcba9876543210"
-MODES: dict[str, dict[str, Any]] = {
-    "clear": {},
-    "pseudonymous": {"privacy": "pseudonymous", "privacy_key": KEY},
-    "minimal": {"privacy": "minimal", "privacy_key": KEY},
-}
-TOKENS = MODES["pseudonymous"]
-# A number that is in every report; `click` and `message` give the n-th person this phone.
-GONE, NUMBER = "447123400003", 3
-
-
-def silent(_line: str) -> None: ...
-
-
-def recipient(n: int) -> dict[str, object]:
-    return {
-        "Phone_Number": f"4471234{n:05}", "Group_Name": "VIP", "Group_Description": None,
-        "Field_Names": "First Name,Town", "Field_Values": f"Person{n:05},Leith",
-    }  # fmt: skip
-
-
-def copy(n: int) -> dict[str, object]:
-    return {
-        "SMS_ID": f"m{n}", "Sender": "S", "Recipient": f"4471234{n:05}", "Message_Copy": f"Hi Person{n:05} {{x}}",
-        "Status": "Success", "Expiry_Date": None,
-    }  # fmt: skip
-
-
-def fill(account: Account, people: int = 40, **other: Any) -> None:
-    account.put(
-        going(ONE, **other),
-        {
-            "clicks": [click(n % people, Link_Destination=f"https://e.org/?u={n}") for n in range(2 * people)],
-            "delivery": [copy(n) for n in range(people)],
-            "alt_delivery": [message(n, FieldValues=f"Person{n:05}{',' * (n % 3)}") for n in range(people)],
-            "recipient": [recipient(n) for n in range(people)],
-        },
-    )
-    account.put(going(TWO, **other), {"recipient": [recipient(n) for n in range(0, people, 2)]})
-
-
-def forgotten(warehouse: Warehouse, *phones: str, published: Sequence[Path] = (), **privacy_settings: Any) -> Forgotten:
-    texts = [("argument", phone) for phone in phones]
-    known = PrivacySettings(published=tuple(map(str, published)), **privacy_settings)
-    found = forget(warehouse.address, texts, known, 0, silent)
-    rewrite_all(warehouse.address, texts, known, 0, silent, into=found)
-    return found
 
 
 @of_duckdb_alone

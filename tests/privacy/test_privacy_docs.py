@@ -7,10 +7,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from test_load import click
-from test_person import copy, recipient
-
 from passona_sandbox import Account, Sandbox
+from support.ann_and_zeb import copy, recipient
+from support.campaigns import click
 from support.engines import of_duckdb_alone
 from support.warehouses import GUIDE
 

@@ -12,10 +12,6 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from test_kills import unsent
-from test_lifecycle import ended
-from test_load import ONE, TWO, click, going, message
-from test_people import GONE, KEY, MODES, NEW_KEY, NUMBER, copy, fill, forgotten, recipient, silent
 
 from passona.analytics._masked_copy import KNOWN_IN_MARTS
 from passona.analytics.publish import NotPublished, Published, publish_warehouse
@@ -29,7 +25,9 @@ from passona.warehouse.policy_table import privacy_of_copy
 from passona.warehouse.verification import verify
 from passona_sandbox import Account, Sandbox
 from spelling_docs import PHONE, spellings
+from support.campaigns import ONE, TWO, click, ended, going, message, unsent
 from support.engines import change, of_duckdb_alone
+from support.people import GONE, KEY, MODES, NEW_KEY, NUMBER, copy, fill, forgotten, recipient, silent
 from support.stored import stored
 from support.traces import People, people_of, spelled, traces
 from support.warehouses import GUIDE, Warehouse

@@ -8,9 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from test_import_csv import import_csv
-from test_lifecycle import ended
-from test_load import ONE, TWO, click, going
 
 from passona.config.settings import Settings
 from passona.errors import ConfigurationError, Exit
@@ -19,7 +16,9 @@ from passona.source.campaigns import Campaign
 from passona.warehouse.database import open_database
 from passona.warehouse.retention import expired_campaigns
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, TWO, click, ended, going
 from support.csv_files import HEADER, row
+from support.csv_imports import import_csv
 from support.engines import change, of_duckdb_alone
 from support.traces import People, traces
 from support.warehouses import Warehouse

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_load import ONE, TWO, going
 
 from passona.config.settings import Settings
 from passona.errors import TokenRefused
@@ -21,6 +20,8 @@ from passona.source.client import Client
 from passona.warehouse.database import open_database
 from passona.warehouse.mail_requests import Mailing, ask, reports_to_request, requested_before
 from passona_sandbox import Account, Sandbox, Switches
+from support.campaigns import ONE, TWO, going
+from support.sandbox_requests import posts
 from support.warehouses import GUIDE, Lines, Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -41,10 +42,6 @@ def generate(
     finally:
         client.close()
         database.close()
-
-
-def posts(box: Sandbox) -> list[tuple[str | None, str | None]]:
-    return [(record.campaign, record.report) for record in box.requests if record.method == "POST"]
 
 
 def noted(warehouse: Warehouse) -> list[tuple[Any, ...]]:

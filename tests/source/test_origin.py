@@ -8,9 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from test_load import ONE, assert_as_served, going, message
 
 from passona_sandbox import Account, Sandbox, Switches
+from support.campaigns import ONE, going, message
+from support.served import assert_as_served
 from support.warehouses import Warehouse
 
 

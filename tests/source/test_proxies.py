@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_load import ONE, click, going
 
 from passona.config.settings import Settings
 from passona.errors import ConfigurationError, RequestFailed
 from passona.source.client import Client
 from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, click, going
 from support.warehouses import Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

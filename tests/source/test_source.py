@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
-from test_load import ONE, TWO, assert_as_served, click, going, message
 
 from passona.analytics.transform import BuildRequest, transform
 from passona.config.dbt_project import project_folder
@@ -24,22 +23,11 @@ from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
 from passona.reports.definitions import REPORTS
 from passona_sandbox import Account, Sandbox
 from passona_sandbox.edits import Delete
+from support.campaigns import ONE, THREE, TWO, click, going, message
 from support.engines import POSTGRES, change, of_duckdb_alone, url_of
-from support.plain import ALL, asked, begun, killed, pipeline, source
+from support.plain import ALL, ENDED, asked, begun, killed, pipeline, small, source
+from support.served import assert_as_served
 from support.warehouses import Warehouse
-
-THREE = "33333333-3333-4333-8333-333333333333"
-ENDED = {"started_sending_at": "2020-06-01 10:00:00", "finished_sending_at": "2020-06-01 11:00:00",
-         "expiry_date": "2020-06-02 10:00:00"}  # fmt: skip
-
-
-def small() -> Account:
-    """Three campaigns, the last of which has ended."""
-    account = Account.empty()
-    for number, uuid in enumerate((ONE, TWO), 1):
-        account.put(going(uuid), {"clicks": [click(n) for n in range(10 * number)], "alt_delivery": [message(1)]})
-    account.put({"uuid": THREE, **ENDED}, {"clicks": [click(n) for n in range(5)], "unsent": []})
-    return account
 
 
 def put(account: Account, clicks: int) -> None:

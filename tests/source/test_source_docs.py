@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from test_source import small
-
 from passona_sandbox import Account, Sandbox
 from support.engines import of_duckdb_alone
+from support.plain import small
 from support.warehouses import environment_of
 
 ROOT = Path(__file__).parents[2]

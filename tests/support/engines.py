@@ -104,6 +104,16 @@ def change(path: Path, sql: str, *parameters: Any) -> None:
         cursor.execute(sql.replace("?", "%s") if parameters else sql, parameters or None)
 
 
+def native_rows(path: Path, sql: str) -> list[Any]:
+    """What a query in the engine's own SQL gives."""
+    if POSTGRES is None:
+        with reading(path, sql) as connection:
+            return connection.execute(sql).fetchall()
+    with closing(_connected(url_of(path))) as raw, raw.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+
+
 def is_written(path: Path) -> bool:
     """Whether somebody on the server has written a row, or made a table, and not committed it yet."""
     name = url_of(path).rpartition("/")[2]

@@ -91,3 +91,6 @@ def _command(arguments: list[str], folder: Path, environment: dict[str, str], fi
     from passona.__main__ import main
 
     main()
+
+
+KILLS = int(os.environ.get("PASSONA_KILLS", "6"))

@@ -12,7 +12,8 @@ import dlt
 
 from passona import passona_source
 from passona.reports.definitions import REPORTS
-from passona_sandbox import Sandbox
+from passona_sandbox import Account, Sandbox
+from support.campaigns import ONE, THREE, TWO, click, going, message
 from support.engines import POSTGRES, address_of, url_of
 
 # A script that runs the source; `between` may change dlt before.
@@ -59,3 +60,15 @@ def asked(box: Sandbox) -> Sequence[tuple[str, str]]:
 
 
 ALL = tuple(REPORTS)
+
+ENDED = {"started_sending_at": "2020-06-01 10:00:00", "finished_sending_at": "2020-06-01 11:00:00",
+         "expiry_date": "2020-06-02 10:00:00"}  # fmt: skip
+
+
+def small() -> Account:
+    """Three campaigns, the last of which has ended."""
+    account = Account.empty()
+    for number, uuid in enumerate((ONE, TWO), 1):
+        account.put(going(uuid), {"clicks": [click(n) for n in range(10 * number)], "alt_delivery": [message(1)]})
+    account.put({"uuid": THREE, **ENDED}, {"clicks": [click(n) for n in range(5)], "unsent": []})
+    return account
