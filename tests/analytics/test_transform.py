@@ -23,9 +23,11 @@ from passona.analytics.transform import Transformed
 from passona.errors import ConfigurationError
 from passona_sandbox import Account, Sandbox
 from support.answers import figures
-from support.engines import change, copy, of_duckdb_alone, reading
+from support.engines import change, copy, reading
 from support.marts import MARTS, built, marts
 from support.warehouses import GUIDE, Warehouse, environment_of
+
+pytestmark = pytest.mark.both
 
 HOUR, COMMA, STATUS, QUIET, GROUPS, MORE, GOING = (
     f"{n}{n}{n}{n}{n}{n}{n}{n}-1111-4111-8111-111111111111" for n in "1234567"
@@ -319,7 +321,7 @@ def test_a_selector_that_finds_nothing_is_refused(of_demo: Demo) -> None:
         built(of_demo.warehouse, select=("nonsense",))
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file")
 def test_load_with_transform_makes_empty_marts_of_an_empty_account_and_publishes_them(tmp_path: Path) -> None:
     with Sandbox(Account.empty()) as box:
         ended = subprocess.run(
@@ -340,7 +342,7 @@ def test_load_with_transform_makes_empty_marts_of_an_empty_account_and_publishes
     assert outcomes == [("load", "ok"), ("transform", "ok")]
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file")
 def test_without_a_warehouse_the_error_says_to_load_first(passona: Run, tmp_path: Path) -> None:
     ended = passona("transform")
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -348,7 +350,7 @@ def test_without_a_warehouse_the_error_says_to_load_first(passona: Run, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file")
 def test_a_held_warehouse_ends_with_6(passona: Run, warehouse: Warehouse) -> None:
     with duckdb.connect(str(warehouse.path)):
         ended = passona("transform", "--wait", "0")

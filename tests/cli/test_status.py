@@ -17,8 +17,10 @@ from passona.errors import Busy, ConfigurationError
 from passona.monitoring.status import ReportStatus, Status, age, format_age, status
 from passona_sandbox import Account, Sandbox
 from support.campaigns import ONE, TWO, click, going, message
-from support.engines import change, destination_of, of_duckdb_alone
+from support.engines import change, destination_of
 from support.warehouses import Warehouse
+
+pytestmark = pytest.mark.both
 
 DAY = timedelta(days=1)
 Probe = Callable[..., "tuple[int, str]"]
@@ -147,7 +149,7 @@ def test_a_list_of_troubles_is_cut_short_for_people_alone(warehouse: Warehouse, 
     assert "and 8 more; --json lists all" in probe()[1]
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file that is away or held")
 def test_no_warehouse_is_no_status(warehouse: Warehouse, probe: Probe) -> None:
     assert probe() == (2, f"passona: there is no warehouse at {warehouse.path}: run passona load first\n")
     duckdb.connect(str(warehouse.path)).close()
@@ -155,7 +157,7 @@ def test_no_warehouse_is_no_status(warehouse: Warehouse, probe: Probe) -> None:
         seen(warehouse)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file that is away or held")
 def test_a_warehouse_that_is_being_written_is_busy(warehouse: Warehouse) -> None:
     hold = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(

@@ -19,9 +19,11 @@ import pytest
 
 from passona.config._lookup import PLACES
 from passona_sandbox import Account, Sandbox
-from support.engines import POSTGRES, change, url_of
+from support.engines import change, url_of
 from support.foreign import FOREIGN, OF_DBT
 from support.warehouses import Warehouse, environment_of
+
+pytestmark = pytest.mark.both
 
 NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
 # Those that used to lose rows, write them elsewhere or change them. `make soak` takes each.
@@ -124,13 +126,13 @@ def test_dlts_variables_for_where_its_files_are_change_nothing_where_there_are_n
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_a_foreign_variable_changes_nothing(clean: Clean, tmp_path: Path, name: str) -> None:
+def test_a_foreign_variable_changes_nothing(engine: str, clean: Clean, tmp_path: Path, name: str) -> None:
     warehouse, foreign = Warehouse(tmp_path / "warehouse.duckdb"), {name: FOREIGN[name]}
     if name not in OF_DBT:
         passona(tmp_path, clean.box, "load", foreign=foreign)
         assert warehouse.content() == clean.raw
         return
-    if POSTGRES is None:  # a tenth of what it takes to build all
+    if engine == "duckdb":  # a tenth of what it takes to build all
         shutil.copy(clean.warehouse.path, warehouse.path)
         passona(tmp_path, clean.box, "transform", "--full-refresh", "--select", "campaigns", foreign=foreign)
     else:
@@ -147,7 +149,7 @@ def test_a_load_over_a_loaded_warehouse_goes_into_it(clean: Clean, tmp_path: Pat
     assert warehouse.rows("SELECT count(*) FROM passona.report_ledger WHERE verified_at IS NULL") == [(0,)]
 
 
-@pytest.mark.skipif(POSTGRES is None, reason="about a server's settings")
+@pytest.mark.postgres("about a server's settings")
 def test_what_a_database_has_set_for_other_programs_changes_nothing(clean: Clean, tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "warehouse.duckdb")
     _ = warehouse.address  # makes the database

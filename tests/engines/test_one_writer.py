@@ -13,11 +13,13 @@ import pytest
 
 from passona_sandbox import Account, Sandbox, Switches
 from support.campaigns import ONE, click, going, message, unsent
-from support.engines import POSTGRES, of_duckdb_alone
+from support.engines import POSTGRES
 from support.forked import Begun
 from support.ledgers import assert_whole
 from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
+
+pytestmark = pytest.mark.both
 
 ROUNDS = int(os.environ.get("PASSONA_ROUNDS", "3"))
 UUIDS = [f"{n:08}-1111-4111-8111-111111111111" for n in range(1, 9)]
@@ -130,7 +132,7 @@ def test_a_killed_run_is_interrupted_and_the_next_one_need_not_wait(
     ]  # fmt: skip
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about the destination's name")
 def test_the_filesystem_destination_is_refused_and_says_what_to_use(
     warehouse: Warehouse, passona: Run, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -144,7 +146,7 @@ def test_the_filesystem_destination_is_refused_and_says_what_to_use(
     assert box.requests == []
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about the destination's name")
 def test_shard_is_no_option(passona: Run, box: Sandbox) -> None:
     ended = passona("load", "--shard", "1/8", box=box)
     assert (ended.returncode, "No such option" in ended.stderr) == (2, True)

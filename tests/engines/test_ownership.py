@@ -21,14 +21,15 @@ from passona.errors import ConfigurationError
 from passona.warehouse._migrations import STEPS, Step
 from passona_sandbox import Account, Sandbox
 from support.campaigns import ONE, TWO, click, ended, going, message
-from support.engines import POSTGRES, change, copy, native_rows, of_duckdb_alone, url_of
+from support.engines import POSTGRES, change, copy, native_rows, url_of
 from support.first_release import GOING, unpack
 from support.first_release import account as first_account
 from support.people import GONE, MODES, NEW_KEY, fill, forgotten
 from support.warehouses import Warehouse
 
+pytestmark = pytest.mark.both
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-on_postgres_alone = pytest.mark.skipif(POSTGRES is None, reason="about a server's objects")
 
 
 def refused(warehouse: Warehouse, box: Sandbox, named: str, **options: Any) -> None:
@@ -86,7 +87,7 @@ def test_an_object_of_the_user_in_the_place_of_ours_is_named_before_the_first_re
     refused(warehouse, box, f"{name} is in the way: passona-warehouse did not create this (table|view); rename it")
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file, its copies and its register")
 @pytest.mark.parametrize(
     ("sql", "name"),
     [
@@ -102,7 +103,7 @@ def test_duckdb_knows_them_whatever_their_case_and_in_the_staging_dataset_too(
     refused(warehouse, box, f"{name} is in the way")
 
 
-@on_postgres_alone
+@pytest.mark.postgres("about a server's objects")
 @pytest.mark.parametrize(
     ("sql", "kind"),
     [
@@ -194,21 +195,21 @@ OBSTACLES = {
 
 @pytest.mark.parametrize("named", OBSTACLES)
 def test_what_a_user_did_to_a_table_that_makes_writing_impossible_is_named_before_the_first_request(
-    loaded: Warehouse, box: Sandbox, named: str
+    engine: str, loaded: Warehouse, box: Sandbox, named: str
 ) -> None:
-    sql = OBSTACLES[named] if POSTGRES else OBSTACLES[named].replace(" STORED", "")
+    sql = OBSTACLES[named] if engine == "postgres" else OBSTACLES[named].replace(" STORED", "")
     for statement in sql.split("; "):
         change(loaded.path, statement)
     refused(loaded, box, f"passona.*{named}", refresh=True)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file, its copies and its register")
 def test_so_is_what_was_done_to_the_staging_dataset(loaded: Warehouse, box: Sandbox) -> None:
     change(loaded.path, "CREATE UNIQUE INDEX once ON passona_staging.clicks (row_id)")
     refused(loaded, box, "passona_staging.clicks cannot be written: unique index once; change or remove that, then run")
 
 
-@on_postgres_alone
+@pytest.mark.postgres("about a server's objects")
 @pytest.mark.parametrize(
     ("sql", "named"),
     [
@@ -347,7 +348,7 @@ def test_it_stays_when_somebody_is_forgotten(warehouse: Warehouse, account: Acco
     assert_own_objects_are_there(warehouse, 78)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file, its copies and its register")
 def test_it_stays_through_a_new_key_and_in_the_published_copy(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -363,7 +364,7 @@ def test_it_stays_through_a_new_key_and_in_the_published_copy(
     assert_own_objects_are_there(Warehouse(tmp_path / "readers.duckdb"), 80)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file, its copies and its register")
 def test_a_warehouse_of_a_version_without_a_register_is_known_by_its_comments(warehouse: Warehouse) -> None:
     unpack(warehouse.path)
     for statement in OWN:
@@ -378,7 +379,7 @@ def test_a_warehouse_of_a_version_without_a_register_is_known_by_its_comments(wa
     assert "notes" not in {name for (name,) in recorded}
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file, its copies and its register")
 @pytest.mark.parametrize("name", ["clicks", "runs"])
 def test_in_such_a_warehouse_a_table_of_the_user_is_still_told_from_ours(warehouse: Warehouse, name: str) -> None:
     unpack(warehouse.path)
@@ -401,7 +402,7 @@ def test_a_new_key_of_the_api_does_not_take_a_user_s_column_of_its_name(
     assert native_rows(loaded.path, f"SELECT {column}, mood FROM passona.clicks") == [("good", None)] * 3
 
 
-@on_postgres_alone
+@pytest.mark.postgres("about a server's objects")
 def test_a_schema_in_which_the_role_may_create_nothing_is_named(
     warehouse: Warehouse, box: Sandbox, passona: Run
 ) -> None:
@@ -424,7 +425,7 @@ def test_a_schema_in_which_the_role_may_create_nothing_is_named(
     assert f"schema analytics: role {role} lacks the right USAGE on it; grant it, then run again" in refused.stderr
 
 
-@on_postgres_alone
+@pytest.mark.postgres("about a server's objects")
 def test_schemas_of_the_user_that_are_called_like_a_staging_dataset_stay(loaded: Warehouse, box: Sandbox) -> None:
     for schema in ("passona_staging", "passona_staging_backup", "passona_staging_0badcafe"):
         change(loaded.path, f"CREATE SCHEMA {schema}")
@@ -435,7 +436,7 @@ def test_schemas_of_the_user_that_are_called_like_a_staging_dataset_stay(loaded:
         assert native_rows(loaded.path, f"SELECT id FROM {schema}.clicks") == [(1,)]
 
 
-@on_postgres_alone
+@pytest.mark.postgres("about a server's objects")
 def test_a_table_of_the_user_that_names_somebody_who_is_forgotten_is_told_and_left_alone(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -456,7 +457,7 @@ def test_a_table_of_the_user_that_names_somebody_who_is_forgotten_is_told_and_le
     assert "analytics.customers is not a table of passona-warehouse and names these people too" in said.stderr
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file, its copies and its register")
 def test_a_rewritten_file_has_all_that_users_made(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     fill(account)
     warehouse.load(box)
@@ -489,7 +490,7 @@ def test_a_rewritten_file_has_all_that_users_made(warehouse: Warehouse, account:
     assert warehouse.rows("FROM mine.z ORDER BY id") == [(1, 1), (2, 2)]
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file, its copies and its register")
 def test_a_constraint_of_the_user_that_keeps_people_in_is_named_and_nobody_is_forgotten(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -722,7 +723,7 @@ def test_a_model_with_columns_of_another_version_gets_those_of_this_one_within_i
     assert len(after["analytics.mine"]) == len(before["analytics.links"])
 
 
-@on_postgres_alone
+@pytest.mark.postgres("about a server's objects")
 def test_a_view_on_a_column_that_this_version_changes_is_named(own: Warehouse) -> None:
     for statement in (
         "ALTER TABLE analytics.links ALTER COLUMN clicks TYPE INTEGER",

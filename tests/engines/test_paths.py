@@ -13,7 +13,6 @@ import pytest
 from passona.config.path_syntax import catalog_name
 from passona_sandbox import Account, Sandbox
 from support.campaigns import ONE, TWO, click, going, message
-from support.engines import of_duckdb_alone
 from support.forked import Begun
 from support.warehouses import Warehouse, environment_of
 
@@ -27,7 +26,7 @@ ALL = "".join(NAMES)
 # What DuckDB, dlt and this program call their catalogs and schemas.
 CALLED = ["main", "temp", "information_schema", "passona_staging", "warehouse", "fresh", "marts", "select"]
 
-pytestmark = of_duckdb_alone
+pytestmark = pytest.mark.duckdb("about the paths of files")
 
 
 def plain(text: str) -> str:

@@ -28,7 +28,7 @@ from support.people import fill as fill_people
 from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
 
-pytestmark = pytest.mark.skipif(POSTGRES is None, reason="make postgres-check starts a server")
+pytestmark = pytest.mark.postgres("about what a server has and a file has not")
 Begin = Callable[..., "subprocess.Popen[str]"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 LOCKS = """FROM pg_locks WHERE locktype = 'advisory' AND granted

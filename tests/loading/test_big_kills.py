@@ -14,11 +14,13 @@ import pytest
 
 from passona_sandbox import Account, Sandbox, Switches
 from support.campaigns import ONE, TWO, click, going, message
-from support.engines import POSTGRES, is_written, of_duckdb_alone
+from support.engines import POSTGRES, is_written
 from support.forked import Begun, run_passona
 from support.ledgers import assert_whole
 from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
+
+pytestmark = pytest.mark.both
 
 # Megabytes of a log at which a run is killed.
 LOGS = [int(size) for size in os.environ.get("PASSONA_LOGS", "2").split(",")]
@@ -59,7 +61,7 @@ def kill_at_log(arguments: list[str], folder: Path, box: Sandbox, megabytes: int
     return log_of(folder) >= megabytes * 1_000_000
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about the log of a file")
 @pytest.mark.parametrize("megabytes", LOGS)
 def test_a_load_killed_with_a_large_log_is_repaired_by_the_next(
     tmp_path: Path, warehouse: Warehouse, account: Account, megabytes: int
@@ -98,7 +100,7 @@ VERBS = {
 @pytest.mark.parametrize("megabytes", LOGS)
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if not POSTGRES or verb not in ("publish", "re-key")])
 def test_any_verb_killed_while_it_writes_is_repaired_by_the_next_load(
-    tmp_path: Path, warehouse: Warehouse, account: Account, verb: str, megabytes: int
+    tmp_path: Path, engine: str, warehouse: Warehouse, account: Account, verb: str, megabytes: int
 ) -> None:
     arguments, own, usual = VERBS[verb]
     fill(account, 1, megabytes)
@@ -113,7 +115,7 @@ def test_any_verb_killed_while_it_writes_is_repaired_by_the_next_load(
             ended = run_passona(words, tmp_path, environment(**others))
             assert ended.returncode == 0, ended.stderr
 
-        run("load", *([] if POSTGRES else ["--publish", "readers.duckdb"]))
+        run("load", *([] if engine == "postgres" else ["--publish", "readers.duckdb"]))
         for _ in range(ROUNDS):
             (tmp_path / "clicks.csv").write_text(csv)  # now, so that it is newer than what is loaded
             killed = Begun(arguments, tmp_path, environment(**own))

@@ -25,6 +25,8 @@ from support.oracle import Expected, expected
 from support.stored import stored
 from support.warehouses import Warehouse
 
+pytestmark = pytest.mark.both
+
 QUICK: dict[str, Any] = {"reports": [REPORT], "retry_pause": 0.002}
 LEDGER = "SELECT state, verified_at, changed_at, row_count, api_total, digest FROM passona.report_ledger WHERE campaign_id = ?"
 LAST_RUN = "SELECT outcome FROM passona.runs ORDER BY started_at DESC LIMIT 1"

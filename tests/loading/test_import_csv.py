@@ -39,6 +39,8 @@ from support.forked import KILLS, kill_passona
 from support.ledgers import facts
 from support.warehouses import Lines, Warehouse, environment_of
 
+pytestmark = pytest.mark.both
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 LATER = datetime(2098, 1, 1, tzinfo=UTC)
 

@@ -24,6 +24,8 @@ from support.ledgers import assert_whole
 from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
 
+pytestmark = pytest.mark.both
+
 
 def load(box: Sandbox, folder: Path, *arguments: str) -> int:
     """A whole load; its exit code."""

@@ -12,11 +12,13 @@ import pytest
 from passona.errors import ConfigurationError
 from passona_sandbox import Account, Sandbox
 from support.campaigns import ONE, THREE, TWO, click, ended, going, london, message, unsent
-from support.engines import change, of_duckdb_alone
+from support.engines import change
 from support.ledgers import states
 from support.sandbox_requests import asked
 from support.served import assert_as_served
 from support.warehouses import GUIDE, Warehouse, environment_of
+
+pytestmark = pytest.mark.both
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -209,7 +211,7 @@ def test_a_campaign_of_another_team_stops_the_run_before_anything_is_loaded(pass
     assert "77777777-7777-4777-8777-777777777777" in ended_.stderr
 
 
-@of_duckdb_alone  # into a server they walk side by side (test_postgres_at_once)
+@pytest.mark.duckdb("into a server they walk side by side (test_postgres_at_once)")
 def test_of_two_loads_one_works_and_the_other_says_who_and_ends_with_6(passona: Run, warehouse: Warehouse) -> None:
     account = Account.empty()
     account.put(going(ONE), {"clicks": [click()]})
@@ -228,7 +230,7 @@ def test_of_two_loads_one_works_and_the_other_says_who_and_ends_with_6(passona: 
     assert warehouse.count("clicks") == 1
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("a file has one writer")
 def test_a_reader_that_holds_the_file_is_waited_for_and_named(passona: Run, warehouse: Warehouse) -> None:
     code = "import duckdb, sys; c = duckdb.connect('warehouse.duckdb', read_only=True); print('held', flush=True); sys.stdin.read()"
     with Sandbox(Account(campaigns=0)) as box:

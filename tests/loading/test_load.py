@@ -11,9 +11,11 @@ import pytest
 from passona.reports.tables import TABLES
 from passona_sandbox import Account, Sandbox, Switches
 from support.campaigns import ONE, TWO, click, going, message
-from support.engines import change, of_duckdb_alone
+from support.engines import change
 from support.served import Served, assert_as_served, assert_holds, served_by
 from support.warehouses import GUIDE, Warehouse
+
+pytestmark = pytest.mark.both
 
 
 def utc(*parts: int) -> datetime:
@@ -306,7 +308,7 @@ def test_only_get_requests_of_the_contract_are_sent_and_each_carries_the_token(w
         assert all(record.authorized for record in box.requests)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about the file")
 def test_the_file_can_be_read_by_older_duckdb_versions(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     warehouse.load(box)
     with duckdb.connect(str(warehouse.path), read_only=True) as connection:
@@ -316,7 +318,7 @@ def test_the_file_can_be_read_by_older_duckdb_versions(warehouse: Warehouse, acc
     assert rows[0][0].startswith(("v1.0", "v1.2"))
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about the file")
 def test_nothing_but_the_file_is_left_and_staging_is_empty(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from passona_sandbox import Account, Sandbox
 from support.campaigns import ONE, TWO, click, going, message
-from support.engines import POSTGRES
 from support.people import MODES
 from support.warehouses import Warehouse
 
@@ -189,9 +188,9 @@ def test_what_is_nested_without_end_fails_its_report_alone(
 
 
 def test_a_text_of_nothing_but_such_characters_is_no_empty_text(
-    warehouse: Warehouse, account: Account, box: Sandbox
+    engine: str, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    nul = "\N{SYMBOL FOR NULL}" if POSTGRES else "\0"
+    nul = "\N{SYMBOL FOR NULL}" if engine == "postgres" else "\0"
     account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK)]})
     box.faults = [edited(r'"\u0000\ud800"')]
     assert warehouse.load(box).exit_code == 0

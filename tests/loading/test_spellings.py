@@ -21,10 +21,12 @@ from passona_sandbox import Account, Sandbox
 from spelling_docs import PAGE, PHONE, page, spellings
 from support.campaigns import ONE, click, going, message
 from support.csv_imports import exported, import_csv
-from support.engines import change, of_duckdb_alone
+from support.engines import change
 from support.people import KEY, MODES, forgotten, silent
 from support.traces import _values, spelled
 from support.warehouses import Warehouse
+
+pytestmark = pytest.mark.both
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 LISTED = spellings()
@@ -87,7 +89,7 @@ def test_who_is_forgotten_goes_and_stays_out_in_every_spelling(
     assert warehouse.one("SELECT suppressed FROM passona.report_ledger WHERE report = 'recipient'") == (KNOWN,)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("reads the bytes of the file")
 def test_a_number_goes_from_tables_and_texts_that_people_made(warehouse: Warehouse, box: Sandbox) -> None:
     warehouse.load(box)
     with duckdb.connect(str(warehouse.path)) as connection:
@@ -165,7 +167,7 @@ def everywhere(account: Account) -> None:
     )  # fmt: skip
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("reads the bytes of the file")
 @pytest.mark.parametrize("mode", ["pseudonymous", "minimal"])
 def test_no_spelling_is_left_in_any_text_of_a_warehouse_of_tokens(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str
@@ -207,7 +209,7 @@ def test_a_key_that_is_a_phone_is_neither_logged_nor_the_name_of_a_column(
         assert warehouse.one("SELECT count(*) FROM passona.clicks WHERE COLUMNS('number_.*') = 'yes'") == (1,)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("reads the bytes of the file")
 def test_a_number_in_a_name_or_a_comment_is_still_there(warehouse: Warehouse, box: Sandbox) -> None:
     warehouse.load(box)
     for spelling in LISTED:
@@ -225,7 +227,7 @@ def test_a_number_in_a_name_or_a_comment_is_still_there(warehouse: Warehouse, bo
         assert seen <= spelled(spelling.text, PHONE)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("reads the bytes of the file")
 def test_a_spelling_in_a_place_that_is_not_searched_is_seen_in_the_bytes(warehouse: Warehouse, box: Sandbox) -> None:
     warehouse.load(box)
     change(warehouse.path, "CREATE TABLE mine AS SELECT '+44 7700-900 123' AS digest")  # a column of ids

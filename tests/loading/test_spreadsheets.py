@@ -31,7 +31,6 @@ from support.campaigns import ONE, going
 from support.csv_files import GOOD as RECIPIENTS
 from support.csv_files import HEADER, row
 from support.csv_imports import import_csv
-from support.engines import of_duckdb_alone
 from support.ledgers import facts
 from support.people import MODES
 from support.spreadsheet_files import FILES, GOOD, File, changed, sheet, short
@@ -39,7 +38,7 @@ from support.warehouses import Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 LATER = datetime(2098, 1, 1, tzinfo=UTC)
-pytestmark = of_duckdb_alone
+pytestmark = pytest.mark.duckdb("one engine will do: files are read before the warehouse is opened")
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,13 @@ import pytest
 from passona.reports.row_ids import Fingerprint, Ordinals, row_ids, stored_digest
 from passona_sandbox import Account, Sandbox, Switches
 from support.campaigns import ONE, TWO, click, going, message
-from support.engines import change, of_duckdb_alone
+from support.engines import change
 from support.forked import Begun
 from support.sandbox_requests import asked
 from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
+
+pytestmark = pytest.mark.both
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 # What a load that ends in the middle of a report leaves, by the moment: before its rows, between two tables, behind
@@ -61,7 +63,7 @@ def loaded(warehouse: Warehouse, account: Account, box: Sandbox) -> Warehouse:
     return warehouse
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("options", [(), ("--marts-only",)], ids=["whole", "marts only"])
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
 def test_publish_refuses_a_report_that_may_be_half_written(
@@ -79,7 +81,7 @@ def test_publish_refuses_a_report_that_may_be_half_written(
     assert copy.read_bytes() == before
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
 def test_after_the_next_load_publish_works_again(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path, half: list[str]
@@ -143,7 +145,7 @@ def test_what_cannot_be_mended_because_the_campaign_is_deleted_is_told_by_each_l
         assert f"campaign {TWO}, clicks: " in error
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("outcome", ["running", "interrupted"])
 def test_marts_of_a_build_that_was_killed_are_not_published(
     loaded: Warehouse, passona: Run, tmp_path: Path, outcome: str
@@ -165,7 +167,7 @@ def test_marts_of_a_build_that_was_killed_are_not_published(
     assert passona("publish", "readers.duckdb").returncode == 0
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 def test_failed_and_held_reports_are_published_with_their_old_rows(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path
 ) -> None:
@@ -180,7 +182,7 @@ def test_failed_and_held_reports_are_published_with_their_old_rows(
     assert copy.count("clicks") == 8
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 def test_a_report_that_never_came_does_not_keep_the_others_from_readers(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path
 ) -> None:
@@ -196,7 +198,7 @@ BLOCKS = "SELECT DISTINCT block_id FROM pragma_storage_info('passona.clicks') WH
 FILE_HEADERS, BLOCK_BYTES = 3 * 4096, 256 * 1024
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("where", [0.0, 0.5, 0.9])
 def test_a_damaged_file_is_not_published(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path, where: float
@@ -221,7 +223,7 @@ def test_a_damaged_file_is_not_published(
     assert "restore a backup, then run passona verify" in found.stderr
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("verb", [("status",), ("verify",), ("load",), ("publish", "readers.duckdb")], ids=" ".join)
 def test_a_backup_beside_the_log_of_a_later_state_is_told_as_that(
     loaded: Warehouse, box: Sandbox, passona: Run, tmp_path: Path, verb: tuple[str, ...]
@@ -242,7 +244,7 @@ def test_a_backup_beside_the_log_of_a_later_state_is_told_as_that(
     assert ended.stderr.count("\n") == 1
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
 def test_transform_keeps_the_marts_of_a_half_written_campaign_until_it_is_whole(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, half: list[str]
@@ -264,7 +266,7 @@ def test_transform_keeps_the_marts_of_a_half_written_campaign_until_it_is_whole(
     assert loaded.rows(figures) == [("Spring", 7, 6), ("Summer", 7, 6)]
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 def test_marts_of_rows_that_are_gone_after_an_interruption_go_too(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run
 ) -> None:
@@ -277,7 +279,7 @@ def test_marts_of_rows_that_are_gone_after_an_interruption_go_too(
     assert loaded.rows("SELECT count(*) FROM analytics.clicks WHERE campaign_id = ?", TWO) == [(0,)]
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 def test_the_report_says_that_a_load_was_interrupted(loaded: Warehouse, passona: Run, tmp_path: Path) -> None:
     assert passona("transform").returncode == 0
     halve(loaded, HALVES["marked"])
@@ -329,7 +331,7 @@ def test_verify_lists_what_differs_and_the_next_load_replaces_it(
     assert passona("verify").returncode == 0
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 def test_a_restored_backup_is_verified_and_brought_up_to_date(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path
 ) -> None:
@@ -364,7 +366,7 @@ def whole(warehouse: Warehouse, versions: dict[int, int]) -> None:
         assert all(count == versions[int(version)] for _, version, count in rows)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes, copies or damages a file")
 def test_after_any_kill_readers_get_whole_reports_or_the_old_copy(
     tmp_path: Path, warehouse: Warehouse, account: Account, passona: Run
 ) -> None:

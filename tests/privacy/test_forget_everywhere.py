@@ -20,7 +20,7 @@ from passona.erasure.forget import forget
 from passona_sandbox import Account, Sandbox
 from support.campaigns import ONE, TWO, click, ended, going, message
 from support.csv_imports import import_csv
-from support.engines import change, of_duckdb_alone
+from support.engines import change
 from support.forked import Begun, run_passona
 from support.people import MODES, copy, forgotten, recipient, silent
 from support.traces import People, traces
@@ -79,7 +79,7 @@ def rows_of_others(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     return {name: rows for name, rows in warehouse.content().items() if name != "clicks"}
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize("mode", MODES)
 def test_a_number_in_the_texts_of_others_does_not_return(
     loaded: Warehouse, account: Account, box: Sandbox, tmp_path: Path, mode: str
@@ -107,7 +107,7 @@ def test_a_number_in_the_texts_of_others_does_not_return(
     assert warehouse.content() == before
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_an_import_brings_no_number_back(loaded: Warehouse, account: Account, tmp_path: Path) -> None:
     forgotten(loaded, ZEB)
     rows = [click(1, Phone_Number="447700900555", Link_Name=f"tel:{ZEB}", Link_Destination=f"https://e.org/{ZEB}"),
@@ -121,7 +121,7 @@ def test_an_import_brings_no_number_back(loaded: Warehouse, account: Account, tm
     assert traces(tmp_path, ZEBS) == {}
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
     loaded: Warehouse, tmp_path: Path, kind: str
@@ -138,7 +138,7 @@ def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
     assert traces(tmp_path, ZEBS) == {}
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize(
     ("table", "left"),
     [
@@ -232,7 +232,7 @@ LINKED = {
 }  # fmt: skip
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize(("statements", "mine", "notes"), LINKED.values(), ids=[*LINKED])
 def test_foreign_keys_between_tables_of_users_do_not_keep_a_number(
     loaded: Warehouse, tmp_path: Path, statements: Sequence[str], mine: list[Any], notes: list[Any]
@@ -248,7 +248,7 @@ def test_foreign_keys_between_tables_of_users_do_not_keep_a_number(
     assert forgotten(loaded, ZEB).tables.total() == 0
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_what_a_killed_publish_left_beside_a_copy_goes_too(loaded: Warehouse, tmp_path: Path) -> None:
     published = tmp_path / "copy.duckdb"
     for place in (published, tmp_path / ".copy.duckdb.4194305.part", tmp_path / ".copy.duckdb.4194305.part.wal"):
@@ -258,7 +258,7 @@ def test_what_a_killed_publish_left_beside_a_copy_goes_too(loaded: Warehouse, tm
     assert traces(tmp_path, ZEBS) == {}
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_a_number_that_is_a_part_of_another_stays(loaded: Warehouse) -> None:
     rows = f"(0.{ZEB}, 9{ZEB}, '9{ZEB}'), ({ZEB}, {ZEB}, '{ZEB}')"
     change(loaded.path, f"CREATE TABLE mine (v DOUBLE, n HUGEINT, t VARCHAR); INSERT INTO mine VALUES {rows}")
@@ -267,7 +267,7 @@ def test_a_number_that_is_a_part_of_another_stays(loaded: Warehouse) -> None:
         (float(f"0.{ZEB}"), int(f"9{ZEB}"), f"9{ZEB}"), (None, None, "[erased]")]  # fmt: skip
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_a_token_in_a_users_notes_goes_though_a_column_there_is_called_phone(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -280,7 +280,7 @@ def test_a_token_in_a_users_notes_goes_though_a_column_there_is_called_phone(
     assert warehouse.rows("FROM mine") == [("x", "see [erased]!", ["[erased]"])]
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize(
     "sql",
     [f"CREATE MACRO zeb() AS '{ZEB}'", f"CREATE TYPE zeb AS ENUM ('{ZEB}')", f"CREATE VIEW zeb AS SELECT '{ZEB}' AS phone",
@@ -306,7 +306,7 @@ def linked(folder: Path) -> Path:
     return file
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_behind_a_link_the_file_itself_is_made_anew(
     loaded: Warehouse, passona: Run, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -326,7 +326,7 @@ def test_behind_a_link_the_file_itself_is_made_anew(
     assert {path.name for path in tmp_path.iterdir()} == {"warehouse.duckdb", "real", "copy.duckdb", "copies.duckdb"}
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_a_published_link_that_leads_to_itself_is_told_and_the_other_copies_are_done(
     loaded: Warehouse, passona: Run, tmp_path: Path
 ) -> None:
@@ -340,7 +340,7 @@ def test_a_published_link_that_leads_to_itself_is_told_and_the_other_copies_are_
     assert traces(tmp_path, ZEBS) == {}
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_retention_behind_a_link_reaches_the_bytes(
     warehouse: Warehouse, account: Account, passona: Run, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -352,7 +352,7 @@ def test_retention_behind_a_link_reaches_the_bytes(
     assert traces(tmp_path, ZEBS) == {}
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_a_file_with_another_name_is_told_until_that_is_gone(
     loaded: Warehouse, passona: Run, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -368,7 +368,7 @@ def test_a_file_with_another_name_is_told_until_that_is_gone(
     assert traces(tmp_path, ZEBS) == {}
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_retention_tells_of_another_name_too_and_the_load_is_told_as_it_is(
     warehouse: Warehouse, account: Account, passona: Run, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -407,7 +407,7 @@ def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
     return "\r\n".join([",".join(keys), *(",".join(str(row.get(key) or "") for key in keys) for row in rows), ""])
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_one_of_many_is_gone_from_every_byte_through_kills_loads_and_an_import(
     warehouse: Warehouse, account: Account, tmp_path: Path
 ) -> None:

@@ -20,12 +20,13 @@ from passona_sandbox import Account, Sandbox
 from support.ann_and_zeb import ANN, ZEB, batch, copy, fill, recipient
 from support.campaigns import ONE, THREE, TWO, click, ended, going
 from support.csv_imports import exported, import_csv
-from support.engines import of_duckdb_alone
 from support.ledgers import states
 from support.marts import built, marts
 from support.people import KEY, MODES, NEW_KEY, TOKENS, forgotten, silent
 from support.sandbox_requests import asked
 from support.warehouses import Warehouse
+
+pytestmark = pytest.mark.both
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 OLD = "44444444-4444-4444-8444-444444444444"
@@ -131,7 +132,7 @@ def test_a_number_in_another_country_with_the_same_national_digits_is_another_pe
     assert warehouse.count("recipient") == 2
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes copies of the file")
 def test_a_mistyped_country_lets_nobody_into_a_copy(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -157,7 +158,7 @@ def test_a_token_lets_in_who_was_forgotten_by_number(warehouse: Warehouse, accou
     assert warehouse.content() == before
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes copies of the file")
 def test_copies_let_the_person_in_too_and_those_that_could_not_are_named(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path
 ) -> None:
@@ -183,7 +184,7 @@ def test_copies_let_the_person_in_too_and_those_that_could_not_are_named(
     assert "900123" not in reported.stderr + ended.stderr
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("publishes copies of the file")
 def test_a_copy_that_was_missed_is_done_by_the_next_run(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:

@@ -24,14 +24,16 @@ from passona.warehouse._load_package import Package
 from passona.warehouse.database import open_database
 from passona_sandbox import Account, Sandbox, Switches
 from support.campaigns import ONE, TWO, click, ended, going, message
-from support.engines import change, of_duckdb_alone
+from support.engines import change
 from support.people import GONE, KEY, MODES, NEW_KEY, NUMBER, TOKENS, fill, forgotten, recipient, silent
 from support.sandbox_requests import asked
 from support.traces import People, people_of, traces
 from support.warehouses import GUIDE, Warehouse
 
+pytestmark = pytest.mark.both
 
-@of_duckdb_alone
+
+@pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize("mode", MODES)
 def test_what_a_mode_does_not_keep_is_in_no_byte_of_any_file(tmp_path: Path, mode: str) -> None:
     account = Account(rows=600, hostile=True, seed=3)
@@ -51,7 +53,7 @@ def test_what_a_mode_does_not_keep_is_in_no_byte_of_any_file(tmp_path: Path, mod
         assert found == {}
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_a_spool_on_disk_holds_tokens_alone(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("passona.source.spool.MEMORY_BYTES", 1)
     folder = tmp_path / "run"
@@ -116,7 +118,7 @@ def test_a_warehouse_of_the_time_before_there_were_modes_is_clear(
         warehouse.load(box, ONE, **TOKENS)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_who_is_forgotten_is_gone_and_stays_away_and_all_others_are_as_they_were(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -166,7 +168,7 @@ def test_a_token_names_a_person_too(warehouse: Warehouse, account: Account, box:
     assert warehouse.one("SELECT count(*) FROM passona.recipient WHERE phone_number = ?", token) == (0,)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_a_number_in_other_texts_and_in_tables_that_people_made_goes_too_and_a_dry_run_counts_it(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -197,7 +199,7 @@ def test_a_number_in_other_texts_and_in_tables_that_people_made_goes_too_and_a_d
     assert warehouse.rows("FROM calls") == [("447123400004",)]
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_a_rewritten_file_is_as_the_old_one_and_what_is_still_in_it_is_found(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -238,7 +240,7 @@ def test_rows_on_two_pages_are_found_where_somebody_is_left_out(warehouse: Wareh
     assert {phone for (phone,) in warehouse.rows("SELECT phone_number FROM passona.clicks")} == served
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_a_new_key_gives_the_tokens_that_the_next_loads_make(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:

@@ -20,9 +20,11 @@ from passona.masking.tokens import Tokens
 from passona_sandbox import Account, Sandbox
 from support.ann_and_zeb import ANN, SECRET, ZEB, copy, fill
 from support.campaigns import ONE, TWO, click, going
-from support.engines import change, destination_of, of_duckdb_alone
+from support.engines import change, destination_of
 from support.people import KEY, MODES, forgotten, silent
 from support.warehouses import Warehouse
+
+pytestmark = pytest.mark.both
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 TOKENS = Tokens((KEY.encode(),))
@@ -134,7 +136,7 @@ def test_a_phone_that_came_as_a_number_is_the_person_s_too(
     assert found.mentions == []
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file")
 def test_tables_of_the_user_are_looked_through_whatever_their_types(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -168,7 +170,7 @@ def test_tables_of_the_user_are_looked_through_whatever_their_types(
     ]
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file")
 def test_rows_of_the_marts_are_the_person_s_too(demo_warehouse: Path) -> None:
     warehouse = Warehouse(demo_warehouse)
     ((phone,),) = warehouse.rows(
@@ -298,7 +300,7 @@ def test_no_number_is_in_any_error(
         assert "900123" not in said
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about a file")
 def test_a_warehouse_that_is_being_written_is_waited_for(
     warehouse: Warehouse, account: Account, box: Sandbox, verb: Callable[..., tuple[int, str, str]]
 ) -> None:

@@ -7,10 +7,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from passona_sandbox import Account, Sandbox
 from support.ann_and_zeb import copy, recipient
 from support.campaigns import click
-from support.engines import of_duckdb_alone
 from support.warehouses import GUIDE
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -43,7 +44,7 @@ def steady(text: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("the page uses a file")
 def test_the_page_shows_what_the_commands_print(account: Account, box: Sandbox, passona: Run) -> None:
     fill(account)
     assert passona("load", box=box).returncode == 0

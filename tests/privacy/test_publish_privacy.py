@@ -26,13 +26,13 @@ from passona.warehouse.verification import verify
 from passona_sandbox import Account, Sandbox
 from spelling_docs import PHONE, spellings
 from support.campaigns import ONE, TWO, click, ended, going, message, unsent
-from support.engines import change, of_duckdb_alone
+from support.engines import change
 from support.people import GONE, KEY, MODES, NEW_KEY, NUMBER, copy, fill, forgotten, recipient, silent
 from support.stored import stored
 from support.traces import People, people_of, spelled, traces
 from support.warehouses import GUIDE, Warehouse
 
-pytestmark = of_duckdb_alone
+pytestmark = pytest.mark.duckdb("publishes a file")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 REDUCED = [mode for mode in MODES if mode != "clear"]
 PERSON = Tokens((KEY.encode(),)).of_phone(PHONE)

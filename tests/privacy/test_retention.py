@@ -19,9 +19,11 @@ from passona_sandbox import Account, Sandbox
 from support.campaigns import ONE, TWO, click, ended, going
 from support.csv_files import HEADER, row
 from support.csv_imports import import_csv
-from support.engines import change, of_duckdb_alone
+from support.engines import change
 from support.traces import People, traces
 from support.warehouses import Warehouse
+
+pytestmark = pytest.mark.both
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 KEEPING = {"retain_days": 90}
@@ -44,7 +46,7 @@ def write(warehouse: Warehouse, sql: str, *parameters: object) -> None:
     change(warehouse.path, sql, *parameters)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_a_load_that_is_killed_before_the_file_is_made_anew_leaves_that_to_the_next(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -82,7 +84,7 @@ def test_a_campaign_that_has_left_the_list_is_not_overdue_for_ever(
     assert (found.reports["clicks"].open, found.reports["clicks"].stale) == (1, 0)
 
 
-@of_duckdb_alone  # its staging is the dataset of all runs
+@pytest.mark.duckdb("its staging is the dataset of all runs")
 @pytest.mark.parametrize(("mode", "dates"), [("columns", "known"), ("rows", "unknown")])
 def test_rows_of_a_killed_first_load_that_the_ledger_does_not_know_go_too(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str, dates: str
@@ -164,7 +166,7 @@ def test_a_csv_of_a_campaign_that_is_too_old_is_refused_and_nothing_of_it_is_wri
     assert (outcome.exit_code, warehouse.count("recipient")) == (Exit.OK, 1)
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("looks for bytes in the file")
 def test_an_import_gives_up_what_is_old_as_a_load_does(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:

@@ -24,6 +24,8 @@ from support.campaigns import ONE, TWO, going
 from support.sandbox_requests import posts
 from support.warehouses import GUIDE, Lines, Warehouse
 
+pytestmark = pytest.mark.both
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 DAY = 86_400
 

@@ -24,10 +24,12 @@ from passona.reports.definitions import REPORTS
 from passona_sandbox import Account, Sandbox
 from passona_sandbox.edits import Delete
 from support.campaigns import ONE, THREE, TWO, click, going, message
-from support.engines import POSTGRES, change, of_duckdb_alone, url_of
+from support.engines import POSTGRES, change, url_of
 from support.plain import ALL, ENDED, asked, begun, killed, pipeline, small, source
 from support.served import assert_as_served
 from support.warehouses import Warehouse
+
+pytestmark = pytest.mark.both
 
 
 def put(account: Account, clicks: int) -> None:
@@ -110,7 +112,7 @@ def test_a_limit_cuts_whole_campaigns(tmp_path: Path, path: Path, names: tuple[s
     assert_as_served(Warehouse(path), account, [row["uuid"] for row in account.campaigns()])
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about DuckDB as dlt's destination")
 def test_a_destination_that_would_double_rows_is_refused_before_the_first_request(tmp_path: Path) -> None:
     files = dlt.destinations.filesystem(str(tmp_path / "files"))
     run = dlt.pipeline("sms", pipelines_dir=str(tmp_path / "dlt"), destination=files, dataset_name="passona")
@@ -321,7 +323,7 @@ def test_no_request_follows_a_refused_token(tmp_path: Path, path: Path) -> None:
         assert len(box.requests) == 1
 
 
-@pytest.mark.skipif(POSTGRES is None, reason="a DuckDB file has one writer by itself")
+@pytest.mark.postgres("a DuckDB file has one writer by itself")
 def test_two_runs_at_once_come_one_after_another(tmp_path: Path, path: Path) -> None:
     account = Account(seed=7, campaigns=3, rows=3_000)
     with Sandbox(account) as box:
@@ -332,7 +334,7 @@ def test_two_runs_at_once_come_one_after_another(tmp_path: Path, path: Path) -> 
     assert Warehouse(path).one("SELECT count(*), count(DISTINCT row_id) FROM passona.delivery")[0] > 0
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("about DuckDB as dlt's destination")
 @pytest.mark.parametrize("naming", ["support.sql_upper", "sql_ci_v1", "direct"])
 def test_names_are_those_of_the_destinations_convention(tmp_path: Path, path: Path, naming: str) -> None:
     account = small()

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from passona_sandbox import Account, Sandbox
-from support.engines import of_duckdb_alone
 from support.plain import small
 from support.warehouses import environment_of
 
@@ -28,7 +29,7 @@ def printed(script: str, folder: Path, box: Sandbox) -> str:
     return ended.stdout
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("the page uses a file")
 def test_the_page_on_the_source_runs_from_top_to_bottom(tmp_path: Path) -> None:
     account = Account(seed=5, campaigns=4, rows=200)
     with Sandbox(account) as box:
@@ -36,7 +37,7 @@ def test_the_page_on_the_source_runs_from_top_to_bottom(tmp_path: Path) -> None:
     assert int(count) == 6 * len(account.campaigns())
 
 
-@of_duckdb_alone
+@pytest.mark.duckdb("the page uses a file")
 def test_the_scripts_of_the_readme_print_what_it_shows(tmp_path: Path) -> None:
     scripts, shown = blocks("README.md"), blocks("README.md", "text")
     assert len(scripts) == len(shown)

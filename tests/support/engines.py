@@ -18,7 +18,6 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pytest
 from pyarrow import csv
 
 from passona.config.address import Address, Server
@@ -26,8 +25,7 @@ from passona.warehouse.quoting import literal, quoted
 
 POSTGRES = os.environ.get("PASSONA_TEST_POSTGRES")
 SCHEMAS = ("passona", "analytics", "analytics_staging")
-# What is no question of the engine: files, their locks and their bytes, copies of them.
-of_duckdb_alone = pytest.mark.skipif(POSTGRES is not None, reason="about DuckDB's files")
+ENGINE = "duckdb" if POSTGRES is None else "postgres"
 _TYPES = {"character varying": "VARCHAR", "text": "VARCHAR", "timestamp with time zone": "TIMESTAMPTZ",
           "timestamp without time zone": "TIMESTAMP", "bigint": "BIGINT", "integer": "INTEGER", "boolean": "BOOLEAN",
           "double precision": "DOUBLE"}  # fmt: skip
