@@ -20,7 +20,7 @@ import pytest
 from engines import copy
 from faults import FAULTS, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, campaign, message
 from oracle import Expected, expected
-from passona.warehouse.load import Outcome
+from passona.warehouse.run import Outcome
 from passona_sandbox import Account, Sandbox, Switches
 from stored import stored
 from warehouses import Warehouse

@@ -34,7 +34,7 @@ from passona.reports.definitions import RECIPIENT, REPORTS, Report
 from passona.source.spool import Spool
 from passona.warehouse.csv_import import CsvImport, CsvRequest
 from passona.warehouse.database import open_database
-from passona.warehouse.load import Outcome
+from passona.warehouse.run import Outcome
 from passona_sandbox import Account, Sandbox, Switches
 from passona_sandbox.mailroom import render
 from test_kills import KILLS
