@@ -26,7 +26,7 @@ from passona.errors import Exit
 from passona.reports.definitions import CLICKS, Report
 from passona.warehouse.csv_import import CsvImport, CsvRequest
 from passona.warehouse.database import open_database
-from passona.warehouse.load import Outcome
+from passona.warehouse.run import Outcome
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))

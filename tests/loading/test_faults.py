@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from passona.warehouse.load import Outcome
+from passona.warehouse.run import Outcome
 from passona_sandbox import Account, Sandbox, Switches
 from support.engines import copy
 from support.faults import FAULTS, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, campaign, message

@@ -347,7 +347,7 @@ def test_what_is_verified_is_committed_while_a_long_walk_goes_on(
     warehouse: Warehouse, account: Account, box: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("passona.warehouse.load.PACKAGE_SECONDS", 0.3)
-    monkeypatch.setattr("passona.warehouse.load.TICK_SECONDS", 0.1)
+    monkeypatch.setattr("passona.warehouse._walks.TICK_SECONDS", 0.1)
     account.put(going(ONE), {"clicks": [click()], "alt_delivery": [message()]})
     box.faults = [{"kind": "latency", "seconds": 2, "report": "alt_delivery"}]
     assert warehouse.load(box).exit_code == 0

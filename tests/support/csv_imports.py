@@ -8,7 +8,7 @@ from passona.config.settings import Settings
 from passona.reports.definitions import REPORTS
 from passona.warehouse.csv_import import CsvImport, CsvRequest
 from passona.warehouse.database import open_database
-from passona.warehouse.load import Outcome
+from passona.warehouse.run import Outcome
 from passona_sandbox import Account, Switches
 from passona_sandbox.mailroom import render
 from support.campaigns import ONE

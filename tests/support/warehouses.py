@@ -13,7 +13,8 @@ from passona.config.settings import Settings
 from passona.reports.definitions import REPORTS, Report
 from passona.source.pages import Page
 from passona.warehouse.database import open_database
-from passona.warehouse.load import Load, LoadRequest, Outcome
+from passona.warehouse.load import Load, LoadRequest
+from passona.warehouse.run import Outcome
 from passona_sandbox import Sandbox
 from support.engines import address_of, destination_of, reading
 
