@@ -172,14 +172,6 @@ class CsvImport:
 
         :raises FileRefused: it cannot be read whole, or a spreadsheet has lost most of its phones or all its times.
         """
-        rejected = 0
-        if rejects := self._request.rejects:
-            form = file.sure(form, self._request.encoding)
-            self._notify_form(file, form)
-            file, form, rejected = file.sifted(form, self._database.files / "sifted", rejects)
-            if not rejected:
-                rejects.unlink()
-
         def spool() -> Spool:
             path = self._database.files / f"{form.report.name}.arrow"
             return Spool(form.report, task.campaign.campaign_id, path, file.made_at, self._run.privacy)
@@ -187,12 +179,12 @@ class CsvImport:
         def on_rows(count: int) -> None:
             self._progress.rows(form.report, count)
 
-        contents = file.read(form, spool, self._request.encoding, on_rows)
+        contents = file.read(form, spool, self._request.encoding, on_rows, self._request.rejects)
         self._notify_form(file, contents.form)
         walk = Walk(form.report, task.campaign.campaign_id, contents.spool, 1)
         self._run.report_drift("the header", form.report.name, walk.spool.new_keys, walk.spool.missing_keys)
         self._check_quality(file, walk, contents.quality)
-        return _Parsed(file, walk, contents.quality, rejected)
+        return _Parsed(file, walk, contents.quality, contents.rejected)
 
     def _notify_form(self, file: CsvFile, form: Form) -> None:
         delimiter = DELIMITERS.get(form.delimiter, form.delimiter)
@@ -218,7 +210,7 @@ class CsvImport:
             recorded = "row_issues has what came, and " if quality.unread else ""
             self._progress.notify(f"{file.name}: {quality.losses}; {recorded}{walk.report.name} stays open")
         for line, count in (
-            ("values in a spreadsheet's form, read as what they were", quality.restore_cells),
+            ("values in a spreadsheet's form, read as what they were", quality.restored),
             ("lines without any value are left out", quality.blank),
         ):
             if count:
