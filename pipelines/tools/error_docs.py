@@ -57,8 +57,8 @@ def page() -> str:
     modules = [_Module(ast.parse(file.read_text("utf-8"))) for file in sorted((ROOT / "passona").rglob("*.py"))]
     kinds = {kind.name: kind for module in modules for kind in module.kinds()}
     codes = _exit_codes(modules)
-    # Told by `client` until the last try has failed.
-    passing = kinds.setdefault("_Passing", Kind("_Passing", "RequestFailed", None, ""))
+    # `client` raises these until the last attempt has failed.
+    passing = kinds.setdefault("_Transient", Kind("_Transient", "RequestFailed", None, ""))
     passing.base, passing.about = "RequestFailed", "One request could not be answered, and was tried again."
     for module in modules:
         for name, line in module.errors(kinds.keys() | _CLICK):
