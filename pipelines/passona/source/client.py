@@ -79,7 +79,7 @@ class Client:
     def __init__(self, settings: Settings, clock: Clock | None = None, attempts: int = ATTEMPTS) -> None:
         self._settings, self._attempts = settings, attempts
         self.clock = ServerClock(clock or Clock())
-        self.pace = Pace(settings.requests_per_minute, self.clock)
+        self.pace = Pace(settings.requests_per_minute, clock)
         self._in_flight = threading.BoundedSemaphore(settings.concurrency)
         self._transport = Transport(settings)
         self._lock = threading.Lock()
