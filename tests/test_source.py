@@ -23,7 +23,7 @@ from passona.config.dbt_project import project_folder
 from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
 from passona.reports.definitions import REPORTS
 from passona_sandbox import Account, Sandbox
-from passona_sandbox.edits import Delete
+from passona_sandbox.edits import delete
 from plain import ALL, asked, begun, killed, pipeline, source
 from test_load import ONE, TWO, assert_as_served, click, going, message
 from warehouses import Warehouse
@@ -49,7 +49,7 @@ def put(account: Account, clicks: int) -> None:
 
 def unlist(account: Account, uuid: str) -> None:
     """Takes a campaign out of the list; its reports are still served."""
-    account.edit("", "campaigns", Delete([row["uuid"] for row in account.campaigns()].index(uuid)))
+    account.edit("", "campaigns", delete([row["uuid"] for row in account.campaigns()].index(uuid)))
 
 
 def cause(failed: pytest.ExceptionInfo[PipelineStepFailed]) -> BaseException:

@@ -1,4 +1,4 @@
-"""Pages rendered before, kept while nothing changed: reading a report again costs next to nothing."""
+"""A cache of rendered pages: reading a report again costs next to nothing."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ ROOM = 64 * 2**20  # bytes
 
 
 class Shelf:
-    """The last 64 MiB of pages; any thread may ask."""
+    """The last 64 MiB of pages, thread-safe."""
 
     def __init__(self) -> None:
-        """Begin empty."""
         self._lock = Lock()
         self._pages: OrderedDict[Hashable, bytes] = OrderedDict()
         self._size = 0
 
     def page(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
-        """Give the page of this key, made now if it is not there."""
+        """Return the page of this key; call `make` if it is not cached."""
         with self._lock:
             page = self._pages.get(key)
             if page is not None:
