@@ -10,7 +10,7 @@ from typing import Protocol
 
 from passona_sandbox.clock import LONDON, Zone
 from passona_sandbox.edits import Edit
-from passona_sandbox.given import Given, guide
+from passona_sandbox.fixed import FixedCampaign, guide
 from passona_sandbox.makeup import made_up, specials
 from passona_sandbox.reports import CAMPAIGNS, Row
 from passona_sandbox.view import View
@@ -83,7 +83,7 @@ class Account:
         Only `uuid` is needed of the list's entry, the rest is that of a campaign that is over. Missing
         reports are empty.
         """
-        campaign = Given(campaign_row, reports or {})
+        campaign = FixedCampaign(campaign_row, reports or {})
         uuid = str(campaign.entry["uuid"])
         with self._lock:
             self._forget_edits(uuid)

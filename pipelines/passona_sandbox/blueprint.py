@@ -44,7 +44,7 @@ class Blueprint:
 
     @property
     def expiry(self) -> int:
-        """When undelivered messages are given up."""
+        """When undelivered messages expire."""
         return self.started + LIFE
 
     def entry(self) -> Row:

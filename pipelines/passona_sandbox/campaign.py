@@ -52,16 +52,16 @@ class MadeUp:
         return self.plan.counts.of(report)
 
     def row(self, report: str, index: int) -> Row:
-        return self.tell(report, self._orders[report].at(index))
+        return self.make_row(report, self._orders[report].at(index))
 
     def truth(self, report: str, index: int) -> Row:
-        return self.true_of(report, self._orders[report].at(index))
+        return self.truth_of(report, self._orders[report].at(index))
 
-    def tell(self, report: str, number: int) -> Row:
+    def make_row(self, report: str, number: int) -> Row:
         """Return the row of the message, click, member or batch of this number, wherever the report lists it."""
         return self._makers[report](number)
 
-    def true_of(self, report: str, number: int) -> Row:
+    def truth_of(self, report: str, number: int) -> Row:
         """Return what really happened to it: `person` (a number), `instant`, `delivered`, `robot`."""
         story = self.story
         if report == "clicks":

@@ -1,7 +1,7 @@
 """UK civil time as Passona writes it, and the version-1 uuids that carry their instant.
 
 Instants are whole seconds of UTC since 1970. The rule since 1996: summer time from the last Sunday of March to the last
-Sunday of October, both at 01:00 UTC. It is computed here, so the sandbox needs no zone files and checks those of others.
+Sunday of October, both at 01:00 UTC. It is computed here, so the sandbox needs no zone files and can check them.
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ from passona_sandbox.journal import Journal, Record
 from passona_sandbox.limits import Meter
 from passona_sandbox.mailroom import ROOT as EXPORTS
 from passona_sandbox.mailroom import Mailroom
+from passona_sandbox.page_cache import PageCache
 from passona_sandbox.pages import Book, number, render
 from passona_sandbox.refusals import refusal
 from passona_sandbox.reports import CAMPAIGNS, CAMPAIGNS_PAGE_SIZE, REPORT_PAGE_SIZE, REPORTS
-from passona_sandbox.shelf import Shelf
 from passona_sandbox.switches import Switches
 from passona_sandbox.view import View
 from passona_sandbox.wire import Request, Response
@@ -38,7 +38,7 @@ class Desk:
     def __init__(self, account: Account, switches: Switches) -> None:
         self.account, self.switches = account, switches
         self.faults, self.journal, self.origin = Faults(()), Journal(), ""
-        self._meter, self._shelf, self._mailroom = Meter(), Shelf(), Mailroom()
+        self._meter, self._page_cache, self._mailroom = Meter(), PageCache(), Mailroom()
 
     @contextmanager
     def answering(self, request: Request) -> Generator[Response, None, None]:
@@ -97,7 +97,7 @@ class Desk:
         if any(fault.kind in SPOILERS for fault in faults):
             return Response(200, render(spoil_page(book.page(visit.page), book, visit, faults)))
         key = (view.revision, book.path, book.size, visit.page, switches.teams)
-        return Response(200, self._shelf.page(key, lambda: render(book.page(visit.page))))
+        return Response(200, self._page_cache.page(key, lambda: render(book.page(visit.page))))
 
     def _unlisted(self, request: Request) -> Response:
         """Answer a link of a mail, or 404."""

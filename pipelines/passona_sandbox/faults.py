@@ -138,18 +138,18 @@ def fault(rule: Mapping[str, object]) -> Fault:
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"fault {dict(rule)!r}: unknown kind {name!r}; known are {', '.join(KINDS)}")
     defaults = {**_WHEN, **KINDS[name].options}
-    given = {key: value for key, value in rule.items() if key != "kind"}
-    unknown = [key for key in given if key not in defaults]
-    missing = [key for key, value in defaults.items() if value is REQUIRED and key not in given]
+    chosen = {key: value for key, value in rule.items() if key != "kind"}
+    unknown = [key for key in chosen if key not in defaults]
+    missing = [key for key, value in defaults.items() if value is REQUIRED and key not in chosen]
     if unknown or missing:
         known = ", ".join(defaults)
         raise ValueError(f"fault {name!r}: unknown keys {unknown}, missing keys {missing}; known are {known}")
     for key, choices in _CHOICES.items():
-        if given.get(key, "any") not in choices:
-            raise ValueError(f"fault {name!r}: {key} {given[key]!r} is none of {', '.join(choices)}")
+        if chosen.get(key, "any") not in choices:
+            raise ValueError(f"fault {name!r}: {key} {chosen[key]!r} is none of {', '.join(choices)}")
     for key in ("page", "after", "times"):
-        if not isinstance(given.get(key, 0), int) and given[key] != _WHEN[key]:
-            raise ValueError(f"fault {name!r}: {key} {given[key]!r} is no whole number")
-    settings = {**defaults, **given}
+        if not isinstance(chosen.get(key, 0), int) and chosen[key] != _WHEN[key]:
+            raise ValueError(f"fault {name!r}: {key} {chosen[key]!r} is no whole number")
+    settings = {**defaults, **chosen}
     options = {key: settings[key] for key in KINDS[name].options}
     return Fault(name, {key: settings[key] for key in _WHEN}, options)

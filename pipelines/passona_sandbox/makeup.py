@@ -11,7 +11,7 @@ from passona_sandbox import clock, counts
 from passona_sandbox.blueprint import Blueprint, Stage
 from passona_sandbox.campaign import MadeUp
 from passona_sandbox.dice import Dice
-from passona_sandbox.given import TEAM
+from passona_sandbox.fixed import TEAM
 from passona_sandbox.people import People
 from passona_sandbox.words import words
 

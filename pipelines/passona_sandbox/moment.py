@@ -79,7 +79,7 @@ class Moment:
 
     def row(self, report: str, index: int) -> Row:
         number = self._number(report, index)
-        row = self._course.whole.tell(report, number)
+        row = self._course.whole.make_row(report, number)
         if report in _PENDING and self._story.updated_at(number) > self._instant:
             return row | _PENDING[report]
         if report == "unsent" and self._instant < self._course.plan.expiry:
@@ -88,7 +88,7 @@ class Moment:
 
     def truth(self, report: str, index: int) -> Row:
         number = self._number(report, index)
-        truth = self._course.whole.true_of(report, number)
+        truth = self._course.whole.truth_of(report, number)
         if report in _PENDING and self._story.updated_at(number) > self._instant:
             return truth | {"delivered": False}
         return truth

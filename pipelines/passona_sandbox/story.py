@@ -66,7 +66,7 @@ class Story:
         return self._started + message * self._span // self._messages
 
     def updated_at(self, message: int) -> int:
-        """Return when the message got its last status: on the phone within seconds, or given up."""
+        """Return when the message got its last status: on the phone within seconds, or expired."""
         return self.sent_at(message) + 1 + self.die(message) % 9 if self.is_delivered(message) else self.plan.expiry
 
     def batch(self, number: int) -> int:

@@ -80,10 +80,11 @@ class Transport:
         :raises urllib3.exceptions.HTTPError: no answer.
         """
         headers = self._headers | ({"Connection": "close"} if method == "POST" else {})
-        return self._pool.urlopen(
+        response: BaseHTTPResponse = self._pool.urlopen(
             method, self._root + target, headers=headers, timeout=self._timeout,
             retries=False, redirect=False, preload_content=False,
         )  # fmt: skip
+        return response
 
     def cut(self) -> None:
         """End all requests under way, in every thread, with an error."""

@@ -6,10 +6,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
 
-ROOM = 64 * 2**20  # bytes
+LARGEST = 64 * 2**20  # bytes
 
 
-class Shelf:
+class PageCache:
     """The last 64 MiB of pages, thread-safe."""
 
     def __init__(self) -> None:
@@ -28,6 +28,6 @@ class Shelf:
         with self._lock:
             self._size += len(page) - len(self._pages.pop(key, b""))
             self._pages[key] = page
-            while self._size > ROOM:
+            while self._size > LARGEST:
                 self._size -= len(self._pages.popitem(last=False)[1])
         return page

@@ -29,7 +29,7 @@ _DEFAULTS: Row = {
 }
 
 
-class Given:
+class FixedCampaign:
     """A campaign with explicit rows."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Given:
         """
         unknown = set(reports) - set(REPORTS)
         if unknown or not entry.get("uuid"):
-            raise ValueError(f"a given campaign needs a uuid and reports among {REPORTS}; got {sorted(unknown)}")
+            raise ValueError(f"a campaign needs a uuid and reports among {REPORTS}; got {sorted(unknown)}")
         self.entry: Row = {**_DEFAULTS, **entry}
         self.page_sizes = dict(page_sizes or {})
         self._reports = {report: list(reports.get(report, ())) for report in REPORTS}
@@ -61,7 +61,7 @@ class Given:
         return {}
 
 
-def guide(zone: Zone = LONDON) -> Given:
+def guide(zone: Zone = LONDON) -> FixedCampaign:
     """Return the campaign of the reports guide, with the page sizes of its samples.
 
     Its entry is inferred from its uuid (creation) and its sent and delivery rows (sending, expiry). `zone`: of times
@@ -79,7 +79,7 @@ def guide(zone: Zone = LONDON) -> Given:
         "updated_at": "2020-06-25 20:26:06",
     }
     rows = {report: [_rewritten(row, zone) for row in page["data"]] for report, page in pages.items()}
-    return Given(
+    return FixedCampaign(
         _rewritten({**_DEFAULTS, **entry}, zone),
         rows,
         {report: page["meta"]["per_page"] for report, page in pages.items()},
