@@ -50,10 +50,10 @@ def outcomes() -> dict[int, Result]:
 )
 def test_a_file_is_loaded_exactly_or_refused_or_recorded(number: int, file: File, outcomes: dict[int, Result]) -> None:
     result = outcomes[number]
-    assert (result.outcome, file.said in "\n".join(result.said)) == (file.outcome, True), result.said
+    assert (result.outcome, file.said in "\n".join(result.lines)) == (file.outcome, True), result.lines
     assert result.state == ("open" if file.outcome == "recorded" else "settled")
-    assert file.outcome != "refused" or sum("the old rows stay" in line for line in result.said) == 1
-    assert "4477009" not in str(result.said)
+    assert file.outcome != "refused" or sum("the old rows stay" in line for line in result.lines) == 1
+    assert "4477009" not in str(result.lines)
 
 
 def test_the_page_tells_what_becomes_of_them(outcomes: dict[int, Result]) -> None:

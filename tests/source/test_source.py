@@ -22,7 +22,7 @@ from passona.config.dbt_project import project_folder
 from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
 from passona.reports.definitions import REPORTS
 from passona_sandbox import Account, Sandbox
-from passona_sandbox.edits import Delete
+from passona_sandbox.edits import delete
 from support.campaigns import ONE, THREE, TWO, click, going, message
 from support.engines import POSTGRES, change, url_of
 from support.plain import ALL, ENDED, asked, begun, killed, pipeline, small, source
@@ -39,7 +39,7 @@ def put(account: Account, clicks: int) -> None:
 
 def unlist(account: Account, uuid: str) -> None:
     """Takes a campaign out of the list; its reports are still served."""
-    account.edit("", "campaigns", Delete([row["uuid"] for row in account.campaigns()].index(uuid)))
+    account.edit("", "campaigns", delete([row["uuid"] for row in account.campaigns()].index(uuid)))
 
 
 def cause(failed: pytest.ExceptionInfo[PipelineStepFailed]) -> BaseException:

@@ -32,7 +32,7 @@ from passona.source.pace import Clock
 from passona.warehouse.database import open_database
 from passona.warehouse.load import Load, LoadRequest
 from passona_sandbox import LiveAccount, Sandbox, Switches
-from passona_sandbox.given import Given
+from passona_sandbox.fixed import FixedCampaign
 from support.oracle import TIMES, time_of
 from support.warehouses import Lines, Warehouse
 
@@ -97,7 +97,7 @@ class DraftedAccount(LiveAccount):
         return {**campaigns, DRAFT: drafted(self._sent_at, now)}, (state, now >= self._sent_at)
 
 
-def drafted(sent_at: datetime, now: datetime) -> Given:
+def drafted(sent_at: datetime, now: datetime) -> FixedCampaign:
     """The draft at an instant: forty recipients, and once it is sent their messages, and a click every seven hours."""
     dates = dict.fromkeys(("scheduled_send_date", "expiry_date", "started_sending_at", "finished_sending_at"), "")
     entry = {"uuid": DRAFT, "name": "Drafted", "status": 0, **dates}
@@ -133,7 +133,7 @@ def drafted(sent_at: datetime, now: datetime) -> Given:
              "Clicked_At": civil(time), "User_Agent": "UA", "Device_Type": "", "OS_Version": "", "Browser_Version": ""}
             for phone, time in clicked if time <= now
         ]  # fmt: skip
-    return Given(entry, rows)
+    return FixedCampaign(entry, rows)
 
 
 def _times(texts: Iterable[str]) -> list[datetime]:

@@ -172,6 +172,7 @@ class CsvImport:
 
         :raises FileRefused: it cannot be read whole, or a spreadsheet has lost most of its phones or all its times.
         """
+
         def spool() -> Spool:
             path = self._database.files / f"{form.report.name}.arrow"
             return Spool(form.report, task.campaign.campaign_id, path, file.made_at, self._run.privacy)

@@ -1,4 +1,4 @@
-"""Campaigns whose rows are given, not made up: those of tests, and the guide's own."""
+"""Campaigns with explicit rows: those of tests, and the guide's own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DEFAULTS: Row = {
 }
 
 
-class Given:
+class FixedCampaign:
     """A campaign with explicit rows."""
 
     def __init__(
@@ -38,36 +38,34 @@ class Given:
         reports: Mapping[str, Sequence[Row]],
         page_sizes: Mapping[str, int] | None = None,
     ) -> None:
-        """Take the list's entry (only `uuid` is needed), the rows and fixed page sizes.
+        """Build a campaign from its list entry (only `uuid` is required), rows and fixed page sizes.
 
-        Missing reports are empty; the rest of the entry is that of a campaign that is over.
+        Missing reports are empty; missing keys of the entry are those of a finished campaign.
         """
         unknown = set(reports) - set(REPORTS)
         if unknown or not entry.get("uuid"):
-            raise ValueError(f"a given campaign needs a uuid and reports among {REPORTS}; got {sorted(unknown)}")
+            raise ValueError(f"a campaign needs a uuid and reports among {REPORTS}; got {sorted(unknown)}")
         self.entry: Row = {**_DEFAULTS, **entry}
         self.page_sizes = dict(page_sizes or {})
         self._reports = {report: list(reports.get(report, ())) for report in REPORTS}
 
     def count(self, report: str) -> int:
-        """Give the number of rows of this report."""
         return len(self._reports[report])
 
     def row(self, report: str, index: int) -> Row:
-        """Give a copy of the row at this place of this report."""
         return dict(self._reports[report][index])
 
     def truth(self, report: str, index: int) -> Row:
-        """Tell nothing: what is true of given rows is known to who gave them."""
+        """Return nothing: the sandbox knows only the rows."""
         del report, index
         return {}
 
 
-def guide(zone: Zone = LONDON) -> Given:
-    """Give the campaign of the reports guide, with the page sizes of its samples.
+def guide(zone: Zone = LONDON) -> FixedCampaign:
+    """Return the campaign of the reports guide, with the page sizes of its samples.
 
-    Its entry is inferred: created when its uuid says, sent and expired as its sent and delivery rows say.
-    `zone`: another than the guide's, for times without an offset.
+    Its entry is inferred from its uuid (creation) and its sent and delivery rows (sending, expiry). `zone`: of times
+    without an offset.
     """
     pages = {report: data(f"guide/{report}.json") for report in REPORTS}
     entry = {
@@ -81,7 +79,7 @@ def guide(zone: Zone = LONDON) -> Given:
         "updated_at": "2020-06-25 20:26:06",
     }
     rows = {report: [_rewritten(row, zone) for row in page["data"]] for report, page in pages.items()}
-    return Given(
+    return FixedCampaign(
         _rewritten({**_DEFAULTS, **entry}, zone),
         rows,
         {report: page["meta"]["per_page"] for report, page in pages.items()},
