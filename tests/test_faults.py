@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from engines import copy
-from faults import FAULTS, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, campaign, message
+from fault_cases import FAULTS, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, campaign, message
 from oracle import Expected, expected
 from passona.warehouse.load import Outcome
 from passona_sandbox import Account, Sandbox, Switches
