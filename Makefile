@@ -72,13 +72,13 @@ $(SPARK_STAMP): pyproject.toml constraints.txt benchmarks/spark-constraints.txt
 versions-check: ## all tests on the newest DuckDB, those of loads and the source on each Python here; an hour (one: ONLY=3.13)
 	@$(PYTHON) benchmarks/versions.py $(if $(ONLY),--only $(ONLY))
 
-faults: $(STAMP) ## some thirty faults put to the program and to dlt's rest_api; writes docs/faults.md
-	@$(BIN)/python benchmarks/faults.py
+faults: $(STAMP) ## docs/faults.md: some fifty faults, applied to the program and to dlt's rest_api; ten minutes
+	@PYTHONPATH=pipelines/tools $(BIN)/python benchmarks/faults.py
 
-nights: $(STAMP) ## thirty nights of a live account, five of them bad, and then the truth; writes docs/nights.md
-	@$(BIN)/python benchmarks/nights.py
+nights: $(STAMP) ## docs/nights.md: thirty nights of a live account, seven of them bad; some minutes
+	@PASSONA_NIGHTS=1 $(BIN)/python -m pytest tests/loading/test_nights.py -k thirty
 
-bench: $(STAMP) ## how fast it is, beside others; half an hour, writes benchmarks/RESULTS.md (one: ONLY=name)
+bench: $(STAMP) ## benchmarks/RESULTS.md: speed and memory, compared with others; half an hour (one: ONLY=name)
 	@$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))
 
 docs: $(STAMP) ## docs/errors.md from the code, and the results in docs/sql.md and docs/dlt.md on the demo's data
@@ -126,4 +126,4 @@ types: $(STAMP) ## do the types hold, strictly
 	@$(BIN)/mypy
 
 clean: ## the environments, the demo and all caches away
-	@rm -rf $(VENV) .venv-peer .venv-airbyte .venv-dagster .venv-spark .venv-postgres .venv-versions .dagster demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-dagster .venv-spark .venv-postgres .venv-versions .dagster demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,7 +1,4 @@
-"""Warehouses as they are after years, made in SQL from what one load has left behind.
-
-Copies get campaigns, row ids and ledger entries of their own, so that nothing but their texts is alike.
-"""
+"""Large warehouses, made in SQL by copying what one load has written."""
 
 from __future__ import annotations
 
@@ -11,16 +8,17 @@ import duckdb
 
 from passona.reports.definitions import REPORTS
 
-# Campaigns that are written at once: a million rows with their lists, which DuckDB sorts in memory.
-AT_ONCE = 20
-# The number of a copy, in eight hexadecimal digits: what its ids begin with.
+# Campaigns copied by one statement: about a million rows with their fields, which DuckDB sorts in memory.
+BATCH = 20
+# The first eight hexadecimal digits of a copy's ids are its number.
 _PREFIX = "printf('%08x', copy)"
 
 
 def multiply(warehouse: Path, campaign: str, copies: int) -> int:
-    """Puts so many more campaigns beside the one that is there: the rows of all reports, in the end.
+    """Add copies of a campaign with all its reports, and return how many report rows there are then.
 
-    Each campaign's rows stand together, as loads write them. No copy is in the API's list.
+    Every copy has ids and ledger entries of its own, and the rows of a campaign are stored together, as after a
+    load. No copy is in the API's list.
     """
     children = [report.fields_table for report in REPORTS.values() if report.lists]
     with duckdb.connect(str(warehouse)) as connection:
@@ -34,19 +32,19 @@ def multiply(warehouse: Path, campaign: str, copies: int) -> int:
 
 def _multiply(connection: duckdb.DuckDBPyConnection, table: str, campaign: str, copies: int) -> None:
     columns = {name for name, *_ in connection.execute(f"DESCRIBE passona.{table}").fetchall()}
-    changed = [f"{_PREFIX} || substr({name}, 9) AS {name}" for name in ("campaign_id", "row_id") if name in columns]
+    ids = [f"{_PREFIX} || substr({name}, 9) AS {name}" for name in ("campaign_id", "row_id") if name in columns]
     connection.execute(f"CREATE TEMP TABLE original AS FROM passona.{table} WHERE campaign_id = ?", [campaign])
-    for first in range(1, copies + 1, AT_ONCE):
+    for first in range(1, copies + 1, BATCH):
         connection.execute(
-            f"INSERT INTO passona.{table} SELECT original.* REPLACE ({', '.join(changed)}) "
+            f"INSERT INTO passona.{table} SELECT original.* REPLACE ({', '.join(ids)}) "
             "FROM original, range(?, ?) AS copies(copy) ORDER BY copy",
-            [first, min(first + AT_ONCE, copies + 1)],
+            [first, min(first + BATCH, copies + 1)],
         )
     connection.execute("DROP TABLE original")
 
 
 def settle_all(warehouse: Path) -> int:
-    """Gives every campaign and report the entry that the only one in the ledger has: how many there are then."""
+    """Copy the only ledger entry to every campaign and report, and return the number of entries."""
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("CREATE TEMP TABLE original AS FROM passona.report_ledger")
         connection.execute("DELETE FROM passona.report_ledger")

@@ -1,14 +1,16 @@
-"""The table of docs/faults.md: each fault of tests/support/faults.py put to `passona load` and to dlt's `rest_api`.
+"""Make docs/faults.md: apply every fault of fault_cases.py to `passona load` and to dlt's `rest_api` source.
 
-    python benchmarks/faults.py
+    PYTHONPATH=pipelines/tools python benchmarks/faults.py [--only TEXT]
 
-For each fault, alone: a report is loaded in good order, the account changes, the fault strikes, the report
-is loaded again, and every row that is stored is compared with what the account then has.
+For each fault, separately: a report is loaded without a fault, the account changes, the fault strikes, the report
+is loaded again, and every stored row is compared with the account's rows at that moment.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,57 +18,58 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import chdir, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from fault_cases import FAULTS, NONE, PER_PAGE, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, campaign
 from passona_sandbox import Account, Sandbox, Switches
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from support.faults import FAULTS, NONE, PER_PAGE, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, Row, campaign  # noqa: E402
-from support.oracle import expected  # noqa: E402
-from support.stored import stored  # noqa: E402
-from support.warehouses import Warehouse  # noqa: E402  # found by the line above
-
 PAGE = ROOT / "docs" / "faults.md"
 UUID = NONE.uuid
-# What a load without a fault takes is a quarter of it.
-LIMIT = 10
-# More requests than any load needs that ends, whatever it tries again.
-ENDLESS = 200
+# Seconds after which rest_api is stopped. It needs a tenth of them without a fault.
+LIMIT = 30
+# No load that ends sends as many requests, whatever it retries.
+ENDLESS_REQUESTS = 200
 KEYS = ("merge", "primary")
 WORKERS = 2
-HELD = (
-    "SELECT message_id, mobile, field_names, field_values, status, message_sent, message_update "
-    "FROM reports.alt_delivery"
+LONDON = ZoneInfo("Europe/London")
+_COLUMNS = "message_id, mobile, {names}, {values}, status, message_sent, message_update"
+REST_API_SQL = f"SELECT {_COLUMNS.format(names='field_names', values='field_values')} FROM reports.{REPORT}"
+_JOINED = (
+    f"(SELECT string_agg({{}}, ',' ORDER BY position) FROM passona.{REPORT}__fields AS f WHERE f.row_id = r.row_id)"
+)
+OUR_SQL = (
+    f"SELECT {_COLUMNS.format(names=_JOINED.format('name'), values=_JOINED.format('value'))} FROM passona.{REPORT} AS r"
 )
 
 
 @dataclass(frozen=True)
-class Stored:
-    """One stored row: its id, its texts, its instants."""
+class Row:
+    """One row: its id, its texts, its instants."""
 
     key: str
     texts: tuple[str | None, ...]
-    times: tuple[datetime | None, ...]
+    times: tuple[datetime, ...]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one fault in one loader. `kind`: survived, refused, wrong or endless, as in `summary`."""
+    """The outcome of one fault for one loader. `kind`: survived, refused, wrong or endless."""
 
     kind: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -75,50 +78,50 @@ class Line:
 
     fault: str
     ours: Result
-    theirs: tuple[Result, ...]
+    rest_api: tuple[Result, ...]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return self.fault, self.ours.text, *(result.text for result in self.rest_api)
 
 
 def main() -> int:
-    """Makes the table, prints it and writes the page."""
-    progress = Console(stderr=True)
-    faults = (NONE, *FAULTS)
-    lines = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        chdir(folder),  # where no settings of anyone's are found
-        ProcessPoolExecutor(WORKERS, get_context("spawn")) as workers,
-    ):
-        progress.print("a first load in good order")
+    """Apply the faults, print the table, and write the page if none was left out."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="only faults whose name contains this text; writes no page")
+    only = parser.parse_args().only
+    progress = Console(stderr=True, highlight=False)
+    faults = [fault for fault in (NONE, *FAULTS) if only in fault.name]
+    lines: list[Line] = []
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as workers:
+        progress.print("loading without a fault")
         prepare(Path(folder))
-        for line in workers.map(line_of, faults, [folder] * len(faults)):
+        for line in workers.map(partial(apply, folder=Path(folder)), faults):
             lines.append(line)
-            progress.print(f"{len(lines):2} of {len(faults)}  {line.fault}", highlight=False)
+            progress.print(f"{len(lines):2} of {len(faults)}  {line.fault}")
     Console(width=None if sys.stdout.isatty() else 180).print(table(lines))
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(lines))
-    progress.print(f"written to {PAGE.relative_to(ROOT)}", highlight=False)
+    if not only:
+        PAGE.write_text(page(lines))
+        progress.print(f"wrote {PAGE.relative_to(ROOT)}")
     return 0
 
 
 def prepare(folder: Path) -> None:
-    """The databases of both loaders, with the rows as they were before."""
+    """Load the old rows into a database for each loader."""
     with serving(NONE, ROWS_BEFORE) as (box, _):
-        assert ours(folder / "good.duckdb", NONE, box)[0] == 0
+        assert load(folder / "ours.duckdb", NONE, box) == (0, "")
         for key in KEYS:
-            assert theirs(folder / f"{key}.duckdb", NONE, box, key) is None
+            assert load_with_rest_api(folder / f"{key}.duckdb", NONE, box, key) is None
 
 
-def line_of(fault: Fault, folder: str) -> Line:
-    """Strikes both loaders with one fault."""
-    with tempfile.TemporaryDirectory() as own:
-        path = Path(own) / "warehouse.duckdb"
-        shutil.copy(Path(folder) / "good.duckdb", path)
-        return Line(fault.name, our_result(path, fault), tuple(their_result(Path(folder), fault, key) for key in KEYS))
+def apply(fault: Fault, folder: Path) -> Line:
+    """Apply one fault to both loaders."""
+    return Line(fault.name, our_result(folder, fault), tuple(rest_api_result(folder, fault, key) for key in KEYS))
 
 
 @contextmanager
-def serving(fault: Fault, rows: list[Row]) -> Iterator[tuple[Sandbox, Sandbox]]:
-    """A server with these rows and this fault, and the other one that it may send people to."""
+def serving(fault: Fault, rows: list[dict[str, Any]]) -> Iterator[tuple[Sandbox, Sandbox]]:
+    """Serve these rows with this fault, and another server that redirects and links may point to."""
     account = Account.empty()
     account.put(campaign(UUID), {REPORT: rows})
     with Sandbox(account, Switches(token=TOKEN)) as elsewhere, Sandbox(account) as box:
@@ -128,128 +131,148 @@ def serving(fault: Fault, rows: list[Row]) -> Iterator[tuple[Sandbox, Sandbox]]:
         yield box, elsewhere
 
 
-def ours(path: Path, fault: Fault, box: Sandbox) -> tuple[int, str]:
-    """One `passona load`, page by page as the other: its exit code and its errors."""
-    outcome = Warehouse(path).load(
-        box,
-        UUID,
-        reports=[REPORT],
-        page_size=fault.per_page,
-        request_timeout=fault.seconds,
-        retry_pause=0.002,
-        concurrency=1,
+def load(path: Path, fault: Fault, box: Sandbox) -> tuple[int, str]:
+    """Run `passona load`, one page after another like rest_api. Return its exit code and its errors."""
+    options = {
+        "API_TOKEN": TOKEN,
+        "BASE_URL": box.base_url,
+        "PAGE_SIZE": fault.per_page,
+        "REQUEST_TIMEOUT": fault.seconds,
+        "RETRY_PAUSE": 0.002,
+        "CONCURRENCY": 1,
+    }
+    environment = {f"SOURCES__PASSONA__{name}": str(value) for name, value in options.items()}
+    ended = subprocess.run(
+        [sys.executable, "-m", "passona", "load", UUID, "--report", REPORT, "--json"],
+        cwd=path.parent,
+        env=os.environ | environment | {"DESTINATION__WAREHOUSE__CREDENTIALS": str(path)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    return outcome.exit_code, " ".join(outcome.errors)
+    assert ended.stdout, ended.stderr
+    return ended.returncode, " ".join(json.loads(ended.stdout)["errors"])
 
 
-def our_result(path: Path, fault: Fault) -> Result:
-    """What came of it; a load without the fault must then make all right."""
-    with serving(fault, ROWS_AFTER) as (box, elsewhere):
-        exit_code, error = ours(path, fault, box)
-        truth, held = expected(box.account.rows(UUID, REPORT)), stored(path, UUID, REPORT)
+def our_result(folder: Path, fault: Fault) -> Result:
+    """Apply a fault to `passona load`, and check that a load without the fault then makes every row right."""
+    with copied(folder / "ours.duckdb") as path, serving(fault, ROWS_AFTER) as (box, elsewhere):
+        exit_code, error = load(path, fault, box)
+        truth, stored = served(box.account.rows(UUID, REPORT)), stored_rows(path, OUR_SQL)
         tries = max(Counter(record.page for record in box.requests if record.report == REPORT).values())
-        (walks,) = Warehouse(path).one("SELECT attempts FROM passona.report_ledger WHERE report = ?", REPORT)
         assert elsewhere.requests == []
+        with duckdb.connect(str(path), read_only=True) as connection:
+            ((walks,),) = connection.execute("SELECT attempts FROM passona.report_ledger").fetchall()
         box.faults = []
-        assert ours(path, fault, box)[0] == 0
-        assert stored(path, UUID, REPORT) == truth, fault.name
+        assert load(path, fault, box)[0] == 0
+        repaired = stored_rows(path, OUR_SQL)
+        assert differences(truth, repaired) + shifted(truth, repaired) == [], fault.name
     if exit_code:
-        assert held == expected(ROWS_BEFORE), fault.name
-        return Result("refused", f"refused: {short(error)}; old rows intact (exit {exit_code})")
-    if lost := (truth - held).total():
-        return Result("wrong", f"{rows(lost)} missed, no error; the next load has all")
-    assert held == truth, fault.name
-    tried = f", {walks} walks" if walks > 1 else f", {tries} tries of a page" if tries > 1 else ""
-    return Result("survived", f"survived{tried}")
+        assert differences(served(ROWS_BEFORE), stored) == [], fault.name
+        return Result("refused", f"refused: {shortened(error)}; old rows intact (exit {exit_code})")
+    if wrong := differences(truth, stored) + shifted(truth, stored):
+        return Result("wrong", f"{', '.join(wrong)}, no error; the next load corrects it")
+    detail = f", {walks} walks" if walks > 1 else f", {tries} tries of a page" if tries > 1 else ""
+    return Result("survived", f"survived{detail}")
 
 
-def short(error: str) -> str:
-    """An error without what stands in every one of them: campaign, report, tries, and that old rows stay."""
+def shortened(error: str) -> str:
+    """Drop what every error says: campaign, report, tries, and that old rows stay."""
     core = re.sub(rf"^campaign {UUID}, {REPORT}: |; old rows stay.*$", "", error)
     return re.sub(r" \((walked|tried) [^)]*\)", "", core)
 
 
-def theirs(path: Path, fault: Fault, box: Sandbox, key: str) -> str | None:
-    """One load by `rest_api` in a process of its own: its error, if any.
+def load_with_rest_api(path: Path, fault: Fault, box: Sandbox, key: str) -> str | None:
+    """Load with `rest_api` in a process of its own, and return its error, if any.
 
-    :raises TimeoutExpired: it did not end, and was ended.
+    :raises subprocess.TimeoutExpired: it did not end within the limit, and was killed.
     """
     command = [sys.executable, str(ROOT / "benchmarks" / "rest_api_load.py"), box.base_url, TOKEN, UUID, str(path)]
     command += ["--report", REPORT, "--key", key, "--seconds", str(fault.seconds)]
     if fault.per_page != PER_PAGE:
         command += ["--per-page", str(fault.per_page)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=path.parent, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         try:
-            said, _ = process.communicate(timeout=LIMIT)
+            stdout, _ = process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-    error: str | None = json.loads(said.splitlines()[-1])["error"]
+    error: str | None = json.loads(stdout.splitlines()[-1])["error"]
     return error
 
 
-def their_result(folder: Path, fault: Fault, key: str) -> Result:
-    with tempfile.TemporaryDirectory() as own, serving(fault, ROWS_AFTER) as (box, elsewhere):
-        path = Path(shutil.copy(folder / f"{key}.duckdb", own))
-        kind, words = "", ""
+def rest_api_result(folder: Path, fault: Fault, key: str) -> Result:
+    """Apply a fault to `rest_api`."""
+    with copied(folder / f"{key}.duckdb") as path, serving(fault, ROWS_AFTER) as (box, elsewhere):
+        kind, text = "", ""
         try:
-            error = theirs(path, fault, box, key)
+            error = load_with_rest_api(path, fault, box, key)
             if error:
-                kind, words = "refused", f"stopped: {error}"
+                kind, text = "refused", f"stopped: {error}"
         except subprocess.TimeoutExpired:
-            endless = len(box.requests) > ENDLESS
-            kind, words = "endless", f"{'for ever in a loop' if endless else 'hangs'} (stopped after {LIMIT} s)"
-        old, truth, held = served(ROWS_BEFORE), served(box.account.rows(UUID, REPORT)), held_by(path)
-        leak = any(record.authorized for record in elsewhere.requests)
+            what = "loops for ever" if len(box.requests) > ENDLESS_REQUESTS else "hangs"
+            kind, text = "endless", f"{what} (killed after {LIMIT} s)"
+        truth, stored = served(box.account.rows(UUID, REPORT)), stored_rows(path, REST_API_SQL)
+        token_leaked = any(record.authorized for record in elsewhere.requests)
     if kind:
-        intact = differences(old, held)
-        words += f"; {', '.join(intact)}" if intact else "; old rows intact"
+        text += f"; {', '.join(differences(served(ROWS_BEFORE), stored)) or 'old rows intact'}"
     else:
-        found = differences(truth, held) + (shifted(truth, held) if fault == NONE else [])
-        kind, words = ("wrong", f"{', '.join(found)}, no error") if found else ("survived", "survived")
-    if leak:
-        kind, words = "wrong", f"{words}; token sent to the other host"
-    return Result(kind, words)
+        wrong = differences(truth, stored) + (shifted(truth, stored) if fault == NONE else [])
+        kind, text = ("wrong", f"{', '.join(wrong)}, no error") if wrong else ("survived", "survived")
+    return Result("wrong", f"{text}; token sent to the other host") if token_leaked else Result(kind, text)
 
 
-def served(rows: Iterable[Row]) -> list[Stored]:
-    """Rows as the account has them, in the form of `held_by`."""
-    found = []
-    for row in rows:
-        ((values, _, _),) = expected([row])
-        times = tuple(value for name, value in values if name in {"message_sent", "message_update"})
-        found.append(
-            Stored(row["MessageId"], (row["Mobile"], row["FieldNames"], row["FieldValues"], row["Status"]), times)
+@contextmanager
+def copied(database: Path) -> Iterator[Path]:
+    """Yield the path of a copy, alone in a folder that is deleted afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(shutil.copy(database, folder))
+
+
+def served(rows: Iterable[dict[str, Any]]) -> list[Row]:
+    """Convert the account's rows; their times are the United Kingdom's."""
+    return [
+        Row(
+            row["MessageId"],
+            (row["Mobile"], row["FieldNames"], row["FieldValues"], row["Status"]),
+            tuple(
+                datetime.fromisoformat(row[name]).replace(tzinfo=LONDON) for name in ("MessageSent", "MessageUpdate")
+            ),
         )
-    return found
+        for row in rows
+    ]
 
 
-def held_by(path: Path) -> list[Stored]:
-    """What `rest_api` has stored."""
+def stored_rows(path: Path, sql: str) -> list[Row]:
+    """Read what a loader stored."""
     with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        found = connection.execute(HELD)
-        return [Stored(row[0], row[1:5], row[5:]) for row in found.fetchall()]
+        return [Row(row[0], row[1:5], row[5:]) for row in connection.execute(sql).fetchall()]
 
 
-def differences(truth: list[Stored], held: list[Stored]) -> list[str]:
-    """What is wrong with what is held, in words; nothing where all is right but the times."""
-    due, have = Counter(row.key for row in truth), Counter(row.key for row in held)
+def differences(truth: list[Row], stored: list[Row]) -> list[str]:
+    """Describe wrong rows and texts; times are not compared."""
+    expected, actual = Counter(row.key for row in truth), Counter(row.key for row in stored)
     texts = {(row.key, row.texts) for row in truth}
-    lost, surplus = (due - have).total(), have - due
-    doubled = sum(count for key, count in surplus.items() if key in due)
-    gone = surplus.total() - doubled
-    stale = sum(row.key in due and (row.key, row.texts) not in texts for row in held)
-    reported = {"lost": lost, "doubled": doubled, "with old or wrong values": stale, "kept though gone": gone}
-    return [f"{rows(count)} {what}" for what, count in reported.items() if count]
+    surplus = actual - expected
+    duplicated = sum(count for key, count in surplus.items() if key in expected)
+    counts = {
+        "lost": (expected - actual).total(),
+        "duplicated": duplicated,
+        "with old or wrong values": sum(row.key in expected and (row.key, row.texts) not in texts for row in stored),
+        "kept although deleted": surplus.total() - duplicated,
+    }
+    return [f"{rows(count)} {what}" for what, count in counts.items() if count]
 
 
-def shifted(truth: list[Stored], held: list[Stored]) -> list[str]:
-    """Rows whose times are not the instants that were meant."""
-    times = {row.key: row.times for row in truth}
-    count = sum(row.times != times.get(row.key) for row in held)
+def shifted(truth: list[Row], stored: list[Row]) -> list[str]:
+    """Describe rows whose times are not the account's instants."""
+    times = {row.key: tuple(time.timestamp() for time in row.times) for row in truth}
+    count = sum(tuple(t.timestamp() for t in row.times) != times[row.key] for row in stored if row.key in times)
     return [f"{rows(count)} with times an hour off"] if count else []
 
 
@@ -257,22 +280,20 @@ def rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count} rows"
 
 
-HEADS = ("fault", "passona-warehouse", "dlt rest_api, merge_key campaign", "dlt rest_api, primary_key message")
+HEADINGS = ("fault", "passona-warehouse", "dlt rest_api, merge_key campaign", "dlt rest_api, primary_key message")
 
 
 def table(lines: list[Line]) -> Table:
-    """The lines for a terminal."""
-    shown = Table(*HEADS, box=None, pad_edge=False, row_styles=["", "dim"])
+    """Lay the lines out for a terminal."""
+    shown = Table(*HEADINGS, box=None, pad_edge=False, row_styles=["", "dim"])
     for line in lines:
-        shown.add_row(line.fault, line.ours.words, *(result.words for result in line.theirs))
+        shown.add_row(*line.cells)
     return shown
 
 
 def page(lines: list[Line]) -> str:
-    """docs/faults.md."""
-    body = [(line.fault, line.ours.words, *(result.words for result in line.theirs)) for line in lines]
-    cells = [HEADS, ("---",) * len(HEADS), *body]
-    return INTRO.format(
+    """Return the text of docs/faults.md."""
+    return PAGE_TEXT.format(
         versions=", ".join(f"{name} {version(name)}" for name in ("passona-warehouse", "dlt", "duckdb")),
         before=len(ROWS_BEFORE),
         after=len(ROWS_AFTER),
@@ -280,55 +301,60 @@ def page(lines: list[Line]) -> str:
         per_page=PER_PAGE,
         summary=summary(lines[1:]),
         limit=LIMIT,
-        table="\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in cells),
+        table=markdown(HEADINGS, (line.cells for line in lines)),
     )
 
 
+def markdown(headings: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
+    cells = [headings, ("---",) * len(headings), *lines]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in cells)
+
+
 def summary(lines: list[Line]) -> str:
-    """How often what happened, in each loader."""
-    columns = [[line.ours for line in lines], *([line.theirs[n] for line in lines] for n in range(len(KEYS)))]
-    heads = ("of " + str(len(lines)) + " faults", *HEADS[1:])
-    what = {
-        "survived": "survived: every row as served (rest_api: but for the times)",
+    """Count the outcomes of each loader."""
+    columns = [[line.ours for line in lines], *([line.rest_api[n] for line in lines] for n in range(len(KEYS)))]
+    kinds = {
+        "survived": "survived: every row as served (rest_api: except for the times)",
         "refused": "refused with an error, old rows intact",
         "wrong": "wrong without an error: rows, or the token sent to another host",
         "endless": "never ended",
     }
-    reported = [heads, ("---",) * len(heads)]
-    for kind, name in what.items():
-        reported.append((name, *(str(sum(result.kind == kind for result in column)) for column in columns)))
-    return "\n".join(f"| {' | '.join(row)} |" for row in reported)
+    counts = (
+        (text, *(str(sum(result.kind == kind for result in column)) for column in columns))
+        for kind, text in kinds.items()
+    )
+    return markdown((f"of {len(lines)} faults", *HEADINGS[1:]), counts)
 
 
-INTRO = """\
-# Faults, and what becomes of them
+PAGE_TEXT = """\
+# How loads handle faults
 
-<!-- Made by `make faults` (benchmarks/faults.py); not written by hand. -->
+<!-- Generated by `make faults` (benchmarks/faults.py); do not edit. -->
 
-Each line is one fault, struck alone. A report (`alt_delivery`) of {before} rows is loaded in good order; then the
-account changes ({after} rows now, {changed} of the old ones with another status); then the fault strikes while the
-report is loaded again; then every stored value is compared with what the account has at that moment.
+Each line is one fault, applied separately. A report (`alt_delivery`) of {before} rows is loaded without a fault. Then
+the account changes ({after} rows, {changed} of the old ones with another status), and the fault strikes while the
+report is loaded again. Afterwards every stored value is compared with the account's.
 
 - The server is this repository's sandbox, over HTTP on loopback, {per_page} rows a page unless a line says otherwise.
-- **passona-warehouse** is `passona load` with one request at a time, so that both loaders are asked the same in the
-  same order, and with short pauses between tries. After "refused" stand the words of the error. After each fault a
-  load without it makes every row right; that is checked for every line.
-- **dlt rest_api** is dlt's own source for such APIs, set up with care
-  ([rest_api_load.py](../benchmarks/rest_api_load.py)): bearer token, `data_selector`, `parallelized`, five tries of a
-  request as it comes, its pauses cut as ours are, its timeout the same as ours, and the paginator for next links
-  mended for this API (its links lack their first slash: as it comes, page 2 is a 404). It asks for no page size,
-  because the links drop it, but in the line that is about that. It stands here twice: once a load replaces the rows
-  of the campaign (`merge_key`), once it merges by the message's id (`primary_key`). `clicks` has no such id, nor have
-  `sent` and `unsent`: for them the first is all there is.
-- rest_api takes times without an offset as UTC; they are the United Kingdom's. That is counted in the first line,
-  and not again in the others.
-- What has not ended after {limit} s is stopped.
+- **passona-warehouse** is `passona load` with one request at a time, so that both loaders send the same requests in
+  the same order, and with short pauses between retries. "refused" is followed by the error message. After each fault,
+  a load without it makes every row right; this is checked for every line.
+- **dlt rest_api** is dlt's own source for such APIs, carefully configured
+  ([rest_api_load.py](../benchmarks/rest_api_load.py)): bearer token, `data_selector`, `parallelized`, dlt's default of
+  five tries per request, the same pauses and timeout as this program, and a paginator fixed for this API, whose links
+  lack their leading slash (without the fix, page 2 is a 404). It requests no page size, because the links drop it,
+  except in the line about that. It appears twice: with loads that replace the rows of the campaign (`merge_key`), and
+  with loads that merge by message id (`primary_key`). `clicks`, `sent` and `unsent` have no such id, so for them only
+  the first is possible.
+- rest_api reads times without an offset as UTC, although they are the United Kingdom's. This is counted in the first
+  line only.
+- rest_api is killed if it has not ended after {limit} s.
 - Versions: {versions}.
 
 {summary}
 
-The same list is tested at each build ([test_faults.py](../tests/loading/test_faults.py)): there the faults strike
-side by side, each its own campaign, with eight requests in flight.
+Every build tests the same list ([test_faults.py](../tests/loading/test_faults.py)); there the faults strike simultaneously,
+each its own campaign, with eight requests in flight.
 
 {table}
 """

@@ -1,6 +1,6 @@
-"""Whole processes, timed and weighed, and the servers they ask. On Linux: memory is read from /proc.
+"""Run whole processes and measure their time and memory; start the servers that they load from.
 
-serving / sandbox -> base address -> run / load -> Ended
+Linux only: memory is read from /proc.
 """
 
 from __future__ import annotations
@@ -18,102 +18,91 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-# Twice a second: a peak of tens of seconds is seen, and reading it (10 ms a gigabyte) is not.
-WEIGHED_EVERY = 0.5
-# Of what a failed process said last, enough to see why.
-SHOWN = 1_000
+# Two samples a second catch a peak that lasts, and cost little: one sample takes 10 ms per gigabyte.
+SAMPLE_SECONDS = 0.5
+# How much of the output of a failed process to show.
+OUTPUT_BYTES = 1_000
 
 
-class Failed(Exception):  # noqa: N818  # named for what happened
-    """A process ended badly, or did not do its job; says which, and what it said."""
+class BenchmarkError(Exception):
+    """A process failed, or its result is wrong."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What a process took: wall seconds, peak resident megabytes of it and its children, what it printed."""
+class Measured:
+    """Wall-clock seconds, peak resident megabytes of a process and its children, and its standard output."""
 
     seconds: float
     megabytes: float
-    printed: str
+    stdout: str
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s, {self.megabytes:.0f} MB"
 
     @property
     def document(self) -> Any:
-        """What it printed, as JSON."""
-        return json.loads(self.printed)
+        """The output, parsed as JSON."""
+        return json.loads(self.stdout)
 
 
-def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Ended:
-    """One process from its start to its end, in a folder where no settings of anyone's are found.
+def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Measured:
+    """Run one process in an empty folder, so that no settings of the user apply.
 
-    :raises Failed: its exit code is not 0.
+    :raises BenchmarkError: its exit code is not 0.
     """
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as notes:
-        taken, errors = Path(notes, "taken.json"), Path(notes, "errors")
-        weigher = [sys.executable, "-S", HERE / "weigh.py", taken, *command]
+        usage, errors = Path(notes, "usage.json"), Path(notes, "errors")
+        wrapper = [sys.executable, "-S", HERE / "measure.py", usage, *command]
         with errors.open("wb") as stderr:
             process = subprocess.Popen(
-                weigher, cwd=folder, env=os.environ | (environment or {}), stdout=subprocess.PIPE, stderr=stderr
+                wrapper, cwd=folder, env=os.environ | (environment or {}), stdout=subprocess.PIPE, stderr=stderr
             )
-            with _Balance(process.pid) as balance:
-                printed, _ = process.communicate()
+            with _MemorySampler(process.pid) as sampler:
+                stdout, _ = process.communicate()
         if process.returncode:
-            said = (printed + errors.read_bytes())[-SHOWN:].decode(errors="replace")
-            raise Failed(f"{' '.join(map(str, command[:3]))} ended with {process.returncode}: {said}")
-        found = json.loads(taken.read_text())
-    return Ended(found["seconds"], max(found["kilobytes"] / 1024, balance.megabytes), printed.decode())
+            output = (stdout + errors.read_bytes())[-OUTPUT_BYTES:].decode(errors="replace")
+            raise BenchmarkError(f"{' '.join(map(str, command[:3]))} ended with {process.returncode}: {output}")
+        measured = json.loads(usage.read_text())
+    return Measured(measured["seconds"], max(measured["kilobytes"] / 1024, sampler.megabytes), stdout.decode())
 
 
-def load(address: str, warehouse: Path, *arguments: str) -> Ended:
-    """One `passona load --json`, whole process."""
+def load(address: str, warehouse: Path, *arguments: str) -> Measured:
+    """Run `passona load --json`."""
     account = {"SOURCES__PASSONA__API_TOKEN": "sandbox", "SOURCES__PASSONA__BASE_URL": address}
     return passona(warehouse, "load", "--json", *arguments, **account)
 
 
-def passona(warehouse: Path, *arguments: str, **environment: str) -> Ended:
-    """The console command on a warehouse, whole process."""
+def passona(warehouse: Path, *arguments: str | Path, **environment: str) -> Measured:
+    """Run the console command on a warehouse."""
     environment |= {"DESTINATION__WAREHOUSE__CREDENTIALS": str(warehouse)}
     return run([sys.executable, "-m", "passona", *arguments], environment)
 
 
 def script(name: str) -> list[str | Path]:
-    """The command that runs a script of this folder."""
+    """Return the command that runs a script of this folder."""
     return [sys.executable, HERE / name]
 
 
 @contextmanager
-def serving(*flags: str, **options: object) -> Iterator[str]:
-    """The base address of a bare page server that ends with the block; `flags` and `options` are its own."""
-    given = [*flags]
-    given += [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-    with _served([*script("page_server.py"), *given]) as address:
-        yield address
-
-
-@contextmanager
-def sandbox(*options: str) -> Iterator[str]:
-    """The base address of a sandbox that ends with the block."""
-    with _served([sys.executable, "-m", "passona", "sandbox", *options]) as address:
-        yield address
-
-
-@contextmanager
-def _served(command: Sequence[str | Path]) -> Iterator[str]:
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def page_server(**options: object) -> Iterator[str]:
+    """Run page_server.py with these options and yield its base address."""
+    arguments = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    process = subprocess.Popen([*script("page_server.py"), *arguments], stdout=subprocess.PIPE, text=True)
     try:
         address = process.stdout.readline().strip() if process.stdout else ""
         if not address:
-            raise Failed(f"{command[1]} did not begin to serve")
+            raise BenchmarkError("page_server.py did not start")
         yield address
     finally:
         process.terminate()
         process.wait()
 
 
-class _Balance(threading.Thread):
-    """Weighs the child of a process together with its own children while the block runs, if it has any.
+class _MemorySampler(threading.Thread):
+    """Sample the memory of a process's child and all its descendants while the block runs.
 
-    Memory that they share counts once. A peak between two looks is missed, so what has children is
-    found lighter than it is, never heavier.
+    Shared memory counts once. A peak between two samples is missed, so the memory of a process
+    with children is never overestimated.
     """
 
     def __init__(self, pid: int) -> None:
@@ -122,7 +111,7 @@ class _Balance(threading.Thread):
         self._pid = pid
         self._ended = threading.Event()
 
-    def __enter__(self) -> _Balance:
+    def __enter__(self) -> _MemorySampler:
         self.start()
         return self
 
@@ -131,14 +120,14 @@ class _Balance(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        while not self._ended.wait(WEIGHED_EVERY):
+        while not self._ended.wait(SAMPLE_SECONDS):
             _, *family = _family(self._pid)
-            if len(family) > 1:  # the kernel itself keeps the peak of one that is alone
-                self.megabytes = max(self.megabytes, sum(map(_weight, family)))
+            if len(family) > 1:  # for a single process the kernel reports the peak itself
+                self.megabytes = max(self.megabytes, sum(map(_resident, family)))
 
 
 def _family(pid: int) -> Iterator[int]:
-    """A process and all that descend from it."""
+    """Yield a process and all its descendants."""
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
@@ -146,8 +135,8 @@ def _family(pid: int) -> Iterator[int]:
                 yield from _family(int(child))
 
 
-def _weight(pid: int) -> float:
-    """Megabytes of a process, shared ones in proportion; 0 if it is gone."""
+def _resident(pid: int) -> float:
+    """Return the megabytes of a process, shared memory in proportion; 0 if the process has ended."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

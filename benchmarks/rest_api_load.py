@@ -1,11 +1,11 @@
-"""Reports loaded by dlt's own `rest_api` source, set up as a competent user would: what we are compared with.
+"""Load reports with dlt's `rest_api` source, configured as a competent user would: the loader to compare with.
 
     python benchmarks/rest_api_load.py BASE_URL TOKEN CAMPAIGN DATABASE --report clicks --report delivery ...
 
-As it comes its lists of names and values stay texts; with `--lists` they become nested rows by a map.
-`--tuned` is what an expert would do: the lists too, files are Parquet, and every core normalises.
+Without options, lists of names and values stay texts. `--lists` turns them into nested rows with a map.
+`--tuned` is what an expert would do: lists as well, Parquet files, and normalisation on every core.
 
-Prints `ready` when it begins, and at its end one line of JSON: the error, if there was one.
+Prints `ready` when it starts, and one line of JSON when it ends: the error, if there was one.
 """
 
 from __future__ import annotations
@@ -23,25 +23,23 @@ from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
 from dlt.sources.rest_api import rest_api_source
 from requests import HTTPError, Response
 
-# What stands between equal rows and old ones: the two ways in which dlt can be told to merge.
+# The two ways to let dlt replace old rows.
 KEYS: dict[str, dict[str, Any]] = {
     "merge": {"merge_key": "campaign_id"},
     "primary": {"primary_key": ["campaign_id", "MessageId"]},
 }
-
-
-# Names and values of the reports that have them.
+# The columns with names and values, in the reports that have them.
 LISTS = {
     "alt_delivery": ("FieldNames", "FieldValues"),
     "recipient": ("Field_Names", "Field_Values"),
     "unsent": ("FieldNames", "FieldValues"),
 }
-# Files of so many rows, so that each core has some to normalise.
+# Rows per file with --tuned: small enough that every core has files to normalise.
 FILE_ROWS = "10000"
 
 
 class RootLink(JSONLinkPaginator):
-    """The API's links are relative to the host root and lack the slash that says so; dlt would append them."""
+    """Resolve the API's links, which are relative to the host root but lack the leading slash."""
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
         super().update_state(response, data)
@@ -51,8 +49,7 @@ class RootLink(JSONLinkPaginator):
 
 
 def load(arguments: argparse.Namespace) -> None:
-    """Runs the pipeline; its errors are let through."""
-
+    """Run the pipeline; its errors propagate."""
     source = rest_api_source(
         {
             "client": {
@@ -70,7 +67,7 @@ def load(arguments: argparse.Namespace) -> None:
                         "params": {"per_page": arguments.per_page} if arguments.per_page else {},
                         "data_selector": "data",
                     },
-                    "processing_steps": [{"map": step} for step in steps(report, arguments)],
+                    "processing_steps": [{"map": step} for step in maps(report, arguments)],
                 }
                 for report in arguments.report
             ],
@@ -86,8 +83,8 @@ def load(arguments: argparse.Namespace) -> None:
         pipeline.run(source, loader_file_format="parquet" if arguments.tuned else None)
 
 
-def steps(report: str, arguments: argparse.Namespace) -> list[Callable[[dict[str, Any]], dict[str, Any]]]:
-    """What is done with each row of a report."""
+def maps(report: str, arguments: argparse.Namespace) -> list[Callable[[dict[str, Any]], dict[str, Any]]]:
+    """Return the functions that change each row of a report."""
 
     def with_campaign(row: dict[str, Any]) -> dict[str, Any]:
         return row | {"campaign_id": arguments.campaign}
@@ -102,7 +99,7 @@ def steps(report: str, arguments: argparse.Namespace) -> list[Callable[[dict[str
 
 
 def format_error(error: BaseException) -> str:
-    """The innermost error: its name, and the status where it has one."""
+    """Name the innermost error, with its HTTP status if it has one."""
     while (inner := error.__cause__ or error.__context__) is not None and not isinstance(error, HTTPError):
         error = inner
     status = f" {error.response.status_code}" if isinstance(error, HTTPError) else ""
@@ -110,7 +107,7 @@ def format_error(error: BaseException) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("base_url", "token", "campaign", "database"):
         parser.add_argument(name)
     parser.add_argument("--report", action="append", required=True)
@@ -118,9 +115,9 @@ def main() -> int:
     parser.add_argument("--lists", action="store_true")
     parser.add_argument("--tuned", action="store_true")
     parser.add_argument("--per-page", type=int)
-    parser.add_argument("--seconds", default="20")
+    parser.add_argument("--seconds", default="20", help="timeout of a request")
     arguments = parser.parse_args()
-    # The waits between tries are cut as in the load that this is compared with; their number is dlt's own.
+    # Pauses between retries are as short as in the load that it is compared with; their number is dlt's default.
     os.environ |= {
         "RUNTIME__REQUEST_BACKOFF_FACTOR": "0.002",
         "RUNTIME__REQUEST_TIMEOUT": arguments.seconds,
@@ -129,14 +126,13 @@ def main() -> int:
     }
     if arguments.tuned:
         os.environ |= {"NORMALIZE__WORKERS": str(os.cpu_count()), "DATA_WRITER__FILE_MAX_ITEMS": FILE_ROWS}
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    print("ready", flush=True)
     error = None
     try:
         load(arguments)
-    except Exception as exception:  # noqa: BLE001  # whatever it is, it is the result
+    except Exception as exception:  # noqa: BLE001  # any error is the result
         error = format_error(exception)
-    sys.stdout.write(json.dumps({"error": error}) + "\n")
+    print(json.dumps({"error": error}))
     return 1 if error else 0
 
 

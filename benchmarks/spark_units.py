@@ -1,8 +1,8 @@
-"""The dbt project on Spark: every model is built on empty tables, then every unit test is run.
+"""`make spark-check`: build every dbt model on Spark on empty tables, then run every unit test.
 
     python benchmarks/spark_units.py
 
-Ends with 1 if a model cannot be built or a unit test fails.
+The exit code is 1 if a model cannot be built or a unit test fails.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ def main() -> int:
 
 
 def _run(step: tuple[str, ...], folder: Path) -> bool:
-    """Run a step of dbt, and return True if all of it succeeded."""
+    """Run dbt once, and return True if every node succeeded."""
     from dbt.cli.main import dbtRunner
 
     project = str(project_folder())
     where = ["--project-dir", project, "--profiles-dir", project, "--target", "spark", "--no-use-colors"]
-    written = ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs"), "--quiet"]
-    ended = dbtRunner().invoke([*step, *where, *written])
-    results = getattr(ended.result, "results", ())
-    good = sum(str(result.status) in ("success", "pass") for result in results)
-    print(f"dbt {' '.join(step)}: {good} of {len(results)} succeeded", flush=True)
-    return bool(ended.success and good == len(results) and good)
+    output = ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs"), "--quiet"]
+    outcome = dbtRunner().invoke([*step, *where, *output])
+    results = getattr(outcome.result, "results", ())
+    succeeded = sum(str(result.status) in ("success", "pass") for result in results)
+    print(f"dbt {' '.join(step)}: {succeeded} of {len(results)} succeeded", flush=True)
+    return bool(outcome.success and succeeded == len(results) and succeeded)
 
 
 def _make_tables(folder: Path) -> None:
-    """Make the tables of `passona`, with those of dlt that the models read, in the session that dbt will use."""
+    """Create the tables of `passona`, and the dlt table that the models read, in the session that dbt will use."""
     from pyspark.sql import SparkSession
 
     spark = (

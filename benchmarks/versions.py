@@ -1,9 +1,9 @@
-"""The whole suite on the newest DuckDB, and the tests of loads and the source on every Python that is here.
+"""`make versions-check`: run all tests on the newest DuckDB, and those of loads and the source on every Python here.
 
     python benchmarks/versions.py [--only duckdb|3.13]
 
-Each has an environment of its own in .venv-versions. The Pythons are those of pyproject.toml's classifiers; one that
-is neither on the path nor among pyenv's is skipped. Ends with 1 if anything failed.
+Each version has an environment of its own in .venv-versions. The Pythons are those of pyproject.toml's classifiers;
+one that is neither on the path nor installed by pyenv is skipped. The exit code is 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _run_on_newest_duckdb() -> bool:
 def _run_on_python(version: str) -> bool:
     interpreter = _interpreter(version)
     if interpreter is None:
-        print(f"Python {version}: not on this machine, skipped", flush=True)
+        print(f"Python {version}: not installed, skipped", flush=True)
         return True
     tests = [test for test in TESTS if (ROOT / test).exists()]
     return _run(f"Python {version}", interpreter, ROOT / "constraints.txt", ["-n", "2", *tests])
@@ -54,26 +54,26 @@ def _pythons() -> list[str]:
 
 
 def _interpreter(version: str) -> str | None:
-    """Return the path of a Python that runs: pyenv leaves commands on the path for versions that are not chosen."""
+    """Return the path of a Python that runs. (pyenv puts commands on the path for versions that are not active.)"""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates = [shutil.which(f"python{version}"), *sorted(map(str, pyenv.glob(f"{version}.*/bin/python")))]
     return next((path for path in candidates if path and _succeeds([path, "-c", ""])), None)
 
 
 def _run(name: str, interpreter: str, constraints: Path, tests: list[str]) -> bool:
-    """Bring an environment up to date, run tests in it, and return True if all succeeded."""
+    """Update an environment, run tests in it, and return True if everything succeeded."""
     folder = ENVIRONMENTS / name.lower().replace(" ", "-")
     python = str(folder / "bin" / "python")
     print(f"{name}: installing into {folder.relative_to(ROOT)}", flush=True)
     install = [python, "-m", "pip", "install", "--quiet", "--upgrade", "--constraint", str(constraints)]
-    done = _succeeds([interpreter, "-m", "venv", str(folder)]) and _succeeds(
+    succeeded = _succeeds([interpreter, "-m", "venv", str(folder)]) and _succeeds(
         [*install, "--editable", ".[dev]", "duckdb"], show=True
     )
     versions = "import duckdb, platform; print('DuckDB', duckdb.__version__, 'on Python', platform.python_version())"
-    done = done and _succeeds([python, "-c", versions], show=True)
-    done = done and _succeeds([python, "-m", "pytest", *tests], show=True)
-    print(f"{name}: {'passed' if done else 'failed'}", flush=True)
-    return done
+    succeeded = succeeded and _succeeds([python, "-c", versions], show=True)
+    succeeded = succeeded and _succeeds([python, "-m", "pytest", *tests], show=True)
+    print(f"{name}: {'passed' if succeeded else 'failed'}", flush=True)
+    return succeeded
 
 
 def _succeeds(command: list[str], *, show: bool = False) -> bool:

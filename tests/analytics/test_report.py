@@ -20,7 +20,7 @@ from passona.errors import ConfigurationError
 from passona.reports.definitions import REPORTS
 from picture import Chromium, chromium_path
 from support.campaigns import ONE
-from support.traces import spelled
+from traces import spelled
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror="alert(2)">'&amp;"""

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
+from fault_cases import FAULTS, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, campaign, message
 from passona.warehouse.run import Outcome
 from passona_sandbox import Account, Sandbox, Switches
 from support.engines import copy
-from support.faults import FAULTS, REPORT, ROWS_AFTER, ROWS_BEFORE, TOKEN, Fault, campaign, message
 from support.oracle import Expected, expected
 from support.stored import stored
 from support.warehouses import Warehouse

@@ -23,8 +23,8 @@ from support.campaigns import ONE, click, going, message
 from support.csv_imports import exported, import_csv
 from support.engines import change
 from support.people import KEY, MODES, forgotten, silent
-from support.traces import _values, spelled
 from support.warehouses import Warehouse
+from traces import _values, spelled
 
 pytestmark = pytest.mark.both
 

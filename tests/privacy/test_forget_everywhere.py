@@ -23,8 +23,8 @@ from support.csv_imports import import_csv
 from support.engines import change
 from support.forked import Begun, run_passona
 from support.people import MODES, copy, forgotten, recipient, silent
-from support.traces import People, traces
 from support.warehouses import Warehouse, environment_of
+from traces import People, traces
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 PEOPLE = int(os.environ.get("PASSONA_PEOPLE", "2000"))

@@ -27,8 +27,8 @@ from support.campaigns import ONE, TWO, click, ended, going, message
 from support.engines import change
 from support.people import GONE, KEY, MODES, NEW_KEY, NUMBER, TOKENS, fill, forgotten, recipient, silent
 from support.sandbox_requests import asked
-from support.traces import People, people_of, traces
 from support.warehouses import GUIDE, Warehouse
+from traces import People, people_of, traces
 
 pytestmark = pytest.mark.both
 

@@ -29,8 +29,8 @@ from support.campaigns import ONE, TWO, click, ended, going, message, unsent
 from support.engines import change
 from support.people import GONE, KEY, MODES, NEW_KEY, NUMBER, copy, fill, forgotten, recipient, silent
 from support.stored import stored
-from support.traces import People, people_of, spelled, traces
 from support.warehouses import GUIDE, Warehouse
+from traces import People, people_of, spelled, traces
 
 pytestmark = pytest.mark.duckdb("publishes a file")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

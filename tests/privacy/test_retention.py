@@ -20,8 +20,8 @@ from support.campaigns import ONE, TWO, click, ended, going
 from support.csv_files import HEADER, row
 from support.csv_imports import import_csv
 from support.engines import change
-from support.traces import People, traces
 from support.warehouses import Warehouse
+from traces import People, traces
 
 pytestmark = pytest.mark.both
 

@@ -5,7 +5,7 @@
 What is bad is done to a real load: the server is down, the token is another, the disk is full (a limit of
 the process on the size of its files), the process is killed with -9 while it writes, half of the reports are
 answered with 500, the list is empty because the token's team is another, this machine's clock is 400 days ahead of
-the server's. `benchmarks/nights.py` makes thirty nights of it, `test_nights` ten.
+the server's. `test_nights` passes ten of them, `make nights` thirty.
 
 What has to be settled by a night, and so which requests it may take, is computed here once more, from the
 contract alone.

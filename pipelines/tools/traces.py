@@ -1,6 +1,6 @@
-"""What is left of people in the files that a run made: every byte of every file, and what it stands for unpacked.
+"""Search the files that a run wrote for traces of people: every byte of every file, and every stored value.
 
-DuckDB and Parquet pack texts, so that their bytes alone prove little: their values are read as well.
+DuckDB and Parquet compress texts, so searching their bytes alone proves little; their values are read as well.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _DIGITS = re.compile(rb"[0-9]{8,}")
 
 @dataclass(frozen=True)
 class People:
-    """What must not be found. `marks`: pieces of messages and names that stand nowhere else in the account."""
+    """What must not be found. `marks`: parts of names and messages that occur nowhere else in the account."""
 
     phones: frozenset[bytes]
     marks: frozenset[bytes]
 
     def traces(self, data: bytes) -> set[str]:
-        """What of them is in these bytes."""
+        """Return the phones and marks that occur in these bytes, shortened."""
         found = {mark for mark in self.marks if mark in data}
         lengths = {len(phone) for phone in self.phones}
         for run in set(_DIGITS.findall(data)):
@@ -46,7 +46,7 @@ class People:
 
 
 def people_of(account: Account) -> People:
-    """Everybody in the account's reports, their messages and names."""
+    """Collect the phones, names and messages of an account's reports."""
     phones: set[bytes] = set()
     plain: set[str] = set()
     for uuid in (str(row["uuid"]) for row in account.campaigns()):
@@ -61,7 +61,7 @@ def people_of(account: Account) -> People:
 
 
 def traces(folder: Path, people: People) -> dict[str, set[str]]:
-    """By file, what is found of people below a folder; a warehouse is read in a copy."""
+    """Return the traces in each file below a folder. A warehouse is copied before it is read."""
     found = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         data = file.read_bytes()
@@ -83,7 +83,7 @@ def _unpacked(file: Path, folder: Path) -> Iterator[bytes]:
             with file.open("rb") as opened, pa.ipc.open_stream(opened) as reader:
                 yield from _cells(reader)
     except (pa.ArrowException, OSError):
-        return  # torn by a kill: its bytes were looked at
+        return  # truncated by a kill; its bytes were searched
 
 
 def _cells(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
@@ -106,15 +106,17 @@ def _values(file: Path, scratch: Path) -> Iterator[bytes]:
             ).fetchall():
                 name = f"{quoted(schema)}.{quoted(table)}"
                 for column, *_ in connection.execute(f"DESCRIBE {name}").fetchall():
-                    rows = connection.execute(f"SELECT DISTINCT {quoted(column)}::VARCHAR FROM {name}").fetchall()
+                    rows = connection.execute(f"SELECT DISTINCT {quoted(column)}::VARCHAR FROM {name}").fetchall()  # noqa: S608  # quoted
                     yield "\n".join(str(value) for (value,) in rows).encode()
     finally:
         shutil.rmtree(scratch)
 
 
 def spelled(text: str, phone: str) -> bool:
-    """Whether a British phone stands in a text, in whatever digits, separators and escapes; of its own making, so that
-    it does not agree with the program by accident."""
+    """Return True if a text contains a British phone number, in any digits, separators and escapes.
+
+    Shares no code with the program, so it cannot repeat the program's mistakes.
+    """
     for seen in (text, html.unescape(unquote(unquote(text)).replace("\\u", "\\ u")), _unescaped(text)):
         digits = "".join(str(unicodedata.digit(c)) if unicodedata.digit(c, None) is not None else c for c in seen)
         for found in re.findall(r"[0-9](?:[\W_]*[0-9])*", re.sub(r"[^\w\s.,+()'/*-]", "", digits)):

@@ -1,12 +1,12 @@
-"""Thirty-odd things that go wrong between a server and a load, as data: each said once, in plain words.
+"""Some fifty faults between a server and a load, as data.
 
-`test_faults` strikes a load with each of them; `benchmarks/faults.py` makes the table of docs/faults.md
-from the same list, and puts the same faults to dlt's `rest_api` source.
+`test_faults` checks that a load survives or refuses each of them; `benchmarks/faults.py` makes docs/faults.md from
+the same list and also applies them to dlt's `rest_api` source.
 
-Each fault has a campaign of its own, which has not ended. Its report is loaded in good order (`ROWS_BEFORE`),
-then the account changes (`ROWS_AFTER`: some rows new, some changed), the fault strikes, and the report is
-loaded again. It must be survived (the rows as they are now, exit 0) or refused by name (the rows as they
-were, exit 3 or 4).
+Each fault has a campaign of its own that has not ended. First its report is loaded without a fault (`ROWS_BEFORE`).
+Then the account changes (`ROWS_AFTER`: some rows new, some changed), the fault strikes, and the report is loaded
+again. The load must either survive the fault (the new rows, exit 0) or refuse it with a specific error (the old
+rows, exit 3 or 4).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ Row = dict[str, Any]
 Rule = Mapping[str, Any]
 
 REPORT = "alt_delivery"
-# Told by nobody else, so that a test can look for it in every message.
-TOKEN = "t0ken-that-nobody-may-see"
-# Stand in rules and switches for the origin of another server, and for the campaign.
+# Distinctive, so that a test can search every message for it.
+TOKEN = "t0ken-that-nobody-may-see"  # noqa: S105  # the sandbox's own
+# Placeholders in rules and switches: the origin of another server, and the campaign.
 ELSEWHERE, CAMPAIGN = "{elsewhere}", "{campaign}"
 PER_PAGE = 50
 
 
 def message(n: int, status: str = "Success") -> Row:
-    """Message `n`: half of them were sent in summer time, so that a time taken as UTC is an hour off."""
+    """Make message `n`. Half of them were sent in summer time, so that a time read as UTC is an hour off."""
     day = "2020-06-25" if n % 2 else "2020-12-25"
     clock = f"{9 + n // 60 % 12:02}:{n % 60:02}"
     return {
@@ -40,17 +40,17 @@ def message(n: int, status: str = "Success") -> Row:
 
 
 ROWS_BEFORE = [message(n, "pending" if n % 7 == 0 else "Success") for n in range(300)]
-# Twenty more, and what was pending has arrived: 320 rows on seven pages, the last with twenty.
+# Twenty more messages, and every pending one was delivered: 320 rows on seven pages, twenty of them on the last.
 ROWS_AFTER = [message(n) for n in range(320)]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: what strikes, and what must come of it.
+    """One fault, and the required outcome.
 
-    `rules`, `switches`: for the sandbox. `refused`: a part of the error; None: it must be survived.
-    `page`: the page that the error names. `missed`: rows that the load cannot know of; the next one has them.
-    `per_page`: rows a page asked for. `seconds`: what one request may take in all.
+    `rules`, `switches`: for the sandbox. `refused`: a part of the error; None if the load must survive.
+    `page`: the page that the error names. `missed`: rows that the load cannot detect; the next load has them.
+    `per_page`: rows to request per page. `seconds`: total timeout of one request.
     """
 
     name: str
@@ -65,11 +65,11 @@ class Fault:
 
     @property
     def uuid(self) -> str:
-        """A campaign of its own."""
+        """The campaign of this fault alone."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, self.name))
 
     def rules_for(self, campaign: str, elsewhere: str) -> list[Rule]:
-        """The rules, for this campaign alone, with the origin of the other server in its place."""
+        """Return the rules, restricted to a campaign, with the other server's origin filled in."""
         texts = (json.dumps(rule | {"campaign": CAMPAIGN}) for rule in self.rules)
         return [json.loads(text.replace(ELSEWHERE, elsewhere).replace(CAMPAIGN, campaign)) for text in texts]
 
@@ -78,7 +78,7 @@ class Fault:
 
 
 def campaign(uuid: str) -> Row:
-    """A campaign that has not ended: its reports stay open."""
+    """Make a campaign that has not ended, so that its reports stay open."""
     return {"uuid": uuid, "started_sending_at": "2020-06-25 20:26:02", "expiry_date": "2099-01-01 00:00:00"}
 
 
@@ -87,13 +87,13 @@ def survived(name: str, *rules: Rule, **rest: Any) -> Fault:
 
 
 def refused(name: str, *rules: Rule, error: str, **rest: Any) -> Fault:
-    """Refused with `error`, which names the page of the first rule unless told otherwise (None: any page)."""
+    """Make a fault refused with `error`, which names the first rule's page unless `page` differs (None: any page)."""
     options = {"page": rules[0].get("page"), "exit_code": 4} | rest
     return Fault(name, rules, refused=error, **options)
 
 
 def at(page: int | str, kind: str, **options: Any) -> Rule:
-    """A rule that strikes one page of the report; `times`: how often, left out: for ever."""
+    """Make a rule for one page of the report. Without `times` it applies for ever."""
     return {"kind": kind, "report": REPORT, "page": page, **options}
 
 
@@ -128,7 +128,8 @@ STATUS = (
     refused("403", at(3, "status", code=403), error="status 403"),
     refused("404", at(1, "status", code=404), error="status 404"),
     refused("a redirect to another host",
-            at(3, "redirect", to=f"{ELSEWHERE}/api/2.0/reporting/{CAMPAIGN}/{REPORT}?page=3"), error="status 302, a redirect"),
+            at(3, "redirect", to=f"{ELSEWHERE}/api/2.0/reporting/{CAMPAIGN}/{REPORT}?page=3"),
+            error="status 302, a redirect"),
 )  # fmt: skip
 
 BODY = (
@@ -153,8 +154,10 @@ META = (
 )  # fmt: skip
 
 LINKS = (
-    refused("next is null too early", at(3, "next", to=None), error="expected a next link on page 3 of 7, got links.next null"),
-    refused("next leads to page 1 (a loop)", at(3, "next", to="first"), error="a next link to page 4, got a link to page 1"),
+    refused("next is null too early", at(3, "next", to=None),
+            error="expected a next link on page 3 of 7, got links.next null"),
+    refused("next leads to page 1 (a loop)", at(3, "next", to="first"),
+            error="a next link to page 4, got a link to page 1"),
     refused("next leads to its own page (a loop)", at(3, "next", to="same"), error="got a link to page 3"),
     refused("next skips a page", at(3, "next", to="skip"), error="got a link to page 5"),
     refused("next leads to another report", at(3, "next", to="other_report"), error="got a link to another path"),
@@ -165,11 +168,13 @@ LINKS = (
 
 ROWS = (
     refused("a page twice", at(4, "repeat_page"), error="expected other rows than on page 3, got the same page twice"),
-    # Walked again it comes out the same, as two equal clicks do; it used to be taken for them.
+    # A second walk looks the same, so the repeated page could be mistaken for identical rows.
     refused("a page twice, with another between", at(5, "repeat_page", of=3), error="other rows than on page 3"),
     survived("a page twice, in one walk", at(4, "repeat_page", times=1)),
-    refused("a row is missing from a page", at(3, "swallow_row", index=5), error="expected 50 rows on page 3 of 7, got 49 rows"),
-    refused("a row stands on a page twice", at(3, "duplicate_row"), error="expected 50 rows on page 3 of 7, got 51 rows"),
+    refused("a row is missing from a page", at(3, "swallow_row", index=5),
+            error="expected 50 rows on page 3 of 7, got 49 rows"),
+    refused("a row stands on a page twice", at(3, "duplicate_row"),
+            error="expected 50 rows on page 3 of 7, got 51 rows"),
 )  # fmt: skip
 
 DRIFT = (
@@ -178,7 +183,7 @@ DRIFT = (
     survived("a row leaves in front while pages are read", at(4, "delete", times=1)),
     survived("a row arrives in front and one leaves at the end", at(4, "insert", row=NEW, times=1),
              at(4, "delete", index=320, times=1)),
-    # Total, pages and numbers agree, and no row is seen twice: offset paging has no way to tell.
+    # Totals and page numbers agree and no row repeats: offset pagination cannot detect it.
     survived("a row leaves in front and one arrives at the end", at(4, "delete", times=1),
              at(4, "insert", index=LAST, row=NEW, times=1), missed=1),
     survived("the order changes between two pages", at(4, "shuffle", times=1)),
