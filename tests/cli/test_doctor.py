@@ -173,6 +173,7 @@ def test_few_requests_are_sent_and_all_of_them_only_read(plain: Sandbox) -> None
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.slow_but_every(3)
 def test_what_does_not_hold_is_told_by_its_own_line_alone(plain: Sandbox, case: Case) -> None:
     empty = next(entry["uuid"] for entry in plain.account.campaigns() if entry["name"] == "No rows")
     plain.faults = [rule | {"campaign": empty if rule.get("campaign") == EMPTY else "any"} for rule in case.faults]
