@@ -1,6 +1,6 @@
 """docs/nights.md: what each of thirty nights of a live account did.
 
-`make nights` runs tests/loading/test_nights.py with PASSONA_NIGHTS=1; that test passes the nights, checks the warehouse,
+`make nights` runs tests/loading/test_nights.py with PASSONA_NIGHTS=1; it passes the nights, checks the warehouse,
 and then calls `write_page`.
 """
 

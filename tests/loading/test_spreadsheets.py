@@ -154,7 +154,7 @@ def test_a_phone_is_restored_from_a_spreadsheets_form_and_else_stays_as_somebody
         RECIPIENT, {"Phone_Number": pa.array([text, "447"]), "Group_Name": pa.array(["A", "B"])}
     )
     assert columns["Phone_Number"].to_pylist() == [expected, "447"]
-    assert quality.restore_cells == (text != expected)
+    assert quality.restored == (text != expected)
 
 
 def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
