@@ -68,7 +68,7 @@ def fill(account: Account, version: int) -> str:
 
 
 @pytest.mark.slow
-def test_twenty_readers_who_keep_polling_never_see_rows_and_ledger_disagree(
+def test_twenty_polling_readers_never_see_half_a_copy(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
     fill(account, 0)
@@ -161,7 +161,7 @@ def test_what_a_killed_writer_left_in_its_log_is_in_the_copy(
     assert not copy.with_name("readers.duckdb.wal").exists()
 
 
-def test_rows_and_ledger_that_disagree_are_not_published_and_the_old_copy_stays(
+def test_rows_that_disagree_with_the_ledger_are_not_published(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
     fill(account, 1)
@@ -188,7 +188,7 @@ def test_a_report_that_was_interrupted_is_not_vouched_for_and_not_published(
         put(warehouse, copy)
 
 
-def test_a_load_that_failed_in_part_is_published_and_one_whose_models_failed_is_not(
+def test_a_partial_load_is_published_but_not_failed_models(
     passona: Run, account: Account, box: Sandbox, copy: Path, warehouse: Warehouse
 ) -> None:
     account.put(going(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})

@@ -322,7 +322,7 @@ def test_a_selector_that_finds_nothing_is_refused(of_demo: Demo) -> None:
 
 
 @pytest.mark.duckdb("about a file")
-def test_load_with_transform_makes_empty_marts_of_an_empty_account_and_publishes_them(tmp_path: Path) -> None:
+def test_an_empty_account_gives_empty_marts(tmp_path: Path) -> None:
     with Sandbox(Account.empty()) as box:
         ended = subprocess.run(
             [sys.executable, "-m", "passona", "load", "--transform", "--publish", "readers.duckdb", "--json"],

@@ -123,9 +123,7 @@ def _read(terminal: int) -> bytes:
 
 
 @pytest.mark.parametrize("verb", ["load", "campaigns"])
-def test_on_a_terminal_a_closed_port_shows_each_retry_with_its_number_and_pause(
-    tmp_path: Path, closed_port: str, verb: str
-) -> None:
+def test_a_terminal_shows_each_retry_with_its_number_and_pause(tmp_path: Path, closed_port: str, verb: str) -> None:
     code, written = on_a_terminal(tmp_path, closed_port, verb, pause="0.2")
     assert code == 4
     shown = re.findall(r"campaigns: no answer \(Connection refused\); attempt (\d) of 8 in ([\d.]+) s", written)

@@ -61,7 +61,7 @@ def until_it_walks(load: Begun, box: Sandbox) -> None:
 
 
 @pytest.mark.slow
-def test_eight_loads_started_together_with_four_kills_leave_every_row_right(
+def test_eight_loads_at_once_with_four_kills_leave_every_row_right(
     tmp_path: Path, warehouse: Warehouse, account: Account
 ) -> None:
     dice = random.Random("eight loads")

@@ -79,7 +79,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 @pytest.mark.slow_but_every(3)
-def test_an_object_of_the_user_in_the_place_of_ours_is_named_before_the_first_request(
+def test_a_user_object_in_the_place_of_ours_stops_the_load(
     warehouse: Warehouse, account: Account, box: Sandbox, name: str
 ) -> None:
     account.put(going(ONE), {"clicks": [click()]})
@@ -209,7 +209,7 @@ OBSTACLES = {
 
 @pytest.mark.parametrize("named", OBSTACLES)
 @pytest.mark.slow_but_every(3)
-def test_what_a_user_did_to_a_table_that_makes_writing_impossible_is_named_before_the_first_request(
+def test_a_table_that_cannot_be_written_is_named_before_the_first_request(
     engine: str, loaded: Warehouse, box: Sandbox, named: str
 ) -> None:
     sql = OBSTACLES[named] if engine == "postgres" else OBSTACLES[named].replace(" STORED", "")
@@ -331,9 +331,7 @@ def test_it_stays_through_retention(warehouse: Warehouse, account: Account, box:
     assert native_rows(warehouse.path, "SELECT click_id FROM analytics.orders") == [("mine",)]
 
 
-def test_tables_of_the_user_that_are_called_like_models_are_not_touched_by_retention_and_forget(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
+def test_user_tables_named_like_models_are_left_alone(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(ended(ONE, 100), {"clicks": [click(n) for n in range(3)]})
     warehouse.load(box)
     tables = {
@@ -452,7 +450,7 @@ def test_schemas_of_the_user_that_are_called_like_a_staging_dataset_stay(loaded:
 
 
 @pytest.mark.postgres("about a server's objects")
-def test_a_table_of_the_user_that_names_somebody_who_is_forgotten_is_told_and_left_alone(
+def test_a_user_table_that_names_a_forgotten_person_is_reported(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     fill(account)
@@ -506,9 +504,7 @@ def test_a_rewritten_file_has_all_that_users_made(warehouse: Warehouse, account:
 
 
 @pytest.mark.duckdb("about a file, its copies and its register")
-def test_a_constraint_of_the_user_that_keeps_people_in_is_named_and_nobody_is_forgotten(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
+def test_forget_refuses_a_user_constraint_that_blocks_it(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     fill(account)
     warehouse.load(box)
     for statement in (
@@ -581,7 +577,7 @@ def not_built(warehouse: Warehouse, named: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.slow_after(2)
-def test_an_object_of_the_user_in_the_place_of_a_model_is_named_before_anything_is_built(
+def test_a_user_object_in_the_place_of_a_model_stops_the_build(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, name: str, sql: str
 ) -> None:
     account.put(going(ONE), {"clicks": [click()]})
@@ -700,7 +696,7 @@ MODEL_OBSTACLES = {
 
 
 @pytest.mark.parametrize("named", MODEL_OBSTACLES)
-def test_what_a_user_did_to_a_model_that_makes_building_impossible_is_named(own: Warehouse, named: str) -> None:
+def test_a_user_change_that_blocks_a_build_is_named(own: Warehouse, named: str) -> None:
     for statement in MODEL_OBSTACLES[named].split("; "):
         change(own.path, statement)
     not_built(own, named.replace("once", "(analytics.)?once"))
@@ -718,7 +714,7 @@ def test_models_of_a_version_without_a_register_are_known_by_their_comments(own:
 
 
 @pytest.mark.slow
-def test_a_model_with_columns_of_another_version_gets_those_of_this_one_within_its_table(own: Warehouse) -> None:
+def test_a_model_of_another_version_gets_the_columns_of_this_one(own: Warehouse) -> None:
     before = objects(own)
     for statement in (
         "ALTER TABLE analytics.messages DROP COLUMN segments",

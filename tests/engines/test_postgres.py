@@ -39,7 +39,7 @@ def staging(warehouse: Warehouse) -> list[Any]:
     return native_rows(warehouse.path, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'passona\\_staging%'")
 
 
-def test_a_load_that_was_killed_leaves_sessions_and_staging_that_the_next_one_ends(
+def test_sessions_and_staging_of_a_killed_load_are_removed_by_the_next(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     account.put(going(ONE), {"clicks": [click(n) for n in range(30)]})

@@ -302,7 +302,7 @@ def test_what_an_earlier_version_kept_of_a_wrong_uuid_goes(
     assert len(states(warehouse)) == 6
 
 
-def test_a_campaign_that_was_deleted_before_it_was_ever_listed_is_loaded_if_its_reports_are_there(
+def test_a_campaign_that_was_never_listed_is_loaded_if_it_has_reports(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     account.put(going(ONE), {"clicks": [click()], "sent": []})

@@ -138,7 +138,7 @@ def test_a_file_that_is_no_whole_report_is_refused_in_one_line(bad: BadFile, tmp
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_is_refused_leaves_the_old_rows_and_their_ledger_and_the_others_are_loaded(
+def test_a_refused_file_leaves_the_old_rows_and_the_others_are_loaded(
     warehouse: Warehouse, file: Path, tmp_path: Path, account: Account
 ) -> None:
     import_csv(warehouse, file)
@@ -189,9 +189,7 @@ def test_whatever_form_a_file_has_its_rows_are_the_same(tmp_path: Path, content:
     assert digest(content) == digest(GOOD)
 
 
-def test_windows_1252_is_told_by_its_bytes_and_said_and_the_ledger_says_where_rows_came_from_and_as_of_when(
-    warehouse: Warehouse, file: Path
-) -> None:
+def test_windows_1252_is_recognised_and_the_ledger_records_the_file(warehouse: Warehouse, file: Path) -> None:
     file.write_bytes(GOOD + row(9, group="Café “€”").decode().encode("cp1252"))
     os.utime(file, (1_600_000_000, 1_600_000_000))
     _, said = import_csv(warehouse, file)
@@ -203,9 +201,7 @@ def test_windows_1252_is_told_by_its_bytes_and_said_and_the_ledger_says_where_ro
     assert warehouse.rows("SELECT campaign_id, listed FROM passona.campaigns") == [(ONE, False)]
 
 
-def test_the_order_of_columns_makes_no_difference_and_new_and_missing_ones_are_told(
-    warehouse: Warehouse, file: Path, account: Account, box: Sandbox
-) -> None:
+def test_columns_may_come_in_any_order(warehouse: Warehouse, file: Path, account: Account, box: Sandbox) -> None:
     known = {"Phone_Number": "447", "Group_Name": "A", "Field_Names": "n", "Field_Values": "v"}
     account.put(going(ONE), {"recipient": [{**known, "Extra": text} for text in ("x", None)]})
     warehouse.load(box, ONE, reports=["recipient"])
@@ -255,7 +251,7 @@ def test_a_guessed_encoding_settles_only_once_the_user_names_it(
     assert facts(warehouse, "state") == [("settled",)]
 
 
-def test_what_is_older_or_has_fewer_rows_than_the_api_knows_does_not_replace_it(
+def test_an_older_or_shorter_file_replaces_nothing(
     warehouse: Warehouse, file: Path, account: Account, box: Sandbox
 ) -> None:
     account.put(going(ONE), {"recipient": [{"Phone_Number": str(number)} for number in range(5)]})

@@ -44,7 +44,7 @@ def assert_one_column_each(warehouse: Warehouse) -> None:
 @pytest.mark.parametrize("first", [["foo"], ["FOO"], ["FOO", "foo"], ["Foo", "foo_"]])
 @pytest.mark.parametrize("then", [["FOO", "foo"], ["foo"], ALIKE])
 @pytest.mark.slow_but_every(4)
-def test_keys_that_look_alike_never_share_a_column_in_whatever_order_they_come(
+def test_similar_keys_never_share_a_column(
     warehouse: Warehouse, account: Account, box: Sandbox, first: list[str], then: list[str]
 ) -> None:
     account.put(going(ONE), {"clicks": [click(1, **{key: key for key in first})]})

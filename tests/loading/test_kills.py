@@ -120,7 +120,7 @@ def pages_asked(box: Sandbox) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_walk_of_a_thousand_pages_killed_at_page_900_asks_for_about_a_hundred_more(
+def test_a_walk_killed_at_page_900_of_1000_resumes_there(
     tmp_path: Path, account: Account, warehouse: Warehouse
 ) -> None:
     with killed_walk(tmp_path, account, [message(n) for n in range(50_000)], 901) as box:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.both
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def test_settled_reports_cost_no_request_and_open_ones_are_rewritten_only_where_they_changed(
+def test_settled_reports_cost_no_request_and_unchanged_ones_no_rewrite(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     closed = [f"33333333-3333-4333-8333-{n:012}" for n in range(100)]
@@ -99,7 +99,7 @@ def test_of_a_campaign_that_has_not_started_only_recipients_are_asked(
     assert states(warehouse) == {(ONE, "recipient"): "open"}
 
 
-def test_an_open_report_with_the_same_rows_is_noted_as_checked_and_not_rewritten(
+def test_an_unchanged_open_report_is_checked_and_not_rewritten(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     account.put(going(ONE), {"clicks": [click(1), click(2)]})

@@ -90,9 +90,7 @@ def test_a_key_that_cannot_be_stored_is_a_column_too(warehouse: Warehouse, accou
     assert warehouse.rows(f"SELECT {name}, b FROM passona.clicks") == [("x", "y")]
 
 
-def test_of_a_key_that_stands_twice_the_last_value_counts_and_the_others_are_noted(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
+def test_of_a_repeated_key_the_last_value_counts(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK), click(2)]})
     box.faults = [edited('"first","Link_Name":[2],"New":"n","New":null,"Link_Name" : "last"')]
     assert warehouse.load(box).exit_code == 0

@@ -109,7 +109,7 @@ def test_without_dates_a_campaign_that_was_sent_settles_after_its_last_change(
 
 
 @pytest.mark.parametrize("name", ["started_sending_at", "finished_sending_at"])
-def test_a_campaign_that_is_sent_long_after_its_expiry_settles_after_the_sending(
+def test_a_campaign_sent_after_its_expiry_settles_after_the_sending(
     warehouse: Warehouse, account: Account, box: Sandbox, name: str
 ) -> None:
     account.put(draft(expiry_date=london(-60), **{name: london(-0.1)}), {})
@@ -224,7 +224,7 @@ def test_a_change_in_the_future_does_not_keep_a_report_open(
     ["scheduled_send_date", "started_sending_at", "finished_sending_at", "expiry_date", "created_at", "updated_at"],
 )
 @pytest.mark.slow_after(2)
-def test_a_later_date_in_the_list_than_the_last_look_makes_all_reports_due_again(
+def test_a_date_after_the_last_check_makes_all_reports_due_again(
     warehouse: Warehouse, account: Account, box: Sandbox, name: str
 ) -> None:
     account.put(over(), {"clicks": [click()]})

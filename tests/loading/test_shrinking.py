@@ -28,7 +28,7 @@ def load(warehouse: Warehouse, account: Account, box: Sandbox, count: int, **opt
     return warehouse.load(box, reports=["alt_delivery"], **options).exit_code
 
 
-def test_a_stepwise_shrink_is_held_at_the_first_step_below_half_of_the_highest_count(
+def test_a_stepwise_shrink_is_held_below_half_of_the_highest_count(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     assert load(warehouse, account, box, 1000) == 0
@@ -73,7 +73,7 @@ def test_after_an_interrupted_load_the_old_count_holds(warehouse: Warehouse, acc
     assert load(warehouse, account, box, 500) == 0
 
 
-def test_in_a_warehouse_of_an_earlier_version_the_count_in_the_ledger_is_the_highest(
+def test_an_older_warehouse_starts_with_the_count_in_its_ledger(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     load(warehouse, account, box, 100)
@@ -102,9 +102,7 @@ def test_a_settled_report_is_compared_with_what_it_was_while_it_was_open(
         assert warehouse.load(box, reports=["alt_delivery"], refresh=True).exit_code == code
 
 
-def test_unsent_may_shrink_freely_while_the_campaign_is_open_and_no_more_when_it_is_over(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
+def test_unsent_may_shrink_until_the_campaign_is_over(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     for count in (1000, 400, 90, 100):
         account.put(going(ONE), {"unsent": [unsent(n) for n in range(count)]})
         assert warehouse.load(box, reports=["unsent"]).exit_code == 0

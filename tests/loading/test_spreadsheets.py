@@ -70,7 +70,7 @@ def test_the_page_tells_what_becomes_of_them(outcome_of: Callable[[int], Result]
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_what_is_lost_is_recorded_in_every_mode_and_never_settles_until_the_api_is_asked(
+def test_lost_values_are_recorded_and_keep_the_report_open(
     mode: str, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
     rows = [dict(zip((c.key for c in CLICKS.columns), cells, strict=True)) for cells in changed(0, str)]
@@ -105,7 +105,7 @@ SENT = "MessageId,Brand,SentOn,RecipientCount,TemplateApiId,TemplateName,Message
         (("1E+05", "####", "7"), [7, None, None], "2 of 3 counts cannot be read"),
     ],
 )
-def test_counts_are_read_where_nothing_is_lost_and_else_told_and_never_settled(
+def test_counts_with_lost_digits_are_reported_and_never_settle(
     warehouse: Warehouse, tmp_path: Path, counts: tuple[str, ...], held: list[int | None], said: str
 ) -> None:
     file = tmp_path / "sent.csv"
@@ -147,9 +147,7 @@ def test_as_many_rows_as_a_sheet_can_hold_are_doubted(rows: int) -> None:
         ("\ufeff447700900123 ", "447700900123"), ("447700900123.0", "447700900123"), ("447700900123.5", "447700900123.5"),
     ],
 )  # fmt: skip
-def test_a_phone_is_restored_from_a_spreadsheets_form_and_else_stays_as_somebody_wrote_it(
-    text: str, expected: str
-) -> None:
+def test_a_phone_is_restored_from_the_form_of_a_spreadsheet(text: str, expected: str) -> None:
     columns, quality = restore_cells(
         RECIPIENT, {"Phone_Number": pa.array([text, "447"]), "Group_Name": pa.array(["A", "B"])}
     )

@@ -86,7 +86,7 @@ def test_the_file_of_the_first_release_is_loaded_on_and_keeps_every_row(old: War
     ]  # fmt: skip
 
 
-def test_the_file_of_the_first_release_is_clear_and_in_another_mode_it_is_refused_with_what_to_do(
+def test_a_warehouse_of_the_first_release_has_mode_clear(
     old: Warehouse,
 ) -> None:
     before = old.content()
@@ -103,9 +103,7 @@ def test_the_file_of_the_first_release_is_clear_and_in_another_mode_it_is_refuse
         old.load(box, privacy="pseudonymous", privacy_key="k" * 32)
 
 
-def test_a_column_that_the_file_lacks_is_added_and_described_and_until_then_its_reader_says_what_to_do(
-    old: Warehouse, passona: Run
-) -> None:
+def test_a_load_adds_and_describes_columns_of_this_version(old: Warehouse, passona: Run) -> None:
     change(
         old,
         "ALTER TABLE passona.report_ledger DROP COLUMN origin",
@@ -156,9 +154,7 @@ def earlier(warehouse: Warehouse) -> None:
     )
 
 
-def test_a_step_is_taken_once_before_the_first_package_and_dlt_goes_on_with_what_it_made(
-    old: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_migration_runs_once_before_the_first_package(old: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     before = old.content()
     earlier(old)
     monkeypatch.setattr("passona.warehouse._migrations.STEPS", (*STEPS, RENAMED))

@@ -139,7 +139,7 @@ def test_rows_of_any_table_that_no_load_vouches_for_are_told_and_replaced(
 
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
 @pytest.mark.slow_after(2)
-def test_one_load_mends_a_campaign_that_is_not_listed_and_asks_for_no_more_of_it(
+def test_one_load_repairs_an_unlisted_campaign(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, half: list[str]
 ) -> None:
     halve(loaded, half)
@@ -162,7 +162,7 @@ def loaded_again(warehouse: Warehouse, box: Sandbox) -> list[tuple[str, str]]:
     return asked(box)
 
 
-def test_what_cannot_be_mended_because_the_campaign_is_deleted_is_told_by_each_load(
+def test_a_half_written_report_of_a_deleted_campaign_stays_an_error(
     loaded: Warehouse, account: Account, box: Sandbox
 ) -> None:
     halve(loaded, HALVES["marked"])
@@ -277,7 +277,7 @@ def test_a_backup_beside_the_log_of_a_later_state_is_told_as_that(
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
 @pytest.mark.slow_after(1)
-def test_transform_keeps_the_marts_of_a_half_written_campaign_until_it_is_whole(
+def test_transform_keeps_the_marts_of_a_half_written_campaign(
     built: Warehouse, account: Account, box: Sandbox, passona: Run, half: list[str]
 ) -> None:
     figures = "SELECT campaign_name, sent, clicks FROM analytics.campaigns ORDER BY 1"

@@ -134,9 +134,7 @@ def test_an_import_brings_no_number_back(loaded: Warehouse, account: Account, tm
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize("kind", TABLES)
 @pytest.mark.slow_but_every(3)
-def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
-    loaded: Warehouse, tmp_path: Path, kind: str
-) -> None:
+def test_a_number_goes_from_user_columns_of_any_type(loaded: Warehouse, tmp_path: Path, kind: str) -> None:
     sql_type, value, left = TABLES[kind]
     change(loaded.path, f"CREATE TABLE mine (n INTEGER, v {sql_type}, phone BIGINT)")
     change(loaded.path, f"INSERT INTO mine VALUES (1, {value}, 1), (2, {other(value)}, 2)")
@@ -195,7 +193,7 @@ def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
          "a check", "a map whose keys become the same"],
 )  # fmt: skip
 @pytest.mark.slow_but_every(3)
-def test_no_table_of_a_user_keeps_a_number_or_keeps_forget_from_its_work(
+def test_no_user_table_keeps_a_number_or_blocks_forget(
     loaded: Warehouse, tmp_path: Path, table: str, left: list[tuple[Any, ...]]
 ) -> None:
     for statement in table.split("; "):
@@ -300,9 +298,7 @@ def test_a_token_in_a_users_notes_goes_though_a_column_there_is_called_phone(
      f"CREATE TABLE zeb (a INTEGER); COMMENT ON TABLE zeb IS '{ZEB}'", f"CREATE TABLE zeb (a VARCHAR DEFAULT '{ZEB}')",
      f"CREATE SEQUENCE zeb START {ZEB}", 'CREATE SCHEMA "４４７７００９００１２３"'],
 )  # fmt: skip
-def test_a_number_in_what_a_user_defined_is_told_and_ends_with_another_code_than_0(
-    loaded: Warehouse, passona: Run, sql: str
-) -> None:
+def test_a_number_in_a_user_definition_is_reported_with_an_exit_code(loaded: Warehouse, passona: Run, sql: str) -> None:
     change(loaded.path, sql)
     ended = passona("forget", ZEB)
     assert ended.returncode == 2
@@ -340,7 +336,7 @@ def test_behind_a_link_the_file_itself_is_made_anew(
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
-def test_a_published_link_that_leads_to_itself_is_told_and_the_other_copies_are_done(
+def test_a_published_link_to_itself_is_reported_and_the_others_are_done(
     loaded: Warehouse, passona: Run, tmp_path: Path
 ) -> None:
     assert passona("publish", "copy.duckdb").returncode == 0
@@ -422,9 +418,7 @@ def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
 
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.slow
-def test_one_of_many_is_gone_from_every_byte_through_kills_loads_and_an_import(
-    warehouse: Warehouse, account: Account, tmp_path: Path
-) -> None:
+def test_one_of_many_is_gone_from_every_byte(warehouse: Warehouse, account: Account, tmp_path: Path) -> None:
     crowd(account)
     chance = random.Random(19)
     with Sandbox(account) as box:

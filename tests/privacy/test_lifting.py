@@ -51,7 +51,7 @@ def settled(account: Account, ann: str = ANN) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("loads", [0, 2])
 @pytest.mark.slow_after(2)
-def test_the_next_load_asks_for_what_may_have_lost_something_and_all_is_as_before(
+def test_the_next_load_brings_everything_back(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str, loads: int
 ) -> None:
     settled(account)
@@ -119,7 +119,7 @@ def test_others_stay_out_and_who_was_never_forgotten_changes_nothing(
     assert warehouse.rows("SELECT phone_number FROM passona.clicks") == [(ANN,)]
 
 
-def test_a_number_in_another_country_with_the_same_national_digits_is_another_person(
+def test_the_same_digits_in_another_country_are_another_person(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     account.put(going(ONE), {"recipient": [recipient("33612345678"), recipient("0612345678")]})

@@ -75,7 +75,7 @@ def test_a_number_without_its_country_code_is_told_and_changes_nothing(
     } | ({"row_issues": 1} if len(before["row_issues"]) else {})  # fmt: skip
 
 
-def test_columns_named_by_reserved_words_are_erased_and_re_keyed_tokens_among_other_words_too(
+def test_columns_named_by_reserved_words_are_erased_and_re_keyed(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     loaded(warehouse, account, box, **TOKENS)
@@ -90,9 +90,7 @@ def test_columns_named_by_reserved_words_are_erased_and_re_keyed_tokens_among_ot
     assert warehouse.one('SELECT "group", "end" FROM "order"') == ("[erased]", "with [erased]")
 
 
-def test_every_token_of_a_text_gets_the_new_key_and_a_second_run_finds_what_was_left(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
+def test_re_key_replaces_every_token_of_a_text(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     loaded(warehouse, account, box, **TOKENS)
     phones = [GONE, "447123400004", GONE, "447123400005"]
     old, new = (" ".join(map(tokens.of_phone, phones)) + " p_none" for tokens in (OLD_TOKENS, NEW_TOKENS))
@@ -164,7 +162,7 @@ def test_a_dry_run_tells_of_whom_there_is_nothing(warehouse: Warehouse, account:
     assert forget(warehouse.path, texts, PrivacySettings(), 0, silent, dry_run=True).unfound == ["argument 1"]
 
 
-def test_a_phone_is_found_however_it_is_written_in_texts_and_in_columns_of_phones(warehouse: Warehouse) -> None:
+def test_a_phone_is_found_in_every_spelling(warehouse: Warehouse) -> None:
     mine = ["+44 7123 400003", "07123-400003", "(07123) 400 003", "+44 (0)7123.400.003", "0044 7123/400003"]
     others = ["+44 7123 400004", "07123 4000031", "17123 400003", "7123400003", "2020-07-12 34:00:03", "0712340003"]
     texts = [f"(1, 'call {text}, {text} now')" for text in mine] + [f"(2, '{text}')" for text in others]
@@ -177,7 +175,7 @@ def test_a_phone_is_found_however_it_is_written_in_texts_and_in_columns_of_phone
     assert [mobile for (mobile,) in warehouse.rows("FROM calls ORDER BY ALL")] == sorted(others)
 
 
-def test_copies_that_are_missing_or_no_database_keep_the_exit_code_from_0_and_the_others_are_done(
+def test_forget_fails_on_missing_copies_but_erases_the_others(
     warehouse: Warehouse, passona: Run, tmp_path: Path
 ) -> None:
     # A missing copy used to be a line among others, and the command ended with 0.

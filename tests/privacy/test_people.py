@@ -73,7 +73,7 @@ def test_a_spool_on_disk_holds_tokens_alone(account: Account, tmp_path: Path, mo
         warehouse.path.unlink()
 
 
-def test_a_load_in_another_mode_or_with_another_key_is_refused_before_any_request(
+def test_a_load_in_another_mode_or_with_another_key_is_refused(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     account.put(going(ONE), {"clicks": [click()]})
@@ -120,7 +120,7 @@ def test_a_warehouse_of_the_time_before_there_were_modes_is_clear(
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
-def test_who_is_forgotten_is_gone_and_stays_away_and_all_others_are_as_they_were(
+def test_a_forgotten_person_stays_away_and_others_are_untouched(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
     fill(account)
@@ -170,9 +170,7 @@ def test_a_token_names_a_person_too(warehouse: Warehouse, account: Account, box:
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
-def test_a_number_in_other_texts_and_in_tables_that_people_made_goes_too_and_a_dry_run_counts_it(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
+def test_forget_reaches_other_texts_and_user_tables(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(
         going(ONE),
         {
@@ -265,7 +263,7 @@ def test_a_new_key_gives_the_tokens_that_the_next_loads_make(
 
 
 @pytest.mark.parametrize("mode", ["columns", "rows"])
-def test_what_is_older_than_it_is_to_be_kept_goes_and_is_never_asked_for_again(
+def test_expired_rows_go_and_are_never_requested_again(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str
 ) -> None:
     fill(account)

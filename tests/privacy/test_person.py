@@ -84,9 +84,7 @@ def test_all_rows_of_a_person_in_every_mode_and_nobody_else_s(
         assert ANN not in repr(found)
 
 
-def test_texts_of_others_that_name_the_number_are_counted_by_column_and_never_shown(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
+def test_texts_of_others_are_counted_and_never_shown(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     fill(account)
     warehouse.load(box)
     assert seen(warehouse, ANN).mentions == [

@@ -47,7 +47,7 @@ def write(warehouse: Warehouse, sql: str, *parameters: object) -> None:
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
-def test_a_load_that_is_killed_before_the_file_is_made_anew_leaves_that_to_the_next(
+def test_a_rewrite_that_was_killed_is_done_by_the_next_load(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     # Freed pages used to keep what was given up: the next load found nothing old any more.
@@ -111,7 +111,7 @@ def test_rows_of_a_killed_first_load_that_the_ledger_does_not_know_go_too(
     assert warehouse.load(box, reports=["clicks"], **KEEPING, retain_mode=mode).erased == 0
 
 
-def test_without_an_expiry_the_last_change_of_all_its_reports_makes_a_campaign_old(warehouse: Warehouse) -> None:
+def test_without_an_expiry_a_campaign_ages_from_its_last_change(warehouse: Warehouse) -> None:
     # Loads judged each report by its own last change, retention by that of all of them.
     now = datetime.now(UTC)
     finished = Campaign(TWO, finished_sending_at=now - timedelta(days=91))
@@ -149,9 +149,7 @@ def test_what_loads_do_not_ask_for_because_of_its_age_is_not_overdue(
     assert {trouble.campaign_id for trouble in seen(warehouse).troubles} == {TWO}
 
 
-def test_a_csv_of_a_campaign_that_is_too_old_is_refused_and_nothing_of_it_is_written(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
+def test_a_csv_of_an_expired_campaign_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
     file, settings, now = tmp_path / "recipient.csv", Settings("none", **KEEPING), datetime.now(UTC)
     file.write_bytes(HEADER + row(1))
     refused = pytest.raises(ConfigurationError, match=r"more than 90 days ago .* nothing was loaded")

@@ -113,7 +113,7 @@ def test_a_limit_cuts_whole_campaigns(tmp_path: Path, path: Path, names: tuple[s
 
 
 @pytest.mark.duckdb("about DuckDB as dlt's destination")
-def test_a_destination_that_would_double_rows_is_refused_before_the_first_request(tmp_path: Path) -> None:
+def test_a_destination_that_would_double_rows_is_refused(tmp_path: Path) -> None:
     files = dlt.destinations.filesystem(str(tmp_path / "files"))
     run = dlt.pipeline("sms", pipelines_dir=str(tmp_path / "dlt"), destination=files, dataset_name="passona")
     with Sandbox(small()) as box, pytest.raises(PipelineStepFailed) as failed:
@@ -551,9 +551,7 @@ def test_a_refresh_of_a_part_leaves_no_trust_in_what_it_emptied(tmp_path: Path, 
     assert Warehouse(path).rows(vouched) == [(TWO,)]
 
 
-def test_dbt_builds_on_what_the_source_alone_loaded_and_the_command_line_goes_on_with_it(
-    tmp_path: Path, path: Path
-) -> None:
+def test_dbt_and_the_command_line_work_on_what_the_source_loaded(tmp_path: Path, path: Path) -> None:
     with Sandbox(Account(seed=7, campaigns=3, rows=200)) as box:
         pipeline(path, tmp_path / "dlt").run(source(box))
         for _ in range(2):
