@@ -1,7 +1,7 @@
 """kill -9 while much is being written, in every kind of write; one ordinary load repairs each.
 
 DuckDB keeps what is not in its file yet in a log beside it, and replays it into memory when the file is opened.
-`make test` kills with logs of 2 MB, `make soak` of 2, 30 and 300 MB (PASSONA_LOGS), again and again (PASSONA_ROUNDS).
+`make check` kills with logs of 2 MB, `make soak` of 2, 30 and 300 MB (PASSONA_LOGS), again and again (PASSONA_ROUNDS).
 """
 
 from __future__ import annotations

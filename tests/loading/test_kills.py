@@ -1,6 +1,6 @@
 """kill -9 at any moment, then one ordinary load: the warehouse is as if nothing had happened.
 
-`make test` kills a few times, `make soak` some hundreds (PASSONA_KILLS).
+`make check` kills a few times, `make soak` some hundreds (PASSONA_KILLS).
 """
 
 from __future__ import annotations

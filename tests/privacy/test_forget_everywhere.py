@@ -1,6 +1,6 @@
 """Whoever is forgotten is gone from every byte that belongs to the warehouse, and stays away, wherever the number stood.
 
-`make test` does it among 2,000 people; `make privacy` among 100,000 (PASSONA_PEOPLE).
+`make check` does it among 2,000 people; `make privacy` among 100,000 (PASSONA_PEOPLE).
 """
 
 from __future__ import annotations
