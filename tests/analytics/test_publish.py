@@ -28,7 +28,7 @@ from passona.warehouse.database import open_database
 from passona.warehouse.load import Load, LoadRequest
 from passona_sandbox import Account, Sandbox
 from support import readers
-from support.campaigns import ONE, TWO, click, going, message, unsent
+from support.campaigns import ONE, TWO, click, message, open_campaign, unsent
 from support.warehouses import Lines, Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -63,7 +63,7 @@ def fill(account: Account, version: int) -> str:
     """Another number of rows in each version; what a reader says of it."""
     for place, uuid in enumerate((ONE, TWO)):
         rows = 100 + 37 * (version % 5) + place
-        account.put(going(uuid), {"alt_delivery": [message(n, Status=f"v{version}") for n in range(rows)]})
+        account.put(open_campaign(uuid), {"alt_delivery": [message(n, Status=f"v{version}") for n in range(rows)]})
     return f"v{version},v{version}"
 
 
@@ -123,7 +123,8 @@ def test_a_copy_is_the_warehouse_to_the_last_row(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
     account.put(
-        going(ONE), {"clicks": [click(n) for n in range(50)], "unsent": [unsent(1)], "alt_delivery": [message(1)]}
+        open_campaign(ONE),
+        {"clicks": [click(n) for n in range(50)], "unsent": [unsent(1)], "alt_delivery": [message(1)]},
     )
     warehouse.load(box)
     published = put(warehouse, copy)
@@ -191,7 +192,7 @@ def test_a_report_that_was_interrupted_is_not_vouched_for_and_not_published(
 def test_a_partial_load_is_published_but_not_failed_models(
     passona: Run, account: Account, box: Sandbox, copy: Path, warehouse: Warehouse
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
     box.faults = [{"kind": "status", "code": 404, "report": "clicks"}]
     ended = passona("load", "--publish", copy.name, "--json", box=box)
     document = json.loads(ended.stdout)

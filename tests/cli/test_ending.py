@@ -22,7 +22,7 @@ from passona.monitoring.failure_hook import check_target, tell_failure
 from passona.monitoring.notifications import RunEnd
 from passona.warehouse.replacement import Replacement
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, going, message
+from support.campaigns import ONE, TWO, click, message, open_campaign
 from support.warehouses import Warehouse
 
 FAILED = {"outcome": "failed", "exit_code": 4, "errors": ["one line"]}
@@ -50,7 +50,7 @@ def test_metrics_tell_how_a_load_ended_and_how_fresh_the_warehouse_is(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
     file = tmp_path / "passona.prom"
-    account.put(going(ONE), {"clicks": [click(n) for n in range(9)]})
+    account.put(open_campaign(ONE), {"clicks": [click(n) for n in range(9)]})
     account.put({"uuid": TWO, "expiry_date": "2020-06-01 00:00:00"}, {"alt_delivery": [message(1)]})
     found = load(box, warehouse, file)
     assert file.stat().st_mode & 0o777 == 0o644
@@ -89,7 +89,7 @@ def test_a_list_that_is_gone_is_told_too(tmp_path: Path, passona: Callable[..., 
 def test_of_a_warehouse_that_is_held_the_metrics_keep_what_they_said_before(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)]})
     metrics = Replacement(tmp_path / "passona.prom", 0o644)
     before = load(box, warehouse, metrics.path)
     ending = RunEnd(metrics, None)
