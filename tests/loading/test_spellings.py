@@ -24,7 +24,7 @@ from support.csv_imports import exported_csv, import_csv
 from support.engines import change
 from support.people import KEY, MODES, forget_people, silent
 from support.warehouses import Warehouse
-from traces import _values, spelled
+from traces import stored_values, spelled
 
 pytestmark = pytest.mark.both
 
@@ -178,7 +178,7 @@ def test_no_spelling_is_left_in_any_text_of_a_warehouse_of_tokens(
     other = Warehouse(warehouse.path.with_name("other.duckdb"))
     fields = {"privacy_fields": ("A",)} if mode == "pseudonymous" else {}
     assert other.load(box, **MODES[mode] | fields).exit_code == 0
-    everything = b"\n".join(_values(other.path, warehouse.path.with_name("copy"))).decode()
+    everything = b"\n".join(stored_values(other.path, warehouse.path.with_name("copy"))).decode()
     assert [text for text in everything.splitlines() if spelled(text, PHONE)] == []
     assert found_in(other.path.read_bytes(), [PHONE]) == set()
 
