@@ -24,7 +24,7 @@ from support.csv_imports import exported_csv, import_csv
 from support.engines import change
 from support.people import KEY, MODES, forget_people, silent
 from support.warehouses import Warehouse
-from traces import stored_values, spelled
+from traces import spelled, stored_values
 
 pytestmark = pytest.mark.both
 
