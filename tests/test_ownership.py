@@ -21,7 +21,6 @@ from passona.analytics.transform import BuildRequest, transform
 from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.rekey import re_key
 from passona.errors import ConfigurationError
-from passona.warehouse._migrations import STEPS, Step
 from passona_sandbox import Account, Sandbox
 from test_lifecycle import ended
 from test_load import ONE, TWO, click, going, message
@@ -292,16 +291,13 @@ def test_what_users_put_beside_and_on_our_tables_stays_through_loads(
     assert_own_objects_are_there(warehouse, 4, owner=None)
 
 
-def test_it_stays_through_an_upgrade(
-    warehouse: Warehouse, account: Account, box: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_stays_through_an_upgrade(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(going(ONE), {"clicks": [click(n) for n in range(3)]})
     warehouse.load(box)
     for statement in OWN:
         change(warehouse.path, statement)
     change(warehouse.path, "ALTER TABLE passona.runs DROP COLUMN erased")
-    step = Step("an example", ("UPDATE passona.report_ledger SET origin = 'api'",))
-    monkeypatch.setattr("passona.warehouse._migrations.STEPS", (*STEPS, step))
+    change(warehouse.path, "DELETE FROM passona._upgrades")
     assert warehouse.load(box).exit_code == 0
     assert_own_objects_are_there(warehouse, 3)
     assert asked(warehouse, "SELECT mine FROM passona.clicks") == [("x",)] * 3
