@@ -171,4 +171,4 @@ def test_a_kill_in_the_middle_of_an_upgrade_leaves_the_form_that_was_there(old: 
 def test_a_new_warehouse_has_the_form_of_this_version_and_keeps_it(warehouse: Warehouse) -> None:
     for _ in range(2):
         prepare(warehouse)
-        assert warehouse.rows("SELECT form, step, version FROM passona._upgrades") == [(FORM, "made so", VERSION)]
+        assert warehouse.rows("SELECT form, step, version FROM passona._upgrades") == [(FORM, "created", VERSION)]
