@@ -15,7 +15,7 @@ from passona.monitoring import logs
 @click.option(
     "--max-age",
     metavar="AGE",
-    help="End with 4 if anything is older than this (26h, 90m, 2d); default 26h.",
+    help="Exit with 4 if anything is older than this (26h, 90m, 2d). Default: show what is older than 26h.",
 )
 @options.wait
 @options.as_json
