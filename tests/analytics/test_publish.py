@@ -20,7 +20,7 @@ from passona.analytics._marts_file import PERSONAL, PUBLIC, HalfBuilt
 from passona.analytics.publish import NotPublished, Published, publish, publish_warehouse
 from passona.analytics.target import target
 from passona.analytics.transform import Transformed, project_folder
-from passona.cli.load import _published, _Then
+from passona.cli.load import _publish, _Then
 from passona.config.settings import Settings
 from passona.errors import ConfigurationError, Exit
 from passona.reports.definitions import REPORTS
@@ -202,9 +202,9 @@ def test_a_partial_load_is_published_but_not_failed_models(
     place, then = target(copy, warehouse.path, personal=True), _Then(transform=True, publish_to=copy, marts_only=False)
     before = copy.stat().st_ino
     with closing(open_database(warehouse.path, 0, print)) as database:
-        kept = _published(database, place, then, Transformed(exits={Exit.FAILED}), quiet=True)
+        kept = _publish(database, place, then, Transformed(exits={Exit.FAILED}), quiet=True)
         assert (kept.word, copy.stat().st_ino) == ("skipped", before)
-        put_there = _published(database, place, then, Transformed(), quiet=True)
+        put_there = _publish(database, place, then, Transformed(), quiet=True)
     assert isinstance(put_there, Published)
     assert copy.stat().st_ino != before
 

@@ -82,7 +82,7 @@ def test_what_was_not_verified_lately_is_overdue_and_ends_a_probe_with_4(warehou
     write(warehouse, "UPDATE passona.report_ledger SET state = 'settled' WHERE campaign_id = ?", TWO)
     code, printed = probe("--max-age", "2d")
     assert code == 4
-    assert "overdue: the last load that came to its end was 2 d 2 h ago, allowed are 2 d" in printed
+    assert "overdue: the last finished load ended 2 d 2 h ago; the limit is 2 d" in printed
     assert "overdue: clicks: 1 campaign not verified within 2 d; the oldest is 2 d 2 h old" in printed
     assert "overdue: delivery: 2 campaigns never loaded" in printed
     assert "overdue: sent" not in printed
@@ -121,7 +121,7 @@ def test_a_run_that_was_killed_and_what_it_left_are_interrupted(warehouse: Wareh
     found = seen(warehouse)
     assert found.runs[0].outcome == "interrupted"
     assert [(t.report, t.state, t.error) for t in found.troubles] == [("sent", "failed", "interrupted")]
-    assert found.overdue[0] == "no load has come to its end yet"
+    assert found.overdue[0] == "no load has finished yet"
 
 
 def test_campaigns_that_have_not_started_are_not_missed(warehouse: Warehouse) -> None:

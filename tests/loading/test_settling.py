@@ -201,7 +201,7 @@ def test_a_look_in_the_future_counts_as_none(warehouse: Warehouse, account: Acco
     assert set(ledger_states(warehouse).values()) == {"settled"}
     assert seen(warehouse) == (
         1,
-        ["no load has come to its end yet", *(f"{name}: 1 campaign not verified within 26 h" for name in REPORTS)],
+        ["no load has finished yet", *(f"{name}: 1 campaign not verified within 26 h" for name in REPORTS)],
     )
     account.put(
         open_campaign(ONE, expiry_date=london_time(1)), {"clicks": [click(), click(1)], "alt_delivery": [message()]}
