@@ -70,8 +70,8 @@ def _change_all(connection: Connection, keys: tuple[bytes, ...], key_id: str | N
                 f"UPDATE {column.table} SET {column.quoted} = left(sha256($key || {column.quoted}), {TOKEN_DIGITS})"  # noqa: S608  # quoted names
             )
             if not column.is_ours:  # a user's own ids may be called so
-                query += f" WHERE {column.quoted} IN (SELECT row_id FROM _row_ids)"  # noqa: S608  # quoted names
-            changed[column.shown] += _execute(connection, query, {"key": new.row_key.hex()})
+                update += f" WHERE {column.quoted} IN (SELECT row_id FROM _row_ids)"  # noqa: S608  # quoted names
+            changed[column.shown] += _execute(connection, update, {"key": new.row_key.hex()})
     if changed.total():
         # Row ids are part of the digest: the next walk of an open report is written.
         connection.execute("UPDATE passona.report_ledger SET digest = NULL")
