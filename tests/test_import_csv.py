@@ -166,17 +166,6 @@ def test_a_file_that_is_no_whole_report_is_refused_in_one_line(bad: BadFile, tmp
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_arrow_cannot_read_is_refused_even_where_the_slow_reader_finds_no_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("passona.csv_files.reader.BLOCK_BYTES", 1_000)
-    path = tmp_path / "long.csv"
-    path.write_bytes(GOOD + row(9, group="x" * 5_000))
-    file = CsvFile(path, "long.csv", LATER)
-    with pytest.raises(FileRefused, match="it cannot be read; nothing of it is loaded"):
-        file.read(file.form(), lambda: Spool(RECIPIENT, ONE, tmp_path / "spool"))
-
-
 def test_what_is_refused_leaves_the_old_rows_and_their_ledger_and_the_others_are_loaded(
     warehouse: Warehouse, file: Path, tmp_path: Path, account: Account
 ) -> None:
@@ -458,20 +447,20 @@ def test_lines_are_taken_aside_in_every_encoding(encoding: str, tmp_path: Path) 
     path = tmp_path / "any.csv"
     path.write_bytes((GOOD + b"1,2\r\n" + row(9, group="Café")).decode().encode(encoding))
     file = CsvFile(path, "any.csv", LATER)
-    sifted, form, count = file.sifted(file.sure(file.form()), tmp_path / "sifted", tmp_path / "rejects")
-    spool = sifted.read(form, lambda: Spool(RECIPIENT, ONE, tmp_path / "spool")).spool
-    assert (count, len(spool), (tmp_path / "rejects").read_bytes()) == (1, 5, b"1,2\r\n")
+    contents = file.read(file.form(), lambda: Spool(RECIPIENT, ONE, tmp_path / "spool"), rejects=tmp_path / "rejects")
+    spool = contents.spool
+    assert (contents.rejected, len(spool), (tmp_path / "rejects").read_bytes()) == (1, 5, b"1,2\r\n")
     assert [name for batch in spool.batches() for name in batch.column("Group_Name").to_pylist()][-1] == "Café"
 
 
 def test_the_end_of_a_line_that_is_too_long_is_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("passona.csv_files._lines.LARGEST_ROW", 1_000)
+    monkeypatch.setattr("passona.csv_files._records.LARGEST_ROW", 1_000)
     path = tmp_path / "long.csv"
     long = b"x" * 2_002 + row(7)
     path.write_bytes(GOOD + long + row(8))
     file = CsvFile(path, "long.csv", LATER)
-    sifted, form, _ = file.sifted(file.form(), tmp_path / "sifted", tmp_path / "rejects")
-    assert ((tmp_path / "rejects").read_bytes(), sifted.path.read_bytes(), form.mark) == (long, GOOD + row(8), 0)
+    contents = file.read(file.form(), lambda: Spool(RECIPIENT, ONE, tmp_path / "spool"), rejects=tmp_path / "rejects")
+    assert ((tmp_path / "rejects").read_bytes(), len(contents.spool)) == (long, 5)
 
 
 @given(st.text(alphabet='ab",\r\n é', max_size=60))

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,7 +22,6 @@ from csv_files import HEADER, row
 from engines import of_duckdb_alone
 from passona.cli.import_csv import import_csv as verb
 from passona.config.settings import Settings
-from passona.csv_files._text import Text
 from passona.csv_files.cells import Quality, restore_cells
 from passona.csv_files.reader import CsvFile
 from passona.reports.definitions import CLICKS, RECIPIENT
@@ -260,21 +258,14 @@ def test_a_redirect_to_no_address_fails_that_file_alone(warehouse: Warehouse, an
 def test_lines_without_values_and_marks_and_ends_are_read_in_small_pieces_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("passona.csv_files._text.PIECE_BYTES", 1)
+    monkeypatch.setattr("passona.csv_files._records.PIECE_BYTES", 1)
     content = b"\xef\xbb\xbf" + HEADER + b"\xef\xbb\xbf" + row(1) + b",,,,\r\n\xef\xbb\xbf" + row(2) + b"\x1a\x1a\r\n"
     path = tmp_path / "recipient.csv"
     digests = []
     for each in (content, HEADER + row(1) + row(2)):
         path.write_bytes(each)
         file = CsvFile(path, "recipient.csv", LATER)
-        form = file.form()
-        with path.open("rb") as opened:
-            text = Text(opened, form)
-            assert b"".join(iter(partial(text.read, 1), b"")) == HEADER + row(1) + (
-                b",,,,\r\n" if each is content else b""
-            ) + row(2)
-            assert text.ended
-        spool = file.read(form, lambda: Spool(RECIPIENT, ONE, tmp_path / "spool")).spool
+        spool = file.read(file.form(), lambda: Spool(RECIPIENT, ONE, tmp_path / "spool")).spool
         digests.append(spool.fingerprint.digest())
     assert digests[0] == digests[1]
 

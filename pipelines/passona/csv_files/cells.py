@@ -59,7 +59,7 @@ class Quality:
     rows: int = 0
     phones: int = 0
     times: int = 0
-    restore_cells: int = 0
+    restored: int = 0
     blank: int = 0
     lost_phones: int = 0
     lost_times: int = 0
@@ -173,7 +173,7 @@ def _count_of(text: str) -> str:
 def _mapped(cells: pa.Array[Any], change: Callable[[str], str], quality: Quality) -> pa.Array[Any]:
     before: list[Any] = cells.to_pylist()
     after = [change(text) for text in before]
-    quality.restore_cells += sum(old != new for old, new in zip(before, after, strict=True))
+    quality.restored += sum(old != new for old, new in zip(before, after, strict=True))
     return pa.array(after, pa.string())
 
 

@@ -196,10 +196,7 @@ class CsvImport:
 
         :raises FileRefused: it cannot be read whole, or is older than what the tables hold.
         """
-        rejected = 0
-        if self._request.rejects:
-            file, form, rejected = self._sifted(file, form, self._request.rejects)
-        walk, quality = self._read(task, file, form)
+        walk, quality, rejected = self._read(task, file, form)
         self._tell_drift(walk)
         self._check_quality(file, walk, quality)
         if walk.digest == task.verified_digest and not self._is_mismatched(walk):
@@ -216,16 +213,7 @@ class CsvImport:
             )
         self._add(task, walk, file, quality, rejected)
 
-    def _sifted(self, file: CsvFile, form: Form, rejects: Path) -> tuple[CsvFile, Form, int]:
-        """The file without the lines that cannot be read; without any there is no file of them."""
-        form = file.sure(form, self._request.encoding)
-        self._tell_form(file, form)
-        sifted = file.sifted(form, self._database.files / "sifted", rejects)
-        if not sifted[-1]:
-            rejects.unlink()
-        return sifted
-
-    def _read(self, task: Task, file: CsvFile, form: Form) -> tuple[Walk, Quality]:
+    def _read(self, task: Task, file: CsvFile, form: Form) -> tuple[Walk, Quality, int]:
         def spool() -> Spool:
             path = self._database.files / f"{form.report.name}.arrow"
             return Spool(form.report, task.campaign.campaign_id, path, file.made_at, self._privacy)
@@ -233,9 +221,10 @@ class CsvImport:
         def heard(count: int) -> None:
             self._progress.rows(form.report, count)
 
-        contents = file.read(form, spool, self._request.encoding, heard)
+        contents = file.read(form, spool, self._request.encoding, heard, self._request.rejects)
         self._tell_form(file, contents.form)
-        return Walk(form.report, task.campaign.campaign_id, contents.spool, 1), contents.quality
+        walk = Walk(form.report, task.campaign.campaign_id, contents.spool, 1)
+        return walk, contents.quality, contents.rejected
 
     def _check_quality(self, file: CsvFile, walk: Walk, quality: Quality) -> None:
         """Tells what a spreadsheet did to a file.
@@ -251,8 +240,8 @@ class CsvImport:
         if quality.losses:
             recorded = "row_issues has what came, and " if quality.unread else ""
             self._say(f"{file.name}: {quality.losses}; {recorded}{walk.report.name} stays open")
-        if quality.restore_cells:
-            self._say(f"{file.name}: values in a spreadsheet's form, read as what they were: {quality.restore_cells:,}")
+        if quality.restored:
+            self._say(f"{file.name}: values in a spreadsheet's form, read as what they were: {quality.restored:,}")
         if quality.blank:
             self._say(f"{file.name}: lines without any value are left out: {quality.blank:,}")
         if quality.fills_a_sheet:
