@@ -1,4 +1,4 @@
-"""Everything configured for dlt on this machine: each value with its full section and its origin.
+"""Read everything configured for dlt on this machine: each value with its full section and its origin.
 
     secret files, variables, secrets.toml, config.toml (the project's, then the global one), vaults -> settings
 
@@ -53,7 +53,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """The name by which the user knows it."""
+        """Return the name that the user knows."""
         return self.origin if self.is_variable else f"{'.'.join(self.path)} in {self.origin}"
 
 
@@ -74,7 +74,7 @@ def read_settings(known: Mapping[Section, bool]) -> Sequence[Setting]:
 
 
 def plain_settings() -> Sequence[Setting]:
-    """Read variables and dlt's files alone.
+    """Read only variables and dlt's files.
 
     :raises ConfigurationError: a file cannot be read.
     """
@@ -89,7 +89,7 @@ def as_document(settings: Iterable[Setting]) -> dict[str, Any]:
         for name in setting.section:
             node = node.setdefault(name, {})
             if not isinstance(node, dict):
-                break  # an earlier setting has the whole section as one value
+                break  # an earlier setting defines the whole section as one value
         else:
             node.setdefault(setting.key, setting.value)
     return document
@@ -106,7 +106,7 @@ def _secret_files(paths: Iterable[Section]) -> Iterator[Setting]:
 
 def _variables(variables: Mapping[str, str]) -> Iterator[Setting]:
     for name, value in variables.items():
-        # dlt reads upper case only. Swapping the case keeps any other spelling apart from the right one.
+        # dlt reads upper case only, so another case must stay a different name: swap it.
         *section, key = name.swapcase().split("__")
         yield Setting(tuple(section), key, value, name, is_variable=True)
 
@@ -121,7 +121,7 @@ def _files() -> Iterator[Setting]:
 def _folder() -> Path:
     """Return the folder of dlt's files for this project.
 
-    :raises ConfigurationError: variables name another folder than the one that is here.
+    :raises ConfigurationError: variables name another folder, and this one has settings, too.
     """
     variables = user_environment()
     folder = Path(variables.get(PLACES[0], "."), variables.get(PLACES[1], _FOLDER))
@@ -139,7 +139,7 @@ def _parsed(file: Path) -> Mapping[str, Any]:
         return tomllib.loads(_text(file) or "")
     except tomllib.TOMLDecodeError as error:
         place = str(error).rpartition("(at ")[2].rstrip(")")
-        # Its own message may quote the value.
+        # tomllib's message may quote the value.
         raise ConfigurationError(f"{_shown(file)} is not TOML, at {place}; text needs quotation marks") from None
 
 
@@ -155,7 +155,7 @@ def _text(file: Path) -> str | None:
 
 
 def _shown(file: Path) -> str:
-    """Return a path relative to the working directory or to the home folder, where it is in one of them."""
+    """Return a path relative to the working directory or the home folder, if it is in one of them."""
     for folder, prefix in ((Path.cwd(), ""), (Path.home(), "~")):
         if file.absolute().is_relative_to(folder):
             return os.path.join(prefix, file.absolute().relative_to(folder))  # noqa: PTH118  # prefix may be empty
@@ -193,12 +193,12 @@ def _other_providers(settings: Sequence[Setting]) -> Sequence[ConfigProvider]:
     if PluggableRunContext in container:
         providers = container[PluggableRunContext].providers.providers
         return [each for each in providers if not isinstance(each, EnvironProvider | SettingsTomlProvider)]
-    of_providers = [setting for setting in settings if setting.section[:1] == ("providers",)]
-    enabling = [setting for setting in of_providers if setting.key.startswith("enable_")]
+    provider_settings = [setting for setting in settings if setting.section[:1] == ("providers",)]
+    enabling = [setting for setting in provider_settings if setting.key.startswith("enable_")]
     if not enabling:
         return []
     try:
-        with dlt_context.use(as_document([*of_providers, _NO_AIRFLOW])) as providers:
+        with dlt_context.use(as_document([*provider_settings, _NO_AIRFLOW])) as providers:
             return providers[1:]  # the first one is the document itself
     except Exception as error:
         raise ConfigurationError(f"{enabling[0].name}: the vault cannot be opened ({type(error).__name__})") from error

@@ -1,7 +1,6 @@
-"""What one run is told: the keys of `sources.passona`, checked once. Found by `configuration`.
+"""The keys of `sources.passona`, checked. `configuration` reads them.
 
-Everything but the token has a default. Values that cannot work are refused here, before the first
-request, with what to set instead.
+Everything except the token has a default. Values that cannot work are refused before the first request.
 """
 
 from __future__ import annotations
@@ -14,22 +13,21 @@ from urllib.parse import urlsplit
 from passona.config.privacy_settings import PrivacySettings
 from passona.errors import ConfigurationError
 
-# Digits that may be a phone's: errors name none.
+# Digits that may be a phone's, masked in errors.
 _PHONE = re.compile(r"\+?[0-9](?:\W{0,2}[0-9]){5,}")
-# Quotation marks that a shell or a file of variables left there, and what names a variable.
+# Quotation marks from a shell or an env file, and the syntax of variables.
 _NOT_IN_TOKENS = frozenset("\"'`${}<>%")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
 class Settings(PrivacySettings):
-    """What one run needs to know of the account and of the user's wishes; what is kept of people: `Keeping`.
+    """The settings of one run.
 
-    `timezone`: IANA name of the zone of times without an offset. `page_size`: rows a page asked
-    for. `concurrency`: requests in flight, all together. `requests_per_minute`: an upper bound of
-    the user's, None for none. `settle_days`, `clicks_settle_days`: days after a campaign's end.
-    `retry_pause`: seconds before the first repeat of a request; doubles with each.
-    `request_timeout`: seconds one request may take in all, from the name server to the end of its body.
+    `timezone`: IANA name of the zone of times without an offset. `page_size`: rows to request per page.
+    `concurrency`: total requests in flight. `requests_per_minute`: an upper bound, None for none.
+    `settle_days`, `clicks_settle_days`: days after a campaign's end. `retry_pause`: seconds before the first retry of
+    a request; doubles each time. `request_timeout`: total seconds of a request, DNS lookup and body included.
     """
 
     api_token: str = field(repr=False)
@@ -70,7 +68,7 @@ class Settings(PrivacySettings):
         self._check_retention()
 
     def _check_retention(self) -> None:
-        """What is still asked for cannot be given up yet: the next load would bring it back."""
+        """Refuse to erase data that reports still load: the next load would restore it."""
         longest = max(self.settle_days, self.clicks_settle_days)
         if self.retain_days is not None and self.retain_days <= longest:
             raise ConfigurationError(
@@ -80,7 +78,10 @@ class Settings(PrivacySettings):
 
 
 def campaign_uuid(text: str, where: str = "campaign") -> str:
-    """A uuid in its canonical form (lower case, with dashes), or an error that names where it stood."""
+    """Return a uuid in canonical form (lower case, with dashes).
+
+    :raises ConfigurationError: the text is no uuid; names `where` it came from.
+    """
     try:
         return str(uuid.UUID(text.strip()))
     except ValueError as error:
@@ -91,7 +92,10 @@ def campaign_uuid(text: str, where: str = "campaign") -> str:
 
 
 def _checked_address(text: str) -> str:
-    """The base address with one closing slash. http is for loopback alone: a token is a password."""
+    """Return the base address with one trailing slash.
+
+    :raises ConfigurationError: the address is unusable, or http to another machine: the token would be readable.
+    """
     try:
         parts = urlsplit(text.strip())
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -111,11 +115,11 @@ def _checked_address(text: str) -> str:
 
 
 def check_zone(name: str) -> None:
-    """Nothing, where there is a zone of this IANA name.
+    """Check the IANA name of a time zone.
 
-    :raises ConfigurationError: there is none.
+    :raises ConfigurationError: there is no such zone.
     """
-    # The command line knows this module, and must start without pendulum.
+    # Importing the command line must not import pendulum.
     import pendulum
     from pendulum.tz.exceptions import InvalidTimezone
 
