@@ -252,7 +252,7 @@ def test_a_redirect_to_no_address_fails_that_file_alone(warehouse: Warehouse, an
     address = answering(["Location: https://[bad/clicks.csv", "Content-Length: 0"], b"", status="302 Found")
     outcome, (said,) = import_csv(warehouse, address)
     assert int(outcome.exit_code) == 4
-    assert said == "127.0.0.1: the file cannot be had (ValueError); nothing of it is loaded, run again"
+    assert said == "127.0.0.1: the download failed (ValueError); nothing of it is loaded, run again"
 
 
 def test_lines_without_values_and_marks_and_ends_are_read_in_small_pieces_too(

@@ -61,16 +61,16 @@ class Setting:
 _NO_AIRFLOW = Setting(("providers",), "enable_airflow_secrets", False, "default")
 
 
-def read_settings(known: Mapping[Section, bool]) -> Sequence[Setting]:
+def read_settings(names: Mapping[Section, bool]) -> Sequence[Setting]:
     """Read all settings, in the order in which they count.
 
-    `known`: the full names to ask secret files and vaults for, which cannot be listed; True marks a secret.
+    `names`: the full names to look up in secret files and vaults, which cannot be listed; True marks a secret.
 
     :raises ConfigurationError: a file or a vault cannot be read.
     """
-    secrets = [path for path, secret in known.items() if secret]
+    secrets = [path for path, secret in names.items() if secret]
     settings = [*_secret_files(secrets), *plain_settings()]
-    return [*settings, *_vaults(settings, known)]
+    return [*settings, *_vaults(settings, names)]
 
 
 def plain_settings() -> Sequence[Setting]:
@@ -170,13 +170,13 @@ def _flat(section: Section, document: Mapping[str, Any], origin: str, *, secret:
             yield Setting(section, key, value, origin, secret=secret)
 
 
-def _vaults(settings: Sequence[Setting], known: Mapping[Section, bool]) -> Iterator[Setting]:
-    """Ask the vaults that these settings enable for the known names.
+def _vaults(settings: Sequence[Setting], names: Mapping[Section, bool]) -> Iterator[Setting]:
+    """Look up these names in the vaults that the settings enable.
 
-    :raises ConfigurationError: a vault cannot be opened or asked.
+    :raises ConfigurationError: a vault cannot be opened or read.
     """
     for provider in _other_providers(settings):
-        for (*section, key), secret in known.items():
+        for (*section, key), secret in names.items():
             try:
                 value, _ = provider.get_value(key, TSecretStrValue if secret else AnyType, None, *section)
             except Exception as error:

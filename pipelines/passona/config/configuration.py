@@ -130,12 +130,12 @@ def _check_names(misspelled: Mapping[str, str]) -> None:
         raise ConfigurationError(f"{name}: there is no such key; did you mean {meant}? passona config shows all")
 
 
-def load_settings(**known: str) -> Settings:
-    """Return the checked settings. `known`: values that override the configuration.
+def load_settings(**overrides: str) -> Settings:
+    """Return the checked settings. `overrides`: values that replace the configured ones.
 
     :raises ConfigurationError: there is no token, a name is misspelled, or a value cannot work.
     """
-    return settings_of(configuration().values() | known)
+    return settings_of(configuration().values() | overrides)
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:
@@ -152,35 +152,23 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
 
 
 def load_settings_without_token() -> Settings:
-    """Return the settings for verbs that send no request.
-
-    :raises ConfigurationError: as above.
-    """
+    """Return the settings for verbs that send no request. Raises like `load_settings`."""
     return load_settings(api_token="none")  # noqa: S106  # stands for none
 
 
 def load_privacy_settings() -> PrivacySettings:
-    """Return only the privacy and retention settings, for verbs that need no token.
-
-    :raises ConfigurationError: as above.
-    """
+    """Return only the privacy and retention settings, for verbs that need no token. Raises like `load_settings`."""
     names = {field.name for field in dataclasses.fields(PrivacySettings)}
     return PrivacySettings(**{key: value for key, value in configuration().values().items() if key in names})
 
 
 def load_retain_days() -> int | None:
-    """Return only `retain_days`, for verbs that need no key.
-
-    :raises ConfigurationError: as above.
-    """
+    """Return only `retain_days`, for verbs that need no key. Raises like `load_settings`."""
     return PrivacySettings(retain_days=configuration().values().get("retain_days")).retain_days
 
 
 def load_timezone() -> str:
-    """Return only the account's time zone, for verbs that need no token.
-
-    :raises ConfigurationError: as above.
-    """
+    """Return only the account's time zone, for verbs that need no token. Raises like `load_settings`."""
     name = str(configuration().values().get("timezone", Settings.timezone))
     check_zone(name)
     return name
@@ -223,4 +211,4 @@ def object_store(address: str) -> tuple[Any, str]:
             f"{scheme}:// needs credentials: set them under [sources.filesystem.credentials] in .dlt/secrets.toml"
         ) from error
     except (ValueError, ImportError) as error:
-        raise ConfigurationError(f"{scheme}:// is no object store that is known here") from error
+        raise ConfigurationError(f"{scheme}:// is not a supported object store") from error

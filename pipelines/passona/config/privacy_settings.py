@@ -49,7 +49,7 @@ class PrivacySettings:
         for key in self.keys:
             _check_key(key)
         if len({*self.keys}) < len(self.keys):
-            raise ConfigurationError("sources.passona.privacy_former_keys: a key stands twice, or is the key of today")
+            raise ConfigurationError("sources.passona.privacy_former_keys: a key occurs twice, or equals privacy_key")
         if self.privacy == "minimal" and self.privacy_fields:
             raise ConfigurationError(
                 "sources.passona.privacy_fields: minimal mode keeps no field values; take it out, or use pseudonymous"

@@ -17,6 +17,15 @@ from passona.errors import ConfigurationError
 _PHONE = re.compile(r"\+?[0-9](?:\W{0,2}[0-9]){5,}")
 # Quotation marks from a shell or an env file, and the syntax of variables.
 _NOT_IN_TOKENS = frozenset("\"'`${}<>%")
+_RANGES = {
+    "page_size": (1, 10_000),
+    "concurrency": (1, 64),
+    "requests_per_minute": (1, 100_000),
+    "settle_days": (0, 3650),
+    "clicks_settle_days": (0, 3650),
+    "retry_pause": (0, 60),
+    "request_timeout": (0.1, 3600),
+}
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -46,25 +55,21 @@ class Settings(PrivacySettings):
         super().__post_init__()
         object.__setattr__(self, "base_url", _checked_address(self.base_url))
         if not self.api_token or any(c.isspace() or not c.isprintable() for c in self.api_token):
-            raise ConfigurationError("sources.passona.api_token is empty or has blanks in it; paste the token alone")
+            raise ConfigurationError("sources.passona.api_token is empty or contains blanks; paste only the token")
         if not self.api_token.isascii():
-            raise ConfigurationError("sources.passona.api_token has characters that no token has")
+            raise ConfigurationError("sources.passona.api_token has characters that are not in any token")
         if not _NOT_IN_TOKENS.isdisjoint(self.api_token):
             raise ConfigurationError(
-                "sources.passona.api_token: expected the token alone, got quotation marks around it, or the name of a "
+                "sources.passona.api_token: expected only the token, got quotation marks around it, or the name of a "
                 "variable that was not expanded (${TOKEN}); paste the token itself"
             )
         check_zone(self.timezone)
         if self.team_uuid is not None:
             object.__setattr__(self, "team_uuid", campaign_uuid(self.team_uuid, "sources.passona.team_uuid"))
-        _check_range("page_size", self.page_size, 1, 10_000)
-        _check_range("concurrency", self.concurrency, 1, 64)
-        if self.requests_per_minute is not None:
-            _check_range("requests_per_minute", self.requests_per_minute, 1, 100_000)
-        _check_range("settle_days", self.settle_days, 0, 3650)
-        _check_range("clicks_settle_days", self.clicks_settle_days, 0, 3650)
-        _check_range("retry_pause", self.retry_pause, 0, 60)
-        _check_range("request_timeout", self.request_timeout, 0.1, 3600)
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ConfigurationError(f"sources.passona.{name}: {value} is not between {low} and {high}")
         self._check_retention()
 
     def _check_retention(self) -> None:
@@ -73,7 +78,7 @@ class Settings(PrivacySettings):
         if self.retain_days is not None and self.retain_days <= longest:
             raise ConfigurationError(
                 f"sources.passona.retain_days: {self.retain_days} is not more than {longest}, the days that reports "
-                "are asked for after a campaign's end (settle_days, clicks_settle_days)"
+                "are loaded after a campaign's end (settle_days, clicks_settle_days)"
             )
 
 
@@ -103,10 +108,10 @@ def _checked_address(text: str) -> str:
         good = False
     if not good:
         raise ConfigurationError(
-            f"sources.passona.base_url: {text!r} is no http address; the vendor's is https://passona.co.uk/api/2.0/"
+            f"sources.passona.base_url: {text!r} is not an http address; the vendor's is https://passona.co.uk/api/2.0/"
         )
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigurationError("sources.passona.base_url may hold scheme, host, port and path, nothing else")
+        raise ConfigurationError("sources.passona.base_url may contain only scheme, host, port and path")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise ConfigurationError(
             f"sources.passona.base_url: http would send the token in clear to {parts.hostname}; use https"
@@ -129,8 +134,3 @@ def check_zone(name: str) -> None:
         raise ConfigurationError(
             f"sources.passona.timezone: no zone is called {name!r}; use an IANA name such as Europe/London"
         ) from error
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ConfigurationError(f"sources.passona.{name}: {value} is not between {low} and {high}")

@@ -208,27 +208,27 @@ CAMPAIGNS = Report(
 _OUR_COLUMNS = {"campaign_id", "row_id", "listed"}
 
 
-def column_names(report: Report, keys: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+def column_names(report: Report, keys: Iterable[str], existing: Iterable[str] = ()) -> dict[str, str]:
     """Return a column name for each key that the guide does not know.
 
     It is the key in snake_case if that is plain and unused, else with a piece of the key's digest, so that no two keys
-    share a column. `taken`: existing columns. A key that equals its column name has precedence.
+    share a column. `existing`: columns of the table. A key that equals its column name has precedence.
     """
-    used = {column.name for column in report.all_columns} | _OUR_COLUMNS | {name.lower() for name in taken}
+    used = {column.name for column in report.all_columns} | _OUR_COLUMNS | {name.lower() for name in existing}
     names = {}
     for key in sorted(keys, key=lambda key: (key != snake_case(key), key)):
         name = snake_case(key)
         if name in used or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,40}", key) or "__" in key:
-            name = _name_apart(key, used)
+            name = _unused_name(key, used)
         names[key] = name
         used.add(name)
     return names
 
 
-def _name_apart(key: str, taken: set[str]) -> str:
+def _unused_name(key: str, used: set[str]) -> str:
     """Return an unused name: a part of the key, and as much of its digest as necessary."""
     # A name begins with a letter: dlt prefixes a digit with _, which marks its own columns.
     stem = re.sub(r"^(?![a-z])", "x_", snake_case(key))[:40].strip("_")
     sizes = range(4, hashlib.blake2b.MAX_DIGEST_SIZE + 1)
     names = (f"{stem}_{hashlib.blake2b(key.encode(), digest_size=size).hexdigest()}" for size in sizes)
-    return next(name for name in names if name not in taken)
+    return next(name for name in names if name not in used)

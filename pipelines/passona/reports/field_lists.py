@@ -23,22 +23,16 @@ def pairs(names: str | None, values: str | None) -> list[tuple[str, str]] | None
 
     None is a list without parts, but opposite a single name it is one empty value.
     """
-    left, right = _bare_parts(names), _bare_parts(values)
-    if values is None and len(left) == 1:
-        right = [""]
-    if len(left) == len(right):
-        return list(zip(left, right, strict=True))
-    quoted_left, quoted_right = _record_parts(names), _record_parts(values)
-    if quoted_left is None or quoted_right is None:
-        return None
-    if values is None and len(quoted_left) == 1:
-        quoted_right = [""]
-    if len(quoted_left) != len(quoted_right):
-        return None
-    return list(zip(quoted_left, quoted_right, strict=True))
+    for split in (_bare_parts, _record_parts):
+        left, right = split(names), split(values)
+        if values is None and left is not None and len(left) == 1:
+            right = [""]
+        if left is not None and right is not None and len(left) == len(right):
+            return list(zip(left, right, strict=True))
+    return None
 
 
-def _bare_parts(text: str | None) -> list[str]:
+def _bare_parts(text: str | None) -> list[str] | None:
     return [] if text is None else text.split(",")
 
 
