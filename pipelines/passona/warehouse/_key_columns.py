@@ -44,7 +44,7 @@ def key_columns(connection: Connection, report: Report, keys: Iterable[str]) -> 
     known = {json.loads(key): column for key, column in noted if key is not None}
     waiting = {column for key, column in noted if key is None}.difference(known.values())
     there = {column for table, column in columns_of(connection, DATASET) if table == report.name}
-    found = column_names(report, keys - known.keys(), taken={*there - waiting, *known.values()})
+    found = column_names(report, keys - known.keys(), existing={*there - waiting, *known.values()})
     for key, column in found.items():
         connection.execute("INSERT INTO passona._keys VALUES (?, ?, ?)", [report.name, column, json.dumps(key)])
     return {key: known.get(key) or found[key] for key in keys}
