@@ -13,7 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-FIELDS = pa.schema([("row_id", pa.string()), ("position", pa.int64()), ("name", pa.string()), ("value", pa.string())])
+_TYPES: dict[str, pa.DataType] = {
+    "row_id": pa.string(),
+    "position": pa.int64(),
+    "name": pa.string(),
+    "value": pa.string(),
+}
+FIELDS = pa.schema(_TYPES)
 
 _CSV_FIELD = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\Z)')
 

@@ -119,7 +119,8 @@ def instants(texts: pa.Array[Any], zone: str) -> tuple[pa.Array[Any], list[tuple
     """Return the instants of a column, null for null, and the issues as (position, issue)."""
     civil = _plain_civil(texts)
     seconds = pc.cast(civil, pa.int64())
-    quarters = _floor_divided(seconds, _QUARTER).dictionary_encode()
+    quarters: Any = pc.cast(pc.floor(pc.divide(pc.cast(seconds, pa.float64()), float(_QUARTER))), pa.int64())
+    quarters = quarters.dictionary_encode()
     steady = pa.array([_steady_offset(quarter, zone) for quarter in quarters.dictionary.to_pylist()], pa.int64())
     utc = pc.subtract(seconds, pc.take(steady, quarters.indices))
     fast = pc.cast(pc.cast(utc, pa.timestamp("s", tz="UTC")), UTC_TIME)
@@ -137,11 +138,6 @@ def _plain_civil(texts: pa.Array[Any]) -> pa.Array[Any]:
     except pa.ArrowInvalid:
         # One impossible time (30 February) fails the whole cast, so `instant` reads this column.
         return pa.nulls(len(texts), pa.timestamp("s"))
-
-
-def _floor_divided(numbers: pa.Array[Any], by: int) -> pa.Array[Any]:
-    floored: pa.Array[Any] = pc.floor(pc.divide(numbers.cast(pa.float64()), float(by)))
-    return floored.cast(pa.int64())
 
 
 def _with_slow(
