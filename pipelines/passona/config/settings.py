@@ -60,7 +60,7 @@ class Settings(PrivacySettings):
             raise ConfigurationError("sources.passona.api_token has characters that are not in any token")
         if not _NOT_IN_TOKENS.isdisjoint(self.api_token):
             raise ConfigurationError(
-                "sources.passona.api_token: expected only the token, got quotation marks around it, or the name of a "
+                "sources.passona.api_token: expected the token alone, got quotation marks around it, or the name of a "
                 "variable that was not expanded (${TOKEN}); paste the token itself"
             )
         check_zone(self.timezone)
