@@ -13,7 +13,7 @@ POSTGRES_STAMP := .venv-postgres/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak postgres-check spark-check versions-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test test-slow soak postgres-check spark-check versions-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,23 +31,26 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## a local Passona, loaded into demo/warehouse.duckdb, and three questions answered
 	@$(BIN)/python pipelines/tools/demo.py
 
-test: $(STAMP) ## all tests, on two cores under four minutes
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder # one more than cores: some wait for slow servers
+# One process more than cores: some tests wait for slow servers.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+test: $(STAMP) ## the tests that need no server, but for the slow ones; on two cores two and a half minutes
+	@$(PYTEST) -m 'not slow and not postgres'
+
+test-slow: $(STAMP) ## the slow ones: every variant, many kills, servers that keep one waiting
+	@$(PYTEST) -m 'slow and not postgres'
 
 soak: $(STAMP) ## 300 runs killed, with logs of up to 300 MB, 200 copies under 20 readers, 190 foreign variables; two hours
 	@PASSONA_KILLS=200 PASSONA_PUBLICATIONS=200 PASSONA_FOREIGN=1 \
-	  $(BIN)/python -m pytest -n 2 tests/test_kills.py tests/test_publish.py tests/test_isolation.py
-	@PASSONA_LOGS=2,30,300 PASSONA_ROUNDS=4 $(BIN)/python -m pytest -n 1 tests/test_big_kills.py
+	  $(BIN)/python -m pytest -n 2 tests/loading/test_kills.py tests/analytics/test_publish.py tests/engines/test_isolation.py
+	@PASSONA_LOGS=2,30,300 PASSONA_ROUNDS=4 $(BIN)/python -m pytest -n 1 tests/loading/test_big_kills.py
 
 privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, every byte searched; ten minutes
 	@PYTHONPATH=pipelines/tools $(BIN)/python benchmarks/privacy.py
-	@PASSONA_PEOPLE=100000 $(BIN)/python -m pytest tests/test_forget_everywhere.py -k one_of_many
+	@PASSONA_PEOPLE=100000 $(BIN)/python -m pytest tests/privacy/test_forget_everywhere.py -k one_of_many
 
-# The tests that are of both engines, and those of a server alone.
-POSTGRES_TESTS := source load lifecycle status faults kills import_csv generate retention people person lifting spellings transform counting isolation ownership postgres one_writer verification big_kills
 postgres-check: $(STAMP) $(if $(POSTGRES),,$(POSTGRES_STAMP)) ## the same tests on a Postgres server of their own, started and stopped; five minutes
 	@PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/python*/site-packages/pgserver/pginstall/bin):)$$PATH" \
-	  $(BIN)/python tests/postgres_server.py $(BIN)/python -m pytest -n 3 --dist loadfile $(POSTGRES_TESTS:%=tests/test_%.py)
+	  $(BIN)/python tests/support/postgres_server.py $(PYTEST) -m '(both or postgres) and not duckdb'
 
 # Its programs alone: what else is in the package, and needs others, starts servers in a way of its own.
 $(POSTGRES_STAMP): constraints.txt
@@ -73,7 +76,7 @@ faults: $(STAMP) ## docs/faults.md: some fifty faults, applied to the program an
 	@PYTHONPATH=pipelines/tools $(BIN)/python benchmarks/faults.py
 
 nights: $(STAMP) ## docs/nights.md: thirty nights of a live account, seven of them bad; some minutes
-	@PASSONA_NIGHTS=1 $(BIN)/python -m pytest tests/test_nights.py -k thirty
+	@PASSONA_NIGHTS=1 $(BIN)/python -m pytest tests/loading/test_nights.py -k thirty
 
 bench: $(STAMP) ## benchmarks/RESULTS.md: speed and memory, compared with others; half an hour (one: ONLY=name)
 	@$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))
@@ -111,7 +114,7 @@ $(DAGSTER_STAMP): pyproject.toml constraints.txt pipelines/dagster_project/const
 	  --constraint pipelines/dagster_project/constraints.txt --editable '.[dagster]'
 	@touch $@
 
-check: format lint types test ## what CI runs: format, lint, types, tests
+check: format lint types test test-slow ## what CI runs: format, lint, types, all tests that need no server
 
 format: $(STAMP) ## is the code formatted
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }

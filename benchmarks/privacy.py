@@ -4,7 +4,7 @@
 
 Prints what was searched and found, what each mode costs compared with clear, and whether a pseudonymous
 warehouse answers docs/sql.md with the same figures. The exit code is 1 if a trace was found or a figure differs.
-(tests/test_forget_everywhere.py forgets one of many people.)
+(tests/privacy/test_forget_everywhere.py forgets one of many people.)
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import fcntl
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,10 +14,10 @@ import pytest
 from hypothesis import settings
 
 from demo_data import build_demo
-from engines import drop
-from forked import run_passona
 from passona_sandbox import Account, Sandbox
-from warehouses import Warehouse, environment_of
+from support.engines import ENGINE, drop
+from support.forked import run_passona
+from support.warehouses import Warehouse, environment_of
 
 # A test never asserts a time, nor does hypothesis for it: a machine that does other things too is no fault.
 settings.register_profile("passona", deadline=None)
@@ -45,9 +46,25 @@ LONG = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    variants: Counter[str] = Counter()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        variants[test] += 1
+        if (mark := item.get_closest_marker("slow_after")) and variants[test] > mark.args[0]:
+            item.add_marker(pytest.mark.slow)
+        for engine in {"duckdb", "postgres"} - {ENGINE}:
+            if mark := item.get_closest_marker(engine):
+                item.add_marker(pytest.mark.skip(reason=f"on {engine} alone: {mark.args[0]}"))
     order = {f"{name}.py": number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path.name, len(LONG)))
+
+
+@pytest.fixture(scope="session")
+def engine() -> str:
+    """The engine that this run is on. A test that is of one engine alone is marked with it, and skipped on the other."""
+    return ENGINE
 
 
 @pytest.fixture

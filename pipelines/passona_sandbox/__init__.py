@@ -2,15 +2,14 @@
 
     switches, faults        how the server behaves, and misbehaves on request
     makeup -> blueprint     which campaigns there are
-      -> story -> campaign  what happened in them, and the rows that tell of it
-      -> moment -> live     the same at an instant, of an account that goes on
+      -> story -> campaign  what happened in them, and the rows that report it
+      -> moment -> live     the same at an instant, of an account that changes with time
       -> account -> view    all rows as they are now
       -> pages -> desk      one page, one answer
       -> mailroom -> desk   one .csv, one link, one mail
       -> wire -> server     bytes
 
-It needs the standard library alone, and imports nothing of the product that it is for: what both know of
-the API they know from the guide.
+It needs only the standard library and imports nothing of the product: both know the API from the guide.
 """
 
 from passona_sandbox.account import Account

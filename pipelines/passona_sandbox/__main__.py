@@ -16,7 +16,7 @@ from passona_sandbox.switches import Switches
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until told to stop; 2 if an option, the faults file or the port cannot be used."""
+    """Serve until SIGTERM or SIGINT; return 2 if an option, the faults file or the port cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m passona_sandbox", description="A local Passona, token `sandbox`.")
     add_arguments(parser)
     arguments = vars(parser.parse_args(argv))

@@ -1,7 +1,4 @@
-"""A Passona account: its campaigns, their rows, and changes to both while a server shows them.
-
-All methods may be called from any thread.
-"""
+"""A Passona account: its campaigns, their rows, and changes to both while a server shows them. Thread-safe."""
 
 from __future__ import annotations
 
@@ -13,31 +10,30 @@ from typing import Protocol
 
 from passona_sandbox.clock import LONDON, Zone
 from passona_sandbox.edits import Edit
-from passona_sandbox.given import Given, guide
+from passona_sandbox.fixed import FixedCampaign, guide
 from passona_sandbox.makeup import made_up, specials
 from passona_sandbox.reports import CAMPAIGNS, Row
 from passona_sandbox.view import View
 
 
 class Campaign(Protocol):
-    """What an account needs to know of a campaign, made up or given."""
+    """A campaign, made up or with explicit rows."""
 
     @property
     def entry(self) -> Row:
-        """The campaign as the list gives it."""
+        """The campaign as the list shows it."""
 
     @property
     def page_sizes(self) -> dict[str, int]:
-        """Page sizes of its own, by report; elsewhere the switches decide."""
+        """Fixed page sizes by report; for other reports the switches decide."""
 
-    def count(self, report: str) -> int:
-        """Give the number of rows of this report."""
+    def count(self, report: str) -> int: ...
 
     def row(self, report: str, index: int) -> Row:
-        """Give the row at this place, a dict of the caller's own."""
+        """Return a new dict."""
 
     def truth(self, report: str, index: int) -> Row:
-        """Tell what is true of this row."""
+        """Return what really happened: `person`, `instant`, `delivered`, `robot`."""
 
 
 class Account:
@@ -79,7 +75,6 @@ class Account:
 
     @classmethod
     def empty(cls) -> Account:
-        """Make an account without any campaign."""
         return cls(campaigns=0, rows=0, special=False)
 
     def put(self, campaign_row: Mapping[str, object], reports: Mapping[str, Sequence[Row]] | None = None) -> str:
@@ -88,7 +83,7 @@ class Account:
         Only `uuid` is needed of the list's entry, the rest is that of a campaign that is over. Missing
         reports are empty.
         """
-        campaign = Given(campaign_row, reports or {})
+        campaign = FixedCampaign(campaign_row, reports or {})
         uuid = str(campaign.entry["uuid"])
         with self._lock:
             self._forget_edits(uuid)
@@ -107,7 +102,6 @@ class Account:
             self._refused.add(uuid)
 
     def is_refused(self, uuid: str) -> bool:
-        """Tell whether the reports of this campaign are answered with 403."""
         return uuid in self._refused
 
     def edit(self, uuid: str, report: str, edit: Edit) -> None:
@@ -117,11 +111,11 @@ class Account:
             self._edits[uuid, report] = (*self._edits.get((uuid, report), ()), edit)
 
     def campaigns(self, teams: Sequence[str] = ()) -> list[Row]:
-        """Give the rows of the campaign list as served, those of these teams only (none: of all)."""
+        """Return the rows of the campaign list as served, of these teams only (none: of all)."""
         return list(self.listed(teams).rows())
 
     def listed(self, teams: Sequence[str] = ()) -> View:
-        """Look at the campaign list as it is now."""
+        """Return the campaign list as it is now."""
         with self._lock:
             campaigns, revision = self._stand()
             edits = self._edits.get(("", CAMPAIGNS), ())
@@ -130,7 +124,7 @@ class Account:
         return View(len(shown), lambda index: dict(shown[index]), edits, None, revision)
 
     def view(self, uuid: str, report: str, teams: Sequence[str] = ()) -> View:
-        """Look at a report as it is now; a campaign unknown, or of no team of these, is a KeyError."""
+        """Return a report as it is now; KeyError if the campaign is unknown or of another team."""
         with self._lock:
             campaigns, revision = self._stand()
             edits = self._edits.get((uuid, report), ())
@@ -141,19 +135,18 @@ class Account:
         return View(campaign.count(report), lambda index: campaign.row(report, index), edits, size, revision)
 
     def rows(self, uuid: str, report: str) -> Iterator[Row]:
-        """Give the rows of a report as served, in its order, lazily; edits made later do not show."""
+        """Yield the rows of a report as served, in order, without later edits."""
         return self.view(uuid, report).rows()
 
     def count(self, uuid: str, report: str) -> int:
-        """Give the number of rows of a report as served."""
         return self.view(uuid, report).count
 
     def row_truth(self, uuid: str, report: str, index: int) -> Row:
-        """Tell what is true of a made-up row (before edits): `person`, `instant`, `delivered`, `robot`."""
+        """Return what really happened in a made-up row (before edits): `person`, `instant`, `delivered`, `robot`."""
         return self._stand()[0][uuid].truth(report, index)
 
     def truth(self, uuid: str) -> dict[str, int]:
-        """Count what is true of a made-up campaign; reads every message and click, so it takes a while."""
+        """Count what really happened in a made-up campaign; reads every message and click, so it takes a while."""
         campaign, counts = self._stand()[0][uuid], Counter[str]()
         clickers = set()
         for index in range(campaign.count("delivery")):
@@ -174,7 +167,7 @@ class Account:
         }
 
     def _stand(self) -> tuple[Mapping[str, Campaign], Hashable]:
-        """Give the campaigns as they are now, and what tells this state from others."""
+        """Return the current campaigns, and a revision that changes with them."""
         return self._campaigns, self._revision
 
     def _forget_edits(self, uuid: str) -> None:

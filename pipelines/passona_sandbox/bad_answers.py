@@ -12,7 +12,7 @@ from passona_sandbox.wire import Response
 
 
 def spoil_response(response: Response, faults: Sequence[Fault], shape: ErrorShape) -> Response:
-    """Spoil an answer; errors without a shape of their own are told in this one."""
+    """Spoil an answer; `shape`: of errors without a shape of their own."""
     for fault in faults:
         if fault.kind in SPOILERS:
             response = SPOILERS[fault.kind](response, fault, shape)

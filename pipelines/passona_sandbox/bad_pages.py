@@ -13,7 +13,7 @@ _SOMEBODY = "00000000-0000-11e9-8000-0242ac120002"
 
 
 def spoil_page(page: Row, book: Book, visit: Visit, faults: Sequence[Fault]) -> Row:
-    """Spoil a page's content; a fault whose part an earlier one took away has no effect."""
+    """Spoil a page; a fault in a part that an earlier fault removed has no effect."""
     for fault in faults:
         if fault.kind in SPOILERS:
             SPOILERS[fault.kind](page, fault, book, visit)

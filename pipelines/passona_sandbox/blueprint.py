@@ -1,4 +1,4 @@
-"""One made-up campaign before its rows: who, when, how many, and its entry in the campaign list."""
+"""The facts of one made-up campaign: who, when, how many, and its entry in the campaign list."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class Blueprint:
 
     @property
     def uuid(self) -> str:
-        """The campaign's uuid, version 1, of the instant it was created."""
+        """Version 1, of the instant of creation."""
         return clock.uuid1(self.created, 0, self.node)
 
     @property
     def expiry(self) -> int:
-        """When undelivered messages are given up."""
+        """When undelivered messages expire."""
         return self.started + LIFE
 
     def entry(self) -> Row:
-        """Write the campaign as the list gives it: missing dates are empty strings."""
+        """Return the campaign as the list shows it: missing dates are empty strings."""
         has_started = self.stage != "planned"
         ended = self.started + self.span
         return {
@@ -69,12 +69,11 @@ class Blueprint:
         }
 
     def civil(self, moment: int) -> str:
-        """Write a time without an offset."""
+        """Return a time without an offset."""
         return clock.civil(moment, self.zone)
 
     @property
     def template_uuid(self) -> str:
-        """The uuid of the campaign's template."""
         return clock.uuid1(self.created - clock.HOUR, 1, self.node)
 
     def _groups(self, first: int, count: int) -> list[str]:

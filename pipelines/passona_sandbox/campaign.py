@@ -1,7 +1,6 @@
-"""A made-up campaign: story -> rows of the six reports, each in an order of its own.
+"""A made-up campaign: story -> rows of the six reports, each report in its own order.
 
-Row `index` of a report is computed when it is asked for, so a report of any length takes no memory, and
-the reports agree with one another though none of them is ever held.
+Row `index` of a report is computed on demand, so a report of any length takes no memory, and the reports agree.
 """
 
 from __future__ import annotations
@@ -18,16 +17,15 @@ from passona_sandbox.words import words
 
 MALFORMED_ONE_IN = 1500  # times cut short, as in one published sample (`15:25:0`)
 HOSTILE_MALFORMED_ONE_IN = 20
-SPRING_ONE_IN = 8  # times of the first summer hour, written by a clock that nobody put forward
+SPRING_ONE_IN = 8  # times of the first summer hour, written by a clock that was not put forward
 
 
 class MadeUp:
-    """A campaign whose rows are computed when they are asked for."""
+    """A campaign whose rows are computed on demand. `story` decides what happened in it."""
 
     def __init__(
         self, plan: Blueprint, people: People, *, hostile: bool, story: Callable[[Blueprint, People], Story] = Story
     ) -> None:
-        """Take the facts; no row is computed yet. `story` makes of them what happened."""
         self.plan, self._hostile, self._words = plan, hostile, words()
         self._malformed_one_in = HOSTILE_MALFORMED_ONE_IN if hostile else MALFORMED_ONE_IN
         self.story, self._expiry = story(plan, people), clock.with_offset(plan.expiry)
@@ -44,32 +42,27 @@ class MadeUp:
 
     @property
     def entry(self) -> Row:
-        """The campaign as the list gives it."""
         return self.plan.entry()
 
     @property
     def page_sizes(self) -> dict[str, int]:
-        """Page sizes of its own: none, the switches decide."""
         return {}
 
     def count(self, report: str) -> int:
-        """Give the number of rows of this report."""
         return self.plan.counts.of(report)
 
     def row(self, report: str, index: int) -> Row:
-        """Make the row at this place of this report: a new dict each time."""
-        return self.tell(report, self._orders[report].at(index))
+        return self.make_row(report, self._orders[report].at(index))
 
     def truth(self, report: str, index: int) -> Row:
-        """Tell what is true of this row: `person` (a number), `instant`, `delivered`, `robot`."""
-        return self.true_of(report, self._orders[report].at(index))
+        return self.truth_of(report, self._orders[report].at(index))
 
-    def tell(self, report: str, number: int) -> Row:
-        """Make the row of the message, click, member or batch of this number, wherever it stands."""
+    def make_row(self, report: str, number: int) -> Row:
+        """Return the row of the message, click, member or batch of this number, wherever the report lists it."""
         return self._makers[report](number)
 
-    def true_of(self, report: str, number: int) -> Row:
-        """Tell what is true of the message, click, member or batch of this number."""
+    def truth_of(self, report: str, number: int) -> Row:
+        """Return what really happened to it: `person` (a number), `instant`, `delivered`, `robot`."""
         story = self.story
         if report == "clicks":
             click = story.click(number)
@@ -160,7 +153,7 @@ class MadeUp:
         return self.plan.counts.messages + number
 
     def _time(self, instant: int, die: int) -> str:
-        """Write a time as the server does, its errors included."""
+        """Return a time as the server writes it, errors included."""
         if die % SPRING_ONE_IN == 0 and self.plan.zone == clock.LONDON and clock.is_first_of_summer(instant):
             return clock.winter(instant)
         text = self.plan.civil(instant)

@@ -1,8 +1,7 @@
 """UK civil time as Passona writes it, and the version-1 uuids that carry their instant.
 
-Instants are whole seconds of UTC since 1970. The rule is the one in force since 1996: summer time from
-the last Sunday of March to the last Sunday of October, both at 01:00 UTC. It is computed here, so that
-the sandbox needs no zone files and is a second opinion for those who use them.
+Instants are whole seconds of UTC since 1970. The rule since 1996: summer time from the last Sunday of March to the last
+Sunday of October, both at 01:00 UTC. It is computed here, so the sandbox needs no zone files and can check them.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def instant(text: str) -> int:
 
 @lru_cache(maxsize=64)
 def change(year: int, month: int) -> int:
-    """Tell when the clocks change in March or October of this year."""
+    """Return when the clocks change in March or October of this year."""
     last = date(year, month, 31)
     sunday = last - timedelta(days=(last.weekday() + 1) % 7)
     return instant(f"{sunday.isoformat()}T01:00:00")
@@ -50,7 +49,7 @@ def _utc_hour(hour: int) -> str:
 
 
 def civil(moment: int, zone: Zone = LONDON) -> str:
-    """Write the civil time of a zone, by default the UK's, `2020-06-25 20:26:02`."""
+    """Return the civil time of a zone, by default the UK's, `2020-06-25 20:26:02`."""
     if zone == "UTC":
         return winter(moment)
     hour, rest = divmod(moment, HOUR)
@@ -60,20 +59,20 @@ def civil(moment: int, zone: Zone = LONDON) -> str:
 
 
 def winter(moment: int) -> str:
-    """Write the time as a clock shows it that nobody put forward: in spring an hour that does not exist."""
+    """Return the time on a clock that was not put forward: in spring an hour that does not exist."""
     hour, rest = divmod(moment, HOUR)
     return f"{_utc_hour(hour)}:{rest // 60:02d}:{rest % 60:02d}"
 
 
 def with_offset(moment: int) -> str:
-    """Write the time with its offset, without a colon: `2020-06-27T20:26:30+0100`."""
+    """Return the time with its offset, without a colon: `2020-06-27T20:26:30+0100`."""
     return civil(moment).replace(" ", "T") + ("+0100" if _is_summer_hour(moment // HOUR) else "+0000")
 
 
 def rewritten(value: object, zone: Zone) -> object:
-    """Write a UK civil time as a clock of another zone shows it; anything else stays as it is.
+    """Convert a UK civil time to another zone; return anything else unchanged.
 
-    Of an hour that occurs twice nobody can tell which it was: it is taken as the earlier.
+    An hour that occurs twice counts as the earlier one.
     """
     if not isinstance(value, str) or not _CIVIL.fullmatch(value):
         return value
@@ -82,13 +81,13 @@ def rewritten(value: object, zone: Zone) -> object:
 
 
 def is_first_of_summer(moment: int) -> bool:
-    """Tell whether the clocks went forward less than an hour ago."""
+    """Return True if the clocks went forward less than an hour ago."""
     hour = moment // HOUR
     return _is_summer_hour(hour) and not _is_summer_hour(hour - 1)
 
 
 def uuid1(moment: int, tick: int, node: str) -> str:
-    """Write a version-1 uuid of this instant; `tick` (of 100 ns) and `node` tell equal instants apart.
+    """Return a version-1 uuid of this instant; `tick` (of 100 ns) and `node` distinguish equal instants.
 
     `node` is the uuid's end as text, clock sequence and machine: `abb5-0242ac120008`.
     """

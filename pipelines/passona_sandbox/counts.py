@@ -23,7 +23,6 @@ class Counts(NamedTuple):
     batches: int = 0
 
     def of(self, report: str) -> int:
-        """Give the number of rows of this report."""
         return {
             "clicks": self.clicks,
             "delivery": self.messages,
@@ -35,7 +34,7 @@ class Counts(NamedTuple):
 
 
 def finished(rows: int, die: int) -> Counts:
-    """Divide this many rows among the reports of a campaign that is over, exactly."""
+    """Divide this many rows among the reports of a finished campaign, exactly."""
     if rows < ROWS_OF_A_MESSAGE:
         return Counts(people=rows)
     people = max(1, rows * PEOPLE_PERCENT // 100)

@@ -1,7 +1,7 @@
-"""Request -> response: who may ask, what is asked for, which fault strikes, which page it is.
+"""Request -> response: authorisation, routing, rate limit, faults, pages.
 
 Addresses and statuses are those of the guide: GET `campaigns`, GET and POST `reporting/{uuid}/{report}`
-below `/api/2.0/`, and the links of mails. A fault may strike any authorised request to an address of the API.
+below `/api/2.0/`, and the links of mails. A fault may strike any authorised request to the API.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from passona_sandbox.journal import Journal, Record
 from passona_sandbox.limits import Meter
 from passona_sandbox.mailroom import ROOT as EXPORTS
 from passona_sandbox.mailroom import Mailroom
+from passona_sandbox.page_cache import PageCache
 from passona_sandbox.pages import Book, number, render
 from passona_sandbox.refusals import refusal
 from passona_sandbox.reports import CAMPAIGNS, CAMPAIGNS_PAGE_SIZE, REPORT_PAGE_SIZE, REPORTS
-from passona_sandbox.shelf import Shelf
 from passona_sandbox.switches import Switches
 from passona_sandbox.view import View
 from passona_sandbox.wire import Request, Response
@@ -33,17 +33,16 @@ _METHODS = {CAMPAIGNS: ("GET",), **dict.fromkeys(REPORTS, ("GET", "POST"))}
 
 
 class Desk:
-    """Answers requests for an account; any thread may ask."""
+    """Answers requests for an account, thread-safe. Set `origin` before the first request: links need it."""
 
     def __init__(self, account: Account, switches: Switches) -> None:
-        """Open the desk; `origin` has to be told before links can be written."""
         self.account, self.switches = account, switches
         self.faults, self.journal, self.origin = Faults(()), Journal(), ""
-        self._meter, self._shelf, self._mailroom = Meter(), Shelf(), Mailroom()
+        self._meter, self._page_cache, self._mailroom = Meter(), PageCache(), Mailroom()
 
     @contextmanager
     def answering(self, request: Request) -> Generator[Response, None, None]:
-        """Give the answer to a request, already recorded; the request counts as in flight until the exit."""
+        """Yield the recorded answer to a request; the request counts as in flight until the exit."""
         query = request.query
         visit = _visit(request, query)
         record = _record(request, query, visit, self.journal.begin())
@@ -98,13 +97,13 @@ class Desk:
         if any(fault.kind in SPOILERS for fault in faults):
             return Response(200, render(spoil_page(book.page(visit.page), book, visit, faults)))
         key = (view.revision, book.path, book.size, visit.page, switches.teams)
-        return Response(200, self._shelf.page(key, lambda: render(book.page(visit.page))))
+        return Response(200, self._page_cache.page(key, lambda: render(book.page(visit.page))))
 
     def _unlisted(self, request: Request) -> Response:
-        """Answer what is no address of the API: a link out of a mail, or nothing."""
+        """Answer a link of a mail, or 404."""
         path = request.path.strip("/")
-        found = self._mailroom.fetch(path, self.switches) if path.startswith(EXPORTS) else None
-        return found or self._no(404)
+        export = self._mailroom.fetch(path, self.switches) if path.startswith(EXPORTS) else None
+        return export or self._no(404)
 
     def _view(self, visit: Visit) -> View:
         if visit.report == CAMPAIGNS:
@@ -123,7 +122,7 @@ class Desk:
         return switches.delivery_page_size if is_delivery else REPORT_PAGE_SIZE
 
     def _address(self, visit: Visit) -> str:
-        """Write a path as links show it; the campaign list's links are always absolute."""
+        """Return a path as links show it; the campaign list's links are always absolute."""
         style, path = self.switches.links, ROOT + visit.path
         if style == "foreign":
             return f"{self.switches.foreign_host}/{path}"
@@ -138,7 +137,7 @@ class Desk:
 
 
 def _visit(request: Request, query: dict[str, str]) -> Visit | None:
-    """Read the address; None if there is nothing at it."""
+    """Parse the address; None if it is not of the API."""
     path, page = request.path.strip("/"), number(query.get("page"), 1)
     if not path.startswith(ROOT):
         return None

@@ -1,6 +1,6 @@
-"""Chance without memory: the same key and index always give the same numbers.
+"""Reproducible random numbers without state: the same key and index always give the same numbers.
 
-A row of any index costs one hash, so page 9,000 costs as much as page 1 and nothing has to be kept.
+A row of any index costs one hash, so page 9,000 costs as much as page 1 and nothing is stored.
 """
 
 from __future__ import annotations
@@ -17,21 +17,20 @@ class Dice:
     """Sixteen numbers below 2**32 for every index."""
 
     def __init__(self, *key: object) -> None:
-        """Make dice of their own for this key: equal keys roll alike, others independently."""
         self._start = blake2b(repr(key).encode(), digest_size=_SIXTEEN.size)
 
     def roll(self, index: int) -> tuple[int, ...]:
-        """Give the numbers of this index (not negative)."""
+        """Return the numbers of this index (not negative)."""
         state = self._start.copy()
         state.update(index.to_bytes(8, "little"))
         return _SIXTEEN.unpack(state.digest())
 
 
 class Order:
-    """One order of `count` things: a permutation that is computed, not stored."""
+    """A permutation of `count` things that is computed, not stored."""
 
     def __init__(self, count: int, die: int) -> None:
-        """Choose the order by `die`; steps of about the golden ratio lead past every thing once."""
+        """Choose the order by `die`: steps of about the golden ratio visit everything once."""
         self._count = max(count, 1)
         self._start = die % self._count
         self._step = int(self._count * _GOLDEN) + 1
@@ -39,5 +38,4 @@ class Order:
             self._step += 1
 
     def at(self, place: int) -> int:
-        """Tell which thing stands at this place."""
         return (self._start + place * self._step) % self._count

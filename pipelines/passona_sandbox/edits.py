@@ -1,111 +1,50 @@
-"""Changes of a report's rows while it is being read, laid over the rows without touching them.
+"""Changes of a report's rows while it is being read, as a layer over the unchanged rows.
 
-Each edit says how many rows there are after it, and where a place of the changed order lies in the order
-before it. Offset paging over edited rows shifts as it does over a database that is being written to.
+Offset paging over edited rows shifts as it does over a database that is being written to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from passona_sandbox.dice import Order
 from passona_sandbox.reports import Row
 
 
-class Edit(Protocol):
-    """One change of an ordered set of rows."""
-
-    def count(self, before: int) -> int:
-        """Tell how many rows there are, given how many there were."""
-
-    def before(self, index: int, count: int) -> int | Row:
-        """Find the place that `index` had among the `count` rows before, or the row that is new there."""
-
-    def change(self, row: Row, index: int) -> Row:
-        """Give the row of this place (after the edit) as the edit leaves it."""
-
-
 @dataclass(frozen=True)
-class Insert:
-    """A row arrives at a place (past the end: at the end); those after it move on."""
+class Edit:
+    """One change of an ordered set of rows.
 
-    index: int
-    row: Row
+    `count`: number of rows before -> after. `before`: place after, number of rows before -> place before, or the new
+    row. `change`: row, place after -> row.
+    """
 
-    def count(self, before: int) -> int:
-        """One more."""
-        return before + 1
-
-    def before(self, index: int, count: int) -> int | Row:
-        """Shift what lies behind."""
-        place = min(self.index, count)
-        return dict(self.row) if index == place else index - (index > place)
-
-    def change(self, row: Row, index: int) -> Row:
-        """Leave rows as they are."""
-        del index
-        return row
+    count: Callable[[int], int] = lambda count: count
+    before: Callable[[int, int], int | Row] = lambda index, _: index
+    change: Callable[[Row, int], Row] = lambda row, _: row
 
 
-@dataclass(frozen=True)
-class Delete:
-    """The row at a place leaves (past the end: none does); those after it move up."""
+def insert(place: int, row: Row) -> Edit:
+    """Insert a row at a place; past the end: at the end."""
 
-    index: int
+    def before(index: int, count: int) -> int | Row:
+        at = min(place, count)
+        return dict(row) if index == at else index - (index > at)
 
-    def count(self, before: int) -> int:
-        """One fewer, if there was such a row."""
-        return before - (self.index < before)
-
-    def before(self, index: int, count: int) -> int | Row:
-        """Shift what lies behind."""
-        del count
-        return index + (index >= self.index)
-
-    def change(self, row: Row, index: int) -> Row:
-        """Leave rows as they are."""
-        del index
-        return row
+    return Edit(count=lambda count: count + 1, before=before)
 
 
-@dataclass(frozen=True)
-class Shuffle:
-    """All rows take another order."""
-
-    die: int
-
-    def count(self, before: int) -> int:
-        """As many as before."""
-        return before
-
-    def before(self, index: int, count: int) -> int | Row:
-        """Look the place up in the new order."""
-        return Order(count, self.die).at(index)
-
-    def change(self, row: Row, index: int) -> Row:
-        """Leave rows as they are."""
-        del index
-        return row
+def delete(place: int) -> Edit:
+    """Delete the row at a place; past the end: none."""
+    return Edit(count=lambda count: count - (place < count), before=lambda index, _: index + (index >= place))
 
 
-@dataclass(frozen=True)
-class StatusChange:
-    """The row at a place takes another value under a key; number and order stay."""
+def shuffle(die: int) -> Edit:
+    """Put all rows in another order."""
+    return Edit(before=lambda index, count: Order(count, die).at(index))
 
-    index: int
-    key: str
-    to: str
 
-    def count(self, before: int) -> int:
-        """As many as before."""
-        return before
-
-    def before(self, index: int, count: int) -> int | Row:
-        """Leave places as they are."""
-        del count
-        return index
-
-    def change(self, row: Row, index: int) -> Row:
-        """Set the value in that one row."""
-        return {**row, self.key: self.to} if index == self.index else row
+def set_value(place: int, key: str, value: str) -> Edit:
+    """Change one value of the row at a place."""
+    return Edit(change=lambda row, index: {**row, key: value} if index == place else row)

@@ -1,10 +1,9 @@
-"""Misbehaviour on request: rules that say when, and what the server then does wrong.
+"""Faults on request: rules that say when the server misbehaves, and how.
 
-A rule is a mapping. Which requests it matches: `report` (a report or "campaigns"), `campaign` (uuid),
-`page` (number), `method` ("GET" or "POST"); each of them left out, or "any", matches all. How often it
-strikes: `after` lets so many matching requests pass first, `times` is how often it strikes then (left out:
-for ever). What happens is its `kind`, one of `KINDS`, with options of its own. All rules that strike a
-request take effect, in their order.
+A rule is a mapping. `report` (a report or "campaigns"), `campaign` (uuid), `page` (number) and `method` ("GET" or
+"POST") select requests; a key that is missing or "any" matches all. `after`: so many matching requests pass first.
+`times`: how often it strikes then (default: always). `kind`: what happens, one of `KINDS`, each with its own options.
+All rules that strike a request take effect, in order.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ _CHOICES = {"report": (*REPORTS, CAMPAIGNS, "any"), "method": ("GET", "POST", "a
 
 
 class Visit(NamedTuple):
-    """What a request is for; the campaign list has no campaign."""
+    """What a request asks for; the campaign list has no campaign."""
 
     method: str
     campaign: str
@@ -91,7 +90,7 @@ class Visit(NamedTuple):
 
 @dataclass
 class Fault:
-    """One rule, with how many requests it has `seen` (matched) and how many it has `struck`."""
+    """One rule, and how many requests it has `seen` (matched) and `struck`."""
 
     kind: str
     when: dict[str, Any]
@@ -100,7 +99,6 @@ class Fault:
     struck: int = field(default=0, init=False)
 
     def matches(self, visit: Visit) -> bool:
-        """Tell whether the rule is about such a request."""
         asked = {
             "report": visit.report,
             "campaign": visit.campaign,
@@ -110,7 +108,7 @@ class Fault:
         return all(self.when[key] in {"any", value} for key, value in asked.items())
 
     def strikes(self) -> bool:
-        """Count one matching request; tell whether the rule strikes it."""
+        """Count one matching request; return True if the rule strikes it."""
         self.seen += 1
         if self.seen <= self.when["after"] or self.struck == self.when["times"]:
             return False
@@ -119,15 +117,15 @@ class Fault:
 
 
 class Faults:
-    """The rules of a server; counted exactly, whichever threads ask."""
+    """The rules of a server, thread-safe."""
 
     def __init__(self, rules: Iterable[Mapping[str, object]]) -> None:
-        """Take the rules; one that cannot be understood is a ValueError."""
+        """Parse the rules; ValueError if one is invalid."""
         self.rules = tuple(fault(rule) for rule in rules)
         self._lock = Lock()
 
     def strike(self, visit: Visit) -> list[Fault]:
-        """Count a request and give the rules that strike it, in their order."""
+        """Count a request and return the rules that strike it, in order."""
         if not self.rules:
             return []
         with self._lock:
@@ -135,23 +133,23 @@ class Faults:
 
 
 def fault(rule: Mapping[str, object]) -> Fault:
-    """Read a rule; unknown kinds, keys, reports and methods are a ValueError that names what is known."""
+    """Parse a rule; ValueError names the known kinds, keys, reports or methods."""
     name = rule.get("kind")
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"fault {dict(rule)!r}: unknown kind {name!r}; known are {', '.join(KINDS)}")
     defaults = {**_WHEN, **KINDS[name].options}
-    given = {key: value for key, value in rule.items() if key != "kind"}
-    unknown = [key for key in given if key not in defaults]
-    missing = [key for key, value in defaults.items() if value is REQUIRED and key not in given]
+    chosen = {key: value for key, value in rule.items() if key != "kind"}
+    unknown = [key for key in chosen if key not in defaults]
+    missing = [key for key, value in defaults.items() if value is REQUIRED and key not in chosen]
     if unknown or missing:
         known = ", ".join(defaults)
         raise ValueError(f"fault {name!r}: unknown keys {unknown}, missing keys {missing}; known are {known}")
     for key, choices in _CHOICES.items():
-        if given.get(key, "any") not in choices:
-            raise ValueError(f"fault {name!r}: {key} {given[key]!r} is none of {', '.join(choices)}")
+        if chosen.get(key, "any") not in choices:
+            raise ValueError(f"fault {name!r}: {key} {chosen[key]!r} is none of {', '.join(choices)}")
     for key in ("page", "after", "times"):
-        if not isinstance(given.get(key, 0), int) and given[key] != _WHEN[key]:
-            raise ValueError(f"fault {name!r}: {key} {given[key]!r} is no whole number")
-    settings = {**defaults, **given}
+        if not isinstance(chosen.get(key, 0), int) and chosen[key] != _WHEN[key]:
+            raise ValueError(f"fault {name!r}: {key} {chosen[key]!r} is no whole number")
+    settings = {**defaults, **chosen}
     options = {key: settings[key] for key in KINDS[name].options}
     return Fault(name, {key: settings[key] for key in _WHEN}, options)

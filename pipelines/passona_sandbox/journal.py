@@ -1,4 +1,4 @@
-"""What was asked and what was answered: one record per request, in the order of the answers."""
+"""One record per request, in the order of the answers."""
 
 from __future__ import annotations
 
@@ -33,36 +33,31 @@ class Record:
 
 
 class Journal:
-    """The last 200,000 records; any thread may write and read."""
+    """The last 200,000 records, thread-safe."""
 
     def __init__(self) -> None:
-        """Begin empty."""
         self._lock = Lock()
         self._records: deque[Record] = deque(maxlen=KEPT)
         self._in_flight = 0
 
     def begin(self) -> int:
-        """Note that a request is being answered; tell how many are."""
+        """Count a request as in flight; return how many are."""
         with self._lock:
             self._in_flight += 1
             return self._in_flight
 
     def end(self) -> None:
-        """Note that a request was answered."""
         with self._lock:
             self._in_flight -= 1
 
     def write(self, record: Record) -> None:
-        """Keep a record."""
         with self._lock:
             self._records.append(record)
 
     def records(self) -> list[Record]:
-        """Give the records so far."""
         with self._lock:
             return list(self._records)
 
     def forget(self) -> None:
-        """Drop the records so far."""
         with self._lock:
             self._records.clear()

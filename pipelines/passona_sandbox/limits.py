@@ -1,4 +1,4 @@
-"""The rate limit: so many requests in a window that begins with its first request, as Laravel counts."""
+"""The rate limit: requests per window, which begins with its first request, as in Laravel."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from passona_sandbox.switches import Switches
 
 
 class Meter:
-    """Counts requests in the current window; any thread may ask."""
+    """Counts requests in the current window, thread-safe."""
 
     def __init__(self) -> None:
-        """Begin without a window."""
         self._lock = Lock()
         self._ends = 0.0
         self._used = 0
 
     def admit(self, switches: Switches) -> tuple[bool, dict[str, str]]:
-        """Count one request; tell whether it may pass, and the headers of its answer."""
+        """Count one request; return whether it may pass, and headers for its answer."""
         if not switches.rate_limit:
             return True, {}
         with self._lock:

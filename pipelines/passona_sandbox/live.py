@@ -1,10 +1,9 @@
-"""An account that lives: at every instant it is a pure function of its seed and that instant.
+"""An account that changes with time: a pure function of its seed and the instant.
 
-    seed, instant -> the campaigns that are listed by then -> each as far as it has come (`moment`)
+    seed, instant -> the campaigns in the list -> each in its state at that instant (`moment`)
 
-Campaigns are created a day or two before they start, send for hours, are given up two days after their start,
-and are clicked for four weeks. A fifth is deleted sooner or later, the rest leaves the list after ten weeks. So
-every evening finds it as it was on no evening before, and whoever has the seed and the hour knows every row.
+Campaigns are created a day or two before they start, send for hours, expire two days after their start, and are clicked
+for four weeks. A fifth is deleted at some time, the others leave the list after ten weeks.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from passona_sandbox.makeup import blueprint
 from passona_sandbox.moment import CLICKING, Course, Moment
 from passona_sandbox.people import People
 
-# It moves on so often, in seconds, and stands still between: a reader who takes seconds sees one state.
+# Seconds between two states: a load that takes less sees one state.
 STEP = 900
 MONTH = 30 * clock.DAY
 LISTED = 70 * clock.DAY  # from the start to the day on which a campaign leaves the list
@@ -33,7 +32,7 @@ _BEGIN = clock.instant("2020-01-06T00:00:00")
 
 
 class LiveAccount(Account):
-    """Campaigns that come, go on and leave as time goes by."""
+    """Campaigns that are created, progress and leave the list as time passes."""
 
     def __init__(
         self,
@@ -45,9 +44,9 @@ class LiveAccount(Account):
         zone: Zone = LONDON,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Let `campaigns` start in thirty days, with about `rows` rows in all six reports when they are over.
+        """Start `campaigns` in thirty days, with about `rows` rows in all six reports when they are finished.
 
-        `zone` is that of times without an offset; `clock` tells the instant, in seconds of UTC.
+        `zone`: of times without an offset. `clock` returns the instant, in seconds of UTC.
         """
         super().__init__(campaigns=0, rows=0, special=False)
         self._seed, self._hostile, self._zone, self.clock = seed, hostile, zone, clock
@@ -57,7 +56,7 @@ class LiveAccount(Account):
         self._step, self._live = -1, dict[str, Campaign]()
 
     def _stand(self) -> tuple[Mapping[str, Campaign], Hashable]:
-        """Give the campaigns of this quarter of an hour, and those that were put beside them."""
+        """Return the campaigns of this quarter of an hour, and those that were added."""
         step = int(self.clock()) // STEP
         with self._lock:
             if step != self._step:
@@ -65,7 +64,7 @@ class LiveAccount(Account):
             return {**self._live, **self._campaigns}, (step, self._revision)
 
     def _listed(self, instant: int) -> dict[str, Campaign]:
-        """Give the campaigns that are created by now and not gone yet, the earliest first."""
+        """Return the campaigns that exist at this instant, the earliest first."""
         first = max(0, (instant - LISTED - clock.DAY - _BEGIN) // self._every)
         last = (instant + _CREATED_BEFORE - _BEGIN) // self._every
         self._courses = {number: self._course(number) for number in range(first, last + 1)}
@@ -95,7 +94,7 @@ class LiveAccount(Account):
         return Course(plan, self._people, self._hostile)
 
     def _leaves(self, number: int, started: int) -> int:
-        """Tell when a campaign leaves the list: not before it is given up."""
+        """Return when a campaign leaves the list: not before its expiry."""
         roll = Dice("live", self._seed, number).roll(4)
         if roll[0] % DELETED_ONE_IN:
             return started + LISTED

@@ -1,8 +1,8 @@
-"""Reports by mail: POST -> a .csv under a link, and a mail that tells it.
+"""Reports by mail: POST -> a .csv at a link, and a mail with that link.
 
 The guide: "run a task on the server and send an email to the email address associated to your user, with a
-link to the desired report as a .csv file"; its headers are the keys of the JSON. How the file is encoded,
-quoted and ended is documented nowhere, so switches say it. The link needs no token: who has it, has the file.
+link to the desired report as a .csv file"; its headers are the keys of the JSON. Encoding, delimiter and line ends are
+undocumented, so they are switches. The link needs no token.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ _WHOLE_LINES = default.clone(max_line_length=998)  # SMTP's own bound: a link st
 
 @dataclass(frozen=True)
 class Export:
-    """One report as it was when it was asked for; its bytes are made when they are fetched."""
+    """One report at the time of the POST; its bytes are made when they are fetched."""
 
     report: str
     view: View
     made: float
 
     def response(self, switches: Switches) -> Response:
-        """The file, in the form that the switches say."""
         headers = {
             "Last-Modified": formatdate(self.made, usegmt=True),
             "Content-Disposition": f'attachment; filename="{self.report}.csv"',
@@ -46,15 +45,14 @@ class Export:
 
 
 class Mailroom:
-    """What was made, by its address; any thread may ask."""
+    """The exports by path, thread-safe."""
 
     def __init__(self) -> None:
-        """Begin with nothing made."""
         self._lock = Lock()
         self._exports: dict[str, Export] = {}
 
     def make(self, campaign: str, report: str, view: View, origin: str, switches: Switches) -> None:
-        """Keep a report as it is now, and drop a mail with its link, if there is a folder for mails."""
+        """Keep a report as it is now; write a mail with its link if there is a mail folder."""
         path = f"{ROOT}{secrets.token_hex(16)}/{report}.csv"
         with self._lock:
             self._exports[path] = Export(report, view, time())
@@ -66,14 +64,14 @@ class Mailroom:
             (folder / f"{number:04}-{report}-{campaign}.eml").write_bytes(bytes(mail))
 
     def fetch(self, path: str, switches: Switches) -> Response | None:
-        """The file under an address, None if there is none."""
+        """Return the file at an address, None if there is none."""
         with self._lock:
             export = self._exports.get(path)
         return export.response(switches) if export else None
 
 
 def render(report: str, view: View, switches: Switches) -> bytes:
-    """Write a report as .csv: null is nothing, numbers are digits."""
+    """Return a report as .csv: null is empty, numbers are digits."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=switches.csv_delimiter, lineterminator=switches.csv_line_end)
     keys = KEYS[report]

@@ -11,7 +11,7 @@ from passona_sandbox import clock, counts
 from passona_sandbox.blueprint import Blueprint, Stage
 from passona_sandbox.campaign import MadeUp
 from passona_sandbox.dice import Dice
-from passona_sandbox.given import TEAM
+from passona_sandbox.fixed import TEAM
 from passona_sandbox.people import People
 from passona_sandbox.words import words
 
@@ -25,7 +25,7 @@ _LAST_YEAR = 2025
 
 
 def made_up(seed: int, number: int, rows: int, *, hostile: bool, teams: int, zone: clock.Zone) -> list[MadeUp]:
-    """Make campaigns that are over, with this many rows in all."""
+    """Make finished campaigns with this many rows in total."""
     people = People(seed, hostile=hostile)
     made = []
     for ordinal, share in enumerate(counts.shares(rows, number)):
@@ -39,7 +39,7 @@ def made_up(seed: int, number: int, rows: int, *, hostile: bool, teams: int, zon
 
 
 def specials(seed: int, now: int, *, hostile: bool, zone: clock.Zone) -> list[MadeUp]:
-    """Make a campaign not started, one still sending, one without rows, and one to be refused."""
+    """Make a campaign not started, one still sending, one without rows, and one that is refused."""
     people, hour = People(seed, hostile=hostile), now // clock.HOUR * clock.HOUR
     kinds: list[tuple[str, counts.Counts, int, Stage]] = [
         ("Not started", counts.Counts(people=PLANNED_PEOPLE), hour + clock.DAY, "planned"),
@@ -56,7 +56,6 @@ def specials(seed: int, now: int, *, hostile: bool, zone: clock.Zone) -> list[Ma
 
 
 def team(ordinal: int) -> str:
-    """Give the uuid of a team of the account."""
     return TEAM if ordinal == 0 else clock.uuid1(_FIRST_DAY, ordinal, "8b1e-0242ac120002")
 
 
@@ -72,7 +71,6 @@ def _start(ordinal: int, dice: Dice) -> int:
 
 
 def blueprint(dice: Dice, count: counts.Counts, started: int, stage: Stage) -> Blueprint:
-    """Make the facts of a campaign of the account's first team."""
     roll, lists = dice.roll(0), words()
     return Blueprint(
         name=lists.templates[roll[8] % len(lists.templates)][0],

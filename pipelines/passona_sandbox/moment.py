@@ -1,8 +1,7 @@
-"""A campaign at one instant of its course: what has been sent, delivered and clicked by then.
+"""A campaign at one instant: what has been sent, delivered and clicked by then.
 
-The whole course is made up at once, and is a pure function of its facts; the rows of an instant are those of
-the whole that have come to be, in the state that they have by then. Statuses move until the expiry, clicks
-trickle in for four weeks.
+The finished campaign is a pure function of its facts. The rows at an instant are those of its rows that exist by then,
+in their state at that time. Statuses change until the expiry, clicks arrive for four weeks.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ _PENDING: dict[str, Row] = {
 
 
 class SlowStory(Story):
-    """Events that take their time: phones are switched off for hours, people click after days."""
+    """A story with delays: phones are switched off for hours, people click after days."""
 
     def updated_at(self, message: int) -> int:
-        """Half of the messages arrive within minutes, the last ones after 18 hours."""
+        """Return when a message arrived: half of them within minutes, the last after 18 hours."""
         if not self.is_delivered(message):
             return self.plan.expiry
         die = self.die(message)
         return self.sent_at(message) + 1 + die % (1 << 3 + (die >> 8) % 14)
 
     def clicked_at(self, message: int, roll: tuple[int, ...], *, is_robot: bool) -> int:
-        """Robots come at once, half of the people within hours, the last ones after weeks."""
+        """Return when a click happened: robots at once, half of the people within hours, the last after weeks."""
         delay = roll[3] % 25 if is_robot else 20 + roll[3] % (1 << 7 + roll[4] % 15)
         return min(self.updated_at(message) + 1 + delay, self.plan.horizon)
 
@@ -53,7 +52,7 @@ class Course:
 
     @cached_property
     def whole(self) -> MadeUp:
-        """The campaign as it is when all is over."""
+        """The finished campaign."""
         return MadeUp(self.plan, self.people, hostile=self.hostile, story=SlowStory)
 
     @cached_property
@@ -62,7 +61,6 @@ class Course:
         return sorted((self.whole.story.click(number).instant, number) for number in range(self.plan.counts.clicks))
 
     def stage(self, instant: int) -> Stage:
-        """Tell how far it has come."""
         if instant < self.plan.started:
             return "planned"
         return "sending" if instant < self.plan.started + self.plan.span else "finished"
@@ -72,19 +70,16 @@ class Moment:
     """A campaign as an account shows it at one instant."""
 
     def __init__(self, course: Course, instant: int) -> None:
-        """Take the course and the instant; no row is computed yet."""
         self._course, self._instant, self._story = course, instant, course.whole.story
         self.entry: Row = replace(course.plan, stage=course.stage(instant)).entry()
         self.page_sizes: dict[str, int] = {}
 
     def count(self, report: str) -> int:
-        """Give the number of rows of this report so far."""
         return len(self._there[report])
 
     def row(self, report: str, index: int) -> Row:
-        """Make the row at this place as it is by now."""
         number = self._number(report, index)
-        row = self._course.whole.tell(report, number)
+        row = self._course.whole.make_row(report, number)
         if report in _PENDING and self._story.updated_at(number) > self._instant:
             return row | _PENDING[report]
         if report == "unsent" and self._instant < self._course.plan.expiry:
@@ -92,9 +87,8 @@ class Moment:
         return row
 
     def truth(self, report: str, index: int) -> Row:
-        """Tell what is true of this row by now."""
         number = self._number(report, index)
-        truth = self._course.whole.true_of(report, number)
+        truth = self._course.whole.truth_of(report, number)
         if report in _PENDING and self._story.updated_at(number) > self._instant:
             return truth | {"delivered": False}
         return truth
@@ -109,7 +103,7 @@ class Moment:
 
     @cached_property
     def _there(self) -> dict[str, Sequence[int]]:
-        """What each report tells of by now, by number; unsent people are counted from the last message's on."""
+        """Numbers of the rows in each report so far; unsent people are counted backwards from the last message."""
         story, counts, instant = self._story, self._course.plan.counts, self._instant
         sent = bisect_right(range(counts.messages), instant, key=story.sent_at)
         batches = bisect_right(range(counts.batches), instant, key=lambda number: story.sent_at(story.batch(number)))

@@ -18,13 +18,13 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def number(text: str | None, default: int) -> int:
-    """Read a whole number from 1; anything else is the default, without complaint."""
+    """Parse a whole number from 1; return the default for anything else."""
     match = _NUMBER.fullmatch(text or "")
     return int(match[1]) if match else default
 
 
 def render(value: object) -> bytes:
-    """Write JSON with escaped slashes and nothing but ASCII, as PHP does."""
+    """Return JSON with escaped slashes and only ASCII, as PHP writes it."""
     return _encode(value).replace("/", "\\/").encode("ascii")
 
 
@@ -47,15 +47,13 @@ class Book:
         return max(1, -(-self.view.count // self.size))
 
     def link(self, page: int) -> str:
-        """Write the address of a page: whatever else the client asked for is not in it."""
+        """Return the address of a page, without any other query parameter."""
         return f"{self.path}?page={page}"
 
     def data(self, page: int) -> list[Row]:
-        """Give the rows of a page; none past the end."""
         return list(self.view.rows((page - 1) * self.size, page * self.size))
 
     def page(self, page: int) -> Row:
-        """Give a page with its envelope."""
         data = self.data(page)
         first = (page - 1) * self.size + 1
         return {

@@ -1,4 +1,4 @@
-"""The account's people: who has which phone, name, groups and fields.
+"""The account's people: their phones, names, groups and fields.
 
 A person is a pure function of the account's seed and a number, so campaigns that reach the same numbers
 reach the same people. Phones are unique: multiplying by a number prime to 10 permutes the digits.
@@ -26,21 +26,20 @@ _SPREAD = 387_420_489  # 3**18: prime to 10, so it permutes the numbers below an
 
 
 class People:
-    """Everybody a made-up account knows, found by number."""
+    """The people of a made-up account, by number; hostile ones have values that break careless programs."""
 
     def __init__(self, seed: int, *, hostile: bool) -> None:
-        """Make the people of this seed; hostile ones have values that break careless programs."""
         self.words, self.hostile = words(), hostile
         self.first_phone = Dice("phones", seed).roll(0)[0]
         self._dice = Dice("people", seed)
 
     def person(self, number: int) -> Person:
-        """Tell who has this number (below 10**7, where phones begin to repeat)."""
+        """Return the person of this number (below 10**7, where phones begin to repeat)."""
         return Person(number, self._dice.roll(number), self)
 
 
 class Person(NamedTuple):
-    """One recipient; what there is to know is computed when asked for, from the person's sixteen dice."""
+    """One recipient; everything is computed on demand from sixteen dice."""
 
     number: int
     roll: tuple[int, ...]
@@ -48,7 +47,6 @@ class Person(NamedTuple):
 
     @property
     def phone(self) -> str:
-        """The phone, mostly a British mobile."""
         step, die = self.people.first_phone + self.number * _SPREAD, self.roll[11]
         if die % FOREIGN_ONE_IN:
             return f"447{step % 10**9:09d}"
@@ -57,25 +55,23 @@ class Person(NamedTuple):
 
     @property
     def first_name(self) -> str:
-        """The first name, in the language that the person's number chooses."""
         names = self._names[0]
         return names[self.roll[1] % len(names)]
 
     @property
     def last_name(self) -> str:
-        """The last name, in the same language."""
         names = self._names[1]
         return names[self.roll[2] % len(names)]
 
     @property
     def groups(self) -> tuple[Group, Group]:
-        """The contact group, and a second one that some are in, too: names and descriptions."""
+        """The contact group, and a second one that some are in, as names and descriptions."""
         groups, which = self.people.words.groups, self.roll[10] % len(self.people.words.groups)
         return groups[which], groups[which - 1 - self.roll[12] % (len(groups) - 1)]
 
     @property
     def fields(self) -> Fields:
-        """The names and values of the fields, each joined by bare commas as the API does."""
+        """The names and values of the fields, each joined by commas as the API does."""
         names, values = _LAYOUTS[self.roll[8] % len(_LAYOUTS)]
         fields = names, ",".join([value(self) for value in values])
         one_in = HOSTILE_ONE_IN if self.people.hostile else ODD_ONE_IN
@@ -87,7 +83,7 @@ class Person(NamedTuple):
         return names[0 if die % 100 < BRITISH_PERCENT else die // 100 % len(names)]
 
     def _odd_fields(self, names: str, values: str) -> Fields:
-        """Give fields that a comma, a quote, a gap or worse makes hard to read."""
+        """Return fields that a comma, a quote, a gap or worse makes hard to parse."""
         lists, kind, die = self.people.words, self.roll[13] % 8, self.roll[14]
         comma = lists.comma_values[die % len(lists.comma_values)]
         if self.people.hostile and kind % 2:

@@ -1,4 +1,4 @@
-"""The sandbox as a process: starts, prints its address, and serves until it is told to stop."""
+"""The sandbox as a process: it prints its address and serves until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ def run(
     faults: Path | None = None,
     switches: Switches | None = None,
 ) -> None:
-    """Serve a made-up account until SIGTERM or SIGINT; the address is one line on standard output.
+    """Serve a made-up account until SIGTERM or SIGINT; print its address as one line on standard output.
 
-    `live` is an account that changes as time goes by; it has one team, and no campaign that is refused.
-    `faults` is a JSON file with a list of rules; one that cannot be understood is a ValueError.
-    To be called from the main thread, where signals arrive.
+    `live`: the account changes with time; it has one team and no refused campaign. `faults`: a JSON file with a list of
+    rules. Call it from the main thread, which receives signals.
+
+    :raises ValueError: a rule is invalid.
+    :raises OSError: the port is taken, or the file cannot be read.
     """
     rules = json.loads(faults.read_text(encoding="utf-8")) if faults else []
     account = (
@@ -43,13 +45,13 @@ def run(
             seed=seed, campaigns=campaigns, rows=rows, hostile=hostile, refused=refused, teams=teams, zone=zone
         )
     )
-    told_to_stop = Event()
-    kept = {name: signal.signal(name, lambda *_: told_to_stop.set()) for name in (signal.SIGTERM, signal.SIGINT)}
+    stopped = Event()
+    handlers = {name: signal.signal(name, lambda *_: stopped.set()) for name in (signal.SIGTERM, signal.SIGINT)}
     try:
         with Sandbox(account, switches, faults=rules, port=port) as box:
             sys.stdout.write(f"{box.base_url}\n")
             sys.stdout.flush()
-            told_to_stop.wait()
+            stopped.wait()
     finally:
-        for name, handler in kept.items():
+        for name, handler in handlers.items():
             signal.signal(name, handler)

@@ -1,4 +1,4 @@
-"""Answers that say no: one status, told in each of the three shapes a client may meet."""
+"""Errors, in each of the three formats that a client may meet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BODILESS = {204, 304}
 
 
 def refusal(status: int, shape: ErrorShape, message: str | None = None) -> Response:
-    """Answer with this status; without a message, its own name is one."""
+    """Return the answer of this status; `message`: by default the name of the status."""
     known = HTTPStatus(status) if status in HTTPStatus._value2member_map_ else HTTPStatus.INTERNAL_SERVER_ERROR
     if status in _BODILESS:
         return Response(status)
@@ -36,10 +36,10 @@ def refusal(status: int, shape: ErrorShape, message: str | None = None) -> Respo
 
 
 def login_page() -> Response:
-    """Answer 200 with a page for people to log in, as a web server does that missed the `Accept`."""
+    """Return the 200 of a web server that ignores `Accept`: a login page."""
     return Response(200, LOGIN_PAGE.encode(), HTML)
 
 
 def http_date(seconds_from_now: float) -> str:
-    """Write an instant as HTTP does, in whole seconds, not earlier than asked."""
+    """Return an HTTP date, rounded up to whole seconds."""
     return formatdate(-(-(time() + seconds_from_now) // 1), usegmt=True)

@@ -32,7 +32,7 @@ class Sandbox:
         faults: Iterable[Mapping[str, object]] = (),
         port: int = 0,
     ) -> None:
-        """Prepare to serve this account (by default a made-up one); port 0 is any free port."""
+        """Port 0 is any free port."""
         self.account = Account() if account is None else account
         self._desk = Desk(self.account, switches or Switches())
         self.faults = faults
@@ -41,17 +41,16 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """The address of the API, with a slash at its end; known once it is started."""
+        """The address of the API, with a slash at the end; known after the start."""
         return f"{self._desk.origin}/{ROOT}"
 
     @property
     def token(self) -> str:
-        """The token that is accepted."""
         return self.switches.token
 
     @property
     def switches(self) -> Switches:
-        """The switches; a new value holds from the next request."""
+        """A new value holds from the next request."""
         return self._desk.switches
 
     @switches.setter
@@ -60,7 +59,7 @@ class Sandbox:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The fault rules with their counts; a new list replaces them, and counts from nothing."""
+        """The fault rules with their counts; a new list replaces them and resets the counts."""
         return self._desk.faults.rules
 
     @faults.setter
@@ -69,15 +68,13 @@ class Sandbox:
 
     @property
     def requests(self) -> list[Record]:
-        """The requests answered so far."""
         return self._desk.journal.records()
 
     def forget_requests(self) -> None:
-        """Drop the records of requests so far."""
         self._desk.journal.forget()
 
     def start(self) -> None:
-        """Begin to serve; a port that is taken is an OSError."""
+        """Start serving; OSError if the port is taken."""
         self._stopped.clear()
         self._listener = socket.create_server((LOOPBACK, self._port), backlog=_WAITING)
         self._desk.origin = "http://{}:{}".format(*self._listener.getsockname())
@@ -85,7 +82,7 @@ class Sandbox:
         self._acceptor.start()
 
     def stop(self) -> None:
-        """End at once: answers under way are cut off, the port is free, no thread is left."""
+        """Stop at once: cut off answers under way, free the port, end all threads."""
         self._stopped.set()
         with contextlib.suppress(OSError):  # wakes the acceptor, on every platform
             socket.create_connection(self._listener.getsockname()).close()
@@ -96,14 +93,12 @@ class Sandbox:
             thread.join()
 
     def __enter__(self) -> Self:
-        """Begin to serve."""
         self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop serving."""
         self.stop()
 
     def _accept(self) -> None:

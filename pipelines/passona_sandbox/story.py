@@ -1,7 +1,7 @@
-"""What really happened in a made-up campaign: who got which message when, who clicked, who missed out.
+"""What really happened in a made-up campaign: who got which message when, who clicked, whose message was not sent.
 
-People 0 .. messages-1 of a campaign got message 0 .. messages-1, those after them are unsent. Everything is
-computed from the blueprint and a number; the reports (`campaign`) tell it in their own ways and orders.
+People 0 .. messages-1 of a campaign got message 0 .. messages-1, those after them are unsent. Everything is computed
+from the blueprint and a number; the reports (`campaign`) show it in their own formats and orders.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CODE = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class Click(NamedTuple):
-    """Which message was clicked, at which instant, through which link, and by whom or what."""
+    """One click: on which message, at which instant, through which link, and by which agent."""
 
     message: int
     instant: int
@@ -37,7 +37,6 @@ class Story:
     """The events of one campaign, by number."""
 
     def __init__(self, plan: Blueprint, people: People) -> None:
-        """Take the facts; events are computed when asked for."""
         self.plan, self._people, self._words = plan, people, words()
         self._messages, self._started, self._span = plan.counts.messages, plan.started, plan.span
         self._clicks = Dice("clicks", plan.uuid)
@@ -50,45 +49,42 @@ class Story:
         self._pending_permille = PENDING_PERMILLE if plan.stage == "sending" else 0
 
     def person(self, place: int) -> Person:
-        """Tell who is the campaign's person of this number."""
         return self._people.person(self.plan.first_person + place)
 
     def member(self, place: int) -> int:
-        """Tell who stands at this place of the groups: everybody once, then some in a second group."""
+        """Return the person at this place of the groups: everybody once, then some in a second group."""
         counts = self.plan.counts
         if place < counts.people:
             return place
         return (place - counts.people) * (counts.people // counts.second_groups)
 
     def message_id(self, message: int, sent: int) -> str:
-        """Give the message's uuid, of the instant at which it was sent."""
         return clock.uuid1(sent, message, self.plan.node)
 
     def sent_at(self, message: int) -> int:
-        """Tell when the message was sent: one after the other over the campaign's span."""
+        """Return when the message was sent: one after another over the campaign's span."""
         return self._started + message * self._span // self._messages
 
     def updated_at(self, message: int) -> int:
-        """Tell when the message came to its last status: on the phone within seconds, or given up."""
+        """Return when the message got its last status: on the phone within seconds, or expired."""
         return self.sent_at(message) + 1 + self.die(message) % 9 if self.is_delivered(message) else self.plan.expiry
 
     def batch(self, number: int) -> int:
-        """Tell with which message this batch began."""
+        """Return the first message of this batch."""
         return self._messages * number // self.plan.counts.batches
 
     def copy(self, message: int, person: Person) -> str:
-        """Write the message as this person received it, with a personal short link."""
+        """Return the text as this person received it, with a personal short link."""
         number = (message * 0x9E3779B97F4A7C15 + self._salt) % 62**8
         code = "".join([_CODE[number // 62**place % 62] for place in range(8)])
         text = self.template[1].replace("::Offer::", f"https://psms.io/{code}")
         return text.replace("::First Name::", person.first_name)
 
     def is_delivered(self, message: int) -> bool:
-        """Tell whether this message arrived; the first one always did."""
+        """Return True if the message arrived; the first one always does."""
         return message == 0 or self._luck(message) >= FAILED_PERMILLE + self._pending_permille
 
     def status(self, message: int) -> str:
-        """Give the message's status."""
         if self.is_delivered(message):
             return "Success"
         if self._luck(message) < self._pending_permille:
@@ -96,13 +92,12 @@ class Story:
         return self._words.failures[message % len(self._words.failures)]
 
     def reason(self, place: int) -> str:
-        """Tell why this message was not sent."""
         if self.plan.stage == "sending":
             return "pending"
         return self._words.reasons[place % len(self._words.reasons)]
 
     def click(self, number: int) -> Click:
-        """Tell what happened at this click; robots come within seconds, people within days."""
+        """Return what happened at this click; robots come within seconds, people within days."""
         roll = self._clicks.roll(number)
         if number % 2 and roll[0] % 1000 < REPEATED_PERMILLE:
             roll = self._clicks.roll(number - 1)
@@ -116,13 +111,13 @@ class Story:
         return Click(message, instant, link, agent, is_robot, roll[7])
 
     def clicked_at(self, message: int, roll: tuple[int, ...], *, is_robot: bool) -> int:
-        """Tell when a click with these dice happens, not after the horizon."""
+        """Return when a click with these dice happened, not after the horizon."""
         delay = roll[3] % 25 if is_robot else 20 + roll[3] % (1 << 7 + roll[4] % 14)
         sent = self.sent_at(message)
         return min(sent + 1 + delay, max(self.plan.horizon, sent))
 
     def die(self, number: int) -> int:
-        """Give a number below 2**32 that belongs to this one; successive ones fall evenly apart."""
+        """Return a number below 2**32 for this one; successive ones are spread evenly."""
         return number * _WEYL + self._salt & 0xFFFFFFFF
 
     def _luck(self, message: int) -> int:

@@ -1,6 +1,6 @@
-"""How the server behaves as a whole: one frozen value, replaceable while it runs.
+"""How the server behaves: one frozen value, replaceable while it runs.
 
-Each switch says here, once, what it does; the command line and its help are made from these fields.
+The command line and its help are made from these fields.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Switches:
         default=None, metadata={"help": "status that answers a page past the end (none: an empty page)"}
     )
     unknown_campaign: Unknown = field(
-        default="refused", metadata={"help": "reports of a campaign that is not there: 404, or as if without rows"}
+        default="refused", metadata={"help": "reports of an unknown campaign: 404, or without rows"}
     )
     links: Links = field(default="bare", metadata={"help": "how the links of reports are written"})
     foreign_host: str = field(
         default="https://staging.passona.co.uk", metadata={"help": "host that foreign links name"}
     )
-    error_shape: ErrorShape = field(default="error", metadata={"help": "how errors are told"})
+    error_shape: ErrorShape = field(default="error", metadata={"help": "format of errors"})
     latency: float = field(default=0.0, metadata={"help": "seconds before each answer"})
     rate_limit: int | None = field(
         default=None,
@@ -49,7 +49,7 @@ class Switches:
     rate_headers: bool = field(
         default=True, metadata={"help": "send X-RateLimit-Limit and -Remaining where there is a limit"}
     )
-    retry_after: RetryAfter = field(default="seconds", metadata={"help": "how a 429 says when to come back"})
+    retry_after: RetryAfter = field(default="seconds", metadata={"help": "how a 429 says when to retry"})
     teams: tuple[str, ...] = field(
         default=(), metadata={"help": "uuids of the teams whose campaigns are shown (none: all)"}
     )
@@ -57,5 +57,5 @@ class Switches:
         default="", metadata={"help": "folder for mails with the links of reports (none: no mail)"}
     )
     csv_encoding: Encoding = field(default="utf-8", metadata={"help": "encoding of reports by mail"})
-    csv_delimiter: str = field(default=",", metadata={"help": "what parts the values of reports by mail"})
-    csv_line_end: str = field(default="\r\n", metadata={"help": "what ends the lines of reports by mail"})
+    csv_delimiter: str = field(default=",", metadata={"help": "delimiter of reports by mail"})
+    csv_line_end: str = field(default="\r\n", metadata={"help": "line end of reports by mail"})

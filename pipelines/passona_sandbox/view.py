@@ -1,4 +1,4 @@
-"""The rows of one report as they are at one moment: rows given or made up, with the edits so far."""
+"""The rows of one report at one moment, with the edits so far."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from passona_sandbox.reports import Row
 
 @dataclass(frozen=True)
 class View:
-    """An unchanging look at a report; rows are made when asked for."""
+    """An immutable view of a report; rows are made on demand."""
 
     rows_before: int
     make: Callable[[int], Row]
@@ -30,17 +30,16 @@ class View:
 
     @property
     def count(self) -> int:
-        """The number of rows now."""
         return self.counts[-1]
 
     def row(self, index: int) -> Row:
-        """Give the row at this place (from 0): a dict of the caller's own."""
+        """Return a new dict."""
         if not self.edits:
             return self.make(index)
         return self._edited(index, len(self.edits))
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
-        """Give the rows of these places, lazily; places past the end are left out."""
+        """Yield the rows of these places; places past the end are left out."""
         make = self.row if self.edits else self.make
         return map(make, range(start, self.count if stop is None else min(stop, self.count)))
 
@@ -48,5 +47,5 @@ class View:
         if not edits:
             return self.make(index)
         edit = self.edits[edits - 1]
-        found = edit.before(index, self.counts[edits - 1])
-        return edit.change(self._edited(found, edits - 1) if isinstance(found, int) else found, index)
+        before = edit.before(index, self.counts[edits - 1])
+        return edit.change(self._edited(before, edits - 1) if isinstance(before, int) else before, index)

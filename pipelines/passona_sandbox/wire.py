@@ -1,7 +1,6 @@
 """HTTP/1.1 by hand: bytes <-> requests and responses on one kept-alive connection.
 
-As little as a local API needs, because it answers thousands of pages; and every way to end an answer badly
-that a client has to survive (`Ending`).
+Only what a fast local API needs, and every bad end of an answer that a client has to survive (`Ending`).
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The path without its query."""
         return urlsplit(self.target).path
 
     @property
@@ -59,7 +57,7 @@ class Response:
 
 
 def read(connection: socket.socket) -> Iterator[Request]:
-    """Give the requests of a connection until the client leaves or stops making sense."""
+    """Yield the requests of a connection until the client leaves or sends nonsense."""
     buffer = b""
     while True:
         while b"\r\n\r\n" not in buffer:
@@ -82,7 +80,7 @@ def read(connection: socket.socket) -> Iterator[Request]:
 
 
 def parse(head: str) -> Request:
-    """Read request line and headers; nonsense is a ValueError."""
+    """Parse request line and headers; ValueError if they are nonsense."""
     first, *lines = head.split("\r\n")
     method, target, _ = first.split(" ")
     fields = (line.partition(":") for line in lines)
@@ -90,7 +88,7 @@ def parse(head: str) -> Request:
 
 
 def send(connection: socket.socket, response: Response, stopped: Event) -> bool:
-    """Send an answer; tell whether the connection can be used again."""
+    """Send an answer; return True if the connection can be used again."""
     if response.pause:
         stopped.wait(response.pause)
     body, ending = response.body, response.ending

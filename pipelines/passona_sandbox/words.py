@@ -1,4 +1,4 @@
-"""What made-up people and campaigns are made of: the package's word lists, read once."""
+"""The word lists from which people and campaigns are made up, read once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,6 @@ def data(name: str) -> dict[str, Any]:
 
 @cache
 def words() -> Words:
-    """Give the word lists; read from disk on the first call only."""
     lists, agents = data("words.json"), data("agents.json")
     lists["hostile"] += ["long " * (LONG // 5), "é" * LONG]
     lists["browsers"] = list(starmap(Agent, agents["people"]))

@@ -1,6 +1,6 @@
-"""`make demo`: a local Passona, loaded by the console command, and three questions an analyst would ask.
+"""`make demo`: load a local Passona with the console command and answer three questions of an analyst.
 
-Every run begins anew, in the folder demo/.
+Every run starts from an empty folder demo/.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ QUESTIONS = {
 
 
 def demo() -> int:
-    """Runs the demo; ends with the exit code of the load."""
+    """Run the demo; return the exit code of the load."""
     console = Console(highlight=False)
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
@@ -83,14 +83,13 @@ def demo() -> int:
 
 
 def answer(console: Console, path: Path) -> None:
-    """Asks the questions of the warehouse and prints the answers."""
     with duckdb.connect(str(path), read_only=True) as connection:
         for question, sql in QUESTIONS.items():
-            found = connection.execute(sql)
+            result = connection.execute(sql)
             table = Table(box=None, pad_edge=False, header_style="bold")
-            for position, column in enumerate(found.description or ()):
+            for position, column in enumerate(result.description or ()):
                 table.add_column(column[0], justify="right" if position else "left")
-            for row in found.fetchall():
+            for row in result.fetchall():
                 table.add_row(*map(str, row))
             console.print(f"\n{question}", style="bold", soft_wrap=True)
             console.print(table)

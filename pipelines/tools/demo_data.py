@@ -1,7 +1,6 @@
-"""The demo's data in a warehouse, marts included: what docs/sql.md, the README's picture and their tests show.
+"""The demo's data in a warehouse, marts included, for docs/sql.md, the README's picture and their tests.
 
-The account is the demo's own. Where its clock is stopped, the campaign that is still sending in the demo
-is the same one whenever this runs. The models are built without their tests.
+The clock is fixed, so that the campaign that is still sending is always the same. The models are built without tests.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
 
 
 def build_demo(path: Path, now: datetime = NOW) -> None:
-    """Loads the account, as it is at `now`, into a new DuckDB file at `path` and builds the models on it."""
+    """Load the account, as it is at `now`, into a new DuckDB file at `path` and build the models on it."""
     load_account(Account(rows=ROWS, now=now.timestamp()), path)
     _run(
         path.parent, "dbt.cli.main", "build", "--quiet",
@@ -32,19 +31,19 @@ def build_demo(path: Path, now: datetime = NOW) -> None:
 
 
 def load_account(account: Account, path: Path) -> None:
-    """Loads an account of the sandbox, by the console command, into the DuckDB file at `path`."""
+    """Load an account of the sandbox into the DuckDB file at `path`, with the console command."""
     with Sandbox(account) as box:
         _run(
             path.parent, "passona", "load",
             SOURCES__PASSONA__API_TOKEN=box.token,
             SOURCES__PASSONA__BASE_URL=box.base_url,
             DESTINATION__WAREHOUSE__CREDENTIALS=str(path),
-            PYTHONHASHSEED="0",  # dlt keeps the order of a set in its state, and pages show it
+            PYTHONHASHSEED="0",  # dlt stores the order of a set in its state, and the pages show it
         )  # fmt: skip
 
 
 def _run(folder: Path, module: str, *arguments: str, **environment: str) -> None:
-    ended = subprocess.run(  # noqa: S603  # our own interpreter and our own words
+    ended = subprocess.run(  # noqa: S603  # our own interpreter and arguments
         [sys.executable, "-m", module, *arguments], cwd=folder, env=os.environ | environment,
         check=False, capture_output=True, text=True,
     )  # fmt: skip

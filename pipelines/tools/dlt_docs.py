@@ -1,8 +1,7 @@
-"""`make docs`: what dlt's own tools print on the demo's warehouse, in docs/dlt.md.
+"""`make docs`: update the output of dlt's own tools on the demo's warehouse in docs/dlt.md.
 
-What a block of `console` or `python` prints stands below its code: in the same block after the command,
-in a block `text` after the script. What would differ from day to day and from folder to folder is written
-as if it did not. Nothing else of the file is touched; a test compares.
+The output of a `console` block follows its command in the same block; that of a `python` block is the next `text`
+block. Times and folders are replaced by fixed ones. The rest of the file stays; a test compares.
 """
 
 from __future__ import annotations
@@ -25,25 +24,25 @@ _SCRIPT = re.compile(r"```python\n(?P<code>.*?)```\n(?:\n```text\n(?P<result>.*?
 
 
 def with_results(text: str, warehouse: Path) -> str:
-    """The page as it is to be for this warehouse: every command and script of it is run, in the page's order."""
+    """Return the page with the output of all its commands and scripts, run in order, on this warehouse."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / ".dlt").mkdir()
         (folder / ".dlt/config.toml").write_text(_SETTINGS.findall(text)[0])
         text = _COMMAND.sub(
-            lambda found: f"```console\n$ {found['code']}\n{_printed(folder, warehouse, found['code'])}```\n", text
+            lambda block: f"```console\n$ {block['code']}\n{_printed(folder, warehouse, block['code'])}```\n", text
         )
         return _SCRIPT.sub(
-            lambda found: (
-                f"```python\n{found['code']}```\n\n```text\n"
-                f"{_printed(folder, warehouse, 'python -', found['code'])}```\n"
+            lambda block: (
+                f"```python\n{block['code']}```\n\n```text\n"
+                f"{_printed(folder, warehouse, 'python -', block['code'])}```\n"
             ),
             text,
         )
 
 
 def _printed(folder: Path, warehouse: Path, command: str, script: str = "") -> str:
-    """What a command of a shell prints, in a folder that has the page's configuration."""
+    """Run a shell command in a folder with the page's configuration; return its output."""
     ended = subprocess.run(  # noqa: S603  # commands of our own page
         ["bash", "-euo", "pipefail", "-c", command],  # noqa: S607  # wherever bash is
         cwd=folder, input=script, check=False, capture_output=True, text=True,
@@ -56,17 +55,16 @@ def _printed(folder: Path, warehouse: Path, command: str, script: str = "") -> s
     )  # fmt: skip
     if ended.returncode:
         raise RuntimeError(f"{command} ended with {ended.returncode}: {ended.stdout}{ended.stderr}")
-    return _stopped(ended.stdout.replace(str(folder / "data"), "~/.dlt").replace(str(folder), "/data/passona"))
+    return _stable(ended.stdout.replace(str(folder / "data"), "~/.dlt").replace(str(folder), "/data/passona"))
 
 
-def _stopped(text: str) -> str:
-    """Instants as if the clock stood at the demo's time; no blanks at the ends of lines."""
+def _stable(text: str) -> str:
+    """Replace times by the demo's, and remove blanks at the ends of lines."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\+00:00", f"{NOW}", text)
     return "".join(f"{line.rstrip()}\n" for line in text.strip("\n").split("\n"))
 
 
 def main() -> int:
-    """Writes the page anew."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "warehouse.duckdb"
         load_account(Account(rows=ROWS, now=NOW.timestamp()), path)

@@ -1,9 +1,9 @@
-"""`make docs`: docs/errors.md, every line that ends a run or fails a report, made from the code that says it.
+"""`make docs`: docs/errors.md, every line that ends a run or fails a report, generated from the code.
 
-    pipelines/passona -> calls that make an error -> templates, by exit code and kind -> docs/errors.md
+    pipelines/passona -> calls that create an error -> templates by exit code and class -> docs/errors.md
 
-What is filled in when the line is said stands in angle brackets. The kinds and what to do about them are the
-docstrings of the errors. A test compares the page with what this makes.
+Values that are filled in at run time are in angle brackets. The text about a class is its docstring. A test compares
+the page with the output of this script.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MEANINGS = {
     130: "stopped by Ctrl-C",
     143: "stopped by SIGTERM",
 }
-# Raised and caught within; never shown.
+# Raised and caught inside the program, never shown.
 _UNSEEN = {"Stopped"}
 # Errors of the command line, which click shows below the verb's usage.
 _CLICK = {"UsageError", "BadParameter"}
@@ -43,7 +43,7 @@ never a phone number, a text or the token. `--debug` shows where an error came f
 
 @dataclass
 class Kind:
-    """One class of errors: what it says of itself, and its lines. `exit_code`: None where the base's holds."""
+    """One class of errors: its description and its lines. `exit_code`: None if inherited from the base."""
 
     name: str
     base: str
@@ -53,25 +53,20 @@ class Kind:
 
 
 def page() -> str:
-    """The page as the code has it now."""
+    """Return the page for the current code."""
     modules = [_Module(ast.parse(file.read_text("utf-8"))) for file in sorted((ROOT / "passona").rglob("*.py"))]
     kinds = {kind.name: kind for module in modules for kind in module.kinds()}
     codes = _exit_codes(modules)
-    # Told by `client` until the last try has failed.
-    passing = kinds.setdefault("_Passing", Kind("_Passing", "RequestFailed", None, ""))
+    # `client` raises these until the last attempt has failed.
+    passing = kinds.setdefault("_Transient", Kind("_Transient", "RequestFailed", None, ""))
     passing.base, passing.about = "RequestFailed", "One request could not be answered, and was tried again."
     for module in modules:
         for name, line in module.errors(kinds.keys() | _CLICK):
             known = "_Typed" if name in _CLICK else name
             kinds.setdefault(known, Kind(known, "", "USAGE", "What was typed cannot be understood.")).lines.add(line)
     sections = _by_code(kinds, codes)
-    faults = [f"- `{line}`" for module in modules for line in module.format_error() if "fault" in line]
-    sections[codes["FAULT"]] += [
-        "",
-        "Neither the user nor the server caused it.",
-        "",
-        *faults,
-    ]
+    faults = [f"- `{line}`" for module in modules for line in module.bugs()]
+    sections[codes["FAULT"]] += ["", "Neither the user nor the server caused it.", "", *faults]
     sections[codes["FAULT"]] += ["", "A file could not be written for want of room.", ""]
     sections[codes["FAULT"]] += ["- `<what the system says>: <file>; make room and run again`"]
     sections[codes["USAGE"]] += ["", "A file could not be read or made.", "", "- `<what the system says>: <file>`"]
@@ -95,10 +90,10 @@ def _code(kind: Kind, kinds: dict[str, Kind]) -> str:
 
 
 def _exit_codes(modules: list[_Module]) -> dict[str, int]:
-    (found,) = (node for module in modules for node in module.classes() if node.name == "Exit")
+    (exit_class,) = (node for module in modules for node in module.classes() if node.name == "Exit")
     return {
         target.id: statement.value.value
-        for statement in found.body
+        for statement in exit_class.body
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
         for target in statement.targets
         if isinstance(target, ast.Name) and isinstance(statement.value.value, int)
@@ -123,7 +118,7 @@ class _Module:
         return (node for node in self._tree.body if isinstance(node, ast.ClassDef))
 
     def kinds(self) -> Iterator[Kind]:
-        """The errors that are defined here."""
+        """Yield the classes of errors that this file defines."""
         for node in self.classes():
             base = next((base.id for base in node.bases if isinstance(base, ast.Name)), "")
             if node.name == "PassonaError" or base in ("PassonaError", "Exception"):
@@ -139,27 +134,27 @@ class _Module:
                 yield Kind(node.name, base, code, about)
 
     def errors(self, names: set[str]) -> Iterator[tuple[str, str]]:
-        """The errors that are made here: kind and line."""
+        """Yield class and line of the errors that this file creates."""
         for node in ast.walk(self._tree):
             if isinstance(node, ast.Call) and node.args and (name := _last_name(node.func)) in names:
                 words = [self._text(argument) for argument in node.args if not isinstance(argument, ast.Starred)]
                 yield name, f"page <page>: expected {words[0]}, got {words[1]}" if name == "PageRefused" else words[0]
 
-    def format_error(self) -> Iterator[str]:
-        """What `told` says of errors that are nobody's."""
-        if "told" in self._functions:
-            for node in ast.walk(self._functions["told"]):
-                if isinstance(node, ast.JoinedStr):
-                    yield self._text(node)
+    def bugs(self) -> Iterator[str]:
+        """Yield the lines of `format_error` for errors that are bugs."""
+        if "format_error" in self._functions:
+            for node in ast.walk(self._functions["format_error"]):
+                if isinstance(node, ast.JoinedStr) and "fault" in (line := self._text(node)):
+                    yield line
 
     def stops(self) -> Iterator[str]:
-        """What is said when a signal ends the program."""
+        """Yield the line that is printed when a signal ends the program."""
         for node in ast.walk(self._tree):
             if isinstance(node, ast.Call) and ast.unparse(node).startswith("line('stopped', "):
                 yield self._text(node.args[1])
 
     def _text(self, node: ast.expr) -> str:  # noqa: PLR0911  # a case for each kind of expression
-        """The text that an expression makes, with names in the place of what is not known before."""
+        """Return the text of an expression, with names in place of values that are not constant."""
         match node:
             case ast.Constant():
                 return str(node.value)
@@ -179,7 +174,7 @@ class _Module:
         return f"<{_named(node)}>"
 
     def _called(self, call: ast.Call, function: ast.FunctionDef) -> str:
-        """What a function of this file makes, where it does nothing else; its name if not."""
+        """Return the text that a function of this file returns if that is all it does, otherwise its name."""
         match function.body:
             case [ast.Return(value=ast.JoinedStr() as made)]:
                 return self._text(made)
@@ -194,7 +189,7 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _named(node: ast.expr) -> str:  # noqa: PLR0911  # a case for each kind of expression
-    """A word for what an expression gives."""
+    """Return a word for the value of an expression."""
     match node:
         case ast.Name():
             return node.id.strip("_").replace("_", " ").lower()
@@ -218,7 +213,6 @@ def _named(node: ast.expr) -> str:  # noqa: PLR0911  # a case for each kind of e
 
 
 def main() -> int:
-    """Writes the page anew."""
     PAGE.write_text(page(), "utf-8")
     return 0
 

@@ -1,7 +1,7 @@
-"""`make picture`: the report of the demo's data as docs/report.png, by a headless Chromium.
+"""`make picture`: render the report of the demo's data to docs/report.png with a headless Chromium.
 
-Chromium is spoken to through a pipe, in its own protocol, so nothing but Chromium itself is needed
-(CHROMIUM names it, if it is not on the path). Tests use it too: it tells what a page asks for and says.
+Chromium is controlled through a pipe with its DevTools protocol, so nothing else is needed (CHROMIUM names it if it is
+not on the path). Tests use it, too: it returns the requests, errors and text of a page.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
 )  # fmt: skip
 PICTURE = Path(__file__).parents[2] / "docs/report.png"
-# So much of the page, in CSS pixels, as says what it is.
+# Height of the picture in CSS pixels.
 HEIGHT = 1486
 
 
 def chromium_path() -> str | None:
-    """Where Chromium is, or None."""
+    """Return the path of Chromium, or None."""
     return next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser"))), None)
 
 
 @dataclass
 class Seen:
-    """What a page did while it was looked at. `requests`: addresses asked for, but the page's own."""
+    """What a page did and showed. `requests`: addresses requested, other than the page's own."""
 
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Seen:
 
 
 class Chromium:
-    """A Chromium of one's own, with a fresh profile; it ends with the block."""
+    """A Chromium with a new profile, for the time of the block."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -60,17 +60,17 @@ class Chromium:
 
     def __enter__(self) -> Self:
         self._profile = tempfile.mkdtemp(prefix="chromium-")
-        theirs_in, ours_out = os.pipe()
-        ours_in, theirs_out = os.pipe()
-        # Chromium reads commands at 3 and writes answers to 4; a shell puts them there.
-        script = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
+        child_in, our_out = os.pipe()
+        our_in, child_out = os.pipe()
+        # Chromium reads commands from 3 and writes answers to 4; the shell sets these descriptors.
+        script = f'exec "$@" 3<&{child_in} 4>&{child_out}'
         self._process = subprocess.Popen(  # noqa: S603  # the program is the user's own choice
             ["bash", "-c", script, "bash", self._path, *FLAGS, f"--user-data-dir={self._profile}"],  # noqa: S607  # wherever bash is
-            pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            pass_fds=(child_in, child_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        os.close(theirs_in)
-        os.close(theirs_out)
-        self._out, self._in = ours_out, ours_in
+        os.close(child_in)
+        os.close(child_out)
+        self._out, self._in = our_out, our_in
         target = self._call("Target.createTarget", {"url": "about:blank"})["targetId"]
         self._session = self._call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -90,7 +90,7 @@ class Chromium:
     def look(
         self, page: Path, *, width: int = 1280, dark: bool = False, javascript: bool = True, height: int = 0
     ) -> Seen:
-        """Opens the page at this width, in CSS pixels; `height` 0 takes the picture of all of it."""
+        """Open the page at this width, in CSS pixels, and take a picture; `height` 0: of the whole page."""
         self._events.clear()
         self.call("Emulation.setScriptExecutionDisabled", {"value": not javascript})
         self._resize(width, 800)
@@ -117,22 +117,22 @@ class Chromium:
 
     def _judge(self, seen: Seen, address: str) -> None:
         for event in self._events:
-            about = event.get("params", {})
+            details = event.get("params", {})
             match event.get("method"):
-                case "Network.requestWillBeSent" if not about["request"]["url"].startswith((address, "data:")):
-                    seen.requests.append(about["request"]["url"])
+                case "Network.requestWillBeSent" if not details["request"]["url"].startswith((address, "data:")):
+                    seen.requests.append(details["request"]["url"])
                 case "Runtime.exceptionThrown":
-                    seen.errors.append(about["exceptionDetails"]["text"])
-                case "Log.entryAdded" if about["entry"]["level"] in ("error", "warning"):
-                    seen.errors.append(about["entry"]["text"])
-                case "Runtime.consoleAPICalled" if about["type"] in ("error", "warning", "assert"):
-                    seen.errors.append(str(about["args"]))
+                    seen.errors.append(details["exceptionDetails"]["text"])
+                case "Log.entryAdded" if details["entry"]["level"] in ("error", "warning"):
+                    seen.errors.append(details["entry"]["text"])
+                case "Runtime.consoleAPICalled" if details["type"] in ("error", "warning", "assert"):
+                    seen.errors.append(str(details["args"]))
 
     def _value(self, script: str) -> Any:
         return self.call("Runtime.evaluate", {"expression": script, "returnByValue": True})["result"].get("value")
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> Any:
-        """One command of Chromium's protocol, to the page."""
+        """Send a command of the DevTools protocol to the page; return its result."""
         return self._call(method, params, self._session)
 
     def _call(self, method: str, params: dict[str, Any] | None = None, session: str | None = None) -> Any:
@@ -160,19 +160,19 @@ class Chromium:
                 raise RuntimeError(f"{self._path} ended")
             self._buffer += piece
         message, _, self._buffer = self._buffer.partition(b"\0")
-        found: dict[str, Any] = json.loads(message)
-        return found
+        answer: dict[str, Any] = json.loads(message)
+        return answer
 
 
 def main() -> int:
-    """The README's picture; or, of pages named as arguments, pictures beside them: two widths, light and dark."""
+    """Render the README's picture, or the pages named as arguments: two widths, light and dark, next to each."""
     path = chromium_path()
     if path is None:
         sys.stderr.write("no Chromium found: install the package chromium, or name it with CHROMIUM=...\n")
         return 2
     with Chromium(path) as chromium:
         for page in map(Path, sys.argv[1:]):
-            _look_from_all_sides(chromium, page)
+            _render_variants(chromium, page)
         if not sys.argv[1:]:
             with tempfile.TemporaryDirectory() as folder:
                 PICTURE.write_bytes(chromium.look(_demo_report(Path(folder)), height=HEIGHT).picture)
@@ -187,7 +187,7 @@ def _demo_report(folder: Path) -> Path:
     return page
 
 
-def _look_from_all_sides(chromium: Chromium, page: Path) -> None:
+def _render_variants(chromium: Chromium, page: Path) -> None:
     for width in (1280, 390):
         for dark in (False, True):
             seen = chromium.look(page, width=width, dark=dark)

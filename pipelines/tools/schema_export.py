@@ -1,8 +1,7 @@
-"""`make schema`: dlt's schema of the dataset, as a load leaves it, in schemas/export/passona.schema.yaml.
+"""`make schema`: export dlt's schema of the dataset after a load to schemas/export/passona.schema.yaml.
 
-It is there to be reviewed: a change of table, column, type, key or comment shows as a change of this file.
-What is no fact of the dataset is left out: version and hashes, which change with each change, and dlt's own
-tables, defaults and notes, which change with dlt. A test compares.
+In a review, a change of table, column, type, key or comment is a change of this file. Left out are version and hashes,
+and dlt's own tables, defaults and notes, which change with dlt. A test compares.
 """
 
 from __future__ import annotations
@@ -26,24 +25,23 @@ _LEFT_OUT = ("version", "version_hash", "previous_hashes", "engine_version", "se
 
 
 def exported(warehouse: Path) -> str:
-    """The schema that dlt keeps in this DuckDB file, newest version."""
+    """Return the newest schema that dlt stored in this DuckDB file."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         ((stored,),) = connection.execute(
             "SELECT schema FROM passona._dlt_version WHERE schema_name = 'passona' ORDER BY version DESC LIMIT 1"
         ).fetchall()
-    found: dict[str, Any] = dict(
+    schema: dict[str, Any] = dict(
         Schema.from_dict(json.loads(stored)).to_dict(remove_defaults=True, remove_processing_hints=True)
     )
     for name in _LEFT_OUT:
-        found.pop(name, None)
-    found["tables"] = {name: table for name, table in sorted(found["tables"].items()) if not name.startswith("_dlt_")}
-    for table in found["tables"].values():
-        del table["write_disposition"]  # how the last load wrote it: append where there was nothing to replace
-    return _HEAD + yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=120)
+        schema.pop(name, None)
+    schema["tables"] = {name: table for name, table in sorted(schema["tables"].items()) if not name.startswith("_dlt_")}
+    for table in schema["tables"].values():
+        del table["write_disposition"]  # how the last load wrote it: append if there was nothing to replace
+    return _HEAD + yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=120)
 
 
 def main() -> int:
-    """Writes the file anew, from the load of a small account."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "warehouse.duckdb"
         load_account(Account(rows=100), path)

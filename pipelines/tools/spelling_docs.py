@@ -1,9 +1,9 @@
-"""`make spellings`: docs/spellings.md, in which mode and verb each spelling of one number is recognised.
+"""`make spellings`: docs/spellings.md, which shows where each spelling of one number is recognised.
 
-    tests/data/spellings.toml -> the program's own functions -> docs/spellings.md
+    tests/support/data/spellings.toml -> the program's own functions -> docs/spellings.md
 
-What the page says is found out by asking, not copied from what the list expects; a test compares these, and the page.
-The same list is put through whole loads, imports and erasures by tests/test_spellings.py.
+The page shows what the functions return, not what the list expects; a test compares the two, and the page.
+tests/loading/test_spellings.py runs whole loads, imports and erasures with the same list.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from passona.reports.definitions import RECIPIENT
 from passona.source.rows import vendor_texts
 
 ROOT = Path(__file__).parents[2]
-LIST = ROOT / "tests/data/spellings.toml"
+LIST = ROOT / "tests/support/data/spellings.toml"
 PAGE = ROOT / "docs/spellings.md"
 PHONE = "447700900123"
+# Printable, but not recognisable on the page: combining marks, special dashes.
+_MARKS = "\u20e3\ufe0f\u2011\u2212"
 PSEUDONYMOUS = Privacy("pseudonymous", Tokens((b"k" * 32,)))
 _COLUMNS = {
     "argument": "`forget` takes it",
@@ -41,27 +43,27 @@ _COLUMNS = {
 _INTRODUCTION = """\
 # Spellings of a number
 
-Made by `make spellings` from `tests/data/spellings.toml` and the program itself. Every spelling of 447700900123 (from \
-a range that is reserved for drama) stands for the same person; the table shows where it is recognised:
+Made by `make spellings` from `tests/support/data/spellings.toml` and the program itself. Every spelling of \
+447700900123 (from a range that is reserved for drama) means the same person; the table shows where it is recognised:
 
 - **`forget` takes it**: as `PHONE` of `passona forget`, in every mode.
-- **Phone columns, erased**: where it is all that a value of `phone_number`, `recipient` or `mobile` holds (in your \
-own tables, too), `passona forget` removes the row, and `passona load` and `passona import-csv` leave the person out. \
+- **Phone columns, erased**: if it is the whole value of `phone_number`, `recipient` or `mobile` (in your own tables, \
+too), `passona forget` removes the row, and `passona load` and `passona import-csv` leave the person out. \
 In clear mode by the number; in the other modes the tables hold the token.
 - **Phone columns, the same token**: in pseudonymous and minimal mode it becomes the token of 447700900123.
-- **Other texts, erased**: among other words, and in tables that you made, `passona forget` takes it out.
-- **Other texts, a token**: among other words, where nobody knows that it is a phone, pseudonymous and minimal mode \
-put a token in its place: in statuses, group names, link names, reasons, names of fields, user agents (in minimal mode \
-no more than their class is kept) and hosts of links.
-- **Seen in bytes**: the search of the rewritten file finds it. What is not seen there is looked for in names and \
-comments, where no row is.
+- **Other texts, erased**: among other words, and in your own tables, `passona forget` removes it.
+- **Other texts, a token**: among other words, where it is not known to be a phone, pseudonymous and minimal mode \
+replace it with a token: in statuses, group names, link names, reasons, names of fields, user agents (minimal mode \
+stores only their class) and hosts of links.
+- **Seen in bytes**: the search of the rewritten file finds it. Other spellings are searched for in names and \
+comments, outside the rows.
 
 """
 
 
 @dataclass(frozen=True)
 class Spelling:
-    """One spelling, and where it is expected to be known; the fields are those of the list."""
+    """One spelling, and where it is expected to be recognised; the fields are those of the list."""
 
     text: str
     how: str
@@ -74,15 +76,14 @@ class Spelling:
 
 
 def spellings() -> list[Spelling]:
-    """The list."""
     return [Spelling(**entry) for entry in tomllib.loads(LIST.read_text("utf-8"))["spelling"]]
 
 
 def known(text: str) -> dict[str, bool]:
-    """Where the program knows a spelling, by the columns of the page."""
+    """Return where the program recognises a spelling, by column of the page."""
     phones, among = spellings_of(PHONE), f"call {text} now"
     return {
-        "argument": _is_taken(text),
+        "argument": _is_accepted(text),
         "value": not phones_of(text).isdisjoint(phones),
         "same": _kept({"Phone_Number": text})["Phone_Number"] == PSEUDONYMOUS.tokens.of_phone(PHONE),
         "words": names_one(among, phones) and not names_one(erased(among, phones.__contains__), phones),
@@ -91,7 +92,7 @@ def known(text: str) -> dict[str, bool]:
     }
 
 
-def _is_taken(text: str) -> bool:
+def _is_accepted(text: str) -> bool:
     try:
         return people([("", text)], CLEAR).phones == (PHONE,)
     except ConfigurationError:
@@ -99,24 +100,24 @@ def _is_taken(text: str) -> bool:
 
 
 def _kept(row: dict[str, str]) -> dict[str, Any]:
-    """What pseudonymous mode keeps of a row of `recipient`."""
+    """Return what pseudonymous mode stores of a row of `recipient`."""
     whole = dict.fromkeys(RECIPIENT.sorted_keys) | row
     return dict(vendor_texts(RECIPIENT, "", [whole], PSEUDONYMOUS).batch.to_pylist()[0])
 
 
 def page() -> str:
-    """The page as the program has it now."""
+    """Return the page for the current program."""
     rows = [(spelling, known(spelling.text)) for spelling in spellings()]
-    found = [row for row in rows if row[1]["value"]]
-    lost = [row for row in rows if not row[1]["value"]]
+    recognised = [row for row in rows if row[1]["value"]]
+    others = [row for row in rows if not row[1]["value"]]
     return "".join(
         (
             _INTRODUCTION,
-            f"## Recognised: {len(found)}\n\n",
-            *_table(found),
-            f"\n## Not recognised: {len(lost)}\n\n",
-            "In columns of phones, what lost its digits is NULL, with the issue `invalid_phone`, in every mode.\n\n",
-            *_table(lost),
+            f"## Recognised: {len(recognised)}\n\n",
+            *_table(recognised),
+            f"\n## Not recognised: {len(others)}\n\n",
+            "In phone columns, a number that lost digits is NULL, with the issue `invalid_phone`, in every mode.\n\n",
+            *_table(others),
         )
     )
 
@@ -132,13 +133,9 @@ def _table(rows: list[tuple[Spelling, dict[str, bool]]]) -> Iterator[str]:
 
 
 def shown(text: str) -> str:
-    """A text for the page, with escapes for what is not seen."""
-    seen = "".join(c if c.isprintable() and not _is_mark(c) else json.dumps(c)[1:-1] for c in text)
-    return f"`{seen}`" if seen == seen.strip() else f"` {seen} `"
-
-
-def _is_mark(character: str) -> bool:
-    return character in "\u20e3\ufe0f\u2011\u2212"
+    """Return a text for the page, with escapes for invisible characters."""
+    visible = "".join(c if c.isprintable() and c not in _MARKS else json.dumps(c)[1:-1] for c in text)
+    return f"`{visible}`" if visible == visible.strip() else f"` {visible} `"
 
 
 def main() -> int:

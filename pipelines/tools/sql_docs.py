@@ -1,6 +1,6 @@
-"""`make docs`: the results in docs/sql.md, made anew by its SQL on the demo's data.
+"""`make docs`: update the results in docs/sql.md by running its SQL on the demo's data.
 
-A result is the table that follows a block of SQL. Nothing else of the file is touched; a test compares.
+A result is the table that follows a block of SQL. The rest of the file stays; a test compares.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _BLOCK = re.compile(r"```sql\n(?P<sql>.*?)```\n(?:\n(?P<result>(?:\|[^\n]*\n)+))
 
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:
-    """Every SQL of the page with the result shown."""
-    for found in _BLOCK.finditer(text):
-        yield found["sql"], found["result"] or ""
+    """Yield every SQL block of the page and its result."""
+    for block in _BLOCK.finditer(text):
+        yield block["sql"], block["result"] or ""
 
 
 def with_results(text: str, connection: duckdb.DuckDBPyConnection) -> str:
-    """The page with its results as they are on this warehouse."""
-    return _BLOCK.sub(lambda found: f"```sql\n{found['sql']}```\n\n{answer(connection, found['sql'])}", text)
+    """Return the page with its results on this warehouse."""
+    return _BLOCK.sub(lambda block: f"```sql\n{block['sql']}```\n\n{answer(connection, block['sql'])}", text)
 
 
 def answer(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """The result as a table of Markdown. Times are of UTC."""
+    """Return the result as a Markdown table. Times are in UTC."""
     connection.execute("SET TimeZone = 'UTC'")
     result = connection.execute(sql)
     columns = result.description or []
@@ -57,7 +57,6 @@ def _text(value: Any) -> str:
 
 
 def main() -> int:
-    """Writes the page anew."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "warehouse.duckdb"
         build_demo(path)

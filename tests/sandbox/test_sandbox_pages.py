@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from passona_sandbox import Account, Sandbox, Switches
-from passona_sandbox.given import GUIDE_UUID
+from passona_sandbox.fixed import GUIDE_UUID
 from passona_sandbox.reports import KEYS, REPORTS
 
 GUIDE = Path(__file__).parents[2] / "pipelines" / "passona_sandbox" / "data" / "guide"

@@ -162,9 +162,9 @@ def _build(database: Database, timezone: str, wanted: BuildRequest) -> Sequence[
     with (
         # What it says before it has read that it is to be quiet. Not closed: dbt keeps it from its import on.
         contextlib.redirect_stdout(Path(os.devnull).open("w")),
-        database.engine.dbt() as where,
+        database.engine.dbt() as (target, environment),
         # dbt reads a variable for each of its options (DBT_EMPTY), and the profile reads those of libpq.
-        isolated_environment(PYTHONWARNINGS=_TRACKER_KEEPS_QUIET, **where),
+        isolated_environment(PYTHONWARNINGS=_TRACKER_KEEPS_QUIET, **environment),
     ):
         # Importing dbt takes two seconds.
         from dbt.cli.main import dbtRunner
@@ -174,7 +174,7 @@ def _build(database: Database, timezone: str, wanted: BuildRequest) -> Sequence[
         anew = wanted.full_refresh or _built_version(database) != variables["project_version"]
         arguments = [
             "build",
-            *("--project-dir", str(project), "--profiles-dir", str(project), "--target", database.engine.dbt_target),
+            *("--project-dir", str(project), "--profiles-dir", str(project), "--target", target),
             *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
             *("--log-level", "none", "--log-level-file", "none", "--quiet", "--no-print", "--no-use-colors"),
             *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-partial-parse", "--no-write-json"),

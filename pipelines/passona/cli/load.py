@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from passona.analytics.transform import Transformed
     from passona.config.settings import Settings
     from passona.warehouse.database import Database
-    from passona.warehouse.load import LoadRequest, Outcome
+    from passona.warehouse.load import LoadRequest
     from passona.warehouse.replacement import Replacement
+    from passona.warehouse.run import Outcome
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, date: datetime | None) -> datetime | None:

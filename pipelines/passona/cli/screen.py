@@ -35,8 +35,8 @@ from passona.monitoring.overview import NEVER_LOADED, Overview
 from passona.reports.definitions import REPORTS, Report
 from passona.source.ledger import Task
 from passona.source.pages import Page
-from passona.warehouse.load import Outcome
 from passona.warehouse.mail_requests import Mailing
+from passona.warehouse.run import Outcome
 
 
 class _Bars(Progress):

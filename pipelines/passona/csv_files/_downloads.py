@@ -1,22 +1,18 @@
-"""A file behind a link of a mail: fetched whole to a file of its owner alone.
+"""Download a mailed link.
 
-    https address -> file, time it was made
-
-Nothing of the account's goes along: no token, no cookie, no .netrc. Redirects are followed, as a mail's link
-may need, but to http only on loopback. The link itself is a secret: no message shows more of it than its host.
+No token, cookie or .netrc entry is sent. Redirects are followed, but to http only on loopback. The link itself is a
+secret: messages show only its host.
 """
 
 from __future__ import annotations
 
 import contextlib
 import email.utils
-import os
 import re
 import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -26,21 +22,21 @@ from passona.errors import ConfigurationError, RequestFailed
 from passona.source.transport import Adapter, Limits, proxies_for, trusted
 
 CONNECT_SECONDS = 10.0
-# For the head of an answer, however slowly it comes.
+# Until the headers are complete.
 ANSWER_SECONDS = 120.0
 # Between two pieces.
 READ_SECONDS = 60.0
-# A report of 5,000,000 rows is a gigabyte, and takes a quarter of an hour on a slow line.
+# For the whole file. A report of 5,000,000 rows is a gigabyte, a quarter of an hour on a slow line.
 LONGEST_SECONDS = 4 * 3600.0
 MOST_REDIRECTS = 10
 PIECE_BYTES = 1024 * 1024
 
 
 def download(address: str, to: Path) -> datetime | None:
-    """Fetches a file to `to`; gives when the server says it was made, None if it does not.
+    """Download a file to the empty file `to`. Return its Last-Modified in UTC, None if the server sends none.
 
-    :raises ConfigurationError: no https address, or no certificates to trust.
-    :raises RequestFailed: it cannot be had whole.
+    :raises ConfigurationError: this is no https address, or there are no trusted certificates.
+    :raises RequestFailed: the download failed or was incomplete.
     """
     try:
         host = urlsplit(address).hostname
@@ -51,22 +47,22 @@ def download(address: str, to: Path) -> datetime | None:
             contextlib.closing(Limits(ANSWER_SECONDS)) as limits,
             limits.limited() as limit,
             _answer(address) as answer,
-            _private(to) as file,
+            to.open("wb") as file,
         ):
-            _room(answer, to, host)
+            _check_room(answer, to, host)
             limit.until = time.monotonic() + LONGEST_SECONDS
             for piece in answer.iter_content(PIECE_BYTES):
                 file.write(piece)
-            if limit.ended:  # what ended it was not its end
+            if limit.ended:  # the time limit cut the body short
                 raise requests.Timeout
             return _made(answer.headers.get("Last-Modified"))
-    except (requests.RequestException, ValueError) as error:  # ValueError: a redirect to what is no address
+    except (requests.RequestException, ValueError) as error:  # ValueError: an invalid redirect
         why = "it did not come in time" if limit.ended else type(error).__name__
         raise RequestFailed(f"{host}: the file cannot be had ({why}); nothing of it is loaded, run again") from None
 
 
 def _answer(address: str) -> requests.Response:
-    """The 200 at the end of all redirects, its body not read yet."""
+    """Follow redirects to a response of status 200. Its body is not read yet."""
     with requests.Session() as session:
         session.trust_env = False
         adapter = Adapter(trusted())
@@ -78,7 +74,7 @@ def _answer(address: str) -> requests.Response:
                 raise ConfigurationError(f"{parts.hostname}: expected an https address, got {parts.scheme}")
             answer = session.get(
                 address,
-                auth=lambda request: request,  # not even those that the address may hold
+                auth=lambda request: request,  # ignore credentials in the address, too
                 stream=True,
                 allow_redirects=False,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
@@ -94,15 +90,11 @@ def _answer(address: str) -> requests.Response:
     raise RequestFailed(f"{urlsplit(address).hostname}: more than {MOST_REDIRECTS} redirects")
 
 
-def _room(answer: requests.Response, to: Path, host: str | None) -> None:
+def _check_room(answer: requests.Response, to: Path, host: str | None) -> None:
     reported, free = answer.headers.get("Content-Length", ""), shutil.disk_usage(to.parent).free
     size = int(reported) if re.fullmatch("[0-9]{1,18}", reported) else 0
     if size > free:
         raise RequestFailed(f"{host}: the file has {size:,} bytes, and {free:,} are free; make room and run again")
-
-
-def _private(to: Path) -> Any:
-    return os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _made(last_modified: str | None) -> datetime | None:

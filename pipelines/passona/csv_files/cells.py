@@ -1,9 +1,9 @@
-"""What a spreadsheet does to the cells of a .csv: undone where nothing is lost, counted where something is. Pure.
+"""Restore cells of a .csv that a spreadsheet changed, and count those that it destroyed. Pure.
 
-    447700900123.0, 4.47700900123E+11, ="447700900123"   the phone that was there
-    4.47701E+11, 08/06/2020 13:50                        nobody knows: `rows` makes NULL of it, with an issue
+    447700900123.0, 4.47700900123E+11, ="447700900123"   restored
+    4.47701E+11, 08/06/2020 13:50                        lost: `rows` stores NULL and an issue
 
-Before a row is hashed, so that a file that went through a spreadsheet unharmed is the report that was mailed.
+Runs before a row is hashed, so a file that went through a spreadsheet unharmed equals the report that was mailed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from passona.masking.phones import is_mangled, read_phone
 from passona.reports.definitions import Report
 from passona.reports.times import count_unreadable
 
-# Rows that a sheet can hold below its header, of old and of today.
+# Rows below the header of a full sheet, in old and new formats.
 _WHOLE_SHEETS = (65_535, 1_048_575)
-# `phones.PLAIN`, nearly, for Arrow, whose expressions do not look ahead.
+# Like `phones.PLAIN`, without the look-ahead, which Arrow does not support.
 _PLAIN = "^[1-9][0-9]{6,14}$"
-# What is left of a phone by a spreadsheet that shows six digits, when these are saved as a number.
+# A phone of which a spreadsheet saved only six digits.
 _ROUNDED = "^[1-9][0-9]{5}0{5,6}$"
 _FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 _EMPTY = pa.scalar("")
@@ -37,9 +37,9 @@ _NUMBER = re.compile(
     r"|[0-9]{1,3}(?:[.,][0-9]+)?[eE]\+?[0-9]+"
     r""")(?:[.,]0+)?["'\u2018\u2019\u201c\u201d]?"""
 )
-# What is left of a long id; as an id stays a text, it is kept as it came.
+# A long id that a spreadsheet shortened. It is stored as it came.
 _LOST_ID = r"^(?:[1-9](?:[.,][0-9]+)?E\+[0-9]{2,3}|#+)$"
-# As a count is mailed, and as a spreadsheet shows one.
+# A count as mailed, and as a spreadsheet shows it.
 _WHOLE = "0|-?[1-9][0-9]*"
 _SHOWN_COUNT = re.compile(
     r"'?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(?P<three>[.,'\u2019\u00a0\u2009\u202f ])[0-9]{3}(?:(?P=three)[0-9]{3})*)"
@@ -49,17 +49,16 @@ _SHOWN_COUNT = re.compile(
 
 @dataclass
 class Quality:
-    """What a spreadsheet did to a file. `rows`, `phones`, `times`, `counts`: all that there are, empty ones left out.
+    """What a spreadsheet did to a file. `rows`, `phones`, `times`, `counts`, `ids`: numbers of non-empty ones.
 
-    `restored`: values that are again what they were; `blank`: lines without any; `lost_phones`, `lost_times`,
-    `lost_counts`: those that cannot be read; `rounded`: phones that end as rounded numbers do, of which one or two
-    may be real; `lost_ids`: ids that are shortened, of all `ids`.
+    `restored`: values that were restored. `blank`: lines without values. `lost_*`: values that cannot be read, and
+    ids that are shortened. `rounded`: phones that end like rounded numbers; one or two of them may be real.
     """
 
     rows: int = 0
     phones: int = 0
     times: int = 0
-    restore_cells: int = 0
+    restored: int = 0
     blank: int = 0
     lost_phones: int = 0
     lost_times: int = 0
@@ -89,7 +88,7 @@ class Quality:
 
     @property
     def unread(self) -> str:
-        """What cannot be read, in words; nothing where all can."""
+        """Describe the values that cannot be read; empty if there are none."""
         unread = (
             f"{lost:,} of {whole:,} {noun}"
             for lost, whole, noun in (
@@ -99,19 +98,19 @@ class Quality:
             )
             if lost
         )
-        said = " and ".join(unread)
-        return said and f"{said} cannot be read"
+        text = " and ".join(unread)
+        return text and f"{text} cannot be read"
 
     @property
     def losses(self) -> str:
-        """What is lost, in words; nothing where nothing is."""
+        """Describe what is lost; empty if nothing is."""
         rounded = f"{self.rounded:,} of {self.phones:,} phones are rounded" if self.rounded and self.is_mangled else ""
         ids = f"{self.lost_ids:,} of {self.ids:,} ids are shortened" if self.lost_ids else ""
         return ", ".join(filter(None, (self.unread, rounded, ids)))
 
 
 def restore_cells(report: Report, columns: Mapping[str, pa.Array[Any]]) -> tuple[dict[str, pa.Array[Any]], Quality]:
-    """The columns as they were before a spreadsheet, as far as that can be known, without blank lines."""
+    """Return the columns with restored cells and without blank lines, and what was changed or lost."""
     quality = Quality()
     cells = dict(columns)
     for key, texts in columns.items():
@@ -165,26 +164,26 @@ def _counts(counts: pa.Array[Any], quality: Quality) -> pa.Array[Any]:
 
 
 def _count_of(text: str) -> str:
-    """The whole number that a spreadsheet shows: 1,234 and 1.234, which has three decimals nowhere, 1234.0."""
-    found = _SHOWN_COUNT.fullmatch(text.strip(AROUND))
-    return re.sub("[^0-9]", "", found[1]) if found else text
+    """Return the digits of 1,234, 1.234 or 1234.0; no spreadsheet shows three decimals of a whole number."""
+    shown = _SHOWN_COUNT.fullmatch(text.strip(AROUND))
+    return re.sub("[^0-9]", "", shown[1]) if shown else text
 
 
 def _mapped(cells: pa.Array[Any], change: Callable[[str], str], quality: Quality) -> pa.Array[Any]:
     before: list[Any] = cells.to_pylist()
     after = [change(text) for text in before]
-    quality.restore_cells += sum(old != new for old, new in zip(before, after, strict=True))
+    quality.restored += sum(old != new for old, new in zip(before, after, strict=True))
     return pa.array(after, pa.string())
 
 
 def _unwrapped(text: str) -> str:
-    """The text of a formula that is nothing but a text."""
+    """Return the text of a formula that is only a quoted text."""
     formula = _FORMULA.fullmatch(text)
     return formula[1].replace('""', '"') if formula else text
 
 
 def _phone(text: str) -> str:
-    """The phone that a number of a spreadsheet is; what people wrote stays as they wrote it."""
+    """Return the digits of a phone that a spreadsheet shows as a number; other spellings stay."""
     bare = text.strip(AROUND)
     if bare.startswith("'") and read_phone(bare):
         bare = bare[1:]

@@ -1,11 +1,11 @@
-"""What a .csv is: its encoding, delimiter, header and report, told by its bytes. Pure.
+"""Detect encoding, delimiter, header and report of a .csv from its bytes. Pure.
 
-    first bytes -> Form        all bytes -> evidence for an encoding
+    first bytes -> Form        all bytes -> encoding
 
-The guide says of these files only that their headers are the keys of the JSON. So nothing is taken for
-granted: a byte order mark or zero bytes tell UTF-16, all else is UTF-8 until its bytes are none; the
-delimiter is the one that makes a report's keys of the first line; the six reports are told apart by them.
-Programs put a line of their own above it (sep=; or #TYPE ...), and columns without a name behind its last.
+The guide says only that the headers of these files are the keys of the JSON. A byte order mark or zero bytes mean
+UTF-16; anything else is UTF-8 until a byte sequence is invalid. The delimiter is the one that splits the first line
+into a report's keys, and these keys identify the report. Some programs write a line of their own above the header
+(sep=; or #TYPE ...), or unnamed columns behind its last.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from passona.errors import FileRefused
 from passona.reports.definitions import REPORTS, Report
 
-# Bytes by which a file is known: a header is some hundred; a first line longer than this is none.
+# Enough for any header, which takes some hundred bytes.
 HEAD_BYTES = 64 * 1024
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
-ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "cp850", "mac-roman")
 
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _OTHER_KINDS = {
@@ -34,10 +34,10 @@ _OTHER_KINDS = {
     b"\x00\x05\x16\x07": "what macOS notes of a file (._name) and not the file",
     b"{\\rtf": "a text document",
 }
-_MEANINGLESS = frozenset(b"\x81\x8d\x8f\x90\x9d")  # bytes that Windows-1252 does not know
+_MEANINGLESS = frozenset(b"\x81\x8d\x8f\x90\x9d")  # undefined in Windows-1252
 # A line above the header: `sep=;` for Excel, `#TYPE ...` from PowerShell.
 _ABOVE = re.compile(r'(?:"?sep=(?P<sep>[^\w\s"]|\t)"?[,;\t]*|"?#TYPE [^\r\n]*)(?:\r\n|\r|\n)', re.IGNORECASE)
-# What some programs leave around a name.
+# Characters that some programs leave around a name.
 AROUND = " \t\u00a0\u200b\ufeff"
 AROUND_NAMES = f'{AROUND}\x1a="'
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -46,10 +46,10 @@ _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 
 @dataclass(frozen=True)
 class Form:
-    """How a file is to be read. `header`: names of its columns; `cells`: as they stand there, those without a name too.
+    """How to read a file. `header`: column names; `cells`: the header's values as they stand, unnamed ones included.
 
-    `mark`: bytes above the header, a byte order mark and a line that is none of the report; `above`: lines up to that.
-    `is_marked`: a byte order mark gives the encoding.
+    `mark`: bytes before the header (byte order mark, a program's own line); `above`: lines before it.
+    `is_marked`: a byte order mark defines the encoding.
     """
 
     encoding: str
@@ -61,13 +61,17 @@ class Form:
     above: int = 0
     is_marked: bool = False
 
+    @cached_property
+    def plain_names(self) -> frozenset[str]:
+        return frozenset(map(plain_name, self.header))
+
 
 def form_of(head: bytes, wanted: Report | None = None, encoding: str | None = None) -> Form:
-    """The form of a file that begins with `head`.
+    """Return the form of a file that begins with `head`.
 
-    `wanted`: the report it has to be, None for whichever its header fits. `encoding`: the user's word for it.
+    `wanted`: the only acceptable report, None for any. `encoding`: named by the user.
 
-    :raises FileRefused: it is no .csv of a report, or of another one.
+    :raises FileRefused: this is no .csv of a report, or not of the wanted one.
     """
     if not head:
         raise FileRefused("expected a header and rows, got an empty file")
@@ -76,28 +80,28 @@ def form_of(head: bytes, wanted: Report | None = None, encoding: str | None = No
             raise FileRefused(f"expected a .csv, got {kind}")
     mark, marked = _mark(head)
     if encoding == "utf-16":
-        encoding = _by_zeros(head) or "utf-16-le"  # which of the two, a mark or the bytes tell
-    found = encoding or marked or _by_zeros(head) or "utf-8"
-    text = head[mark:].decode(found, errors="replace").lstrip("\r\n")
+        encoding = _by_zeros(head) or "utf-16-le"
+    used = encoding or marked or _by_zeros(head) or "utf-8"
+    text = head[mark:].decode(used, errors="replace").lstrip("\r\n")
     if text.lstrip()[:1] in ("<", "{", "["):
         raise FileRefused(f"expected a .csv, got {'an HTML page' if text.lstrip()[0] == '<' else 'JSON'}")
     above = _ABOVE.match(text)
     if above:
-        mark = head.index(above[0].encode(found)) + len(above[0].encode(found))
+        mark = head.index(above[0].encode(used)) + len(above[0].encode(used))
         text = text[above.end() :].lstrip("\r\n")
     delimiter, cells = _header(text, above["sep"] if above else None)
     header = _names(cells)
     _check_header(header)
     report = _report(header, wanted, text, delimiter)
-    lines = len(head[:mark].decode(found, errors="replace").splitlines()) if above else 0
-    return Form(found, delimiter, header, report, cells, mark, lines, marked is not None)
+    lines = len(head[:mark].decode(used, errors="replace").splitlines()) if above else 0
+    return Form(used, delimiter, header, report, cells, mark, lines, marked is not None)
 
 
 def _mark(head: bytes) -> tuple[int, str | None]:
-    """The length of the byte order marks that a file begins with, and the encoding that they tell."""
+    """Return the length of the byte order marks at the beginning, and their encoding."""
     for mark, encoding in _MARKS.items():
         count = 0
-        while head.startswith(mark, count):  # a program that adds one does not look whether there is one
+        while head.startswith(mark, count):  # some programs add a second one
             count += len(mark)
         if count:
             return count, encoding
@@ -105,7 +109,7 @@ def _mark(head: bytes) -> tuple[int, str | None]:
 
 
 def _by_zeros(head: bytes) -> str | None:
-    """UTF-16 without a mark: nearly every other byte of a header in it is zero."""
+    """Detect UTF-16 without a mark: nearly every other byte of its header is zero."""
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         if zeros[:64].count(0) * 2 > len(zeros[:64]):
             return encoding
@@ -113,24 +117,25 @@ def _by_zeros(head: bytes) -> str | None:
 
 
 def _header(text: str, marked: str | None) -> tuple[str, tuple[str, ...]]:
-    """The delimiter that makes the most of a report's keys of the first line, and the header it makes. `told`: by the
-    line above it.
+    """Return the delimiter that splits the first line into most keys of a report, and the values.
+
+    `marked`: the delimiter in the line above.
     """
-    found = []
+    rows = []
     for delimiter in (*DELIMITERS, *({marked} if marked else ())):
         try:
             row = tuple(next(csv.reader(_LINE.findall(text), delimiter=delimiter, strict=True), ()))
         except csv.Error:
             continue
-        found.append((max(fit(_names(row), report) for report in REPORTS.values()), delimiter, row))
-    if not found:
+        rows.append((max(fit(_names(row), report) for report in REPORTS.values()), delimiter, row))
+    if not rows:
         raise FileRefused("expected a header, got a first line whose quotes do not fit")
-    _, delimiter, row = max(found, key=lambda each: each[0])
+    _, delimiter, row = max(rows, key=lambda each: each[0])
     return delimiter, row
 
 
 def _names(cells: Iterable[str]) -> tuple[str, ...]:
-    """The names of the columns, without what stands around them, and without those that have none at the end."""
+    """Return the column names without surrounding marks, and without unnamed columns at the end."""
     names = [cell.strip(AROUND).removeprefix('="').strip('"').strip(AROUND) for cell in cells]
     while names and not names[-1]:
         names.pop()
@@ -138,7 +143,7 @@ def _names(cells: Iterable[str]) -> tuple[str, ...]:
 
 
 def plain_name(name: str) -> str:
-    """A name without what stands around it, in small letters."""
+    """Return a column name in lower case without surrounding marks."""
     return name.strip(AROUND_NAMES).lower()
 
 
@@ -148,12 +153,12 @@ def _check_header(header: tuple[str, ...]) -> None:
     if twice:
         raise FileRefused(f"expected each column once, got {twice[0]} {header.count(twice[0])} times in the header")
     if len(set(header)) < len(header) or not all(header):
-        # Their names are not told: without a header the first line is a row.
+        # The message names none of them: without a header the first line is a row.
         raise FileRefused(f"expected a header of different names, got {len(header)} columns, some equal or without one")
 
 
 def fit(header: Iterable[str], report: Report) -> float:
-    """How well a header fits a report: keys in both, of all that are in either."""
+    """Return the share of keys that a header and a report have in common, from 0 to 1."""
     names, keys = set(header), set(report.sorted_keys)
     return len(names & keys) / len(names | keys)
 
@@ -162,7 +167,7 @@ def _report(header: tuple[str, ...], wanted: Report | None, text: str, delimiter
     best = max(REPORTS.values(), key=lambda report: fit(header, report))
     score = fit(header, best)
     equal = [report for report in REPORTS.values() if fit(header, report) == score]
-    # Half of the keys: columns may be new or missing, as keys of the JSON may; less is another table.
+    # Columns may be new or missing, as keys of the JSON may; fewer than half in common is another table.
     if score < 0.5:
         names = f"the keys of {wanted.name}" if wanted else "the keys of one of the six reports"
         got = f"{len(header)} columns of which that cannot be said"
@@ -175,7 +180,7 @@ def _report(header: tuple[str, ...], wanted: Report | None, text: str, delimiter
 
 
 def _line_of_header(text: str, delimiter: str) -> str | None:
-    """Where else the header stands, if it does not stand where it should."""
+    """Return where the header is if it is not in the first line."""
     for number, line in enumerate(_LINE.findall(text)[1:20], 2):
         names = _names(line.rstrip("\r\n").split(delimiter))
         if max(fit((name.strip('"') for name in names), report) for report in REPORTS.values()) >= 0.5:
@@ -184,29 +189,31 @@ def _line_of_header(text: str, delimiter: str) -> str | None:
 
 
 def encoding_of(pieces: Iterable[bytes]) -> str | None:
-    """UTF-8 or Windows-1252, by the evidence of all bytes of a file; None if it is neither.
+    """Return utf-8 or cp1252 by the evidence of all bytes of a file; None if it is neither.
 
-    Letters beyond ASCII are whole sequences in UTF-8, and hardly ever look so in Windows-1252. A file with both
-    is damaged, or of two makes.
+    Characters beyond ASCII are valid sequences in UTF-8, and hardly ever look so in Windows-1252. A file with both is
+    damaged, or was joined from two.
     """
-    whole = broken = 0
+    valid = invalid = 0
     for run in _runs(pieces):
         try:
             run.decode("utf-8")
-            whole += 1
+            valid += 1
         except UnicodeDecodeError:
-            broken += 1
+            invalid += 1
             if not _MEANINGLESS.isdisjoint(run):
                 return None
-    if not broken:
+    if not invalid:
         return "utf-8"
-    return None if whole else "cp1252"
+    return None if valid else "cp1252"
 
 
 def _runs(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """All runs of bytes beyond ASCII, whole, whichever pieces they lie in."""
+    """Yield all runs of bytes beyond ASCII, joined across pieces."""
     tail = b""
     for piece in pieces:
+        if not tail and piece.isascii():
+            continue
         data = tail + piece
         end = len(data)
         while end and data[end - 1] >= 0x80:

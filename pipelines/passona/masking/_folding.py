@@ -1,8 +1,8 @@
-"""Text as plain ASCII shows it: digits and separators of every script, escapes of addresses, HTML and JSON. Pure.
+"""Fold a text to ASCII: digits and separators of every script, and escapes of URLs, HTML and JSON. Pure.
 
-    "０７７００%20٩٠٠\u2009123" -> "07700 900 123", and where each character of it stands in the text
+    "０７７００%20٩٠٠\u2009123" -> "07700 900 123", with the position of each character in the text
 
-What a phone looks like (`phones`) is written for this one form, so that it holds for all of them.
+The patterns in `phones` need only this one form.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import unquote_to_bytes
 
-# %20, and %2520, which was encoded twice; &nbsp; &#160; \u00a0 \t
+# %20, and %2520, encoded twice; &nbsp; &#160; \u00a0 \t
 _ESCAPES = (
     r"(?:%(?:25)*[0-9A-Fa-f]{2})+",
     r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});",
@@ -25,26 +25,26 @@ _ESCAPES = (
 ESCAPE = re.compile("|".join(_ESCAPES))
 _ATOM = re.compile(rf"{ESCAPE.pattern}|.", re.DOTALL)
 _TWICE = re.compile("%(?:25)+(?=[0-9A-Fa-f]{2})")
-# What stands for nothing, though Unicode counts it as letters or symbols.
+# Blank characters that Unicode counts as letters or symbols.
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 _DOTS = "·•‧∙⋅・٫"
 
 
 @dataclass(frozen=True)
 class View:
-    """One way to see a text. `starts`, `ends`: where each character of `look` stands in the text."""
+    """A folded text. `starts`, `ends`: the position of each character of `look` in the original."""
 
     look: str
     starts: Sequence[int]
     ends: Sequence[int]
 
     def place(self, start: int, end: int) -> tuple[int, int]:
-        """Where a piece of `look` stands in the text."""
+        """Return start and end in the original of a piece of `look`."""
         return self.starts[start], self.ends[end - 1]
 
 
 def views(text: str) -> Iterator[View]:
-    """The text with its escapes read, if there are any, and as it is: a % may also be just that."""
+    """Yield the folded text with its escapes decoded, if it has any, and undecoded: a % may be just that."""
     if ESCAPE.search(text):
         yield _atoms([(match[0], match.start(), match.end()) for match in _ATOM.finditer(text)])
     if text.isascii() and text.isprintable():
@@ -61,13 +61,13 @@ def _folded(text: str) -> View:
 
 
 def _atoms(atoms: Sequence[tuple[str, int, int]]) -> View:
-    """A view of single characters and escapes, each with where it stands."""
-    seen = [(look, start, end) for atom, start, end in atoms for look in _read(atom).translate(_LOOKS)]
-    return View("".join(look for look, _, _ in seen), [start for _, start, _ in seen], [end for _, _, end in seen])
+    """Fold single characters and escapes, each with its start and end."""
+    folded = [(look, start, end) for atom, start, end in atoms for look in _read(atom).translate(_LOOKS)]
+    return View("".join(look for look, _, _ in folded), [start for _, start, _ in folded], [end for *_, end in folded])
 
 
 def _read(atom: str) -> str:
-    """What an escape stands for; a character is itself."""
+    """Decode an escape; return any other character as it is."""
     if len(atom) == 1:
         return atom
     if atom[0] == "&":
@@ -82,7 +82,7 @@ def _read(atom: str) -> str:
 
 
 class _Looks(dict[int, str]):
-    """For `str.translate`: what each character looks like, found out when it is first seen."""
+    """A table for `str.translate`, filled as characters occur."""
 
     def __missing__(self, code: int) -> str:
         self[code] = look = _look(chr(code))
@@ -93,7 +93,7 @@ _LOOKS = _Looks()
 
 
 def _look(character: str) -> str:
-    """ASCII, where that has something like it; nothing for what is not seen; else the character itself."""
+    """Return a similar ASCII character if there is one, nothing for an invisible one, else the character itself."""
     digit = unicodedata.digit(character, None)
     if digit is not None:
         return str(digit)
@@ -112,13 +112,13 @@ def _look(character: str) -> str:
 
 @cache
 def digits_beyond_ascii() -> str:
-    """All characters but 0 to 9 that are digits."""
+    """Return all digits other than 0 to 9."""
     beyond = map(chr, range(0x80, sys.maxunicode + 1))
     return "".join(character for character in beyond if unicodedata.digit(character, None) is not None)
 
 
 @cache
 def _raised() -> re.Pattern[str]:
-    """Small digits above or below the line, beside others: of a footnote, not of a number."""
+    """Match superscript and subscript digits next to a number: they belong to a footnote."""
     small = "".join(c for c in digits_beyond_ascii() if unicodedata.decomposition(c).startswith(("<super>", "<sub>")))
     return re.compile(rf"(?<=\d)[{small}]+|[{small}]+(?=\d)")

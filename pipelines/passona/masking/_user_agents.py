@@ -1,7 +1,7 @@
-"""Browser strings by their classes: any string in, one out that stands for all of the same classes.
+"""Replace a user agent by a generic one of the same classes, for mode `minimal`.
 
-For mode `minimal`, which keeps no more of them. The classes are those of the dbt project, by its own
-patterns (seeds/click_rules.csv, macros/user_agents.sql), so that its SQL says the same of both strings.
+The classes are those of the dbt project, by its own patterns (seeds/click_rules.csv, macros/user_agents.sql), so its
+models classify both strings alike. A user-agent library has other classes, and would not agree with that SQL.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from passona.config.dbt_project import project_folder
 
 _Patterns = Sequence[tuple[re.Pattern[str], str]]
 
-# What a pattern of a rule matches, for rules that say nothing of people.
+# A string that each rule matches, for rules about robots.
 ROBOTS = {
     "no_user_agent": None,
     "apple_messages": "facebookexternalhit Twitterbot",
@@ -47,14 +46,14 @@ ROBOTS = {
     "calls_itself_robot": "bot",
     "no_rule": "-",
 }
-# Beginnings of browser strings by rule; what follows tells device, system and browser.
+# First words by rule; words for device, system and browser follow.
 _PEOPLE = {
     "browser": "Mozilla/5.0 (like Gecko) ",
     "opera": "Opera/9 ",
     "facebook_app": "[FBAN/ ",
     "feature_phone": "LG-x ",
 }
-# Words that the macros look for, in the order in which they have to stand.
+# Words that the macros match, in the required order.
 _DEVICES = {"phone": "Mobile ", "tablet": "Tablet ", "desktop": "", "other": "(TV) "}
 _SYSTEMS = {
     "iOS": "iPhone ",
@@ -79,10 +78,7 @@ _BROWSERS = {
 
 @dataclass(frozen=True)
 class Agents:
-    """The classes of browser strings. A string that cannot be stood for is given by its rule's class alone.
-
-    `device`: what is not looked at for the rule.
-    """
+    """The classes of user agents. `device`: a pattern for the parts that rules ignore. `people`: rules for humans."""
 
     rules: _Patterns
     device: re.Pattern[str]
@@ -90,26 +86,17 @@ class Agents:
     systems: _Patterns
     browsers: _Patterns
     people: frozenset[str]
-    _known: dict[str, str | None] = field(default_factory=dict, repr=False, compare=False)
-
-    def stand_in(self, agent: str) -> str | None:
-        """A browser string of the same classes, None where there is nothing to class."""
-        if agent not in self._known:
-            # There are some thousands in a big report, and attackers can send as many as they like.
-            if len(self._known) > 10_000:
-                self._known.clear()
-            self._known[agent] = self._stand_in(agent)
-        return self._known[agent]
 
     def classes(self, agent: str) -> tuple[str, str, str, str]:
-        """Rule, device, system and browser, as the dbt project names them."""
+        """Return rule, device, system and browser, as the dbt project names them."""
         text = agent.lower()
         rule = _first(self.rules, self.device.sub("", text))
         if rule not in self.people:
             return rule, "other", "other", "other"
         return rule, _first(self.devices, text), _first(self.systems, text), _first(self.browsers, text)
 
-    def _stand_in(self, agent: str) -> str | None:
+    def stand_in(self, agent: str) -> str | None:
+        """Return a user agent of the same classes, at least of the same rule; None for a blank one."""
         rule, device, system, browser = classes = self.classes(agent)
         if rule not in self.people:
             return ROBOTS.get(rule, ROBOTS["no_rule"])
@@ -125,9 +112,9 @@ def _first(patterns: _Patterns, text: str) -> str:
 
 
 @cache
-def read_agents(project: Path | None = None) -> Agents:
-    """The classes as the dbt project has them."""
-    project = project or project_folder()
+def read_agents() -> Agents:
+    """Read the classes from the dbt project."""
+    project = project_folder()
     with (project / "seeds/click_rules.csv").open(encoding="utf-8", newline="") as file:
         rules = sorted(csv.DictReader(file), key=lambda rule: int(rule["rule_order"]))
     macros = (project / "macros/user_agents.sql").read_text("utf-8")
@@ -142,12 +129,12 @@ def read_agents(project: Path | None = None) -> Agents:
 
 
 def _cases(macros: str, name: str) -> _Patterns:
-    """The branches of a macro that is one CASE over patterns."""
+    """Return the branches of a macro that is one CASE over patterns."""
     (body,) = re.findall(rf"macro {name}\(.*?endmacro", macros, re.DOTALL)
-    found = re.findall(r"""device_matches\(agent, "'(.*?)'"\) }} then '(.*?)'""", body)
-    return [(_compiled(pattern), words) for pattern, words in found]
+    branches = re.findall(r"""device_matches\(agent, "'(.*?)'"\) }} then '(.*?)'""", body)
+    return [(_compiled(pattern), class_name) for pattern, class_name in branches]
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # The one class that Python writes otherwise.
+    # The only syntax in these patterns that Python lacks.
     return re.compile(pattern.replace("[[:space:]]", r"[ \t\n\v\f\r]"))

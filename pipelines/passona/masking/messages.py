@@ -1,7 +1,7 @@
-"""What may be shown of an error, and of a text from elsewhere: no phone, and nothing that a terminal obeys.
+"""Make errors and external texts safe to show: no phone, no control characters.
 
-an error -> told: one line, and the code to exit with
-a text   -> printable, masked, escaped (in JSON)
+an error -> format_error: one line and the exit code
+a text   -> printable, masked, escaped (JSON)
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from passona.errors import Exit, PassonaError, causes
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Errors of DuckDB and psycopg2 whose messages name files, sizes, tables and columns, and quote no value.
+# Errors of DuckDB and psycopg2 whose messages never quote a value.
 _ABOUT_THE_DATABASE = (
     "IOException",
     "OutOfMemoryException",
@@ -29,7 +29,7 @@ _ABOUT_THE_DATABASE = (
 
 
 def format_error(error: BaseException) -> tuple[str, Exit]:
-    """What is said of an error, in one line, and the code to exit with."""
+    """Return an error as one line, and its exit code."""
     if isinstance(error, PassonaError):
         return str(error), error.exit_code
     if isinstance(error, OSError) and error.strerror:
@@ -66,19 +66,16 @@ def _may_quote_a_row(error: BaseException) -> bool:
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Text from elsewhere, fit for a terminal or a page: what is not shown but obeyed there is replaced.
-
-    `keep`: characters of these that are harmless all the same.
-    """
-    return "".join(c if c.isprintable() or c in keep else _unseen(c) for c in text)
+    """Replace control characters in an external text. `keep`: harmless ones to leave."""
+    return "".join(c if c.isprintable() or c in keep else _replacement(c) for c in text)
 
 
-def _unseen(character: str) -> str:
+def _replacement(character: str) -> str:
     return " " if character.isspace() and not character.isascii() else "\N{REPLACEMENT CHARACTER}"
 
 
 def escaped(json: str) -> str:
-    """JSON that is the same, with escapes for all that a terminal would obey, and that JSON does not mind."""
+    """Escape the control characters in a JSON document, which stays equal."""
     return re.sub(r"[^ -~\n]", lambda match: match[0] if match[0].isprintable() else _escape(match[0]), json)
 
 
@@ -88,7 +85,7 @@ def _escape(character: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Text without any number that could be a phone's."""
-    from passona.masking.likely_phones import replaced  # slow to import, and signals are heard before anything slow is
+    """Replace every number that may be a phone's."""
+    from passona.masking.likely_phones import replaced  # slow: the command line listens to signals first
 
     return replaced(text, lambda _: "***", long_from=6)

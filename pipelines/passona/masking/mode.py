@@ -1,13 +1,14 @@
-"""Which mode a dataset has: what is noted in it, held against what is configured. Pure.
+"""Compare the privacy mode of a dataset with the configured one.
 
-A load in another mode, or with another key, would put clear numbers beside tokens, or tokens beside others of the same
-people: it is refused before the first request.
+A load in another mode, or with another key, would mix clear numbers and tokens, or two tokens of the same person. It
+is refused before the first request.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from passona.config.privacy_settings import PrivacySettings
 from passona.errors import ConfigurationError
@@ -15,28 +16,28 @@ from passona.masking._user_agents import read_agents
 from passona.masking.policy import Privacy
 from passona.masking.tokens import Tokens
 
-# Mode, id of the key, and the key of the entries of forgotten people in clear mode: the row of `_privacy`.
+# The row of table `_privacy`: mode, id of the key, and the key for the entries of forgotten people in clear mode.
 Mode = tuple[str, str | None, str | None]
 
 
 def tokens_of(keys: Iterable[str]) -> Tokens:
-    """Return what makes tokens by these keys, oldest first."""
+    """Return the tokens of these keys, oldest first."""
     return Tokens(tuple(key.encode() for key in keys))
 
 
 def first_mode(privacy_settings: PrivacySettings, *, has_data: bool) -> Mode:
-    """Return the mode of a dataset that has none noted: what was loaded before there were modes is clear."""
+    """Return the mode of a dataset without a recorded one: data from before there were modes is clear."""
     mode = "clear" if has_data else privacy_settings.privacy
     return mode, None if mode == "clear" else tokens_of(privacy_settings.keys).key_id, secrets.token_hex(32)
 
 
-def privacy_in(privacy_settings: PrivacySettings, known: Mode, forgotten: Iterable[str]) -> Privacy:
-    """Return what a dataset of this mode keeps of people. `forgotten`: entries of those who are kept out.
+def privacy_in(privacy_settings: PrivacySettings, recorded: Mode, forgotten: Iterable[str]) -> Privacy:
+    """Return the privacy policy of a dataset with this mode. `forgotten`: entries of forgotten people.
 
-    :raises ConfigurationError: another mode, or another key, is configured.
+    :raises ConfigurationError: another mode or key is configured.
     """
     tokens = tokens_of(privacy_settings.keys)
-    mode, key_id, forgetting_key = known
+    mode, key_id, forgetting_key = recorded
     _check(privacy_settings, tokens, mode, key_id)
     if mode == "clear":
         tokens = Tokens((str(forgetting_key).encode(),))
@@ -44,8 +45,9 @@ def privacy_in(privacy_settings: PrivacySettings, known: Mode, forgotten: Iterab
 
 
 def agent_class(mode: str) -> Callable[[str], str | None]:
-    """Return what makes of a browser string what this mode keeps of it."""
-    return read_agents().stand_in if mode == "minimal" else lambda agent: agent
+    """Return the function that reduces a user agent in this mode."""
+    # A big report has some thousand user agents; an attacker can send any number.
+    return lru_cache(maxsize=10_000)(read_agents().stand_in) if mode == "minimal" else lambda agent: agent
 
 
 def _check(privacy_settings: PrivacySettings, tokens: Tokens, mode: str, key_id: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Who is to be forgotten: phones as people write them, or tokens, in; what the warehouse holds of them out."""
+"""Read the people to forget, as phones or tokens, and find the values that represent them in a warehouse."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _TOKEN = re.compile(PHONE_TOKEN)
 
 @dataclass(frozen=True)
 class People:
-    """`phones` as digits with country code. `values`: what stands for them in columns of phones. `entries`:
-    what keeps them out. `places`: where each was given, and the values that stand for that one.
+    """`phones`: digits with country code. `values`: their values in phone columns. `entries`: for the list of
+    forgotten people. `places`: where each was named in the input, and the values of that person.
     """
 
     phones: tuple[str, ...]
@@ -28,28 +28,28 @@ class People:
 
     @property
     def tokens(self) -> frozenset[str]:
-        """Those of the values that are tokens, to be looked for in texts."""
+        """Return the values that are tokens, to search for in texts."""
         return frozenset(filter(_TOKEN.fullmatch, self.values))
 
     def unfound(self, found: set[str]) -> list[str]:
-        """Where those were given who have none of these values."""
-        return [where for where, values in self.places if values.isdisjoint(found)]
+        """Return the places in the input of people without any of these values."""
+        return [place for place, values in self.places if values.isdisjoint(found)]
 
 
 def people(texts: Iterable[tuple[str, str]], privacy: Privacy) -> People:
-    """People as a warehouse of this privacy knows them. `texts`: each with where it stood.
+    """Read people as this warehouse represents them. `texts`: each with its place in the input.
 
-    :raises ConfigurationError: a text is no phone with country code, and no token of this warehouse.
+    :raises ConfigurationError: a text is neither a phone with country code nor a token of this warehouse.
     """
     phones, values, places = [], [], []
-    for where, text in texts:
+    for place, text in texts:
         if _TOKEN.fullmatch(text):
-            theirs = [_checked_token(text, where, privacy)]
+            person_values = [_checked_token(text, place, privacy)]
         else:
-            phones.append(_checked_phone(text, where))
-            theirs = _values_of(phones[-1], privacy)
-        values += theirs
-        places.append((where, frozenset(theirs)))
+            phones.append(_checked_phone(text, place))
+            person_values = _values_of(phones[-1], privacy)
+        values += person_values
+        places.append((place, frozenset(person_values)))
     entries = [privacy.entry(phone) for phone in values] if privacy.is_clear else values
     return People(
         tuple(dict.fromkeys(phones)),
@@ -60,19 +60,19 @@ def people(texts: Iterable[tuple[str, str]], privacy: Privacy) -> People:
 
 
 def _values_of(phone: str, privacy: Privacy) -> list[str]:
-    """What stands for a phone in this warehouse's columns of phones, where it is not spelled otherwise."""
+    """Return the values of a phone in this warehouse's phone columns, unusual spellings apart."""
     spellings = sorted(spellings_of(phone), reverse=True)
     if privacy.is_clear:
         return spellings
-    # With 0 and ten digits it is taken for British, and so for another's if its country is not.
+    # 0 and ten digits count as British, so for another country they are another person's.
     persons = [text for text in map(with_country, spellings) if text == phone or text in spellings]
     return [privacy.tokens.of_phone(person) for person in dict.fromkeys(persons)]
 
 
 def lines_of(file: Path) -> list[tuple[str, str]]:
-    """The lines of a file, each with where it stood; `-` is standard input. # begins a comment.
+    """Read the lines of a file (`-`: standard input), each with its place, without comments (#) and blank lines.
 
-    :raises ConfigurationError: it is no text.
+    :raises ConfigurationError: the file is not UTF-8.
     """
     import click
 
@@ -82,10 +82,10 @@ def lines_of(file: Path) -> list[tuple[str, str]]:
     except UnicodeDecodeError:
         raise ConfigurationError("the file of people is not UTF-8 text; save it as UTF-8") from None
     stripped = [(f"line {number}", line.partition("#")[0].strip()) for number, line in enumerate(lines, 1)]
-    return [(where, text) for where, text in stripped if text]
+    return [(place, text) for place, text in stripped if text]
 
 
-def _checked_phone(text: str, where: str) -> str:
+def _checked_phone(text: str, place: str) -> str:
     digits = read_phone(text)
     if digits is None or digits.startswith("0"):
         got = (
@@ -93,16 +93,16 @@ def _checked_phone(text: str, where: str) -> str:
             else f"{len(text)} characters that are neither"
         )  # fmt: skip
         raise ConfigurationError(
-            f"{where}: expected a phone with its country code (+44 7123 456789 or 447123456789), or a token of this "
+            f"{place}: expected a phone with its country code (+44 7123 456789 or 447123456789), or a token of this "
             f"warehouse; got {got}"
         )
     return digits
 
 
-def _checked_token(text: str, where: str, privacy: Privacy) -> str:
+def _checked_token(text: str, place: str, privacy: Privacy) -> str:
     if privacy.is_clear or text.split("_")[1] != privacy.tokens.key_id:
         raise ConfigurationError(
-            f"{where}: this token is of key {text.split('_')[1]}, and the tokens of this warehouse are "
+            f"{place}: this token is of key {text.split('_')[1]}, and the tokens of this warehouse are "
             + ("none: it is clear, give the phone" if privacy.is_clear else f"of key {privacy.tokens.key_id}")
         )
     return text

@@ -1,6 +1,6 @@
-"""Where known phones may stand: an expression for SQL, and a search of bytes. Pure.
+"""Search for known phones in SQL and in bytes. Pure.
 
-Both are made of what all spellings of a phone have in common (`phones.core`), and take in a little more than names it.
+Both searches use the digits that all spellings of a phone share (`phones.core`), so they may match a little too much.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from passona.masking.phones import core, spellings_of
 
 
 def may_name(phones: Iterable[str]) -> str:
-    """An expression for DuckDB and Postgres, found in every text that names one of these phones, and in few others."""
-    return "|".join((_elsewhere(), *(_NO_DIGIT.join(map(_digit, core(phone))) for phone in phones)))
+    """Return a pattern for DuckDB and Postgres that matches every text with one of these phones, and few others."""
+    return "|".join((_unusual_digits(), *(_NO_DIGIT.join(map(_digit, core(phone))) for phone in phones)))
 
 
 def may_name_anybody() -> str:
-    """An expression for DuckDB, found in every text that names a phone, whosever it is."""
-    return f"([0-9][^0-9]*){{7}}|{_elsewhere()}"
+    """Return a pattern for DuckDB that matches every text with any phone."""
+    return f"([0-9][^0-9]*){{7}}|{_unusual_digits()}"
 
 
 _NO_DIGIT = r"([^0-9A-Za-z]|%(25)*[0-9A-Fa-f]{2}|&#?[0-9A-Za-z]{1,31};|\\u[0-9A-Fa-f]{4}|\\[bfnrtv])*"
@@ -31,16 +31,16 @@ def _digit(digit: str) -> str:
 
 
 @cache
-def _elsewhere() -> str:
-    """An expression for digits that are not 0 to 9: themselves, and in escapes."""
+def _unusual_digits() -> str:
+    """Return a pattern for digits that are not 0 to 9, and for their escapes."""
     beyond = digits_beyond_ascii()
-    # One byte tells the digits of two, two bytes those of more.
+    # The first byte identifies a digit of two bytes, the first two a longer one.
     begin = sorted({data[: min(2, len(data) - 1)] for data in map(str.encode, beyond)})
     return "|".join((f"[{beyond}]", r"&#|\\u", *map(_encoded, begin)))
 
 
 def _encoded(data: bytes) -> str:
-    """Bytes as an address has them, encoded once or more, in either case."""
+    """Return a pattern for percent-encoded bytes, encoded once or more, in either case."""
     either = re.sub("[A-F]", lambda match: f"[{match[0]}{match[0].lower()}]", data.hex(" ").upper())
     return "".join(f"%(25)*{byte}" for byte in either.split(" "))
 
@@ -50,9 +50,9 @@ _OTHER_BYTES = bytes(byte for byte in range(256) if byte not in b"0123456789")
 
 
 def found_in(data: bytes, phones: Iterable[str]) -> set[str]:
-    """Those of these phones whose digits are in bytes, with what may stand between them.
+    """Return the phones whose digits are in these bytes, separators between them allowed.
 
-    Texts stand side by side there, so a phone may begin and end anywhere.
+    Texts in a database file adjoin, so a phone may begin and end anywhere.
     """
     digits = re.sub(_BYTES_ESCAPED, b"", data).translate(None, delete=_OTHER_BYTES)
     return {phone for phone in phones if core(phone).encode() in digits and _in_bytes(phone).search(data)}

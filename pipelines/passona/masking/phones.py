@@ -1,15 +1,15 @@
-"""Phones in every way of writing them. Pure.
+"""Read phone numbers in every spelling. Pure.
 
     a value that is a phone   -> read_phone: its digits            "+44 (0)7700 900123", '="447700900123"'
-    a text that may name some -> pieces: what each may stand for
+    a text that contains some -> pieces: each piece with the phones it may be
 
-This is the one place that says what is a spelling of a number. It is said of text as `folding` shows it; what looks
-like a phone in a text (`likely_phones`), and what SQL and bytes are asked (`phone_search`), is made from the same.
+Only this module defines a spelling; `likely_phones` and `phone_search` build on it. Its patterns apply to a folded
+text (`_folding`).
 
 The vendor writes digits with country code (447700900123), people write +44 7700 900123, +44 (0)7700 900123,
-0044..., 07700-900123, (07700) 900 123, spreadsheets 447700900123.0, 4.47700900123E+11, 447,700,900,123. Facts: a
-country code has one to three digits, a whole phone at most fifteen (E.164); within most countries 0 stands for the
-country's code, and in the United Kingdom, where the vendor and its accounts are, ten digits follow either.
+0044..., 07700-900123, (07700) 900 123, spreadsheets 447700900123.0, 4.47700900123E+11, 447,700,900,123. A country
+code has one to three digits, a whole phone at most fifteen (E.164). Within most countries 0 replaces the country
+code. In the United Kingdom, home of the vendor and its accounts, ten digits follow.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ from typing import NamedTuple
 
 from passona.masking._folding import ESCAPE, views
 
-# What stands in a text for a phone that was taken out of it.
+# Replaces a forgotten phone in a text.
 ERASED = "[erased]"
-# As nearly all are written.
+# The vendor's spelling, of nearly all phones.
 PLAIN = re.compile("(?!440)[1-9][0-9]{6,14}")
 _COUNTRY = re.compile("1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9]{3}")
-# Fewer digits behind the country's code are too few to be known for a phone without it.
+# A national number with fewer digits is too short to be recognized without its country code.
 _SHORTEST_NATIONAL = 8
 _BRITISH_NATIONAL = re.compile("0[1-9][0-9]{9}")
 _WRITTEN_OUT = re.compile("[1-9][0-9]{6,14}|0[1-9][0-9]{7,9}")
 # 4.47700900123E+11
 SCIENTIFIC = re.compile(r"(?<![0-9A-Za-z])([0-9]{1,15})(?:[.,]([0-9]*))?[eE]([-+]?[0-9]{1,4})(?![0-9A-Za-z])")
-# What a spreadsheet puts in a cell that it cannot show or compute: ########, #N/A, #DIV/0!, #¡VALOR!, Err:502
+# A spreadsheet's cell that cannot be shown or computed: ########, #N/A, #DIV/0!, #¡VALOR!, Err:502
 _CELL_ERROR = re.compile(r"#[^0-9]*(?:/0)?[!?]?|Err:[0-9]{3}", re.IGNORECASE)
-# A number, but of nobody: 4, 0.0, -907779 (what a spreadsheet computes of 44-7700-900123 and the like).
+# A number that is no phone: 4, 0.0, -907779 (which a spreadsheet computes from 44-7700-900123).
 _OTHER_NUMBER = re.compile(r"[0-9]{1,2}(?:[.,][0-9]*)?|-[0-9.,]+")
-# A day, with a time or without: 08/06/2020, 2020-06-08 13:50:06, 8.6.2020.
+# A date, with a time or without: 08/06/2020, 2020-06-08 13:50:06, 8.6.2020.
 _D, _M = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
 _DAY = re.compile(
     rf"(?:{_D}([./-]){_M}\1(?:19|20)[0-9]{{2}}|{_M}([./-]){_D}\2(?:19|20)[0-9]{{2}}"
     rf"|(?:19|20)[0-9]{{2}}([./-]){_M}\3{_D})(?:[T ][0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}})?(?:[.,][0-9]+)?)?"
 )
-# More digits than a phone has, 00 or 011 and (0) counted in.
+# More digits than a phone has, with 00 or 011 and (0).
 _TOO_LONG = re.compile(r"\+?[1-9][0-9]{15,}|0[0-9]{18,}")
-# 0.447700900123: what is behind the point is no number of its own.
+# 0.447700900123: the decimals are no phone.
 _BELOW_ONE = re.compile(r"\W*0[.,][0-9]+\W*")
-# What is dialled before a British number, or filled up with zeros: 00, 011, 0011, 000
+# An international prefix before a British number, also with extra zeros: 00, 011, 0011, 000
 _DIALLED = re.compile("^(?:0{1,3}|0{1,2}11)(?=44[1-9][0-9]{9}$)|^00")
 _SCHEME = re.compile(r"^\W*(?:tel|sms|smsto|callto|whatsapp):", re.IGNORECASE)
 
 
 def read_phone(text: str) -> str | None:
-    """The digits of a text that is a phone and nothing else, with country code, or with 0 in its place.
+    """Return the digits of a text that is one phone, with country code or with 0 in its place.
 
-    None for all else, and for a number of which digits were lost.
+    None for any other text, and for a number that lost digits.
     """
     if PLAIN.fullmatch(text):
         return text
@@ -61,12 +61,12 @@ def read_phone(text: str) -> str | None:
 
 
 def with_country(digits: str) -> str:
-    """The digits with country code, where they tell it: 0 and ten more are British."""
+    """Return the digits with country code, if it is known: 0 and ten more digits are British."""
     return f"44{digits[1:]}" if _BRITISH_NATIONAL.fullmatch(digits) else digits
 
 
 def is_mangled(text: str) -> bool:
-    """Whether it stands in place of a phone, and nobody can know of which: digits were lost, or there never was one."""
+    """Return True if a value in a phone column is no phone, because digits were lost or there was none."""
     if PLAIN.fullmatch(text):
         return False
     look = next(views(text)).look
@@ -80,7 +80,7 @@ def is_mangled(text: str) -> bool:
 
 
 def blur(text: str) -> str:
-    """A text that `is_mangled` without its digits, and without words that may be somebody's name."""
+    """Replace the digits of a mangled value, and words that may be a name."""
     look = next(views(text)).look
     if not re.search("[0-9]", look) and "#" not in look:
         return re.sub(r"\w", "x", look)
@@ -88,6 +88,7 @@ def blur(text: str) -> str:
 
 
 def read_look(look: str) -> str | None:
+    """Return the digits of a folded text that is one phone."""
     look = _SCHEME.sub("", look)
     if scientific := _bare_scientific(look):
         digits = _whole(scientific)
@@ -100,13 +101,13 @@ def read_look(look: str) -> str | None:
 
 
 def _bare_scientific(look: str) -> re.Match[str] | None:
-    """A number with an exponent that nothing but marks stands beside."""
+    """Match a number with an exponent that only punctuation surrounds."""
     match = SCIENTIFIC.search(look)
     return match if match and not re.search(r"\w", look[: match.start()] + look[match.end() :]) else None
 
 
 def _whole(scientific: re.Match[str]) -> str | None:
-    """The digits of such a number, None if it has fewer of them than its exponent says."""
+    """Return the digits of such a number, None if it has fewer than its exponent requires."""
     before, behind, exponent = scientific[1], scientific[2] or "", int(scientific[3])
     if not 0 <= exponent <= len(behind) or behind[exponent:].strip("0"):
         return None
@@ -114,25 +115,25 @@ def _whole(scientific: re.Match[str]) -> str | None:
 
 
 def _without_decimals(look: str) -> str:
-    """447700900123.0, 447,700,900,123.00 and 447.700.900.123,00 without what is behind the point."""
+    """Remove zero decimals: 447700900123.0, 447,700,900,123.00, 447.700.900.123,00."""
     head, mark, tail = look.rpartition(max(".,", key=look.rfind))
     is_decimal = mark and mark not in head and re.fullmatch(r"0+[^0-9]*", tail) and len(re.sub("[^0-9]", "", head)) >= 9
     return head if is_decimal else look
 
 
 class Piece(NamedTuple):
-    """A piece of a text that may be a phone, and what it would be: digits with country code, or with 0."""
+    """A piece of a text that may be a phone. `phones`: its readings, as digits with country code or with 0."""
 
     start: int
     end: int
     phones: frozenset[str]
 
 
-# At most so many marks stand between two digits of one phone.
+# Between two digits of one phone.
 _GAP = r"[\W_]{1,5}"
 _RUN = re.compile(rf"[0-9]+(?:{_GAP}[0-9]+)*")
 _GROUP = re.compile("[0-9]+")
-# Found wherever a phone may stand, and in few other texts: seven digits, an exponent, what `folding` makes digits of.
+# Matches every text that may contain a phone, and few others: seven digits, an exponent, foldable characters.
 _MAY_BE = re.compile(
     rf"[0-9](?:[\W_]{{0,5}}[0-9]){{6}}|[0-9][eE]\+?[0-9]{{1,2}}(?![0-9A-Za-z])|{ESCAPE.pattern}|[^\x00-\x7f]"
 )
@@ -141,7 +142,7 @@ _LONGEST = 18
 
 
 def pieces(text: str) -> Iterator[Piece]:
-    """Every piece of a text that may be a whole phone, as it may be written: neighbours overlap."""
+    """Yield every piece of a text that may be a whole phone. Pieces overlap."""
     for view in views(text):
         look = view.look
         for match in SCIENTIFIC.finditer(look):
@@ -160,9 +161,9 @@ def pieces(text: str) -> Iterator[Piece]:
 
 
 def without_scientific(look: str) -> str:
-    """The look, as long as it was, without the numbers with an exponent that are whole, or of which digits were lost.
+    """Cross out numbers with an exponent; the length stays.
 
-    Not without a phone that one only seems to begin behind: 4;47700900123E+11.
+    A phone before something that only looks like an exponent stays, too: 4;47700900123E+11.
     """
     return SCIENTIFIC.sub(_crossed_out, look)
 
@@ -173,16 +174,16 @@ def _crossed_out(scientific: re.Match[str]) -> str:
 
 
 def _readings(digits: str) -> frozenset[str]:
-    """What digits may stand for that begin and end as a phone does."""
+    """Return the phones that these digits may be."""
     plain = _DIALLED.sub("", digits)
-    found = {plain}
+    phones = {plain}
     if plain[:1] != "0" and (country := _COUNTRY.match(plain)) and plain[country.end() : country.end() + 1] == "0":
-        found.add(country[0] + plain[country.end() + 1 :])  # +44 (0)7700 900123
-    return frozenset(phone for phone in found if 7 <= len(phone) <= 15 and phone[:2] != "00")
+        phones.add(country[0] + plain[country.end() + 1 :])  # +44 (0)7700 900123
+    return frozenset(phone for phone in phones if 7 <= len(phone) <= 15 and phone[:2] != "00")
 
 
 def _lead(look: str, start: int, end: int) -> int:
-    """Where a phone begins with its plus and its bracket."""
+    """Return the start of a phone, plus sign and bracket included."""
     if look[start - 1 : start] == "+":
         start -= 1
     if look[start - 1 : start] == "(" and ")" in look[start:end]:
@@ -191,48 +192,48 @@ def _lead(look: str, start: int, end: int) -> int:
 
 
 def _trail(look: str, end: int) -> int:
-    """Where it ends with the decimals of a spreadsheet."""
+    """Return the end of a phone, a spreadsheet's decimals included."""
     zeros = re.compile("[.,]0{1,6}(?![0-9])").match(look, end)
     return zeros.end() if zeros else end
 
 
 def core(phone: str) -> str:
-    """The digits of a phone behind its country's code: all its spellings have them, one after the other."""
+    """Return the digits after the country code, which all spellings share."""
     return _COUNTRY.sub("", phone, count=1)
 
 
 def spellings_of(phone: str) -> frozenset[str]:
-    """What a phone with country code may be found as: itself, and with 0 for its country."""
+    """Return a phone with country code, and with 0 in its place."""
     return frozenset({phone, f"0{core(phone)}"} if len(core(phone)) >= _SHORTEST_NATIONAL else {phone})
 
 
 def all_spellings(phones: Iterable[str]) -> frozenset[str]:
-    """What any of these phones may be found as."""
+    """Return the spellings of all these phones."""
     return frozenset(spelling for phone in phones for spelling in spellings_of(phone))
 
 
 def phones_of(text: str) -> frozenset[str]:
-    """All that a value of a column of phones may stand for: the phone that it is, or those that it names."""
+    """Return the phones in a value of a phone column: the one it is, or those it contains."""
     digits = read_phone(text)
     return _readings(digits) if digits else frozenset().union(*(piece.phones for piece in pieces(text)))
 
 
 def names_one(text: str, phones: Collection[str]) -> bool:
-    """Whether a text names one of these phones."""
+    """Return True if a text contains one of these phones."""
     return any(not piece.phones.isdisjoint(phones) for piece in pieces(text))
 
 
-def erased(text: str, is_theirs: Callable[[str], bool]) -> str:
-    """The text with the mark for each phone in it that is theirs."""
+def erased(text: str, is_forgotten: Callable[[str], bool]) -> str:
+    """Replace each forgotten phone in a text."""
     if not _MAY_BE.search(text):
         return text
-    return splice(text, ((p.start, p.end, ERASED) for p in pieces(text) if any(map(is_theirs, p.phones))))
+    return splice(text, ((p.start, p.end, ERASED) for p in pieces(text) if any(map(is_forgotten, p.phones))))
 
 
-def splice(text: str, found: Iterable[tuple[int, int, str]]) -> str:
-    """The text with other texts for some pieces of it; of pieces that overlap the first, and of these the longest."""
+def splice(text: str, replacements: Iterable[tuple[int, int, str]]) -> str:
+    """Replace pieces of a text; of overlapping pieces the first, of those the longest."""
     parts, done = [], 0
-    for start, end, stand_in in sorted(found, key=lambda each: (each[0], -each[1])):
+    for start, end, stand_in in sorted(replacements, key=lambda each: (each[0], -each[1])):
         if start >= done:
             parts += [text[done:start], stand_in]
             done = end

@@ -1,14 +1,15 @@
 """The dlt source: from the API's pages to dlt's resources.
 
-    source -> _extraction (campaigns, ledger) -> walk (paginator, pages, spool) -> rows -> resources -> dlt
+    source -> _runs -> _extraction -> walk (client, paginator, pages, spool) -> rows -> resources -> dlt
 
-- `source` the function `passona_source`, its arguments, one resource per report
-- `_extraction` one run: what the destination holds (`_destination`, `_dataset_lock`), what is due, walks on demand
+- `source` the function `passona_source`; `_arguments` checks what it is called with
+- `_runs` which resources share a run; `_extraction` one run; `_selection` what it works on
+- `_load_package` the package and dataset that dlt extracts into; `_destination`, `_dataset_lock`
+- `campaigns` which campaigns exist; `ledger` what was loaded, and so what is due
+- `client` HTTP over the `transport`; `pace` when a request may go
+- `walk` one verified report: `paginator`, `page_pool`, `pages` follow links.next; a `spool` keeps it until verified
 - `rows` what a vendor row means: typed columns, field rows, issues; pure
-- `resources` dlt's resources: rows that are replaced by campaign; the command line fills the same ones
-- `campaigns` who exists; `ledger` what was done, and so what is due
-- `walk` one verified report: `paginator`, `page_pool`, `pages` follow links.next, in a `spool` until it is verified
-- `client` HTTP over the `transport`, `pace` when a request goes
+- `resources` dlt's resources: rows that are replaced by campaign; the command line uses the same ones
 """
 
 __all__ = [

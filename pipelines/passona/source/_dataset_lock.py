@@ -1,8 +1,8 @@
-"""One run at a time into a Postgres dataset: dlt commits table by table, so two runs at once would mix their rows.
+"""One run at a time into a Postgres dataset: dlt commits table by table, so concurrent runs would mix their rows.
 
-    first resource -> advisory lock in a session of its own -> the load package is complete, or this process ends
+    first resource -> advisory lock in a session of its own -> the load package is complete, or the process ends
 
-`passona load` takes the same lock. Other destinations have none: the scheduler has to take care (docs/source.md).
+`passona load` takes the same lock. Other destinations have none: the scheduler has to ensure it (docs/source.md).
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ log = logging.getLogger("passona")
 
 # As long as the command line waits (`--wait`).
 WAIT_SECONDS = 60.0
-# How often a waiting run tries again, and a finished run checks if its package is loaded.
+# How often a waiting run tries again, and a finished run checks whether its package is loaded.
 _TICK_SECONDS = 0.1
 
-# By the working folder of the pipeline, which has one run at a time: what an earlier run of it has not released.
-_held: dict[str, DatasetLock] = {}
+# Locks that are not released yet, by the working folder of their pipeline, which has one run at a time.
+_session_locks: dict[str, DatasetLock] = {}
 
 
 class DatasetLock:
-    """The lock of one run. It ends with its session, however the process ends."""
+    """The lock of one run. It ends with its database session, however the process ends."""
 
     def __init__(self, pipeline: Pipeline, load_id: str) -> None:
         self._pipeline, self._load_id = pipeline, load_id
         self._client: Any = pipeline.sql_client()
         self._released = threading.Event()
-        self._using = threading.Lock()  # the client is for one thread at a time
+        self._using = threading.Lock()  # the client is not thread-safe
 
     def take(self) -> None:
-        """Wait for the run that holds the lock.
+        """Take the lock, if necessary after waiting for the run that has it.
 
-        :raises Busy: it is still held after WAIT_SECONDS.
+        :raises Busy: another run still has it after WAIT_SECONDS.
         """
-        if (earlier := _held.pop(self._pipeline.working_dir, None)) is not None:
+        if (earlier := _session_locks.pop(self._pipeline.working_dir, None)) is not None:
             earlier.release()
         self._client.open_connection()
         until = time.monotonic() + WAIT_SECONDS
-        if not self._is_taken():
+        if not self._try_lock():
             log.warning("another run writes to dataset %s: waiting for it", self._pipeline.dataset_name)
-            while not self._is_taken():
+            while not self._try_lock():
                 if time.monotonic() > until:
                     self.release()
                     raise Busy(
@@ -59,10 +59,10 @@ class DatasetLock:
                         "run this again when it has ended"
                     )
                 time.sleep(_TICK_SECONDS)
-        _held[self._pipeline.working_dir] = self
+        _session_locks[self._pipeline.working_dir] = self
 
     def release_when_loaded(self) -> None:
-        """Release it once dlt has noted that the package is loaded: dlt calls nobody when that is so."""
+        """Release the lock in the background once dlt has noted that the package is loaded; dlt has no hook for it."""
         threading.Thread(target=self._watch, name="dataset lock", daemon=True).start()
 
     def release(self) -> None:
@@ -70,11 +70,11 @@ class DatasetLock:
         with self._using, contextlib.suppress(DatabaseException):
             self._client.close_connection()
 
-    def _is_taken(self) -> bool:
+    def _try_lock(self) -> bool:
         dataset = str(self._pipeline.dataset_name)
         number = LOCK[1] if dataset == DATASET else zlib.crc32(dataset.encode()) >> 1
-        ((taken,),) = self._client.execute_sql("SELECT pg_try_advisory_lock(%s, %s)", LOCK[0], number)
-        return bool(taken)
+        ((locked,),) = self._client.execute_sql("SELECT pg_try_advisory_lock(%s, %s)", LOCK[0], number)
+        return bool(locked)
 
     def _watch(self) -> None:
         while not self._released.wait(_TICK_SECONDS):

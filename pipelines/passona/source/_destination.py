@@ -1,10 +1,10 @@
-"""What the destination holds: the ledger as far as the rows bear it out, campaigns, and what a command line noted.
+"""What the destination holds: the ledger as far as the rows confirm it, campaigns, and notes of the command line.
 
-    dlt's client for SQL -> report_ledger, _dlt_loads, counts of rows -> Contents
+    dlt's SQL client -> report_ledger, _dlt_loads, row counts -> Contents
 
-dlt commits table by table, so a load that was killed leaves new rows under an old entry of the ledger, and a fresh
-working folder knows nothing of it. An entry is believed only if its load is complete, if the tables hold as many rows
-as it says, and if none of them came by a later load. Names are those of the destination's own convention.
+dlt commits table by table, so a killed load leaves new rows under an old ledger entry, and a new working folder does
+not know about it. An entry is trusted only if its load is complete, the tables hold as many rows as it says, and none
+of them came by a later load. Identifiers follow the destination's naming convention.
 """
 
 from __future__ import annotations
@@ -27,22 +27,21 @@ from passona.reports.definitions import CAMPAIGNS, Report
 from passona.reports.tables import FORM, KEYS, LEDGER, LOAD_ID, TABLES
 from passona.source.ledger import INTERRUPTED, Entry, Key
 
-# Reports in one statement that clears their entries.
+# Entries that one statement clears.
 _CLEARED_AT_ONCE = 200
 
-# Number of rows under a key, and the load that brought the last of them.
+# Number of rows by key, and the id of the load of the latest of them.
 _Counts = dict[tuple[str, ...], tuple[int, float]]
 
 
 @dataclass
 class Contents:
-    """What a dataset holds.
+    """The contents of a dataset.
 
-    `entries`: of the ledger; `verified_at` is None where the rows are not what the entry says. `filled`: reports with
-    rows, field rows or issues. `odd`: those with values of another type than the guide's. `campaigns`: rows of that
-    table, None if there is none. `columns`: by table, those of keys that the guide does not know. `taken`: by table,
-    all others. `mode`: what a command line noted of people, None if it noted nothing. `forgotten`: entries of people
-    who are kept out.
+    `entries`: of the ledger; `verified_at` is None if the rows differ from the entry. `filled`: reports with rows,
+    field rows or issues. `odd`: reports with values of another type than the guide's. `campaigns`: rows of that table,
+    None without the table. `columns`: by table, columns of keys that the guide does not know. `taken`: by table, all
+    other columns. `mode`: privacy mode that a command line noted, if any. `forgotten`: entries of forgotten people.
     """
 
     entries: dict[Key, Entry] = field(default_factory=dict)
@@ -55,32 +54,32 @@ class Contents:
     forgotten: Sequence[str] = ()
 
 
-class _Found(NamedTuple):
-    """What a statement gave: names of columns in lower case, rows with instants in UTC."""
+class _Result(NamedTuple):
+    """The result of a statement: names of columns in lower case, rows with instants in UTC."""
 
     names: list[str]
     rows: list[tuple[Any, ...]]
 
 
 class Destination:
-    """The dataset of a pipeline, as dlt's client for SQL shows it; to be used while that is open.
+    """The dataset of a pipeline, through an open SQL client of dlt.
 
-    `gone`: tables that dlt is about to drop or to empty (`refresh`): they count as empty.
+    `emptied`: tables that dlt is about to drop or truncate (`refresh`): they count as empty.
     """
 
-    def __init__(self, client: SqlClientBase[Any], naming: NamingConvention, gone: Collection[str] = ()) -> None:
-        self._client, self._naming, self._gone = client, naming, frozenset(gone)
+    def __init__(self, client: SqlClientBase[Any], naming: NamingConvention, emptied: Collection[str] = ()) -> None:
+        self._client, self._naming, self._emptied = client, naming, frozenset(emptied)
 
     def contents(self, reports: Sequence[Report]) -> Contents:
         """Return what the dataset holds of these reports.
 
-        :raises ConfigurationError: a command line of another version made it.
+        :raises ConfigurationError: a command line of another version created it.
         """
         if not self._client.has_dataset():
             return Contents()
         self._check_form()
-        found = {name: self._counts(name, "campaign_id") for report in reports for name in report.tables}
-        rows = {name: counts for name, counts in found.items() if counts is not None}
+        counted = {name: self._counts(name, "campaign_id") for report in reports for name in report.tables}
+        rows = {name: counts for name, counts in counted.items() if counts is not None}
         issues = self._counts("row_issues", "campaign_id", "report")
         filled = {(uuid, r.name) for r in reports for name in r.tables for (uuid,) in rows.get(name, ())}
         columns: defaultdict[str, dict[str, str]] = defaultdict(dict)
@@ -105,7 +104,7 @@ class Destination:
         )
 
     def clear(self, keys: Sequence[Key]) -> None:
-        """Mark reports whose rows are about to be replaced, so that nobody trusts them if the load is killed then."""
+        """Mark reports whose rows are about to be replaced, so that they are not trusted if the load is killed."""
         values = {"verified_at": "NULL", "state": "'failed'", "error": f"'{INTERRUPTED}'"}
         sets = ", ".join(f"{self._column(name)} = {value}" for name, value in values.items())
         one = f"({self._column('campaign_id')} = %s AND {self._column('report')} = %s)"
@@ -131,85 +130,85 @@ class Destination:
     def _entries(
         self, reports: Sequence[Report], rows: Mapping[str, _Counts], issues: _Counts | None
     ) -> Iterator[Entry]:
-        """The ledger. An entry that the rows do not bear out keeps its counts: the shrink guard compares with them.
+        """Yield the ledger. An entry that the rows do not confirm keeps its counts for the shrink guard.
 
-        `rows`: by table, `issues`: of `row_issues`; a table that is missing is not in them.
+        `rows`: counts by table, without missing tables. `issues`: counts of `row_issues`, None without the table.
         """
         loads = self._select("_dlt_loads", "load_id", "status")
         complete = {_number(load_id) for load_id, status in loads if status == 0}
         tables = {report.name: report.tables for report in reports}
         doubled = {(uuid, report.name) for report in reports for uuid in self._doubled(report)}
-        found = self._select("report_ledger", *LEDGER.names, LOAD_ID)
-        times = Counter((row[0], row[1]) for row in found)
-        for *cells, load_id in found:
+        ledger = self._select("report_ledger", *LEDGER.names, LOAD_ID)
+        times = Counter((row[0], row[1]) for row in ledger)
+        for *cells, load_id in ledger:
             entry, load = Entry(*cells), _number(load_id)
             if entry.report not in tables:
                 continue
             names = tables[entry.report]
             counts = [rows.get(name, {}).get((entry.campaign_id,), (0, load)) for name in names]
-            brought = {load, *(last for _, last in (*counts, (issues or {}).get(entry.key, (0, load))))}
+            loads_of_rows = {load, *(last for _, last in (*counts, (issues or {}).get(entry.key, (0, load))))}
             is_once = times[entry.key] == 1 and entry.key not in doubled
             is_whole = issues is not None and rows.keys() >= {*names} and counts[0][0] == (entry.row_count or 0)
-            if is_once and is_whole and brought <= complete and max(brought) == load:
+            if is_once and is_whole and loads_of_rows <= complete and max(loads_of_rows) == load:
                 yield entry
             else:
                 yield replace(entry, verified_at=None, state="failed", error=INTERRUPTED)
 
     def _doubled(self, report: Report) -> list[str]:
-        """Campaigns whose field rows are there twice: dlt repeats a job that was killed after its commit."""
+        """Return campaigns whose field rows exist twice: dlt repeats a job that was killed after its commit."""
         if not report.lists:
             return []
         uuid, row_id, position = map(self._column, ("campaign_id", "row_id", "position"))
         tail = f"WHERE {position} = 1 GROUP BY {uuid} HAVING count(*) > count(DISTINCT {row_id})"
-        found = self._query(report.fields_table, uuid, tail)
-        return [str(uuid) for (uuid,) in (found.rows if found else ())]
+        result = self._query(report.fields_table, uuid, tail)
+        return [str(uuid) for (uuid,) in (result.rows if result else ())]
 
     def _odd(self) -> set[Key]:
-        found = self._select("row_issues", "campaign_id", "report", "issue")
-        return {(uuid, report) for uuid, report, issue in found if issue == "unexpected_type"}
+        issues = self._select("row_issues", "campaign_id", "report", "issue")
+        return {(uuid, report) for uuid, report, issue in issues if issue == "unexpected_type"}
 
     def _campaigns(self) -> pa.Table | None:
-        """The table of campaigns, its columns by the names that they have here."""
-        found = self._query(CAMPAIGNS.name, "*")
-        if found is None:
+        """Return the table of campaigns with our own column names."""
+        result = self._query(CAMPAIGNS.name, "*")
+        if result is None:
             return None
         types = {field.name: field.type for field in TABLES[CAMPAIGNS.name].schema}
         ours = {self._naming.normalize_identifier(name).lower(): name for name in types}
-        names = [ours.get(name, name) for name in found.names]
-        columns = list(zip(*found.rows, strict=True)) or [()] * len(names)
+        names = [ours.get(name, name) for name in result.names]
+        columns = list(zip(*result.rows, strict=True)) or [()] * len(names)
         cells = {name: column for name, column in zip(names, columns, strict=True) if not name.startswith("_")}
         return pa.table({name: pa.array(column, types.get(name, pa.string())) for name, column in cells.items()})
 
     def _counts(self, table: str, *key: str) -> _Counts | None:
-        """Counts by key, None if there is no such table."""
+        """Return the counts by key, None if there is no such table."""
         keys = ", ".join(map(self._column, key))
-        # Ids of loads are seconds as text: their order is the same.
-        found = self._query(table, f"{keys}, count(*), max({self._column(LOAD_ID)})", f"GROUP BY {keys}")
-        if found is None:
+        # Load ids are seconds as text, so max() is the latest.
+        result = self._query(table, f"{keys}, count(*), max({self._column(LOAD_ID)})", f"GROUP BY {keys}")
+        if result is None:
             return None
-        return {tuple(cells): (count, _number(last)) for *cells, count, last in found.rows}
+        return {tuple(cells): (count, _number(last)) for *cells, count, last in result.rows}
 
     def _select(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
-        """The rows of a table, none if there is no such table."""
-        found = self._query(table, ", ".join(map(self._column, columns)))
-        return found.rows if found else []
+        """Return the rows of a table, none if there is no such table."""
+        result = self._query(table, ", ".join(map(self._column, columns)))
+        return result.rows if result else []
 
-    def _query(self, table: str, what: str, tail: str = "") -> _Found | None:
-        """What a statement gives, None if there is no such table."""
-        if table in self._gone:
+    def _query(self, table: str, what: str, tail: str = "") -> _Result | None:
+        """Run a query, None if there is no such table."""
+        if table in self._emptied:
             return None
         statement = f"SELECT {what} FROM {self._name(table)} {tail}"  # noqa: S608  # names of ours
         try:
-            # Not as Arrow, which DuckDB 2 does not give to dlt.
+            # Not as Arrow, which dlt cannot read from DuckDB 2.
             with self._client.execute_query(statement) as cursor:
                 names = [str(column[0]).lower() for column in cursor.description]
-                return _Found(names, [tuple(map(_in_utc, row)) for row in cursor.fetchall()])
+                return _Result(names, [tuple(map(_in_utc, row)) for row in cursor.fetchall()])
         except DatabaseUndefinedRelation:
             return None
 
     def _column_names(self, table: str) -> set[str]:
-        found = self._query(table, "*", "WHERE 1 = 0")
-        return set(found.names) if found else set()
+        result = self._query(table, "*", "WHERE 1 = 0")
+        return set(result.names) if result else set()
 
     def _name(self, table: str) -> str:
         return self._client.make_qualified_table_name(self._naming.normalize_tables_path(table))
@@ -225,7 +224,7 @@ def _in_utc(value: Any) -> Any:
 
 
 def _number(load_id: str) -> float:
-    """An id of a load as the seconds that it is; what is none was never complete."""
+    """Return a load id as seconds; an invalid id sorts before all others."""
     try:
         return float(load_id)
     except ValueError:

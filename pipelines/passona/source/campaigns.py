@@ -1,10 +1,10 @@
-"""Who exists: the list of campaigns, from the API, as the rows of two tables.
+"""The list of campaigns from the API, as values for the plan and as the rows of two tables.
 
-    GET campaigns -> Paginator -> Campaign values and typed tables
+    GET campaigns -> Paginator -> CampaignList
 
-Facts: `uuid` names the campaign in the addresses of its reports; dates are civil times of the
-account's zone, missing ones are ""; contact groups are lists of uuids (fixtures of the vendor's SDK).
-A uuid is case-insensitive: ids are kept and compared in lower case, requests use the list's own spelling.
+Facts: `uuid` names the campaign in the addresses of its reports; dates are civil times of the account's zone, missing
+ones are ""; contact groups are lists of uuids (fixtures of the vendor's SDK). A uuid is case-insensitive: ids are
+stored and compared in lower case, requests use the spelling of the list.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from passona.source.paginator import Paginator
 from passona.source.rows import tables, text_of, vendor_texts
 from passona.source.walk import REFUSED, WALK_PAUSES, Walk
 
-# From so many listed campaigns on, a list with fewer than half of them is held; a shorter one may well halve.
+# From so many listed campaigns on, a list with fewer than half of them is held back; a shorter one may well halve.
 GUARDED_FROM = 4
 NameKeys = Callable[[Report, Iterable[str]], dict[str, str]]
 _GROUP_KEYS = {"included_contact_groups": True, "excluded_contact_groups": False}
@@ -40,9 +40,9 @@ _GROUP_KEYS = {"included_contact_groups": True, "excluded_contact_groups": False
 
 @dataclass(frozen=True)
 class Campaign:
-    """What the plan needs to know of a campaign; all instants in UTC, None where unknown.
+    """A campaign as the plan sees it; all instants in UTC, None if unknown.
 
-    `spelling`: its uuid as the list writes it, if that is another than its id.
+    `spelling`: its uuid as the list writes it, if different from its id.
     """
 
     campaign_id: str
@@ -72,11 +72,11 @@ class Campaign:
         return max((date for name in _DATES if (date := getattr(self, name)) is not None), default=None)
 
     def not_started(self, now: datetime) -> bool:
-        """Whether nothing of it can have been sent yet. Decided by dates: the status number is undocumented."""
+        """Return True if nothing can have been sent yet, by its dates: the status number is undocumented."""
         if not self.listed or self.started_sending_at or self.finished_sending_at:
             return False
         dates = [date for date in (self.scheduled_send_date, self.expiry_date) if date is not None]
-        # Without a date that could be read nobody knows: better a request too many than rows too few.
+        # Without a readable date this is unknown: better a request too many than rows too few.
         return bool(dates) and all(date > now for date in dates)
 
 
@@ -88,9 +88,9 @@ _STORED = tuple(name for name in Campaign.__dataclass_fields__ if name != "spell
 
 @dataclass(frozen=True)
 class CampaignList:
-    """The list as read at one time: values for the plan, tables for the warehouse.
+    """The list at one time: values for the plan, tables for the warehouse.
 
-    `new_keys`, `missing_keys`: how its rows drifted from the guide.
+    `new_keys`, `missing_keys`: how its rows differ from the guide.
     """
 
     campaigns: tuple[Campaign, ...]
@@ -101,42 +101,41 @@ class CampaignList:
     missing_keys: frozenset[str]
 
     def part(self, ids: Sequence[str]) -> CampaignList:
-        """What the list says of these campaigns in its tables."""
-        wanted = pa.array(ids, pa.string())
+        """Return the list with only these campaigns in its tables."""
+        uuids = pa.array(ids, pa.string())
 
-        def own(table: pa.Table) -> pa.Table:
-            return table.filter(pc.is_in(table.column("campaign_id"), value_set=wanted))
+        def part(table: pa.Table) -> pa.Table:
+            return table.filter(pc.is_in(table.column("campaign_id"), value_set=uuids))
 
-        return replace(self, rows=own(self.rows), groups=own(self.groups), issues=own(self.issues))
+        return replace(self, rows=part(self.rows), groups=part(self.groups), issues=part(self.issues))
 
 
 def list_campaigns(
     client: Client, pool: PagePool, settings: Settings, privacy: Privacy = CLEAR, name_keys: NameKeys = column_names
 ) -> CampaignList:
-    """All campaigns of the token's team. `privacy`: what is kept of keys that the guide does not know. `name_keys`:
-    gives these keys their columns.
+    """Return all campaigns of the token's team.
 
-    :raises WalkFailed: the list cannot be had whole.
+    `privacy`: what may be stored of keys that the guide does not know. `name_keys`: names the columns of these keys.
+
+    :raises WalkFailed: the list cannot be read completely.
     :raises ConfigurationError: a campaign belongs to another team than `team_uuid`.
     :raises TokenRefused: 401.
     """
-    # Of two spellings of a uuid the one in lower case counts, whichever comes first.
+    # Of two spellings of a uuid, the one in lower case counts, whichever comes first.
     rows = {row["uuid"].lower(): row for row in sorted(_walk(client, pool, settings), key=itemgetter("uuid"))}
     spellings = {uuid: row["uuid"] for uuid, row in rows.items() if row["uuid"] != uuid}
     lowered = [with_value(row, "uuid", uuid) if uuid in spellings else row for uuid, row in rows.items()]
-    found = campaign_list(lowered, settings.timezone, privacy, name_keys)
-    check_team(found.campaigns, settings.team_uuid)
-    if not spellings:
-        return found
-    spelled = (replace(campaign, spelling=spellings.get(campaign.campaign_id)) for campaign in found.campaigns)
-    return replace(found, campaigns=tuple(spelled))
+    result = campaign_list(lowered, settings.timezone, privacy, name_keys)
+    check_team(result.campaigns, settings.team_uuid)
+    spelled = (replace(campaign, spelling=spellings.get(campaign.campaign_id)) for campaign in result.campaigns)
+    return replace(result, campaigns=tuple(spelled))
 
 
 def unknown_campaign(campaign_id: str, results: Sequence[Walk | PassonaError], *, has_list: bool) -> WalkFailed | None:
-    """The error of a campaign that does not exist, None if the server may know it.
+    """Return the error of a campaign that does not exist, None if the server may know it.
 
-    `results`: of the walks of all its reports, none with a row. `has_list`: the list could be read, and lacks it.
-    Some servers answer for such a campaign as if it had no rows.
+    `results`: of the walks of all its reports, none with a row; some servers answer as if the campaign had no rows.
+    `has_list`: the list could be read, and lacks the campaign.
     """
     failed = [result for result in results if isinstance(result, WalkFailed)]
     refused = [error.status for error in failed if error.status in REFUSED]
@@ -151,9 +150,9 @@ def unknown_campaign(campaign_id: str, results: Sequence[Walk | PassonaError], *
 
 
 def list_shrunk(before: int, stayed: int, now: int) -> Held | None:
-    """Why the shrink guard holds a list, None if it does not (contract, rule 3).
+    """Return the error if the shrink guard holds back a list (contract, rule 3).
 
-    `before`: campaigns that were listed; `stayed`: those of them in the list; `now`: all that are in it.
+    `before`: number of campaigns that were listed; `stayed`: those still in the list; `now`: all in the list.
     """
     if now and (before < GUARDED_FROM or stayed * 2 >= before):
         return None
@@ -166,7 +165,7 @@ def list_shrunk(before: int, stayed: int, now: int) -> Held | None:
 
 
 def check_team(campaigns: Sequence[Campaign], team_uuid: str | None) -> None:
-    """Only campaigns of this team, if one is given.
+    """Check that all campaigns belong to this team, if one is configured.
 
     :raises ConfigurationError: a campaign belongs to another team.
     """
@@ -179,7 +178,7 @@ def check_team(campaigns: Sequence[Campaign], team_uuid: str | None) -> None:
 
 
 def _walk(client: Client, pool: PagePool, settings: Settings) -> list[Row]:
-    """The rows of a whole walk over the list; tried again where it is not steady."""
+    """Return the rows of a complete walk over the list; walk again if it is not steady."""
     paginator = Paginator(client, pool, CAMPAIGNS.name, settings.page_size)
     reason = ""
     for pause in (0, *WALK_PAUSES):
@@ -217,9 +216,9 @@ def _check(rows: Sequence[Row]) -> None:
 def campaign_list(
     rows: Sequence[Row], zone: str, privacy: Privacy = CLEAR, name_keys: NameKeys = column_names
 ) -> CampaignList:
-    """Rows of the list as values and tables. Pure."""
+    """Convert rows of the list to values and tables. Pure."""
     plain = [without_keys(row, _GROUP_KEYS) for row in rows]
-    # The id a row is given here holds for this moment only: campaigns have a key of their own.
+    # These row ids only join the issues: campaigns have a key of their own.
     texts = vendor_texts(CAMPAIGNS, "", plain, privacy)
     typed = tables(CAMPAIGNS, "", [texts.batch], zone, name_keys(CAMPAIGNS, texts.new_keys))
     uuids = dict(zip(typed.parent.column("row_id").to_pylist(), (row["uuid"] for row in rows), strict=True))
@@ -234,13 +233,13 @@ def campaign_list(
 
 
 def campaign_values(parent: pa.Table) -> tuple[Campaign, ...]:
-    """Rows of the table `campaigns` as values."""
+    """Convert rows of the table `campaigns` to values."""
     columns = parent.select(list(_STORED)).columns
     return tuple(Campaign(*cells) for cells in zip(*map(python_values, columns), strict=True))
 
 
 def _groups(rows: Sequence[Row], privacy: Privacy) -> tuple[pa.Table, list[tuple[str, str, str | None, str]]]:
-    found: list[tuple[str, int, str, bool]] = []
+    members: list[tuple[str, int, str, bool]] = []
     issues: list[tuple[str, str, str | None, str]] = []
     for row in rows:
         for key, included in _GROUP_KEYS.items():
@@ -253,8 +252,8 @@ def _groups(rows: Sequence[Row], privacy: Privacy) -> tuple[pa.Table, list[tuple
                 raw = text_of(groups)
                 issues.append((row["uuid"], key, raw and privacy.mismatched_value(raw), "unexpected_type"))
                 continue
-            found += [(row["uuid"], position, group, included) for position, group in enumerate(groups, 1)]
-    columns = list(zip(*found, strict=True)) or [()] * len(GROUPS)
+            members += [(row["uuid"], position, group, included) for position, group in enumerate(groups, 1)]
+    columns = list(zip(*members, strict=True)) or [()] * len(GROUPS)
     arrays = [pa.array(cells, column.type) for cells, column in zip(columns, GROUPS, strict=True)]
     return pa.Table.from_arrays(arrays, schema=GROUPS), issues
 

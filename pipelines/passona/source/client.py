@@ -1,12 +1,12 @@
-"""HTTP and nothing else: GET and POST on the configured origin, under one bound, one pace and one retry policy.
+"""HTTP: GET and POST on the configured origin, with one limit on concurrency, one pace and one retry policy.
 
     path, page, per_page -> Client.get -> body of a 200
-    path -> Client.post -> nothing, after a 202
+    path -> Client.post -> None, after a 202
 
-Everything but a 200 is an error sorted by what to do: 401 ends the run, what may pass is tried
-again with growing pauses, all else fails the report that asked. A POST is another mail, so it is tried
-again only where the server says that it did nothing (429). Codes: the vendor's error pages
-(401, 403, 404, 409, 422, 423, 5xx); 429 is undocumented, an earlier version of the API sent it.
+Every other answer is an error, sorted by what to do: a 401 ends the run, a transient one is retried with growing
+pauses, any other fails the report that asked. A POST makes the server send a mail, so it is retried only after a 429,
+which says that nothing was done. Codes: the vendor's error pages (401, 403, 404, 409, 422, 423, 5xx); 429 is
+undocumented, an earlier version of the API sent it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
-from requests import RequestException, Response, Timeout
+from requests import RequestException, Response
 from requests.exceptions import ProxyError
 
 from passona.config.settings import Settings
@@ -34,21 +34,21 @@ from passona.source.transport import PROXY, Limit, Transport
 
 log = logging.getLogger("passona")
 
-# 408 timeout, 409 conflict, 423 locked, 425 too early, 429 too many: the same request may do later.
-PASSING = frozenset({408, 409, 423, 425, 429})
+# 408 timeout, 409 conflict, 423 locked, 425 too early, 429 too many: the same request may succeed later.
+TRANSIENT = frozenset({408, 409, 423, 425, 429})
 # With the default first pause of 0.5 s: 0.5, 1, 2, 4, 8, 16, 30 s; a server that restarts is back by then.
 ATTEMPTS = 8
 LONGEST_PAUSE = 30.0
 # A server that asks for more than a quarter of an hour is better asked by the next run.
 LONGEST_RETRY_AFTER = 900.0
-# A page of 500 rows is about half a megabyte; a hundred times that is no page.
+# A page of 500 rows is about half a megabyte; a body a hundred times as large is no page.
 LARGEST_BODY = 64 * 1024 * 1024
 _ADVICE = "; check the network and sources.passona.base_url"
 T = TypeVar("T")
 
 
-class _Passing(Exception):  # noqa: N818  # named for what happened, as in errors
-    """This attempt failed in a way that another may not. `reached`: whether there was a connection to the server."""
+class _Transient(Exception):  # noqa: N818  # named for what happened, as in errors
+    """This attempt failed, another may not. `reached`: there was a connection to the server."""
 
     def __init__(
         self,
@@ -60,28 +60,26 @@ class _Passing(Exception):  # noqa: N818  # named for what happened, as in error
         reached: bool = True,
     ) -> None:
         super().__init__(reason)
-        self.retry_after = retry_after
-        self.status = status
-        self.advice = advice
-        self.reached = reached
+        self.retry_after, self.status, self.advice, self.reached = retry_after, status, advice, reached
+
+
+class _Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Client:
-    """GETs and POSTs of one account. Safe to use from many threads.
+    """GETs and POSTs of one account, thread-safe.
 
-    `attempts`: how often a request is tried. `headers`: those of the latest answer. `on_retry` hears of each request
-    that is about to be tried again, in a line for people; called from any thread.
+    `attempts`: how often a request is tried. `headers`: those of the latest answer. `on_retry` is called before each
+    retry with a line for people, from any thread.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        clock: Clock | None = None,
-        attempts: int = ATTEMPTS,
-    ) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None, attempts: int = ATTEMPTS) -> None:
         self._settings, self._attempts = settings, attempts
         self.clock = ServerClock(clock or Clock())
-        self.pace = Pace(settings.requests_per_minute, self.clock)
+        self.pace = Pace(settings.requests_per_minute, clock)
         self._in_flight = threading.BoundedSemaphore(settings.concurrency)
         self._transport = Transport(settings)
         self._lock = threading.Lock()
@@ -90,33 +88,40 @@ class Client:
         self.headers: Mapping[str, str] = {}
 
     def get(self, path: str, page: int, per_page: int | None) -> bytes:
-        """The body of page `page` of `path` below the base address, `per_page` asked for if given.
+        """Return the body of page `page` of `path` below the base address; `per_page` None asks for no size.
 
         :raises TokenRefused: 401; no request follows.
-        :raises RequestFailed: any other answer that is no 200, after the tries it deserves.
+        :raises RequestFailed: any other answer but a 200, after the retries it deserves.
         :raises Stopped: the run ended while this waited.
         """
         target = f"{path}?page={page}" + ("" if per_page is None else f"&per_page={per_page}")
-        where = _where(path, page)
-        return self._repeated(lambda attempt: self._answered(target, attempt, where), where)
+        where = _log_fields(path, page)
+        return self._with_retries(lambda attempt: self._get(target, {**where, "attempt": attempt}), where)
 
     def post(self, path: str) -> None:
-        """Asks for what is made at `path` below the base address, once.
+        """Ask once for what is made at `path` below the base address.
 
         :raises TokenRefused: 401; no request follows.
-        :raises RequestFailed: it did not reach the server, or the server refused it: nothing is made.
-        :raises FateUnknown: nobody knows whether it is made.
+        :raises RequestFailed: the request did not reach the server, or the server refused it: nothing is made.
+        :raises FateUnknown: it may or may not have been made.
         :raises Stopped: the run ended while this waited.
         """
-        self._repeated(lambda _: self._post(path), _where(path))
+        self._with_retries(lambda _: self._post(path), _log_fields(path))
 
-    def _repeated(self, attempt_once: Callable[[int], T], where: Mapping[str, object]) -> T:
-        """What an attempt gives, after the tries it deserves."""
+    def stop(self) -> None:
+        """Let no further request go, in any thread, and end those under way."""
+        self.pace.stop()
+        self._transport.cut()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _with_retries(self, attempt_once: Callable[[int], T], where: Mapping[str, object]) -> T:
         pause = self._settings.retry_pause
         for attempt in range(1, self._attempts + 1):
             try:
                 return attempt_once(attempt)
-            except _Passing as fault:
+            except _Transient as fault:
                 if attempt == self._attempts or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
                     raise RequestFailed(
                         f"{fault} ({_times(attempt)}){fault.advice}", fault.status, reached=fault.reached
@@ -125,67 +130,46 @@ class Client:
             pause = min(pause * 2, LONGEST_PAUSE)
         raise AssertionError("unreachable")  # the last attempt returns or raises
 
-    def _answered(self, target: str, attempt: int, where: Mapping[str, object]) -> bytes:
-        if not log.isEnabledFor(logging.DEBUG):
-            return self._get(target)
-        begun = time.monotonic()
-        body = self._get(target)
-        seconds = round(time.monotonic() - begun, 3)
-        fields = {"event": "request_answered", "attempt": attempt, "status": 200, "seconds": seconds}
-        log.debug("%s: %d bytes in %.3f s", target, len(body), seconds, extra={**fields, **where})
-        return body
-
-    def stop(self) -> None:
-        """Lets no further request go, in any thread, and ends those under way."""
-        self.pace.stop()
-        self._transport.cut()
-
-    def close(self) -> None:
-        self._transport.close()
-
-    def _wait(self, fault: _Passing, attempt: int, pause: float, where: Mapping[str, object]) -> None:
-        """Waits for `pause`, and what the server asked for (which holds for all requests) if that is longer."""
-        self.pace.sleep(0)  # whose answer broke off because the run ends is not tried again
+    def _wait(self, fault: _Transient, attempt: int, pause: float, where: Mapping[str, object]) -> None:
+        """Wait for `pause` seconds, or longer if the server asks for it, which then holds for all requests."""
+        self.pace.sleep(0)  # an answer that broke off because the run ends is not retried
         asked = fault.retry_after or 0.0
         seconds = max(pause, asked)
-        log.info(
-            "request %s: %s; again in %.1f s", _times(attempt), fault, seconds,
-            extra={
-                "event": "request_retried", "attempt": attempt, "status": fault.status, "seconds": round(seconds, 3),
-                **where,
-            },
-        )  # fmt: skip
+        fields = {"event": "request_retried", "attempt": attempt, "status": fault.status, "seconds": round(seconds, 3)}
+        log.info("request %s: %s; again in %.1f s", _times(attempt), fault, seconds, extra={**fields, **where})
         self.on_retry(f"{where['report']}: {fault}; attempt {attempt + 1} of {self._attempts} in {seconds:.1f} s")
         self.pace.pause(asked)
         self.pace.sleep(pause)
 
-    def _get(self, target: str) -> bytes:
-        answer, body = self._exchange(self._transport, "GET", target)
-        if answer.status_code != 200:
-            self._refuse(answer, body)
-        return body
+    def _get(self, target: str, where: Mapping[str, object]) -> bytes:
+        began = time.monotonic()
+        answer = self._exchange(self._transport, "GET", target)
+        if answer.status != 200:
+            self._refuse(answer)
+        if log.isEnabledFor(logging.DEBUG):
+            seconds = round(time.monotonic() - began, 3)
+            fields = {"event": "request_answered", "status": 200, "seconds": seconds}
+            log.debug("%s: %d bytes in %.3f s", target, len(answer.body), seconds, extra={**fields, **where})
+        return answer.body
 
     def _post(self, path: str) -> None:
-        # A transport for each: a connection that was kept may be closed by the server just then, and leave the fate
-        # of a POST unknown. That it will be the server need not have said.
+        # A new connection each time: the server may be closing a kept one, which would leave the fate unknown.
         with contextlib.closing(Transport(self._settings)) as transport:
             try:
-                answer, body = self._exchange(transport, "POST", path)
-            except (_Passing, RequestFailed) as fault:  # RequestFailed: not sent, or a 200 that is too large
+                answer = self._exchange(transport, "POST", path)
+            except (_Transient, RequestFailed) as fault:  # RequestFailed: not sent, or a 200 that is too large
                 if not fault.reached:
                     raise
                 raise FateUnknown(str(fault)) from None
-        status = answer.status_code
-        if status == 202:
+        if answer.status == 202:
             return
-        if status >= 500 or status < 400:
-            raise FateUnknown(f"expected status 202, got {status}{self._said(body)}")
-        if status in PASSING - {429}:
-            raise RequestFailed(f"status {status}{self._said(body)}", status)
-        self._refuse(answer, body)
+        if answer.status >= 500 or answer.status < 400:
+            raise FateUnknown(f"expected status 202, got {answer.status}{self._said(answer.body)}")
+        if answer.status in TRANSIENT - {429}:
+            raise RequestFailed(f"status {answer.status}{self._said(answer.body)}", answer.status)
+        self._refuse(answer)
 
-    def _exchange(self, transport: Transport, method: str, target: str) -> tuple[Response, bytes]:
-        """An answer, and its body as far as it matters."""
+    def _exchange(self, transport: Transport, method: str, target: str) -> _Answer:
         headers: Mapping[str, str] | None = None
         with self._in_flight:
             self.pace.enter()
@@ -193,61 +177,57 @@ class Client:
                 with self._lock:
                     self.requests += 1
                 with transport.limited() as limit:
-                    answer = self._sent(transport, method, target, limit)
-                    headers = self.headers = answer.headers
+                    response = self._send(transport, method, target, limit)
+                    headers = self.headers = response.headers
                     self.clock.learn(headers)
-                    return answer, self._read(answer, limit)
+                    return _Answer(response.status_code, headers, self._body(response, limit))
             finally:
                 self.pace.leave(headers)
 
-    def _sent(self, transport: Transport, method: str, target: str, limit: Limit) -> Response:
+    def _send(self, transport: Transport, method: str, target: str, limit: Limit) -> Response:
         try:
             return transport.ask(method, target)
         except RequestException as error:
             why = f"within {self._settings.request_timeout:g} s" if limit.ended else f"({_cause(error)})"
             if method == "POST" and not limit.connected:
                 raise RequestFailed(f"not sent {why}{_ADVICE}", reached=False) from None
-            raise _Passing(f"no answer {why}", advice=_ADVICE, reached=limit.connected) from None
+            raise _Transient(f"no answer {why}", advice=_ADVICE, reached=limit.connected) from None
 
-    def _read(self, answer: Response, limit: Limit) -> bytes:
-        """The whole body; nothing where it breaks off and the status says enough."""
-        try:
-            if answer.status_code != 202 and answer.status_code >= 200:
-                return self._body(answer, limit)
-        except (RequestException, RequestFailed) as error:
-            if answer.status_code == 200:
-                raise self._broken_off(error, limit) from None
-        answer.close()  # what may follow is no answer to anything else
+    def _body(self, response: Response, limit: Limit) -> bytes:
+        """Return the whole body; nothing if the status alone says enough and the body breaks off."""
+        if response.status_code >= 200 and response.status_code != 202:
+            try:
+                return self._read(response, limit)
+            except (_Transient, RequestFailed):
+                if response.status_code == 200:
+                    raise
+        response.close()  # the rest must not become the answer to another request
         return b""
 
-    def _broken_off(self, error: Exception, limit: Limit) -> Exception:
-        if limit.ended:
-            return _Passing(f"an answer that did not end within {self._settings.request_timeout:g} s")
-        if isinstance(error, RequestFailed):
-            return error
-        return _Passing(f"an answer that broke off ({_cause(error)})")
-
-    def _body(self, answer: Response, limit: Limit) -> bytes:
+    def _read(self, response: Response, limit: Limit) -> bytes:
         pieces, size = [], 0
-        for piece in answer.iter_content(1 << 20):
-            pieces.append(piece)
-            size += len(piece)
-            if size > LARGEST_BODY:
-                raise RequestFailed(f"a body of more than {LARGEST_BODY} bytes")
-        if limit.ended:  # what ended it was not its end
-            raise Timeout
+        try:
+            for piece in response.iter_content(1 << 20):
+                pieces.append(piece)
+                size += len(piece)
+                if size > LARGEST_BODY:
+                    raise RequestFailed(f"a body of more than {LARGEST_BODY} bytes")
+        except RequestException as error:
+            if not limit.ended:
+                raise _Transient(f"an answer that broke off ({_cause(error)})") from None
+        if limit.ended:  # a stream that was shut down may look like one that ended
+            raise _Transient(f"an answer that did not end within {self._settings.request_timeout:g} s")
         return b"".join(pieces)
 
-    def _refuse(self, answer: Response, body: bytes) -> NoReturn:
-        """Raise what an answer says that is none of those wished for. Of 1xx, http.client skips 100 alone."""
-        status = answer.status_code
-        said = self._said(body)
+    def _refuse(self, answer: _Answer) -> NoReturn:
+        """Raise the error of an answer that is not the expected one. http.client skips 100, but no other 1xx."""
+        status, said = answer.status, self._said(answer.body)
         if status == 401:
             self.pace.stop()
             raise TokenRefused(f"the server refuses the token (401{said}): check sources.passona.api_token")
-        if status in PASSING or status >= 500 or status < 200:
+        if status in TRANSIENT or status >= 500 or status < 200:
             retry_after = _retry_after(answer.headers.get("Retry-After"), self.clock.utc())
-            raise _Passing(f"status {status}{said}", retry_after, status)
+            raise _Transient(f"status {status}{said}", retry_after, status)
         if 300 <= status < 400:
             raise RequestFailed(
                 f"status {status}, a redirect, which is never followed: "
@@ -257,7 +237,7 @@ class Client:
         raise RequestFailed(f"status {status}{said}", status)
 
     def _said(self, body: bytes) -> str:
-        """The server's own message, from any of its three shapes of error, fit to be shown."""
+        """Return the server's own message, masked, from any of its three error formats."""
         try:
             document = decode(body)
         except (NotJSON, TooDeep):
@@ -271,34 +251,34 @@ class Client:
         return f", {masked(printable(message.replace(self._settings.api_token, '***')))[:160]!r}"
 
 
-def _where(path: str, page: int | None = None) -> dict[str, object]:
-    """The fields of the log that say what was asked for: `campaigns`, or `reporting/<campaign>/<report>`."""
+def _log_fields(path: str, page: int | None = None) -> dict[str, object]:
+    """Return the log fields of a request for `campaigns` or `reporting/<campaign>/<report>`."""
     *_, campaign, report = (None, *path.split("/"))
     return {"campaign": campaign, "report": report} | ({} if page is None else {"page": page})
 
 
 def _cause(error: BaseException) -> str:
-    """What broke, in a word or two, without the address or anything that was sent."""
+    """Return what broke, in a word or two, without the address or anything that was sent."""
     if isinstance(error, ProxyError):
         refusal = re.search(r"Tunnel connection failed: ([0-9]{3})", str(error))
         why = f"refuses it with status {refusal[1]}" if refusal else _cause(error.args[0])
         return f"the proxy of {PROXY}: {why}"
-    seen: BaseException | None = error
+    cause: BaseException | None = error
     names: list[str] = []
-    while seen is not None and len(names) < 8:
-        names.append(type(seen).__name__)
-        if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror
-        if isinstance(seen, TimeoutError):
+    while cause is not None and len(names) < 8:
+        names.append(type(cause).__name__)
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        if isinstance(cause, TimeoutError):
             return "timed out"
-        reason = getattr(seen, "reason", None)
-        inner = next((a for a in (reason, *seen.args) if isinstance(a, BaseException)), None)
-        seen = inner or seen.__cause__ or seen.__context__
+        reason = getattr(cause, "reason", None)
+        inner = next((value for value in (reason, *cause.args) if isinstance(value, BaseException)), None)
+        cause = inner or cause.__cause__ or cause.__context__
     return names[-1] if names[-1] != "Stopped" else names[0]
 
 
 def _retry_after(value: str | None, now: datetime) -> float | None:
-    """`Retry-After` in seconds, from either of its forms: seconds or a date. `now`: by the server's clock."""
+    """Return `Retry-After` in seconds; it may be seconds or a date. `now`: by the server's clock."""
     if not value:
         return None
     if value.strip().isdecimal():

@@ -1,10 +1,10 @@
-"""What was done, and so what is due: one row per campaign and report, kept with the rows themselves.
+"""The ledger: what was loaded, and so what is due; one row per campaign and report, stored with the rows themselves.
 
-    report_ledger + campaigns' dates -> plan -> pulls, those most in need first
-    walk (or its failure) + old entry -> entry_after -> new entry
+    report_ledger + campaigns' dates -> plan -> tasks, most needed first
+    walk (or its failure) + old entry -> new entry
 
-Pure; `ledger_table` reads it. States: `open` (may still change), `settled` (verified after its end and
-window: no further request), `failed` (could not be had whole), `held` (by the shrink guard).
+Pure. States: `open` (may still change), `settled` (verified after the campaign's end and the report's window: no
+further request), `failed` (no complete walk), `held` (by the shrink guard).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from passona.source.walk import Walk
 State = Literal["open", "settled", "failed", "held"]
 Key = tuple[str, str]
 
-# The error of an entry whose rows are not known to be what it says: a load was killed while it wrote them.
+# The error of an entry whose rows may differ from it, because a load was killed while it wrote them.
 INTERRUPTED = "interrupted"
 
 _COLUMNS = tuple(LEDGER.names)
@@ -36,7 +36,7 @@ _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UT
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the ledger. Instants in UTC; `pages`, `row_count`, `digest` are of the rows in the tables.
+    """One row of the ledger. Instants in UTC; `pages`, `row_count`, `digest` describe the rows in the tables.
 
     `peak`: the highest verified number of rows, suppressed ones included, since the report was first loaded or
     its shrinking was accepted; None for `unsent` until it settles, because it may shrink freely.
@@ -66,13 +66,13 @@ class Entry:
 
     @property
     def total(self) -> int:
-        """Rows in the tables, and those of people who are kept out of them."""
+        """Rows in the tables, and suppressed ones."""
         return (self.row_count or 0) + (self.suppressed or 0)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One report that is due, what is known of its campaign, and what the ledger holds of it."""
+    """One report that is due, its campaign, and its entry in the ledger."""
 
     report: Report
     campaign: Campaign
@@ -84,7 +84,7 @@ class Task:
 
     @property
     def verified_digest(self) -> str | None:
-        """The digest of what the tables hold, if that can be trusted."""
+        """The digest of the rows in the tables, if it can be trusted."""
         return self.known.digest if self.known and self.known.verified_at else None
 
 
@@ -103,10 +103,10 @@ def plan(
     refresh: bool = False,
     settled: Mapping[Key, datetime] = MappingProxyType({}),
 ) -> list[Task]:
-    """The pulls that are due, in order of need: never loaded before stale, then the newest campaign
-    first; within the stale, the longest unchecked first. A job that is cut short did the best it could.
+    """Return the tasks that are due, most needed first, so that a job that is cut short did the best it could.
 
-    `settled`: when these of `entries` were last checked, so that they need not be looked at one by one.
+    Reports never loaded come first, those of the newest campaign before others; then those longest unchecked.
+    `settled`: when these `entries` were last checked, a shortcut that avoids examining each.
     """
     windows = [(report, _window(report, settings)) for report in reports]
     tasks = (
@@ -123,10 +123,10 @@ def plan(
 
 
 def is_due(task: Task, settings: Settings, now: datetime) -> bool:
-    """Whether a report may have changed since it was verified.
+    """Return True if a report may have changed since it was verified.
 
-    A settled one is due again where the last look was too early for what the list tells now. A look in the future
-    counts as none: it was dated by a wrong clock.
+    A settled one is due again if its last check was too early for the dates in the list now. A check in the future
+    does not count: it was dated by a wrong clock.
     """
     if not may_have_rows(task.campaign, task.report, now):
         return False
@@ -137,15 +137,15 @@ def is_due(task: Task, settings: Settings, now: datetime) -> bool:
 
 
 def may_have_rows(campaign: Campaign, report: Report, now: datetime) -> bool:
-    """Whether it is time to ask for a report at all."""
+    """Return True if it is time to ask for a report at all."""
     return report.before_start or not campaign.not_started(now)
 
 
 def _settles_from(campaign: Campaign, window: timedelta) -> datetime:
-    """The first time at which a look may settle a report, as far as the list tells (contract, rule 9).
+    """Return the earliest time at which a walk may settle a report, by the dates in the list (contract, rule 9).
 
-    Not before the window after the expiry, and after the sending, which may come later than an expiry that nobody
-    changed; nor before any date in the list. Never as long as a listed campaign was not sent: nobody knows its end.
+    That is the window after the expiry and after the sending, which may be later than the expiry, and not before any
+    date in the list. A listed campaign that was not sent has no end, so its reports never settle.
     """
     if campaign.listed and not campaign.was_sent:
         return _LAST
@@ -170,11 +170,10 @@ def _window(report: Report, settings: Settings) -> timedelta:
 
 
 def verified(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
-    """The entry of a verified walk, open or settled."""
+    """Return the entry of a verified walk, open or settled."""
     same = task.known is not None and task.known.digest == walk.digest
     changed_at = min((task.known.changed_at if task.known and same else None) or walk.at, walk.at)
     settled = _is_settled(task, walk, settings, changed_at)
-    total = walk.row_count + walk.spool.suppressed
     return Entry(
         *task.key,
         state="settled" if settled else "open",
@@ -189,14 +188,14 @@ def verified(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
         run_id=run_id,
         origin="api",
         suppressed=walk.spool.suppressed,
-        peak=None if _may_shrink(task, settled=settled) else max(total, _guarded(task)),
+        peak=None if _may_shrink(task, settled=settled) else max(walk.total, _guarded(task)),
     )
 
 
 def judge(
     task: Task, walk: Walk, settings: Settings, run_id: str, *, accept_shrink: bool, at: datetime
 ) -> tuple[Entry, Held | None]:
-    """The entry of a walk, and why the shrink guard holds it, None if it does not. `at`: when that was seen (UTC)."""
+    """Return the entry of a walk, and the error if the shrink guard holds it. `at`: of the check (UTC)."""
     entry = verified(task, walk, settings, run_id)
     if accept_shrink:
         return accept(entry), None
@@ -207,49 +206,48 @@ def judge(
 
 
 def is_unchanged(task: Task, walk: Walk, odd: Collection[Key]) -> bool:
-    """Return True if the tables already hold these rows. `odd`: reports with values of another type than the guide's,
-    because the digest does not distinguish 83 from "83".
+    """Return True if the tables already hold these rows.
+
+    `odd`: reports with values of another type than the guide's; the digest does not distinguish 83 from "83".
     """
     return walk.digest == task.verified_digest and not walk.spool.odd and task.key not in odd
 
 
 def accept(entry: Entry) -> Entry:
-    """The entry of a report whose shrinking is accepted: from now on the guard compares with these rows."""
+    """Return the entry with its shrinking accepted: from now on the guard compares with these rows."""
     return entry if entry.peak is None else replace(entry, peak=entry.total)
 
 
 def entry_of_import(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
-    """The entry of a report that came as a .csv, as of when that was made.
+    """Return the entry of a report that was imported from a .csv, dated when the file was made.
 
-    What the API told once holds on, so that the next file is measured by it too; but where fewer rows were taken,
-    it is no longer what the tables should have.
+    The API's total is kept, so that the next file is compared with it, too; unless the file has fewer rows.
     """
     entry = verified(task, walk, settings, run_id)
     total = task.known.api_total if task.known else None
-    if total is not None and walk.row_count + walk.spool.suppressed < total:
+    if total is not None and walk.total < total:
         total = None
     return replace(entry, pages=None, api_total=total, attempts=None, origin="csv")
 
 
 def reopened(task: Task, entry: Entry) -> Entry:
-    """The entry where nobody vouches for the time of its .csv: settled only if the same content was so before."""
-    same = task.known is not None and task.known.state == "settled" and task.verified_digest == entry.digest
-    if same:
+    """Return the entry of a .csv of unknown age: settled only if the same content was settled before."""
+    if task.known is not None and task.known.state == "settled" and task.verified_digest == entry.digest:
         return entry
     return replace(entry, state="open", peak=None if task.report.may_shrink else entry.peak)
 
 
 def is_outdated(task: Task, made_at: datetime) -> bool:
-    """Whether the tables hold a later state of a report than a .csv that was made then. Servers tell whole seconds."""
+    """Return True if the tables hold a later state than a .csv made at `made_at` (servers send whole seconds)."""
     known = task.known.verified_at if task.known else None
     return known is not None and made_at < known.replace(microsecond=0)
 
 
 def check_csv_shrink(task: Task, row_count: int, *, settled: bool) -> Held | None:
-    """Why the shrink guard holds a .csv, None if it does not.
+    """Return the error if the shrink guard holds a .csv.
 
-    A file tells no total, so one that was cut off between two lines looks whole: where the API once told one,
-    a single row less is too few.
+    A file has no total, so a file that was cut off between two lines looks whole. Therefore a single row less than the
+    API once had is too few.
     """
     known = task.known.api_total if task.known else None
     if known is None or row_count >= known:
@@ -260,36 +258,33 @@ def check_csv_shrink(task: Task, row_count: int, *, settled: bool) -> Held | Non
 
 
 def _is_settled(task: Task, walk: Walk, settings: Settings, changed_at: datetime) -> bool:
-    """Whether a walk began after the campaign's end and the report's window.
+    """Return True if a walk began after the campaign's end and the report's window.
 
-    The end is the later of the campaign's expiry and the last time in the report's rows; where
-    neither is known, the last change of its content.
+    The end is the later of the campaign's expiry and the last time in the report's rows; if neither is known, the last
+    change of its content.
     """
     window = _window(task.report, settings)
     if walk.at < _settles_from(task.campaign, window):
         return False
     last_time = walk.last_time(settings.timezone)
     end = max((time for time in (task.campaign.expiry_date, last_time) if time is not None), default=changed_at)
-    # Compared this way round, because a time in the rows may be the last that a calendar has.
+    # Not end + window: a time in the rows may be the last one that datetime can represent.
     return walk.at - window >= end
 
 
 def entry_of_failure(
     task: Task, state: State, error: PassonaError, attempts: int, run_id: str, *, at: datetime
 ) -> Entry:
-    """The entry of a report whose walk failed or is held: what is said of the rows in the tables stays.
+    """Return the entry of a report whose walk failed or is held; it still describes the rows in the tables.
 
-    `at`: when that was seen (UTC).
+    `at`: of the check (UTC).
     """
     known = task.known or Entry(*task.key, state=state)
     return replace(known, state=state, error=str(error), checked_at=at, attempts=attempts, run_id=run_id)
 
 
 def shrunk(task: Task, total: int, *, settled: bool) -> Held | None:
-    """Why the shrink guard holds a walk, None if it does not (contract, rule 3).
-
-    `total`: its rows, those of people who are kept out included.
-    """
+    """Return the error if the shrink guard holds a walk (contract, rule 3). `total`: rows, suppressed ones included."""
     before = 0 if _may_shrink(task, settled=settled) else _guarded(task)
     if before == 0 or (total > 0 and total * 2 >= before):
         return None
@@ -297,15 +292,14 @@ def shrunk(task: Task, total: int, *, settled: bool) -> Held | None:
 
 
 def _may_shrink(task: Task, *, settled: bool) -> bool:
-    """Whether a report may lose any number of rows. `settled`: whether what it would be now is final."""
+    """Return True if a report may lose any number of rows. `settled`: the new entry would be settled."""
     return task.report.may_shrink and not settled
 
 
 def _guarded(task: Task) -> int:
-    """The number of rows that the shrink guard compares with, 0 if there is nothing to lose.
+    """Return the number of rows that the shrink guard compares with, 0 if there is nothing to lose.
 
-    What an interrupted load left counts, too. Of a report that may shrink only rows that had settled count: those
-    that were loaded before may be gone since.
+    Rows of an interrupted load count, too. Of a report that may shrink, only settled rows count.
     """
     known = task.known
     if known is None:
@@ -323,7 +317,7 @@ def _held(task: Task, expected: str, row_count: int) -> Held:
 
 
 def since(campaigns: Iterable[Campaign], date: datetime) -> list[Campaign]:
-    """The campaigns that ended at `date` or later, or whose end is not known."""
+    """Return the campaigns that ended at `date` or later, or whose end is unknown."""
     return [
         campaign
         for campaign in campaigns

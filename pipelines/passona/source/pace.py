@@ -1,8 +1,8 @@
 """When the next request may go: one gate for all threads, in front of every request.
 
-Three bounds, the strictest wins: the user's `requests_per_minute`, this run's own or shared with other
-loads; what the server announces (`X-RateLimit-Limit` and `-Remaining`, seen in an earlier version of the
-API, window one minute as in Laravel); and a pause the server asked for (`Retry-After`).
+The strictest of three limits wins: the user's `requests_per_minute`; the server's `X-RateLimit-Limit` and `-Remaining`
+(seen in an earlier version of the API, window one minute as in Laravel); a pause that the server asked for
+(`Retry-After`).
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from passona.errors import Stopped
 
 # Laravel's throttle counts by the minute; the API's documents name no other window.
 WINDOW_SECONDS = 60.0
-# A `Date` header has whole seconds and spends time on its way: clocks that differ by less than this agree.
+# A `Date` header has whole seconds and is late by the time on the wire: clocks that differ by less than this agree.
 CLOCKS_AGREE = timedelta(minutes=1)
 
 
 class Clock:
-    """Time as the program sees it, durations in seconds; another one can be given to simulate."""
+    """The program's clock, durations in seconds; tests and simulations pass another one."""
 
     def now(self) -> float:
         return time.monotonic()
 
     def utc(self) -> datetime:
-        """The instant by which is decided what is due, and by which all that is done is dated."""
+        """Return the current instant: it decides what is due and dates what is done."""
         return datetime.now(UTC)
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> None:
-        """Waits on a held condition until it is notified or `seconds` have passed."""
+        """Wait on an acquired condition until it is notified or `seconds` have passed."""
         condition.wait(seconds)
 
 
 class ServerClock(Clock):
-    """The server's time, learned from the `Date` headers of its answers; until then the time of `own`.
+    """The server's time, from the `Date` headers of its answers; before the first answer the time of `own`.
 
-    What is due and what is settled depends on it, so a machine whose clock is wrong settles nothing too early.
-    `ahead`: by how much `own` is ahead of the server, 0 where the two agree.
+    It decides what is due and what settles, so a machine with a wrong clock settles nothing too early. `ahead`: by how
+    much `own` is ahead of the server, 0 if the two agree.
     """
 
     def __init__(self, own: Clock) -> None:
@@ -59,7 +59,7 @@ class ServerClock(Clock):
         self._own.wait(condition, seconds)
 
     def learn(self, headers: Mapping[str, str]) -> None:
-        """Compares itself with an answer that has just come."""
+        """Compare with the headers of an answer that has just arrived."""
         text = headers.get("Date")
         if text == self._learned:  # dates have whole seconds: most answers bring no news
             return
@@ -70,7 +70,7 @@ class ServerClock(Clock):
 
 
 def _http_date(text: str | None) -> datetime | None:
-    """A `Date` header as an instant, None if it is missing or unreadable."""
+    """Return a `Date` header as an instant, None if it is missing or unreadable."""
     try:
         date = email.utils.parsedate_to_datetime(text or "")
     except (ValueError, TypeError, OverflowError):
@@ -90,12 +90,12 @@ class Pace:
         self._in_flight = 0
         self._remaining: int | None = None
         self._window_ends = 0.0
-        # Whether a request is under way that asks a new window what it allows.
+        # A request is under way whose answer will announce the limit of a new window.
         self._asking = False
         self._stopped = False
 
     def enter(self) -> None:
-        """Waits until a request may go.
+        """Wait until a request may go.
 
         :raises Stopped: the run ends.
         """
@@ -108,14 +108,14 @@ class Pace:
             self._in_flight += 1
 
     def leave(self, headers: Mapping[str, str] | None = None) -> None:
-        """Takes a request back. `headers`: those of its answer, None if none came."""
+        """Note the end of a request. `headers`: those of its answer, None without an answer."""
         with self._changed:
             self._in_flight -= 1
             self._learn(headers)
             self._changed.notify_all()
 
     def sleep(self, seconds: float) -> None:
-        """Waits, unless the run ends meanwhile.
+        """Wait, unless the run ends meanwhile.
 
         :raises Stopped: the run ends.
         """
@@ -127,12 +127,12 @@ class Pace:
                 raise Stopped
 
     def pause(self, seconds: float) -> None:
-        """No request goes for so long: the server asked for it."""
+        """Let no request go for so many seconds: the server asked for it."""
         with self._changed:
             self._paused_until = max(self._paused_until, self._clock.now() + seconds)
 
     def stop(self) -> None:
-        """Lets no further request go; those who wait are woken."""
+        """Let no further request go, and wake the waiting threads."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -142,7 +142,7 @@ class Pace:
         return self._stopped
 
     def _wait(self) -> float:
-        """Seconds until a request may go, 0 for now."""
+        """Return the seconds until a request may go, 0 or less for now."""
         if self._stopped:
             raise Stopped
         now = self._clock.now()
@@ -161,14 +161,14 @@ class Pace:
         if left.isdecimal() and len(left) < 10:
             self._count(int(left))
         elif self._asking and headers is not None:
-            # A whole window later the server announces nothing any more.
+            # The server no longer announces a limit.
             self._asking, self._remaining = False, None
         elif self._remaining:
-            # It may have been counted all the same.
+            # The server may have counted this request, too.
             self._remaining -= 1
 
     def _count(self, left: int) -> None:
-        """Answers overtake each other, so within a window the lowest number is the latest."""
+        """Note the remaining requests; answers overtake each other, so the lowest number of a window is the latest."""
         if self._remaining is None or self._asking:
             self._asking, self._remaining = False, left
             self._window_ends = self._clock.now() + WINDOW_SECONDS

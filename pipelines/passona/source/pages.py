@@ -1,8 +1,7 @@
-"""One page of an answer: bytes in, rows and the number of the next page out, or why it is refused.
+"""One page: the body of an answer in, rows and the number of the next page out, or why the page is refused. Pure.
 
-Pure. Envelope: the guide's samples (`data`, `links`, `meta`). What varies in them and is met here:
-links are bare (`api/2.0/reporting/...`), rooted or absolute, and may name another host; numbers of
-`meta` are integers or digits in a string; `links` drop the query that was sent.
+Envelope: the guide's samples (`data`, `links`, `meta`). Their links are bare (`api/2.0/reporting/...`), rooted or
+absolute, may name another host, and drop the query that was sent; numbers in `meta` are integers or digits in a string.
 """
 
 from __future__ import annotations
@@ -19,10 +18,7 @@ from passona.reports.decoding import BYTE_ORDER_MARK, DEEPEST, NotJSON, Number, 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page as the server gave it. `next_number` is None on the last page.
-
-    `per_page` is what the server grants, whatever was asked.
-    """
+    """One page as served. `next_number`: None on the last page. `per_page`: what the server grants."""
 
     number: int
     rows: list[Row]
@@ -33,10 +29,10 @@ class Page:
 
 
 def read_page(body: bytes, path: str, number: int) -> Page:
-    """The page `number` of `path`, read from an answer's body.
+    """Read page `number` of `path` from an answer's body.
 
-    :raises PageRefused: the body is no JSON, its envelope is not the guide's, it is another page
-        than the one asked for, or its next link leads elsewhere than to the next page.
+    :raises PageRefused: the body is not JSON, its envelope is not the guide's, it is not the page asked for, or its
+        next link does not lead to the next page.
     """
     document = _decoded(body)
     meta = document.get("meta")
@@ -55,7 +51,7 @@ def read_page(body: bytes, path: str, number: int) -> Page:
 
 
 def _check(page: Page, number: int) -> None:
-    """One page against itself; a walk checks the pages against each other."""
+    """Check that a page is consistent in itself; a walk checks the pages against each other."""
     if page.number != number:
         raise PageRefused(f"page {number}", f"meta.current_page {page.number}")
     if page.per_page < 1:
@@ -99,14 +95,14 @@ def _decoded(body: bytes) -> dict[str, Any]:
 
 
 def _check_envelope(document: Mapping[str, Any]) -> None:
-    """Refuses a key that stands twice where one value alone can count: nobody knows which is right."""
+    """Refuse a repeated key in the envelope: only one of its values could be right."""
     for part in (document, document.get("meta"), document.get("links")):
         if isinstance(part, RepeatedKeys):
             raise PageRefused("each key of data, links and meta once", "one twice")
 
 
 def _describe(body: bytes) -> str:
-    """What a body that is no JSON looks like, without quoting it: it may hold anything."""
+    """Describe a body that is not JSON, without quoting it: it may hold anything."""
     text = body.lstrip(BYTE_ORDER_MARK).lstrip()
     if not text:
         return "an empty body"
@@ -135,8 +131,9 @@ def _number(meta: Mapping[str, Any], key: str) -> int:
 
 
 def _next_number(links: object, path: str) -> int | None:
-    """The page that `links.next` names. The rest of the link is checked, and then ignored: the
-    host because it is whatever the server believes it is, the query because it drops `per_page`.
+    """Return the page number in `links.next`.
+
+    The path is checked. The host is ignored because servers behind a proxy get it wrong; so is the rest of the query.
     """
     if not isinstance(links, dict) or "next" not in links:
         raise PageRefused("an object under links with a next", f"links {_kind(links)}")
@@ -158,7 +155,7 @@ def _next_number(links: object, path: str) -> int | None:
 
 
 def _kind(value: object) -> str:
-    """A value's kind, for errors: never its content."""
+    """Describe the kind of a value for errors, never its content."""
     kinds = {bool: "boolean", int: "number", Number: "number", str: "text", list: "list", dict: "object"}
     if isinstance(value, int) and not isinstance(value, bool):
         return f"number {value}"

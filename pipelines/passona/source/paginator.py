@@ -1,8 +1,8 @@
 """Follows `links.next`: all pages of one path, fetched ahead, accepted in order, checked against each other.
 
-The next link decides whether there is another page and which; the address is always built from the
-configured origin, the path, the granted page size and that number (`client`). Pages are asked ahead
-because page 1 tells how many there are, and each is accepted only if the chain of links leads to it.
+The next link decides whether there is another page and which; the address is always built from the configured origin,
+the path, the granted page size and that number (`client`). Page 1 tells how many pages there are, so they are requested
+ahead, but each is accepted only if the chain of links leads to it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from passona.source.client import Client
 from passona.source.page_pool import PagePool
 from passona.source.pages import Page, read_page
 
-# Pages asked ahead for each request in flight: two keep every connection busy while half of them are accepted.
+# Pages requested ahead per request in flight: two keep every connection busy while half of them are accepted.
 AHEAD = 2
-# So many different rows do not stand on two pages in the same places by chance.
-TELLING_ROWS = 5
+# So many different rows are not on two pages in the same places by chance.
+SAMPLE_ROWS = 5
 
 
 class Paginator:
-    """The pages of one path. `per_page`: rows a page to ask for; None asks for the server's own size.
+    """The pages of one path. `per_page`: rows a page to ask for; None asks for the server's own page size.
 
-    `pool` fetches, at the turn of the moment when this is made. `plain` becomes True where the server answers a big
+    Its turn in the `pool` is that of the moment when it is created. `plain` becomes True if the server answers a big
     page with an error but a plain one without.
     """
 
@@ -40,11 +40,11 @@ class Paginator:
         return self._per_page is None
 
     def ask_plain(self) -> None:
-        """From now on asks for pages of the server's own size."""
+        """Ask for pages of the server's own size from now on."""
         self._per_page = None
 
     def first(self) -> Page:
-        """Page 1, by plain pages from here on if the server cannot answer a big one."""
+        """Return page 1; ask for plain pages from then on if the server cannot answer a big one."""
         try:
             return self._submit(1, self._per_page).result()
         except RequestFailed as error:
@@ -55,28 +55,27 @@ class Paginator:
         return page
 
     def again(self, first: Page, number: int) -> Page:
-        """Page `number` once more, checked against page 1.
+        """Fetch page `number` once more and check it against page 1.
 
-        :raises PageRefused: it is not one of the same steady walk.
-        :raises RequestFailed: it cannot be had.
+        :raises PageRefused: it does not belong to the same steady walk.
+        :raises RequestFailed: it cannot be fetched.
         """
         page = self._submit(number, self._granted(first)).result()
         _check_steady(first, page)
         return page
 
     def rest(self, first: Page, behind: int = 1) -> Iterator[Page]:
-        """The pages behind page `behind` in order, each checked against page 1.
+        """Yield the pages behind page `behind` in order, each checked against page 1.
 
-        :raises PageRefused: a page is not one of the same steady walk.
-        :raises RequestFailed: a page cannot be had.
+        :raises PageRefused: a page does not belong to the same steady walk.
+        :raises RequestFailed: a page cannot be fetched.
         """
         granted = self._granted(first)
-        numbers = iter(range(behind + 1, first.last_page + 1))
         ahead: deque[Future[Page]] = deque()
         seen: dict[bytes, int] = {}
         _check_other(seen, first)
         try:
-            for number in numbers:
+            for number in range(behind + 1, first.last_page + 1):
                 ahead.append(self._submit(number, granted))
                 if len(ahead) == AHEAD * self._pool.size:
                     yield from self._accept(ahead, self._pool.size, first, seen)
@@ -86,7 +85,7 @@ class Paginator:
                 future.cancel()
 
     def _accept(self, ahead: deque[Future[Page]], count: int, first: Page, seen: dict[bytes, int]) -> Iterator[Page]:
-        """The next `count` pages. Waits once for the last of them: to be woken for each costs more than a page."""
+        """Yield the next `count` pages. Wait once, for the last of them: a wake-up for each costs more than a page."""
         if count:
             ahead[count - 1].exception()
         for _ in range(count):
@@ -114,7 +113,7 @@ class Paginator:
 
 
 def may_be_the_size(status: int | None) -> bool:
-    """Errors that a server may give for a page that is too big: bad request, unprocessable, its own fault."""
+    """Return True for errors that may mean that the page is too big: bad request, unprocessable, server error."""
     return status in (400, 422) or (status or 0) >= 500
 
 
@@ -126,10 +125,10 @@ def _check_steady(first: Page, page: Page) -> None:
 
 
 def _check_other(seen: dict[bytes, int], page: Page) -> None:
-    """Refuses the rows of an earlier page, told by rows spread over it; notes those of this one in `seen`."""
-    step = max(1, len(page.rows) // TELLING_ROWS)
-    sample = [json.dumps(row).encode() for row in page.rows[::step][:TELLING_ROWS]]
-    if len(set(sample)) < TELLING_ROWS:
+    """Refuse a page with the rows of an earlier one, by a sample of them; add the sample of this page to `seen`."""
+    step = max(1, len(page.rows) // SAMPLE_ROWS)
+    sample = [json.dumps(row).encode() for row in page.rows[::step][:SAMPLE_ROWS]]
+    if len(set(sample)) < SAMPLE_ROWS:
         return
     other = seen.setdefault(hashlib.blake2b(b"".join(sample), digest_size=16).digest(), page.number)
     if other != page.number:

@@ -1,13 +1,12 @@
-"""dlt's resources: one per report and one for the campaigns, fed with verified walks.
+"""dlt's resources: one per report and one for the campaigns, which consume verified walks.
 
     Batch (walks, ledger entries) -> rows.tables -> Arrow pieces -> dlt (merge by campaign_id)
 
-The command line fills them with the walks of a load package, the source walks on demand. Every table is replaced by
-campaign: `write_disposition="merge"` with `merge_key` and no primary key, plus one marker row per (campaign, table)
-under a `hard_delete` column, which deletes the old rows even where no new one comes. Tables that hold no row of the
-campaigns yet are appended to: through dlt's staging their rows would be written twice. Every column's type is pinned,
-so that no text is ever taken for a time. (A primary key beside the merge key makes dlt join the two by OR, which takes
-minutes and gigabytes.)
+The command line passes the walks of a load package, the source walks on demand. Every table is replaced by campaign:
+`write_disposition="merge"` with `merge_key` and no primary key (dlt would join the two by OR, which takes minutes and
+gigabytes), plus one marker row per (campaign, table) under a `hard_delete` column, which deletes the old rows even if
+there are no new ones. Tables without rows of these campaigns are appended to, because dlt's staging would write every
+row twice. Every column's type is pinned, so that dlt never takes a text for a time.
 """
 
 from __future__ import annotations
@@ -33,17 +32,16 @@ from passona.source.rows import ROW_ID, tables, without_nul
 from passona.source.spool import PIECE_ROWS
 from passona.source.walk import Walk
 
-# The tables that a resource writes alone. What all reports write is noted in dlt's schema as that of `row_issues` and
-# `report_ledger`: dlt notes who wrote a table last, so that most loads would leave another schema than they found.
+# The tables that only one resource writes. dlt's schema notes the last writer of a table, so tables that all reports
+# write are assigned to the resources `row_issues` and `report_ledger`: otherwise most loads would change the schema.
 TABLES_OF: Mapping[str, tuple[str, ...]] = {name: report.tables for name, report in REPORTS.items()} | {
     CAMPAIGNS.name: (CAMPAIGNS.name, "campaigns__contact_groups")
 }
 SHARED = ("row_issues", "report_ledger")
 _WRITER = {name: name for name in (*SHARED, CAMPAIGNS.name)} | {KEYS.name: "report_ledger"}
-# A hint of dlt's schema at `report_ledger`: the mode of the rows, and the id of the key of their tokens.
+# A hint of `report_ledger` in dlt's schema: the privacy mode of the rows, and the id of the key of their tokens.
 MODE = "x-privacy"
 
-# What tells of which load package a row came by, as dlt writes it itself.
 _LOAD_ID_FIELD = pa.field(LOAD_ID, pa.string(), nullable=False)
 
 Piece = tuple[str, pa.Table]
@@ -52,7 +50,7 @@ Disposition = Literal["append", "merge"]
 
 @dataclass
 class Counts:
-    """Rows that went into a package."""
+    """Numbers of rows in a load package."""
 
     rows: int = 0
     fields: int = 0
@@ -65,8 +63,8 @@ class Counts:
 
 
 class Item(Protocol):
-    """What dlt gets as one item. `appended`: tables that hold no row of its campaigns. `mode`: to be noted at the
-    ledger; dlt does not take items in their order, so each has it.
+    """One item for dlt. `appended`: tables without rows of its campaigns. `mode`: the hint MODE; every item has it,
+    because dlt does not keep their order.
     """
 
     @property
@@ -76,16 +74,16 @@ class Item(Protocol):
     def mode(self) -> str | None: ...
 
     def pieces(self) -> Iterator[Piece]:
-        """The rows to write, by table, markers included."""
+        """Yield the rows to write by table, markers included."""
 
 
 @dataclass
 class Batch:
-    """What became of one report of some campaigns: their entries in the ledger, and the walks whose rows are new.
+    """One report of some campaigns: their ledger entries, and the walks whose rows are new.
 
     `zone`: IANA name of the zone of times without an offset. `columns`: of keys that the guide does not know.
-    `new_columns`: those of them that the dataset has not noted yet. `campaign`: a row of a campaign that has none.
-    `counts`: of the rows, as they pass.
+    `new_columns`: those that the dataset has not noted yet. `campaign`: a row for a campaign that has none. `counts`:
+    rows yielded so far.
     """
 
     report: Report
@@ -126,7 +124,7 @@ class Batch:
 
 @dataclass
 class CampaignBatch:
-    """Rows of campaigns, which replace those of the same campaigns. `groups`, `issues`: None where they stay."""
+    """Rows that replace those of the same campaigns. `groups`, `issues`: None if those stay."""
 
     rows: pa.Table
     groups: pa.Table | None = None
@@ -152,8 +150,8 @@ class CampaignBatch:
 
 @dataclass
 class Declaration:
-    """Tables without rows, for dlt to learn them: its own tools then see them, loaded or not. `item`: one that follows,
-    so that a limit does not count the declaration.
+    """Empty tables, so that dlt and its tools know them. `item`: follows in the same item, because dlt's limit counts
+    items.
     """
 
     tables: Iterable[str]
@@ -171,7 +169,7 @@ class Declaration:
 
 
 def declared(tables: Iterable[str], items: Iterator[Item], mode: str | None = None) -> Iterator[Item]:
-    """The items, the first of them with a declaration of these tables."""
+    """Yield the items, the first one with a declaration of these tables."""
     yield Declaration(tables, next(items, None), mode)
     yield from items
 
@@ -179,7 +177,7 @@ def declared(tables: Iterable[str], items: Iterator[Item], mode: str | None = No
 def resource(name: str, items: Callable[[], Iterator[Item]]) -> DltResource:
     """Return the dlt resource of this name. `items`: a generator function, called in each run.
 
-    dlt's limit counts these items. Rows cannot be changed by `add_map`, because the ledger tells what they are.
+    dlt's limit counts these items. `add_map` cannot change rows, because the ledger describes them.
     """
     hints = dlt.mark.make_hints(write_disposition="merge")
     made = _Resource.from_data(items, name=name, section="passona", hints=hints)
@@ -197,22 +195,22 @@ class _Resource(DltResource):
 
 
 class _Pieces(ItemTransform[Any, Any]):
-    """Makes Arrow tables of each item, the first of a table with its hints."""
+    """Turns each item into Arrow tables, the first of each table with its hints."""
 
-    placement_affinity: ClassVar[float] = 2  # behind dlt's limit, which has 1.1: so that it cuts no campaign in two
+    placement_affinity: ClassVar[float] = 2  # behind dlt's limit (1.1), which must not cut a campaign in two
 
     def __init__(self) -> None:
         BaseItemTransform.__init__(self)
         self._hinted: set[tuple[str, Disposition]] = set()
 
     def bind(self, _pipe: Any) -> _Pieces:
-        """Begin a run."""
+        """Start a run without hints given so far."""
         return _Pieces()
 
-    def __call__(self, item: Any, meta: Any = None) -> Any:  # noqa: ARG002  # dlt gives it
-        return None if item is None else self._marked(item)
+    def __call__(self, item: Any, meta: Any = None) -> Any:  # noqa: ARG002  # dlt passes it
+        return None if item is None else self._with_hints(item)
 
-    def _marked(self, item: Item) -> Iterator[Any]:
+    def _with_hints(self, item: Item) -> Iterator[Any]:
         load_id, is_postgres = current_load_id() or "", _is_plain_postgres()
         for name, rows in item.pieces():
             piece = without_nul(rows) if is_postgres else rows
@@ -230,7 +228,7 @@ class _Pieces(ItemTransform[Any, Any]):
 
 
 def current_load_id() -> str | None:
-    """Return the id of the load package that dlt extracts into; None where it extracts into none."""
+    """Return the id of the load package that dlt extracts into, None without a pipeline."""
     try:
         return dlt.current.load_package_state()["load_id"]
     except CurrentLoadPackageStateNotAvailable:
@@ -238,9 +236,7 @@ def current_load_id() -> str | None:
 
 
 def _is_plain_postgres() -> bool:
-    """Return True if rows go into dlt's own Postgres: it would load Arrow tables by CSV, which makes NULL of "", and no
-    text in Postgres may hold NUL.
-    """
+    """Return True if rows go into dlt's own Postgres destination, which loads Arrow tables as CSV, with "" as NULL."""
     if current_load_id() is None:
         return False
     destination = dlt.current.pipeline().destination
@@ -258,9 +254,8 @@ def _hints(table: Table, disposition: Disposition, item: Item) -> Any:
     if disposition == "append" and MARKER in columns:
         del columns[MARKER]["hard_delete"]  # there is nothing to delete, and dlt would warn
     if table is not KEYS:
-        columns[LOAD_ID] = {
-            "name": LOAD_ID, "data_type": "text", "nullable": False, "description": "load package that the row came by"
-        }  # fmt: skip
+        about = "load package that the row came by"
+        columns[LOAD_ID] = {"name": LOAD_ID, "data_type": "text", "nullable": False, "description": about}
     others: dict[str, Any] = {"description": table.comment}
     if item.mode and table.name == "report_ledger":
         others[MODE] = item.mode
@@ -274,13 +269,11 @@ def _hints(table: Table, disposition: Disposition, item: Item) -> Any:
 
 
 def _walk_pieces(walk: Walk, zone: str, columns: Mapping[str, str]) -> Iterator[Piece]:
-    """The walk's rows, typed, in pieces for each of its report's tables and for `row_issues`."""
-    ordinals = walk.ordinals()
+    """Yield the walk's rows, typed, for each of its report's tables and for `row_issues`."""
+    ordinals, new_columns = walk.ordinals(), {key: columns[key] for key in walk.spool.new_keys}
     for batches in walk.spool.pieces():
         numbered = [_numbered(batch, ordinals) for batch in batches]
-        typed = tables(
-            walk.report, walk.campaign_id, numbered, zone, {key: columns[key] for key in walk.spool.new_keys}
-        )
+        typed = tables(walk.report, walk.campaign_id, numbered, zone, new_columns)
         yield walk.report.name, typed.parent
         if typed.fields is not None:
             yield walk.report.fields_table, typed.fields
@@ -293,7 +286,7 @@ def _numbered(batch: pa.RecordBatch, ordinals: Ordinals) -> pa.RecordBatch:
 
 
 def _gathered(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Small pieces of a table put together: dlt takes some milliseconds for each, however small."""
+    """Combine small pieces of a table: dlt takes some milliseconds for each, however small."""
     waiting: dict[str, list[pa.Table]] = defaultdict(list)
     for name, table in pieces:
         waiting[name].append(table)

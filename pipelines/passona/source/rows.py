@@ -1,14 +1,13 @@
 """What a row means: vendor rows in, typed Arrow tables out. Pure: no HTTP, no dlt, no clock.
 
-Two steps, so that a walk can be kept, compared and dropped before anything is made of it:
+Two steps, so that a walk can be kept, compared and dropped before it is converted:
 
     vendor rows --vendor_texts--> columns of text + row_id --tables--> parent, fields, issues
     columns of a .csv --column_texts--> the same
 
-The first keeps every value as text, the second gives types (contract, rules 5 to 8). What does not
-fit the report (new keys, values of another type) travels as JSON in the column `_rest`; what JSON allows and no
-column can hold (a key's other values, a text that cannot be stored) in the column `_noted`, a list of key, JSON and
-issue.
+The first step keeps every value as text, the second adds types (contract, rules 5 to 8). Values that do not fit the
+report (new keys, other types) are JSON in the column `_rest`; values that no column can hold (repeated keys, texts that
+cannot be stored) are in the column `_noted`, a JSON list of key, value and issue.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _INT64 = range(-(2**63), 2**63)
 
 @dataclass(frozen=True)
 class VendorTexts:
-    """Vendor rows as columns of text, and the keys that drifted from the guide."""
+    """Vendor rows as columns of text, and the keys that differ from the guide's."""
 
     batch: pa.RecordBatch
     new_keys: frozenset[str] = frozenset()
@@ -59,14 +58,14 @@ class Tables:
 
 
 def vendor_schema(report: Report) -> pa.Schema:
-    """Columns of `VendorTexts.batch`: the guide's keys, `_rest`, `_noted` and `_row_id`, all of them text."""
+    """Return the schema of `VendorTexts.batch`: the guide's keys, `_rest`, `_noted` and `_row_id`, all text."""
     return pa.schema([(name, pa.string()) for name in (*report.sorted_keys, REST, NOTED, ROW_ID)])
 
 
 def vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], privacy: Privacy = CLEAR) -> VendorTexts:
-    """Vendor rows as columns of text, "" as null, each with the `row_id` it has if no other row equals it.
+    """Return vendor rows as columns of text, "" as null, each with the `row_id` it has if no other row equals it.
 
-    `privacy`: what is kept of their texts; nothing else is hashed or goes on from here.
+    `privacy`: what may be stored of their texts; only that is hashed and returned.
     """
     keys = frozenset(report.sorted_keys)
     columns = [[None if (value := row.get(key)) == "" else value for row in rows] for key in report.sorted_keys]
@@ -85,9 +84,10 @@ def vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], privacy:
 def column_texts(
     report: Report, campaign_id: str, columns: Mapping[str, pa.Array[Any]], privacy: Privacy = CLEAR
 ) -> VendorTexts:
-    """The same for rows that come as columns of text, by their keys; an equal row has an equal `row_id`."""
+    """Return the same for rows of a .csv, columns of text by key; equal rows have an equal `row_id`."""
     length = len(next(iter(columns.values())))
-    texts = {key: _empty_as_null(cells) for key, cells in columns.items()}
+    null = pa.scalar(None, pa.string())
+    texts = {key: pc.if_else(pc.equal(cells, pa.scalar("")), null, cells) for key, cells in columns.items()}
     known = [texts.get(key, pa.nulls(length, pa.string())) for key in report.sorted_keys]
     cells = privacy.reduced(report, [column.to_pylist() for column in known])
     rows: Iterable[tuple[Any, ...]] = zip(*cells, strict=True)
@@ -107,13 +107,8 @@ def column_texts(
     )
 
 
-def _empty_as_null(cells: pa.Array[Any]) -> pa.Array[Any]:
-    nulled: pa.Array[Any] = pc.if_else(pc.equal(cells, pa.scalar("")), pa.scalar(None, pa.string()), cells)
-    return nulled
-
-
 def _extras(columns: Mapping[str, list[str | None]]) -> list[dict[str, str]]:
-    """What each row has under keys that the guide does not know."""
+    """Return, for each row, its values under keys that the guide does not know."""
     return [
         {key: text for key, text in zip(columns, row, strict=True) if text is not None}
         for row in zip(*columns.values(), strict=True)
@@ -133,7 +128,7 @@ def _batch(
 
 
 def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], privacy: Privacy) -> VendorTexts:
-    """The same, row by row, for rows that have other keys or other types than the guide's."""
+    """Return the same, row by row, for rows with other keys or types than the guide's."""
     known = report.sorted_keys
     integers = {column.key for column in report.columns if column.kind == "integer"}
     names = {key: privacy.new_name(key) for key in frozenset().union(*rows).difference(known)}
@@ -161,21 +156,22 @@ def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], pri
 
 
 def _noted(row: Row) -> list[tuple[str, str, str]]:
-    """Key, JSON and issue of what JSON allows, and the row's columns cannot hold."""
-    found = [(key, json_text(value), "repeated_key") for key, value in earlier_pairs(row)]
-    return found + [(key, value.raw, "invalid_text") for key, value in row.items() if isinstance(value, UnstorableText)]
+    """Return key, JSON and issue of the values that JSON allows but no column can hold."""
+    repeated = [(key, json_text(value), "repeated_key") for key, value in earlier_pairs(row)]
+    texts = [(key, value.raw, "invalid_text") for key, value in row.items() if isinstance(value, UnstorableText)]
+    return repeated + texts
 
 
 def _is_integer(key: str, row: Row, integers: set[str]) -> bool:
     return key in integers and type(row[key]) is int
 
 
-def _json(found: dict[str, str] | list[tuple[str, str, str]]) -> str | None:
-    return orjson.dumps(found).decode() if found else None
+def _json(values: dict[str, str] | list[tuple[str, str, str]]) -> str | None:
+    return orjson.dumps(values).decode() if values else None
 
 
 def text_of(value: object) -> str | None:
-    """A JSON value as text: text as it is, a number as written, "" and null as None, all else as JSON."""
+    """Return a JSON value as text: text as it is, a number as written, "" and null as None, all else as JSON."""
     if value is None or value == "":
         return None
     return str(value) if isinstance(value, str) else json_text(value)
@@ -188,10 +184,10 @@ def tables(
     zone: str,
     new_columns: Mapping[str, str] = MappingProxyType({}),
 ) -> Tables:
-    """Columns of text as the tables of the contract.
+    """Convert columns of text to the tables of the contract.
 
-    `zone`: that of times without an offset. `new_columns`: the columns of all keys of the report that the
-    guide does not know, so that each of its pieces has the same ones.
+    `zone`: that of times without an offset. `new_columns`: of all keys in the report that the guide does not know, so
+    that all its pieces have the same columns.
     """
     texts = {name: pa.concat_arrays([batch.column(name) for batch in batches]) for name in batches[0].schema.names}
     ids = texts[ROW_ID]
@@ -202,26 +198,25 @@ def tables(
         parent[column.name] = _typed(column, texts[column.key], zone, issues)
     for key, name in new_columns.items():
         parent[name] = pa.array([rest.get(position, {}).get(key) for position in range(len(ids))], pa.string())
-    _note_types(report, rest, issues)
-    names = {column.key: column.name for column in report.all_columns} | {**new_columns}
-    for position, found in _by_position(texts[NOTED]).items():
-        for key, raw, issue in found:
-            issues.note(position, names[key], raw, issue)
+    names = {column.key: column.name for column in report.all_columns}
+    for position, values in rest.items():
+        for key in names.keys() & values.keys():
+            issues.note(position, names[key], values[key], "unexpected_type")
+    for position, noted in _by_position(texts[NOTED]).items():
+        for key, raw, issue in noted:
+            issues.note(position, {**names, **new_columns}[key], raw, issue)
     fields = _fields(report.lists, campaign_id, texts, rest, issues) if report.lists else None
     return Tables(pa.table(parent), fields, issues.table())
 
 
 def _by_position(column: pa.Array[Any]) -> dict[int, Any]:
-    """The JSON in a column, by position; empty nearly always."""
-    return {
-        position: orjson.loads(text)
-        for position, text in enumerate(column.to_pylist() if column.null_count < len(column) else [])
-        if text is not None
-    }
+    """Return the JSON in a column by position; nearly always there is none."""
+    texts = column.to_pylist() if column.null_count < len(column) else []
+    return {position: orjson.loads(text) for position, text in enumerate(texts) if text is not None}
 
 
 class _Issues:
-    """The values of one piece that were not taken at their face."""
+    """The values of one piece that are not stored as sent."""
 
     def __init__(self, campaign_id: str, report: str, ids: pa.Array[Any]) -> None:
         self._campaign_id, self._report, self._ids = campaign_id, report, ids
@@ -238,24 +233,24 @@ class _Issues:
 
 def _typed(column: Column, texts: pa.Array[Any], zone: str, issues: _Issues) -> pa.Array[Any]:
     if column.kind == "time":
-        values, found = instants(texts, zone)
+        values, problems = instants(texts, zone)
     elif column.kind == "integer":
-        values, found = _integers(texts)
+        values, problems = _integers(texts)
     elif column.personal == "phone":
-        values, found = _phones(texts)
+        values, problems = _phones(texts)
     else:
         return texts
-    for position, issue in found:
+    for position, issue in problems:
         issues.note(position, column.name, texts[position].as_py(), issue)
     return values
 
 
-# No token and no phone as the API writes it is anything else.
+# Tokens, and phones as the API writes them: all other texts are examined.
 _CANNOT_BE_MANGLED = "^(?:p_[0-9a-f]{8}_[0-9a-f]{32}|[1-9][0-9]{6,14})$"
 
 
 def _phones(texts: pa.Array[Any]) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
-    """Phones as they came; what is none, or has lost digits in a spreadsheet, is null and noted."""
+    """Return phones as sent; one that is no phone, or lost digits in a spreadsheet, is null and noted."""
     plain: Any = pc.fill_null(pc.match_substring_regex(texts, _CANNOT_BE_MANGLED), pa.scalar(True))
     doubtful: list[Any] = pc.indices_nonzero(pc.invert(plain)).to_pylist()
     lost = [position for position in doubtful if is_mangled(texts[position].as_py())]
@@ -263,14 +258,10 @@ def _phones(texts: pa.Array[Any]) -> tuple[pa.Array[Any], list[tuple[int, str]]]
 
 
 def _integers(texts: pa.Array[Any]) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
-    """Whole numbers that read back as the same text; anything else is null and noted."""
-    values: list[int | None] = []
-    found = []
-    for position, text in enumerate(texts.to_pylist()):
-        values.append(None if text is None else _integer(text))
-        if text is not None and values[-1] is None:
-            found.append((position, "unexpected_type"))
-    return pa.array(values, pa.int64()), found
+    """Return whole numbers; a text that no integer has as its text is null and noted."""
+    values = [None if text is None else _integer(text) for text in texts.to_pylist()]
+    problems = [(at, "unexpected_type") for at, value in enumerate(values) if value is None and texts[at].is_valid]
+    return pa.array(values, pa.int64()), problems
 
 
 def _integer(text: str) -> int | None:
@@ -283,13 +274,6 @@ def _integer(text: str) -> int | None:
     return number if number in _INT64 and str(number) == text else None
 
 
-def _note_types(report: Report, rest: dict[int, dict[str, str]], issues: _Issues) -> None:
-    names = {column.key: column.name for column in report.all_columns}
-    for position, extra in rest.items():
-        for key in names.keys() & extra.keys():
-            issues.note(position, names[key], extra[key], "unexpected_type")
-
-
 def _fields(
     lists: tuple[Column, Column],
     campaign_id: str,
@@ -299,30 +283,30 @@ def _fields(
 ) -> pa.Table:
     names, values = lists
     odd = [position for position, extra in rest.items() if names.key in extra or values.key in extra]
-    # A list that is no text is not split.
+    # Only texts are split.
     left, right = _without(texts[names.key], odd), _without(texts[values.key], odd)
-    found, unaligned = field_rows(texts[ROW_ID], left, right)
+    rows, unaligned = field_rows(texts[ROW_ID], left, right)
     for position in (*unaligned, *odd):
         for column in (names, values):
             raw = rest.get(position, {}).get(column.key) or texts[column.key][position].as_py()
             issues.note(position, column.name, raw, "unaligned_fields")
-    return found.add_column(0, "campaign_id", pa.repeat(pa.scalar(campaign_id), len(found)))
+    return rows.add_column(0, "campaign_id", pa.repeat(pa.scalar(campaign_id), len(rows)))
 
 
 def _without(texts: pa.Array[Any], positions: list[int]) -> pa.Array[Any]:
-    """The texts with those at some positions as null."""
+    """Return the texts with null at these positions."""
     if not positions:
         return texts
     some = set(positions)
     return pa.array([None if at in some else text for at, text in enumerate(texts.to_pylist())], pa.string())
 
 
-# What stands for the character NUL.
+# Replaces the character NUL.
 NUL = "\N{SYMBOL FOR NULL}"
 
 
 def without_nul(rows: pa.Table) -> pa.Table:
-    """The rows with NUL as its picture (U+2400) in their texts: Postgres cannot keep it."""
+    """Return the rows with NUL replaced by its symbol (U+2400) in all texts: Postgres cannot store NUL."""
     for place, field in enumerate(rows.schema):
         if pa.types.is_string(field.type) and pc.any(pc.match_substring(rows.column(place), "\0")).as_py():
             rows = rows.set_column(place, field.name, pc.replace_substring(rows.column(place), "\0", NUL))

@@ -1,11 +1,10 @@
-"""Connections to the API's origin: by which proxy, trusting which certificates, and with an end to every wait.
+"""Connections to the API's origin: proxy, certificates, and a time limit on each request.
 
-    limited() -> ask(method, target) -> answer, its body not read yet
+    with limited(): ask(method, target) -> response, its body not read yet
 
-A server that sends a byte now and then keeps each read alive, and some waits have no limit of their own: for a name
-server, for the lines of a header, a chunk's size, a proxy's answer. requests and urllib3 bound single reads alone, so
-one thread watches over all requests, and shuts the socket of each that takes longer than it may; whoever reads from it
-gets an error or the end of the stream.
+requests and urllib3 limit single reads only: a server that sends a byte now and then keeps a read alive, and DNS, header lines,
+chunk sizes and proxy answers have no limit at all. One thread therefore watches all requests and shuts down the socket
+of each request that exceeds its time; its reader gets an error or the end of the stream.
 """
 
 from __future__ import annotations
@@ -36,29 +35,28 @@ from urllib3.util import Timeout
 from passona.config.settings import LOOPBACK, Settings
 from passona.errors import ConfigurationError
 
-# To one address of the server; names may stand for several.
+# Seconds to connect to one address of the server; a name may have several.
 CONNECT_SECONDS = 10.0
-# Between two pieces of an answer.
+# Seconds between two pieces of an answer.
 READ_SECONDS = 30.0
-# The first that is set counts.
+# The first variable that is set counts.
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 PROXY = "HTTPS_PROXY or ALL_PROXY"
 _ADVICE = "correct it, or set NO_PROXY to the host of sources.passona.base_url"
 
 
 class Transport:
-    """The connections to one origin. Safe to use from many threads."""
+    """The connections to one origin, thread-safe.
+
+    :raises ConfigurationError: the environment names an unusable proxy or unusable certificates.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        """Settle what does not change from request to request.
-
-        :raises ConfigurationError: the environment names a proxy or certificates that cannot be used.
-        """
         self._limits = Limits(settings.request_timeout)
-        most = settings.request_timeout
-        self._timeout = Timeout(connect=min(CONNECT_SECONDS, most), read=min(READ_SECONDS, most))
+        longest = settings.request_timeout
+        self._timeout = Timeout(connect=min(CONNECT_SECONDS, longest), read=min(READ_SECONDS, longest))
         self._session = requests.Session()
-        self._session.trust_env = False  # a .netrc would put its password in the token's place
+        self._session.trust_env = False  # the password of a .netrc would replace the token
         self._session.headers = CaseInsensitiveDict(
             {
                 "User-Agent": f"passona-warehouse/{version('passona-warehouse')}",
@@ -73,28 +71,28 @@ class Transport:
             for method, headers in (("GET", {}), ("POST", {"Connection": "close"}))
         )
         self._root = str(self._get.url)
-        self._session.adapters.clear()  # the token goes nowhere else
-        self._session.mount(self._root, _connected(self._get, settings))
+        self._session.adapters.clear()  # the token goes to this origin only
+        self._session.mount(self._root, _adapter_for(self._get, settings))
 
     def limited(self) -> contextlib.AbstractContextManager[Limit]:
-        """Bound one request, which is to be made in this block, by `request_timeout`, its body included."""
+        """Limit the one request of this block, its body included, to `request_timeout` seconds."""
         return self._limits.limited()
 
     def ask(self, method: str, target: str) -> requests.Response:
-        """The answer, its body not read yet, to a request of `target` below the base address.
+        """Send a request for `target` below the base address; the body of the response is not read yet.
 
-        Redirects are never followed: they could carry the token elsewhere. A POST closes its connection.
+        Never follows a redirect: it could carry the token elsewhere. A POST closes its connection.
 
-        :raises requests.RequestException: there is none.
+        :raises requests.RequestException: no answer.
         """
         request = copy.copy(self._post if method == "POST" else self._get)
         request.url = self._root + target
-        # Not Session.send: it looks for cookies, hooks and redirects, which takes a fifth of the time of a page.
+        # Not Session.send: its cookies, hooks and redirects take a fifth of the time of a page.
         adapter = self._session.get_adapter(request.url)
         return adapter.send(request, stream=True, timeout=self._timeout)  # type: ignore[arg-type]  # not in the stubs
 
     def cut(self) -> None:
-        """End all requests that are under way, in any thread, each with an error."""
+        """End all requests under way, in every thread, with an error."""
         self._limits.end_all()
 
     def close(self) -> None:
@@ -102,18 +100,17 @@ class Transport:
         self._session.close()
 
 
-def _connected(request: requests.PreparedRequest, settings: Settings) -> _OneOrigin:
-    """The adapter to the origin of this request, with the proxy and the certificates that the environment names."""
+def _adapter_for(request: requests.PreparedRequest, settings: Settings) -> _OneOrigin:
+    """Return the adapter for the origin of a request, with the proxy and certificates that the environment names."""
     context = trusted() if settings.base_url.startswith("https:") else None
-    adapter = _OneOrigin(context, pool_maxsize=settings.concurrency)
-    proxies = proxies_for(settings.base_url)
+    adapter = _OneOrigin(context, settings.concurrency)
     try:
-        adapter.get_connection_with_tls_context(request, True, proxies)
+        adapter.get_connection_with_tls_context(request, True, proxies_for(settings.base_url))
     except InvalidSchema:
         raise ConfigurationError(
             f"{PROXY}: a SOCKS proxy needs PySocks, which is not installed: pip install pysocks; or {_ADVICE}"
         ) from None
-    except ValueError as error:  # without its words: a proxy's address may hold a password
+    except ValueError as error:  # its text is not quoted: the address of a proxy may hold a password
         raise ConfigurationError(
             f"{PROXY}: expected http://host:port, got what cannot be read as that ({type(error).__name__}); {_ADVICE}"
         ) from None
@@ -121,20 +118,20 @@ def _connected(request: requests.PreparedRequest, settings: Settings) -> _OneOri
 
 
 def proxies_for(address: str) -> dict[str, str]:
-    """The proxies that the environment names. What is on this machine is never asked for by one: it would read it."""
+    """Return the proxies that the environment names, none for loopback: a proxy would read the token."""
     if urlsplit(address).hostname in LOOPBACK:
         return {}
     proxies = requests.utils.get_environ_proxies(address).items()
-    # requests takes the name of a user for a scheme where there is none.
+    # Without a scheme, requests would take the user name for one.
     return {scheme: proxy if "://" in proxy else f"http://{proxy}" for scheme, proxy in proxies}
 
 
 class Adapter(HTTPAdapter):
-    """Connections whose requests are under the limit of their thread, and that trust `context` alone."""
+    """A requests adapter whose connections obey the limit of their thread and trust `context` only."""
 
-    def __init__(self, context: ssl.SSLContext | None, **options: Any) -> None:
+    def __init__(self, context: ssl.SSLContext | None, pool_maxsize: int = 1) -> None:
         self._context = context
-        super().__init__(**options)
+        super().__init__(pool_maxsize=pool_maxsize)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, ssl_context=self._context, **options)
@@ -152,11 +149,11 @@ class Adapter(HTTPAdapter):
         return host, {}
 
     def cert_verify(self, *_: Any, **_options: Any) -> None:
-        """Nothing: the context verifies, and requests would have it trust certifi's, too."""
+        """Do nothing: the context verifies; requests would add certifi's certificates to it."""
 
 
 class _OneOrigin(Adapter):
-    """For a single origin: what requests finds out for every request, at a tenth of the time of a page, is known."""
+    """The adapter of a single origin: what requests derives for every request, a tenth of a page's time, is known."""
 
     _pool: Any = None
 
@@ -165,7 +162,7 @@ class _OneOrigin(Adapter):
         return self._pool
 
     def request_url(self, request: requests.PreparedRequest, *_: Any) -> str:
-        return request.path_url  # a proxy would want more for http, which goes by none
+        return request.path_url  # a proxy would need the whole address for http, but http never goes through one
 
     def build_response(self, _: requests.PreparedRequest, answer: Any) -> requests.Response:
         response = requests.Response()
@@ -178,17 +175,17 @@ class _OneOrigin(Adapter):
 
 
 def trusted() -> ssl.SSLContext:
-    """Return what trusts the user's own certificates, or else Mozilla's (certifi).
+    """Return a context that trusts the certificates named by the environment, or else Mozilla's (certifi).
 
-    :raises ConfigurationError: a variable names what holds none.
+    :raises ConfigurationError: a variable names a place without certificates.
     """
     name = next((name for name in _CERTIFICATES if os.environ.get(name)), "")
     place = os.environ.get(name) or requests.utils.DEFAULT_CA_BUNDLE_PATH
-    # Not ssl's default context: it writes the keys of connections where a variable of somebody else says.
+    # Not ssl.create_default_context: it writes session keys to the file that SSLKEYLOGFILE names.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    folder = Path(place).is_dir()
+    is_folder = Path(place).is_dir()
     try:
-        context.load_verify_locations(cafile=None if folder else place, capath=place if folder else None)
+        context.load_verify_locations(cafile=None if is_folder else place, capath=place if is_folder else None)
     except OSError as error:
         raise ConfigurationError(
             f"{name or 'certifi'}: expected a file or a folder of certificates (PEM), got {place} "
@@ -198,30 +195,30 @@ def trusted() -> ssl.SSLContext:
 
 
 class Limit:
-    """The time that one request may take.
+    """The time limit of one request.
 
-    `until`: its end, which may be put off. `ended`: whether it, or the run, is over. `connected`: whether there was a
-    connection, by which the request may have been sent.
+    `until`: its end on the monotonic clock; may be moved. `ended`: the limit or the run is over. `connected`: there was
+    a connection, so the request may have been sent.
     """
 
     def __init__(self, seconds: float) -> None:
         self.until = time.monotonic() + seconds
         self.ended = self.connected = False
         self._lock = threading.Lock()
-        self._on_end: list[Callable[[], object]] = []
+        self._actions: list[Callable[[], object]] = []
 
     def on_end(self, action: Callable[[], object]) -> None:
-        """Do this when the time is over, from any thread; at once if it is."""
+        """Call `action` when the limit ends, in any thread; at once if it has ended."""
         with self._lock:
             if not self.ended:
-                self._on_end.append(action)
+                self._actions.append(action)
                 return
         action()
 
     def end(self) -> None:
         with self._lock:
             self.ended = True
-            actions, self._on_end = self._on_end, []
+            actions, self._actions = self._actions, []
         for action in actions:
             action()
 
@@ -230,7 +227,7 @@ _limit: ContextVar[Limit] = ContextVar("limit")
 
 
 class Limits:
-    """The limits of all requests under way, `seconds` for each, and the thread that ends them."""
+    """The limits of all requests under way, `seconds` each, and the thread that enforces them."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -264,14 +261,14 @@ class Limits:
                 now = time.monotonic()
                 over = [limit for limit in self._under_way if limit.until <= now and not limit.ended]
                 if not over:
-                    # What begins meanwhile ends later than this.
-                    left = (limit.until - now for limit in self._under_way if not limit.ended)
-                    self._changed.wait(min(left, default=self._seconds))
+                    # A request that begins meanwhile ends later than this.
+                    waits = (limit.until - now for limit in self._under_way if not limit.ended)
+                    self._changed.wait(min(waits, default=self._seconds))
             for limit in over:
                 limit.end()
 
     def end_all(self) -> None:
-        """End those under way, and whatever begins from now on."""
+        """End all requests under way and all that begin from now on."""
         with self._changed:
             self._stopped = True
             limits = list(self._under_way)
@@ -279,25 +276,25 @@ class Limits:
             limit.end()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the watching thread."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
 
 class _Limited(HTTPConnection):
-    """A connection whose requests are under the limit of the thread that makes them."""
+    """A connection whose requests obey the limit of the thread that makes them."""
 
     def connect(self) -> None:
-        """Connect in a thread of its own: a wait for a name server can be ended by nobody."""
+        """Connect in a thread of its own, because a DNS lookup cannot be interrupted."""
         limit, connect = _limit.get(), super().connect
         result: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
         def attempt() -> None:
             try:
                 connect()
-            except BaseException as raised:  # noqa: BLE001  # raised again where it is waited for
-                result.put(raised)
+            except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
+                result.put(error)
             else:
                 result.put(None)
             if limit.ended:
@@ -305,37 +302,36 @@ class _Limited(HTTPConnection):
 
         def give_up() -> None:
             result.put(TimeoutError())
-            _shut(self.sock)  # a proxy's answer may drip, too
+            _shut_down(self.sock)  # a proxy's answer may drip, too
 
         limit.on_end(give_up)
         threading.Thread(target=attempt, name="connect", daemon=True).start()
-        raised = result.get()
-        if raised is not None:
-            raise raised
+        if (error := result.get()) is not None:
+            raise error
         self._limit_to(limit)
 
     def request(self, *arguments: Any, **options: Any) -> None:
-        if self.sock is not None:  # it was used before
+        if self.sock is not None:  # a connection that was used before
             self._limit_to(_limit.get())
         super().request(*arguments, **options)
 
     def _limit_to(self, limit: Limit) -> None:
-        made, limit.connected = self.sock, True  # the connection may let go of it while an answer is read
-        limit.on_end(lambda: _shut(made))
+        sock, limit.connected = self.sock, True  # the connection may drop its socket while an answer is read
+        limit.on_end(lambda: _shut_down(sock))
 
 
 def _limit_connections(manager: Any) -> None:
-    """Have a manager's pools make such connections, of whatever kind they are: plain, TLS, SOCKS."""
+    """Make the pools of a manager use limited connections of their own kind: plain, TLS, SOCKS."""
     manager.pool_classes_by_scheme = {
         scheme: type(pool.__name__, (pool,), {"ConnectionCls": type("_Limited", (_Limited, pool.ConnectionCls), {})})
         for scheme, pool in manager.pool_classes_by_scheme.items()
     }
 
 
-def _shut(made: Any) -> None:
-    """End all reads from a socket, in whatever thread."""
-    below = getattr(made, "socket", made)  # TLS within a proxy's TLS
-    if isinstance(below, socket.socket):
+def _shut_down(sock: Any) -> None:
+    """End all reads from a socket, in every thread."""
+    plain = getattr(sock, "socket", sock)  # TLS inside a proxy's TLS
+    if isinstance(plain, socket.socket):
         with contextlib.suppress(OSError):
-            # Not TLS's own shutdown, which takes the state away that another thread reads with.
-            socket.socket.shutdown(below, socket.SHUT_RDWR)
+            # Not SSLSocket.shutdown: it drops the TLS state that another thread reads with.
+            socket.socket.shutdown(plain, socket.SHUT_RDWR)

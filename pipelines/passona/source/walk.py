@@ -1,11 +1,11 @@
-"""One complete walk of one report: its pages spooled, and verified before they count.
+"""One complete walk of one report: its pages are spooled, and verified before they count.
 
     Paginator -> Spool -> Walk
 
-A walk counts only if `total`, `last_page` and `per_page` are the same on all its pages, every page
-but the last is full, the chain of next links leads through all of them, its rows are `total` in
-number, and no row was put on two pages by a shift. Otherwise the report is walked again. Paging is
-by offset over data that moves, and the API has no cursor: this is all the proof that can be had.
+A walk counts only if `total`, `last_page` and `per_page` are the same on all its pages, every page but the last is
+full, the chain of next links leads through all of them, it has `total` rows, and no shift put a row on two pages.
+Otherwise the report is walked again. The API pages by offset over data that moves and has no cursor: this is all the
+proof there is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = logging.getLogger("passona")
 # because a campaign sends calm down in seconds, or not tonight.
 WALK_PAUSES = (4, 16)
 
-# Not now and not later: what was fetched before such an answer is of no use.
+# The report is not available, now or later: pages fetched before such an answer are useless.
 REFUSED = frozenset({403, 404, 410})
 
 OnPage = Callable[[Report, Page], None]
@@ -68,7 +68,7 @@ class Walk:
 
     @property
     def total(self) -> int:
-        """Its rows, and those of people who are kept out."""
+        """Its rows, suppressed ones included."""
         return self.row_count + self.spool.suppressed
 
     @property
@@ -79,18 +79,15 @@ class Walk:
         return Ordinals(self.spool.fingerprint.repeated())
 
     def last_time(self, zone: str) -> datetime | None:
-        """The last instant in its rows, in UTC. `zone`: that of times without an offset."""
+        """Return the last instant in its rows, in UTC. `zone`: that of times without an offset."""
         keys = [column.key for column in self.report.columns if column.kind == "time"]
         texts = (pa.concat_arrays([batch.column(k) for batch in piece]) for piece in self.spool.pieces() for k in keys)
-        found = [pc.max(instants(column, zone)[0]).as_py() for column in texts]
-        return max((time for time in found if time is not None), default=None)
+        latest = [pc.max(instants(column, zone)[0]).as_py() for column in texts]
+        return max((time for time in latest if time is not None), default=None)
 
 
 class Walker:
-    """Walks reports. `pool` fetches the pages of all walks; `on_page` hears of each accepted page.
-
-    `privacy`: what is kept of the people in them.
-    """
+    """Walks reports, several at a time. `pool` fetches the pages; `on_page` is called with each accepted page."""
 
     def __init__(
         self,
@@ -98,7 +95,7 @@ class Walker:
         pool: PagePool,
         settings: Settings,
         spools: Path,
-        on_page: OnPage,
+        on_page: OnPage = lambda _report, _page: None,
         *,
         privacy: Privacy = CLEAR,
     ) -> None:
@@ -114,13 +111,12 @@ class Walker:
         *,
         address: str = "",
     ) -> Walk:
-        """A verified walk of a report.
+        """Return a verified walk of a report.
 
-        `known_digest`: its content as verified before, if any. `after`: the walk has to begin after it; one
-        that was killed is taken up only if it did. `address`: the campaign as its address spells it, if not
-        by its id.
+        `known_digest`: of its content when it was last verified. `after`: a walk that was killed is resumed only if it
+        began after this. `address`: the campaign as its address spells it, if different from its id.
 
-        :raises WalkFailed: it cannot be had whole; says what was expected and what came.
+        :raises WalkFailed: there is no complete walk; says what was expected and what came.
         :raises TokenRefused, Stopped: the run ends.
         """
         path = f"reporting/{address or campaign_id}/{report.name}"
@@ -128,14 +124,14 @@ class Walker:
         seen = {known_digest}
         reason, confirming = "", False
         for attempt, pause in enumerate((0, *WALK_PAUSES), 1):
-            # The first walk whose pages agreed is only to be confirmed: the sooner, the less has changed.
+            # The second walk only confirms the first: the sooner, the less has changed.
             self._client.pace.sleep(0 if confirming else self._settings.retry_pause * pause)
             confirming = False
             try:
                 file, now = self.spool_path(report, campaign_id), self._client.clock.utc()
                 spool = self._once(paginator, Spool(report, campaign_id, file, now, self._privacy), after)
                 walk = Walk(report, campaign_id, spool, attempt)
-                if walk.digest in seen or not _on_two_pages(walk):
+                if walk.digest in seen or not _has_row_on_two_pages(walk):
                     return walk
                 confirming = seen == {known_digest}
                 seen.add(walk.digest)
@@ -147,38 +143,30 @@ class Walker:
                     paginator.ask_plain()
             except RequestFailed as error:
                 raise WalkFailed(_message(report, campaign_id, str(error)), attempt, error.status) from None
-            log.info(
-                "campaign %s, %s, walk %d: %s", campaign_id, report.name, attempt, reason,
-                extra={"event": "walk_repeated", "campaign": campaign_id, "report": report.name, "attempt": attempt},
-            )  # fmt: skip
+            fields = {"event": "walk_repeated", "campaign": campaign_id, "report": report.name, "attempt": attempt}
+            log.info("campaign %s, %s, walk %d: %s", campaign_id, report.name, attempt, reason, extra=fields)
         raise WalkFailed(_message(report, campaign_id, f"{reason} (walked {attempt} times)"), attempt)
 
     def spool_path(self, report: Report, campaign_id: str) -> Path:
         return self._spools / f"{campaign_id}.{report.name}.arrow"
 
     def _once(self, paginator: Paginator, spool: Spool, after: datetime | None) -> Spool:
-        """One walk, spooled. A file of it outlives whatever may pass, so that a later walk can go on with it.
+        """Walk once. If the walk may succeed later, its file stays, so that a later walk can resume it.
 
-        :raises PageRefused: a page does not belong to a whole, steady walk.
+        :raises PageRefused: a page does not belong to a complete, steady walk.
         """
         try:
             first = paginator.first()
-            spool = _taken_up(spool, paginator, first, after)
-            self._fill(spool, paginator, first)
-        except PageRefused:
-            spool.drop()
-            raise
-        except RequestFailed as error:
-            if error.status in REFUSED:
+            spool = _resumed(spool, paginator, first, after)
+            self._spool_pages(spool, paginator, first)
+        except BaseException as error:
+            spool.release()
+            if isinstance(error, PageRefused) or getattr(error, "status", None) in REFUSED:
                 spool.drop()
-            spool.release()
-            raise
-        except BaseException:
-            spool.release()
             raise
         return spool
 
-    def _fill(self, spool: Spool, paginator: Paginator, first: Page) -> None:
+    def _spool_pages(self, spool: Spool, paginator: Paginator, first: Page) -> None:
         self._on_page(spool.report, first)
         for page in paginator.rest(first, behind=spool.last_page):
             spool.add(page)
@@ -188,8 +176,8 @@ class Walker:
             raise PageRefused(f"{first.total} rows in all (meta.total)", f"{len(spool) + spool.suppressed} rows")
 
 
-def _taken_up(spool: Spool, paginator: Paginator, first: Page, after: datetime | None) -> Spool:
-    """The spool with the pages of a killed walk, if they are of use and nothing moved since, or with page 1 alone."""
+def _resumed(spool: Spool, paginator: Paginator, first: Page, after: datetime | None) -> Spool:
+    """Return a spool with the pages of a killed walk if nothing moved since, otherwise with page 1 only."""
     at = spool.at
     if spool.resume(first, after):
         if spool.goes_on(paginator.again(first, spool.last_page)):
@@ -200,13 +188,13 @@ def _taken_up(spool: Spool, paginator: Paginator, first: Page, after: datetime |
     return spool
 
 
-def _on_two_pages(walk: Walk) -> bool:
-    """Whether equal rows stand on different pages: two equal clicks, or one row that a shift doubled."""
+def _has_row_on_two_pages(walk: Walk) -> bool:
+    """Return True if equal rows are on different pages: two equal clicks, or one row that a shift doubled."""
     repeated = walk.spool.fingerprint.repeated()
     if not repeated:
         return False
     if walk.spool.suppressed:
-        return True  # nobody can tell the page of a row by its place
+        return True  # the position of a row no longer tells its page
     ordinals = Ordinals(repeated)
     pages: dict[str, int] = {}
     position = 0

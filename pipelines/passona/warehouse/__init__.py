@@ -1,12 +1,12 @@
-"""The warehouse: what is due, what was loaded, and what it can vouch for.
+"""The warehouse: what is due, what was loaded, and which of it is verified.
 
     load (plan) -> source.walk -> _load_package -> database -> dataset `passona`
 
-- `load` one run of `passona load`; `csv_import` one of `import-csv`; `mail_requests` those of `generate`
-- `database` the open warehouse; `engines` a DuckDB file and Postgres; `connection` a session with either
-- `ledger_table` the ledger as stored; `verification` which reports are vouched for; `retention` what expires
-- `ownership` which objects are ours; `_migrations` earlier forms; `policy_table` its privacy mode, and who stays out
-- `replacement` files put in place whole; `quoting` names and texts in SQL
+- `load` one run of `passona load`, `csv_import` of `import-csv`, `mail_requests` of `generate`; `run` what loads share
+- `database` the open warehouse; `engines` DuckDB file and Postgres; `connection` a session with either
+- `_schema` creates the tables; `_migrations` those of the first version; `ownership` which objects are ours
+- `ledger_table` the ledger as stored; `verification` which reports are verified; `retention` what expires
+- `policy_table` the privacy mode, and forgotten people; `replacement` atomic writes of files; `quoting` for SQL
 """
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "quoting",
     "replacement",
     "retention",
+    "run",
     "verification",
 ]

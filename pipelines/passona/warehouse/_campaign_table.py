@@ -1,4 +1,4 @@
-"""The campaigns in the warehouse: compared with the list, known to the plan, written with the first package."""
+"""The tables of campaigns: compared with the list, read by the plan, written with the first package."""
 
 from __future__ import annotations
 
@@ -19,97 +19,97 @@ from passona.warehouse.quoting import quoted
 
 
 class CampaignTable:
-    """Tables `campaigns` and `campaigns__contact_groups`, of which only what differs is written."""
+    """Tables `campaigns` and `campaigns__contact_groups`. Only differences are written."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[str, Campaign] = {}
-        # Ids of the campaigns that a load of all asks for.
+        # Ids of the campaigns that a load of all campaigns asks for.
         self._loadable: set[str] = set()
-        # Campaigns of the list that are new or changed, until a package takes them.
-        self._due: CampaignList | None = None
+        # Campaigns of the list that are new or changed, until they are in a package.
+        self._changes: CampaignList | None = None
 
     @property
-    def waiting(self) -> bool:
-        """Whether campaigns wait for a package."""
-        return self._due is not None
+    def has_changes(self) -> bool:
+        """Return True if campaigns are still to be written."""
+        return self._changes is not None
 
     def read(self, listed: CampaignList | None, *, accept_shrink: bool = False) -> Held | None:
-        """Takes in what the warehouse holds and what the list says, None if it could not be had.
+        """Compare the list, None if it could not be read, with the warehouse. Return the error if the list shrank.
 
-        Campaigns that left the list are marked so, at once. Returns why the list is held, if the shrink guard holds
-        it: then every campaign stays listed, and a load of all asks for those alone that the list still has.
+        Campaigns that left the list are marked at once. While a shrunk list is held, every campaign stays listed, and
+        a load of all campaigns asks only for those that are still in the list.
         """
-        there = {campaign.campaign_id: campaign for campaign in listed.campaigns} if listed else {}
-        self._known = known = there | self._absent(list(there))
-        before = self._listed_before()
-        stayed = {uuid for uuid, was_listed in before.items() if was_listed and uuid in there}
-        self._loadable = set(there)
+        in_list = {campaign.campaign_id: campaign for campaign in listed.campaigns} if listed else {}
+        self._known = known = in_list | self._absent_from(list(in_list))
+        self._loadable = set(in_list)
         if listed is None:
             return None
-        held = None if accept_shrink else list_shrunk(sum(before.values()), len(stayed), len(there))
+        before = self._listed_before()
+        stayed = {uuid for uuid, was_listed in before.items() if was_listed and uuid in in_list}
+        held = None if accept_shrink else list_shrunk(sum(before.values()), len(stayed), len(in_list))
         if held is not None:
             self._loadable = stayed
-        else:
-            gone = [uuid for uuid, campaign in known.items() if campaign.listed and uuid not in there]
-            self._unlist(gone)
-            known |= {uuid: replace(known[uuid], listed=False) for uuid in gone}
-            self._reopen([uuid for uuid in there if before.get(uuid) is False])
-            changed = self._changed(listed).intersection(there)
-            self._due = listed.part(sorted(changed)) if changed else None
-        return held
+            return held
+        left = [uuid for uuid, campaign in known.items() if campaign.listed and uuid not in in_list]
+        self._unlist(left)
+        known |= {uuid: replace(known[uuid], listed=False) for uuid in left}
+        self._reopen([uuid for uuid in in_list if before.get(uuid) is False])
+        changed = self._changed(listed).intersection(in_list)
+        self._changes = listed.part(sorted(changed)) if changed else None
+        return None
 
     def campaigns(self, wanted: Sequence[str]) -> list[Campaign]:
-        """The campaigns wanted, or all that are listed. Of one that nobody has heard of the uuid is all there is."""
+        """Return the campaigns wanted, or all listed ones. Of an unknown one only the uuid is known."""
         if not wanted:
             return [self._known[uuid] for uuid in sorted(self._loadable)]
         return [self._known.get(uuid, Campaign(uuid)) for uuid in dict.fromkeys(wanted)]
 
     def is_known(self, uuid: str) -> bool:
-        """Whether the list or the warehouse has this campaign."""
+        """Return True if the list or the warehouse has this campaign."""
         return uuid in self._known
 
     def is_listed(self, uuid: str) -> bool:
-        """Return True if this campaign is in the list; while the list is held, in the last one that was accepted."""
+        """Return True if this campaign is in the list; while the list is held, in the last accepted one."""
         return uuid in self._known and self._known[uuid].listed
 
     def forget(self, uuid: str) -> None:
-        """Removes what the ledger says of a campaign that does not exist. Of one that was ever loaded, it says more."""
+        """Delete the ledger entries of a campaign that does not exist, except of reports that were loaded."""
         self._database.connection.execute(
             "DELETE FROM passona.report_ledger WHERE campaign_id = ? AND verified_at IS NULL AND row_count IS NULL",
             [uuid],
         )
 
     def add_to(self, package: Package) -> None:
-        """Puts into a package what waits, and a bare row for each of its walks' campaigns that has none."""
+        """Add the changes to a package, and a bare row for each of its walks' campaigns that has none."""
         bare = self._without_row({walk.campaign_id for walk in package.walks})
         rows = pa.Table.from_pylist(
             [{"campaign_id": uuid, "listed": False} for uuid in sorted(bare)], schema=TABLES[CAMPAIGNS.name].schema
         )
-        if self._due is not None:
-            rows = pa.concat_tables([self._due.rows, rows], promote_options="default")
-            package.groups, package.campaign_issues = self._due.groups, self._due.issues
-            self._due = None
+        if self._changes is not None:
+            rows = pa.concat_tables([self._changes.rows, rows], promote_options="default")
+            package.groups, package.campaign_issues = self._changes.groups, self._changes.issues
+            self._changes = None
         package.campaigns = rows if len(rows) else None
 
     def _without_row(self, ids: Collection[str]) -> set[str]:
-        """Those of these campaigns of which there is no row, neither in the warehouse nor in what waits."""
+        """Return those of these campaigns that neither the warehouse nor the changes have."""
         with temp_table(self._database.connection, campaign_id=sorted(ids)):
-            found = self._database.connection.execute(
+            rows = self._database.connection.execute(
                 "SELECT campaign_id FROM given WHERE campaign_id NOT IN (SELECT campaign_id FROM passona.campaigns)"
             ).fetchall()
-        waiting = self._due.rows.column("campaign_id").to_pylist() if self._due else []
-        return {uuid for (uuid,) in found}.difference(waiting)
+        changed = self._changes.rows.column("campaign_id").to_pylist() if self._changes else []
+        return {uuid for (uuid,) in rows}.difference(changed)
 
     def _listed_before(self) -> dict[str, bool]:
-        """The campaigns in the warehouse, and whether each was listed at the last look."""
+        """Return the campaigns in the warehouse, and whether each was in the last list."""
         sql = "SELECT campaign_id, coalesce(listed, false) FROM passona.campaigns"
         return dict(self._database.connection.execute(sql).fetchall())
 
     def _reopen(self, ids: list[str]) -> None:
-        """What had settled of campaigns that are back in the list is due again: they may have been made anew.
+        """Make settled reports due of campaigns that are back in the list: their content may be new.
 
-        At once: the package that notes that they are back may be written before they are asked for.
+        At once, because the package that marks them as listed may be written before their walks.
         """
         with temp_table(self._database.connection, campaign_id=ids):
             self._database.connection.execute(
@@ -123,40 +123,39 @@ class CampaignTable:
                 "UPDATE passona.campaigns SET listed = false WHERE campaign_id IN (SELECT campaign_id FROM given)"
             )
 
-    def _absent(self, ids: list[str]) -> dict[str, Campaign]:
-        """The campaigns in the warehouse that are none of these."""
+    def _absent_from(self, ids: list[str]) -> dict[str, Campaign]:
+        """Return the campaigns in the warehouse that are none of these."""
         with temp_table(self._database.connection, campaign_id=ids):
             rows = self._database.connection.sql(
                 "SELECT * FROM passona.campaigns WHERE campaign_id NOT IN (SELECT campaign_id FROM given)"
             ).to_arrow_table()
         return {campaign.campaign_id: campaign for campaign in campaign_values(rows)}
 
-    def _changed(self, found: CampaignList) -> set[str]:
-        """Ids of the campaigns whose row, groups or issues are not in the warehouse as the list has them."""
-        parts = {CAMPAIGNS.name: found.rows, "campaigns__contact_groups": found.groups, "row_issues": found.issues}
+    def _changed(self, listed: CampaignList) -> set[str]:
+        """Return the ids of campaigns whose row, groups or issues differ between list and warehouse."""
+        parts = {CAMPAIGNS.name: listed.rows, "campaigns__contact_groups": listed.groups, "row_issues": listed.issues}
         own = own_columns(self._database.connection)
         return set().union(*(self._differing(table, rows, own[table]) for table, rows in parts.items()))
 
     def _differing(self, table: str, rows: pa.Table, own: Sequence[str]) -> set[str]:
-        """Ids of the campaigns of which a table holds other rows than these. No column is as good as nulls in it."""
-        connection = self._database.connection
+        """Return the ids of campaigns of which a table has other rows than these. A missing column counts as NULL."""
         stored = [name for name in own if name[0] != "_"]
         names = sorted({*stored, *rows.column_names})
-        there, here = _columns(names, stored), _columns(names, rows.column_names)
         where = f"WHERE report = '{CAMPAIGNS.name}'" if "report" in stored else ""
-        with registered(connection, "listed", rows):
-            found = connection.execute(
+        with registered(self._database.connection, "listed", rows):
+            differing = self._database.connection.execute(
                 f"""
-                WITH here AS (SELECT {here} FROM listed), there AS (SELECT {there} FROM passona.{table} {where})
+                WITH new AS (SELECT {_columns(names, rows.column_names)} FROM listed),
+                    old AS (SELECT {_columns(names, stored)} FROM passona.{table} {where})
                 SELECT DISTINCT campaign_id FROM (
-                    (SELECT * FROM here EXCEPT ALL SELECT * FROM there)
-                    UNION ALL (SELECT * FROM there EXCEPT ALL SELECT * FROM here)
+                    (SELECT * FROM new EXCEPT ALL SELECT * FROM old)
+                    UNION ALL (SELECT * FROM old EXCEPT ALL SELECT * FROM new)
                 ) AS differing
                 """  # noqa: S608  # names of ours, and quoted ones
             ).fetchall()
-        return {uuid for (uuid,) in found}
+        return {uuid for (uuid,) in differing}
 
 
-def _columns(names: Sequence[str], there: Collection[str]) -> str:
-    """These columns, in SQL: null for those that are not there."""
-    return ", ".join(quoted(name) if name in there else f"CAST(NULL AS VARCHAR) AS {quoted(name)}" for name in names)
+def _columns(names: Sequence[str], existing: Collection[str]) -> str:
+    """Return these columns in SQL, with NULL for those that do not exist."""
+    return ", ".join(quoted(name) if name in existing else f"CAST(NULL AS VARCHAR) AS {quoted(name)}" for name in names)

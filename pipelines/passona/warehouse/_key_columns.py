@@ -1,9 +1,9 @@
-"""Which column a key has that the guide does not know: noted in the warehouse when the key first comes, and kept.
+"""The columns of keys that the guide does not know: recorded in the warehouse when a key first arrives, and kept.
 
     new keys -> passona._keys, free names -> column of each
 
-So a key's column never depends on which other keys arrive with it, in which campaign or in which order. What a user
-added to a table is nobody's key, and is left alone.
+So a key's column never depends on which other keys arrive with it, in which campaign or in which order. Columns that
+users added are no keys.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from passona.warehouse.connection import Connection, columns_of, tables_of
 _COMMENT = "One row per key (as JSON) that the vendor''s guide does not know, and its column"
 
 
-def make_table(connection: Connection) -> None:
-    """Make the table of keys. Columns that are there already are for the first key that fits their names."""
+def create_key_table(connection: Connection) -> None:
+    """Create the table of keys. Columns that exist already are for the first key that fits their names."""
     if "_keys" in tables_of(connection, DATASET):
         return
     connection.execute(
@@ -34,17 +34,21 @@ def make_table(connection: Connection) -> None:
 
 
 def key_columns(connection: Connection, report: Report, keys: Iterable[str]) -> dict[str, str]:
-    """Return the column of each of these keys, and note those that have come for the first time."""
+    """Return the column of each of these keys, and record those that arrive for the first time."""
     keys = set(keys)
     if not keys:
         return {}
-    noted = connection.execute(
-        "SELECT key, column_name FROM passona._keys WHERE table_name = ?", [report.name]
-    ).fetchall()
-    known = {json.loads(key): column for key, column in noted if key is not None}
-    waiting = {column for key, column in noted if key is None}.difference(known.values())
-    there = {column for table, column in columns_of(connection, DATASET) if table == report.name}
-    found = column_names(report, keys - known.keys(), taken={*there - waiting, *known.values()})
-    for key, column in found.items():
+    rows = connection.execute("SELECT key, column_name FROM passona._keys WHERE table_name = ?", [report.name])
+    columns: dict[str, str] = {}
+    unclaimed = set()
+    for key, column in rows.fetchall():
+        if key is None:
+            unclaimed.add(column)
+        else:
+            columns[json.loads(key)] = column
+    existing = {column for table, column in columns_of(connection, DATASET) if table == report.name}
+    taken = {*(existing - unclaimed), *columns.values()}
+    for key, column in column_names(report, keys - columns.keys(), taken=taken).items():
         connection.execute("INSERT INTO passona._keys VALUES (?, ?, ?)", [report.name, column, json.dumps(key)])
-    return {key: known.get(key) or found[key] for key in keys}
+        columns[key] = column
+    return {key: columns[key] for key in keys}

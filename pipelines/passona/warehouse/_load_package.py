@@ -1,9 +1,9 @@
-"""What one load package of the command line brings: verified walks to write, ledger entries, changed campaigns."""
+"""One load package of the command line: verified walks to write, ledger entries, changed campaigns."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import pyarrow as pa
@@ -19,8 +19,8 @@ from passona.source.walk import Walk
 
 @dataclass
 class Package:
-    """One load package. `rows` of its walks, and `memory`: bytes of them that are not on disk. `columns`: by report,
-    those of keys that the guide does not know.
+    """One load package. `rows`: of its walks; `memory`: bytes of them in memory. `columns`: by report, those of keys
+    that the guide does not know.
     """
 
     walks: list[Walk] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Package:
     counts: dict[str, Counts] = field(default_factory=lambda: {name: Counts() for name in REPORTS})
 
     def reset_counts(self) -> None:
-        """Before it is written: it may be the second try."""
+        """Prepare for another attempt to write it."""
         self.counts = {name: Counts() for name in REPORTS}
 
     @property
@@ -42,31 +42,17 @@ class Package:
         return not self.entries and self.campaigns is None
 
     def add(self, walk: Walk) -> None:
-        """Takes a verified walk."""
         self.walks.append(walk)
         self.rows += walk.row_count
         self.memory += walk.spool.memory
 
-    def leave_out(self, walk: Walk, number: int) -> None:
-        """Some rows of a walk are not written, of people who were forgotten since it began: its entry says so."""
-        if number:
-            key = (walk.campaign_id, walk.report.name)
-            self.entries = [
-                replace(
-                    entry, row_count=walk.row_count - number, suppressed=walk.spool.suppressed + number, digest=None
-                )
-                if entry.key == key
-                else entry
-                for entry in self.entries
-            ]
-
     def source(self, zone: str, unknown: Collection[str], *, fresh: bool) -> DltSource:
-        """Return dlt's source of it.
+        """Return the package as a dlt source.
 
-        `zone`: IANA name of the zone of times without an offset. `unknown`: tables that dlt's schema does not have
-        yet. `fresh`: the tables hold no row and no issue of its walks' campaigns, so there is nothing to replace.
+        `zone`: IANA name of the zone of times without an offset. `unknown`: tables that dlt's schema lacks. `fresh`:
+        the tables hold no row or issue of its walks' campaigns, so nothing is replaced.
         """
-        of_themselves = sorted(TABLES.keys() - {table for tables in TABLES_OF.values() for table in tables})
+        without_resource = sorted(TABLES.keys() - {table for tables in TABLES_OF.values() for table in tables})
 
         def items(name: str) -> Iterator[Item]:
             if declared := [table for table in TABLES_OF.get(name, (name,)) if table in unknown]:
@@ -76,8 +62,8 @@ class Package:
             elif name in REPORTS:
                 yield from self._batches(REPORTS[name], zone, REPORTS[name].tables if fresh else ())
 
-        # dlt begins with the last: so its schema has the tables in this order.
-        names = reversed((*TABLES_OF, *of_themselves))
+        # dlt begins with the last one, so its schema has the tables in this order.
+        names = reversed((*TABLES_OF, *without_resource))
         return DltSource(Schema(DATASET), DATASET, [resource(name, partial(items, name)) for name in names])
 
     def _batches(self, report: Report, zone: str, appended: Iterable[str]) -> Iterator[Batch]:

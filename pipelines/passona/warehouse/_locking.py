@@ -1,4 +1,4 @@
-"""Waiting for whoever holds the warehouse, and writes that may fail."""
+"""Waiting for the lock on the warehouse, and writes that may fail."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from passona.config.signals import deferred
 from passona.errors import Busy, NotWritten
 from passona.masking.messages import reason
 
-# Twice a second: short beside any load, and no load on the machine.
+# Short beside any load, and cheap.
 POLL_SECONDS = 0.5
 
 _Opened = TypeVar("_Opened")
 
 
 class Locked(Exception):  # noqa: N818  # named for what happened, as all errors are
-    """Somebody else holds it; `str` says who. Never shown: it is waited for, or `Busy` tells of it."""
+    """Another run has the lock; its text names the holder. Never shown: `wait_for` handles it."""
 
 
 def wait_for(attempt: Callable[[], _Opened], name: str, wait: float, notify: Callable[[str], None]) -> _Opened:
-    """What `attempt` gives, tried until it is not `Taken`, for `wait` seconds. `name`: of what is waited for.
+    """Call `attempt` until it does not raise `Locked`, for up to `wait` seconds. `name`: what is locked.
 
-    :raises Busy: it is still taken after that; names the holder.
+    :raises Busy: it is still locked after that; names the holder.
     """
     until = time.monotonic() + wait
-    said = False
+    notified = False
     while True:
         try:
             return attempt()
@@ -36,20 +36,19 @@ def wait_for(attempt: Callable[[], _Opened], name: str, wait: float, notify: Cal
                 raise Busy(
                     f"{name} is held by {holder}; waited {wait:g} s. Let it end, or give --wait more seconds"
                 ) from None
-            if not said:
+            if not notified:
                 notify(f"{name} is held by {holder}; waiting up to {wait:g} s")
-                said = True
+                notified = True
         time.sleep(POLL_SECONDS)
 
 
 @contextlib.contextmanager
-def writing(what: str, *kinds: type[Exception], interruptible: bool = False) -> Iterator[None]:
-    """Errors of these kinds in this block mean that `what` could not be written. Signals wait for its end, unless it
-    is `interruptible`: long, and right wherever it ends.
+def writing(what: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Defer signals to the end of this block.
 
-    :raises NotWritten: it could not.
+    :raises NotWritten: an error of these kinds: `what` could not be written.
     """
-    with contextlib.nullcontext() if interruptible else deferred():
+    with deferred():
         try:
             yield
         except kinds as error:

@@ -1,14 +1,15 @@
-"""What is logged during a run of a verb is marked with it, and a cause that many reports share is shown once."""
+"""Log records of a run: marked with the run, and one line for a cause that many reports share."""
 
 from __future__ import annotations
 
 import logging
+import time
 
 log = logging.getLogger("passona")
 
 
 class RunLog(logging.Filter):
-    """Marks all that is logged with the run it belongs to, from `begin` to `end`.
+    """Marks log records with the run that they belong to, from `begin` to `end`.
 
     If many reports fail for one cause, text shows the first, and at the end how many more there were; JSON has a line
     for each. Records that only JSON shows have `again=True`, the count that only text shows has `again=False`.
@@ -17,6 +18,7 @@ class RunLog(logging.Filter):
     def __init__(self, run_id: str, verb: str) -> None:
         super().__init__()
         self._fields = {"run_id": run_id, "verb": verb}
+        self._begun = time.monotonic()
         self._campaigns: dict[tuple[int, str], list[str]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -28,8 +30,14 @@ class RunLog(logging.Filter):
             campaigns.append(record.__dict__["campaign"])
         return True
 
-    def begin(self) -> None:
+    def begin(self, address: object) -> None:
         log.addFilter(self)
+        log.info("%s begins: %s", self._fields["verb"], address, extra={"event": "run_begun"})
+
+    def log_outcome(self, outcome: str, requests: int, row_count: int) -> None:
+        seconds = round(time.monotonic() - self._begun, 3)
+        fields = {"outcome": outcome, "requests": requests, "rows": row_count, "seconds": seconds}
+        log.info("ended after %.1f s: %s", seconds, outcome, extra={"event": "run_ended", **fields})
 
     def end(self) -> None:
         log.removeFilter(self)

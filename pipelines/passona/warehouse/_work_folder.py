@@ -1,7 +1,7 @@
-"""What a run keeps on disk beside the warehouse.
+"""The files of a run beside the warehouse.
 
-<warehouse>.work/spools        unfinished big walks, which a later run may take up
-<warehouse>.work/run.<token>   all that ends with this run: of dlt, dbt and DuckDB, copies of files
+<warehouse>.work/spools        unfinished big walks, which a later run may resume
+<warehouse>.work/run.<token>   temporary files of this run: of dlt, dbt and DuckDB, copies of imported files
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from passona.config.path_syntax import plain_folder
 
 @dataclass(frozen=True)
 class WorkFolder:
-    """The work folder, for the run that holds the warehouse. `own`: what only this run uses, and no other removes.
+    """The work folder of the run that has locked the warehouse. `own`: its temporary files.
 
-    A run that has lost its lock on a server may still be alive, in the same folder.
+    A run that has lost its lock on a server may still be active in the same folder.
     """
 
     path: Path
     own: Path
-    # dlt's, if this path has characters that are syntax to dlt.
+    # The folder for dlt, if this path has characters that are syntax to dlt.
     elsewhere: Path | None = None
 
     @classmethod
     def take(cls, path: Path) -> WorkFolder:
-        """Make the folder, and remove what killed runs have left in it, but for their spools.
+        """Create the folder, and remove the leftovers of killed runs, except spools.
 
-        :raises OSError: it cannot be made.
+        :raises OSError: it cannot be created.
         """
         path.mkdir(mode=0o700, exist_ok=True)
-        for left in path.iterdir():
-            if left.name != "spools":
-                shutil.rmtree(left, ignore_errors=True)
+        for leftover in path.iterdir():
+            if leftover.name != "spools":
+                shutil.rmtree(leftover, ignore_errors=True)
         plain = plain_folder(path / "dlt")
         work = cls(path, path / f"run.{secrets.token_hex(4)}", None if plain.parent == path else plain)
         work._remove_elsewhere()
@@ -49,18 +49,18 @@ class WorkFolder:
         return self.path / "spools"
 
     def folder(self, name: str) -> Path:
-        """Make an empty folder of this run."""
+        """Create an empty folder of this run."""
         folder = self.own / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         return folder
 
     def folder_for_dlt(self) -> Path:
-        """Make an empty folder of this run at a path without syntax."""
+        """Create an empty folder of this run at a path without syntax."""
         if self.elsewhere is None:
             return self.folder("dlt")
         self._remove_elsewhere()
-        self.elsewhere.mkdir(mode=0o700)  # an error if somebody else's is there
+        self.elsewhere.mkdir(mode=0o700)  # fails if another user's is there
         return self.elsewhere
 
     def _remove_elsewhere(self) -> None:
@@ -68,7 +68,7 @@ class WorkFolder:
             shutil.rmtree(self.elsewhere, ignore_errors=True)
 
     def release(self) -> None:
-        """Remove all that ends with this run, and the folder itself if no spools are in it."""
+        """Remove the files of this run, and the folder itself if it holds no spools."""
         self._remove_elsewhere()
         shutil.rmtree(self.own, ignore_errors=True)
         with contextlib.suppress(OSError):

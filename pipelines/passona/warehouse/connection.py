@@ -1,8 +1,7 @@
-"""A session with the warehouse: what of DuckDB's own connections this program uses, which `postgres.Session` has too.
+"""A session with the warehouse: the part of DuckDB's interface that this program uses and Postgres's `Session` has.
 
-SQL is written once, in words that DuckDB and Postgres both understand: catalogs are read by the standard's
-`information_schema`, subqueries have names, `?` and `$name` stand for parameters. What only one of them
-understands is in `duckdb_file` and `postgres`.
+SQL is written once, for DuckDB and Postgres: catalogs are read from `information_schema`, subqueries have names, `?`
+and `$name` are parameters. SQL of one engine alone is in `duckdb_file` and `postgres`.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ IS_GENERATED = f"(column_default IS NOT NULL AND ({' OR '.join(_GENERATED)}))"
 
 
 class Rows(Protocol):
-    """What a statement gave; of one that changes rows, their number as the only row.
+    """The result of a statement; for one that changes rows, their number as the only row.
 
-    There is no `fetchone`. DuckDB 2 streams rows, and while some are unread it refuses `register` and `sql`.
+    There is no `fetchone`: DuckDB 2 streams rows, and refuses `register` and `sql` while some are unread.
     """
 
     @property
@@ -39,13 +38,13 @@ class Rows(Protocol):
 
 
 class Relation(Protocol):
-    """What a query will give."""
+    """A lazy query."""
 
     def to_arrow_table(self) -> pa.Table: ...
 
 
 class Connection(Protocol):
-    """Statements commit by themselves, but between `begin` and `commit` or `rollback`."""
+    """A session in autocommit mode, except between `begin` and `commit` or `rollback`."""
 
     def execute(self, query: Any, parameters: Any = None) -> Rows: ...
 
@@ -65,7 +64,7 @@ class Connection(Protocol):
 
 
 def error_kinds(name: str = "Error") -> tuple[type[Exception], ...]:
-    """The errors of this name (PEP 249) of the databases in use."""
+    """Return the error classes of this name (PEP 249) of the database drivers in use."""
     return tuple(getattr(sys.modules[module], name) for module in ("duckdb", "psycopg2") if module in sys.modules)
 
 
@@ -81,7 +80,7 @@ def is_server(connection: Connection) -> bool:
 
 @contextmanager
 def transaction(connection: Connection, *, keep: bool = True) -> Iterator[None]:
-    """Commit what is done in this block as one; roll it back on any error, or if nothing of it is to be kept."""
+    """Commit this block; roll it back on any error, or without `keep`."""
     connection.begin()
     try:
         yield
@@ -96,7 +95,7 @@ def transaction(connection: Connection, *, keep: bool = True) -> Iterator[None]:
 
 @contextmanager
 def temp_table(connection: Connection, **columns: Sequence[str]) -> Iterator[None]:
-    """Columns of texts as the table `given` in this block: a list as a parameter takes 65 microseconds an element."""
+    """Provide columns of texts as the temp table `given`: lists as parameters take 65 microseconds an element."""
     table = pa.table({name: pa.array(texts, pa.string()) for name, texts in columns.items()})
     with registered(connection, "given", table):
         yield
@@ -104,29 +103,29 @@ def temp_table(connection: Connection, **columns: Sequence[str]) -> Iterator[Non
 
 @contextmanager
 def registered(connection: Connection, name: str, table: pa.Table) -> Iterator[None]:
-    """An Arrow table as a table of this name in this block."""
+    """Provide an Arrow table as a temp table of this name."""
     connection.register(name, table)
     try:
         yield
     except BaseException:
-        with suppress(*error_kinds()):  # refused in a transaction that has failed: its rollback takes the table
+        with suppress(*error_kinds()):  # refused in a failed transaction, whose rollback drops the table
             connection.unregister(name)
         raise
     connection.unregister(name)
 
 
 def tables_of(connection: Connection, schema: str) -> set[str]:
-    """The names of a schema's tables, views not among them."""
-    found = connection.execute(
+    """Return the names of a schema's tables, without views."""
+    rows = connection.execute(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE' "
         "AND table_catalog = current_database()",
         [schema],
     ).fetchall()
-    return {name for (name,) in found}
+    return {name for (name,) in rows}
 
 
 def columns_of(connection: Connection, schema: str) -> list[tuple[str, str]]:
-    """Table and name of each column of a schema, in their order."""
+    """Return table and name of each column of a schema, in order."""
     return connection.execute(
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ? "
         "AND table_catalog = current_database() ORDER BY table_name, ordinal_position",

@@ -1,22 +1,19 @@
-"""The warehouse while it is written: loaded by dlt, described for people.
+"""The warehouse: opened for writing by one run, or for reading.
 
-    address -> engine (duckdb_file or postgres), which this run holds alone -> Database -> packages, tables, runs
+    address -> engine (DuckDB file or Postgres), locked -> Database -> tables, load packages, runs
 
-dlt works in a temporary folder of its own, which ends with the run; nothing is ever resumed by dlt, because its
-resumption of a killed load doubles rows. What was killed is due again by the ledger.
+dlt works in a temporary folder that ends with the run. It never resumes a killed load, because that doubles rows; the
+ledger makes those reports due again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import dlt
 import pyarrow as pa
@@ -24,44 +21,47 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from passona.config import dlt_context
 from passona.config.address import Address, check_driver
-from passona.config.dbt_project import project_folder
 from passona.config.signals import deferred
 from passona.errors import ConfigurationError, NotWritten, causes
-from passona.reports.definitions import REPORTS, Report
+from passona.reports.definitions import Report
 from passona.reports.tables import DATASET, TABLES
 from passona.source.ledger import INTERRUPTED
 from passona.source.spool import LONGEST_AGE
 from passona.source.walk import Walk
-from passona.warehouse._key_columns import key_columns, make_table
+from passona.warehouse._key_columns import key_columns
 from passona.warehouse._load_package import Package
 from passona.warehouse._locking import writing
-from passona.warehouse._migrations import check_readable, migrate
+from passona.warehouse._migrations import check_readable
 from passona.warehouse._row_counts import check_written
 from passona.warehouse._run_log import RunLog
+from passona.warehouse._schema import create_tables, describe
 from passona.warehouse._work_folder import WorkFolder
-from passona.warehouse.connection import Connection, error_kinds, first_row, tables_of, temp_table
+from passona.warehouse.connection import Connection, error_kinds, is_server, temp_table
 from passona.warehouse.engines.duckdb_file import DuckDBFile, read_file
 from passona.warehouse.engines.engine import Engine, Workload
-from passona.warehouse.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
+from passona.warehouse.ownership import OWN_NAMES, Inventory
+from passona.warehouse.policy_table import known_mode
 from passona.warehouse.quoting import literal, quoted
-
-log = logging.getLogger("passona")
 
 PIPELINE = "passona"
 
 
 class Database:
-    """The open warehouse. Its work folder is its owner's alone; gone after the run.
+    """The warehouse, which this run alone may write.
 
-    `files`: the folder for copies of files that are imported, and what is made of them.
+    `files`: an empty folder of this run for files to import.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.run: RunLog | None = None
-        self._begun = 0.0
+        self._run_log: RunLog | None = None
         self._closed = False
-        self._begin_as_a_load()
+        self._start_pipeline()
+
+    def _start_pipeline(self) -> None:
+        self.tune(Workload.WALK)
+        self.pipeline = _pipeline(self.engine)
+        self.files = self.work.folder("files")
 
     @property
     def address(self) -> Address:
@@ -75,59 +75,63 @@ class Database:
     def work(self) -> WorkFolder:
         return self.engine.work
 
-    def commit(self, package: Package, zone: str) -> None:
-        """Writes one load package. What it replaces is marked as interrupted before, so that a kill
-        in the middle is seen by everyone who reads the ledger.
+    @property
+    def spools(self) -> Path:
+        return self.work.spools
 
-        :raises NotWritten: the database could not take it; what it replaces is due again.
+    def inventory(self) -> Inventory:
+        """Return what the schemas of the warehouse hold now."""
+        return Inventory(self.connection, self.engine.relations())
+
+    def tune(self, workload: Workload) -> None:
+        """Prepare the session for what follows."""
+        for statement in self.engine.settings.get(workload, ()):
+            self.connection.execute(statement)
+
+    @contextlib.contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Defer signals to the end of this block. Re-entrant.
+
+        :raises NotWritten: `what` could not be written.
+        """
+        with writing(what, PipelineStepFailed, *error_kinds()):
+            yield
+
+    def prepare(self) -> None:
+        """Create, migrate and describe all tables of the contract, even if nothing is ever loaded.
+
+        :raises ConfigurationError: a later version created the warehouse, or an object of the user is in the way.
+        :raises NotWritten: the database could not be written.
+        """
+        with self.writing("the tables of the warehouse"):
+            create_tables(self.engine)
+
+    def commit(self, package: Package, zone: str) -> None:
+        """Write one load package.
+
+        The reports that it replaces are marked as interrupted first, so that readers of the ledger notice a kill.
+
+        :raises NotWritten: the database could not be written; the reports are due again.
         """
         with self.writing("the load package"):
             self._check_privacy(package.walks)
             self._mark_interrupted(package.walks)
             with dlt_context.use(dlt_context.LOADING):
-                try:
-                    self._run(package, zone)
-                except PipelineStepFailed as error:
-                    # Values of megabytes need more than the flat memory that all else is loaded in.
-                    if not any(isinstance(cause, self.engine.out_of_memory) for cause in causes(error)):
-                        self._check_obstacles()
-                        raise
-                    self.tune(Workload.REBUILD)
-                    self.pipeline.abort_packages()
-                    self._run(package, zone)
-            self._check_written(package)
+                self._load(package, zone)
+            try:
+                check_written(self.connection, package)
+            except NotWritten:
+                self._mark_interrupted(package.walks)
+                raise
             new_columns = package.campaigns is not None and set(package.campaigns.column_names) - set(
                 TABLES["campaigns"].schema.names
             )
             if new_columns or any(walk.spool.new_keys for walk in package.walks):
-                self.describe()
-
-    def _check_written(self, package: Package) -> None:
-        """Count the package in the database; what is missing is due again.
-
-        :raises NotWritten: something is missing.
-        """
-        try:
-            check_written(self.connection, package)
-        except NotWritten:
-            self._mark_interrupted(package.walks)
-            raise
-
-    def _check_obstacles(self) -> None:
-        """Nothing, where nothing that a user made refuses rows: it may have come in the course of the load.
-
-        :raises ConfigurationError: something does.
-        """
-        with contextlib.suppress(*error_kinds()):  # what came of the load is told instead
-            inventory = self.inventory()
-            inventory.check(OWN_NAMES)
-            inventory.check_types()
+                describe(self.connection)
 
     def _check_privacy(self, walks: Sequence[Walk]) -> None:
-        """Whoever brings rows has to reduce them as this warehouse does: a way in that forgot to is stopped here."""
-        known = ("clear", None)
-        if "_privacy" in tables_of(self.connection, DATASET):
-            known = first_row(self.connection.execute("SELECT mode, key_id FROM passona._privacy")) or known
+        """Refuse rows that are not masked as this warehouse masks them: its callers must agree."""
+        known = known_mode(self.connection)
         for privacy in (walk.spool.privacy for walk in walks):
             if (privacy.mode, None if privacy.is_clear else privacy.tokens.key_id) != known:
                 raise ConfigurationError(
@@ -135,28 +139,51 @@ class Database:
                     "nothing was written"
                 )
 
-    def key_columns(self, report: Report, keys: Iterable[str]) -> dict[str, str]:
-        """Return the column of each of these keys, which the guide does not know.
+    def _mark_interrupted(self, walks: Sequence[Walk]) -> None:
+        keys = [(walk.campaign_id, walk.report.name) for walk in walks]
+        with temp_table(self.connection, campaign_id=[uuid for uuid, _ in keys], report=[name for _, name in keys]):
+            self.connection.execute(
+                f"UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = '{INTERRUPTED}', "  # noqa: S608  # constants
+                "expired_at = NULL "  # retention erases the rows of a killed package again
+                "WHERE (campaign_id, report) IN (SELECT campaign_id, report FROM given)"
+            )
 
-        :raises NotWritten: a new one could not be noted.
+    def _load(self, package: Package, zone: str) -> None:
+        """Load a package by dlt; again with more memory if it runs out, as with values of megabytes."""
+        try:
+            self._run_pipeline(package, zone)
+        except PipelineStepFailed as error:
+            if not any(isinstance(cause, self.engine.out_of_memory) for cause in causes(error)):
+                self._check_obstacles()
+                raise
+            self.tune(Workload.REBUILD)
+            self.pipeline.abort_packages()
+            self._run_pipeline(package, zone)
+
+    def _check_obstacles(self) -> None:
+        """Find out if a load failed because the user has just changed our tables.
+
+        :raises ConfigurationError: something refuses rows; names it.
         """
-        with self.writing("the columns of new keys"):
-            return key_columns(self.connection, report, keys)
+        with contextlib.suppress(*error_kinds()):  # the error of the load is the one to report
+            inventory = self.inventory()
+            inventory.check(OWN_NAMES)
+            inventory.check_types()
 
-    def _run(self, package: Package, zone: str) -> None:
+    def _run_pipeline(self, package: Package, zone: str) -> None:
         package.reset_counts()
         for report in {walk.report for walk in package.walks}:
             keys = set().union(*(walk.spool.new_keys for walk in package.walks if walk.report is report))
             package.columns[report.name] = self.key_columns(report, keys)
         if not self.pipeline.default_schema_name:
-            # dlt would do it only after it has asked for the resources, which depend on what it knows.
+            # dlt would do it after it has called the resources, which depend on its schema.
             self.pipeline.sync_destination()
         known: set[str] = set(self.pipeline.default_schema.tables if self.pipeline.default_schema_name else ())
         source = package.source(zone, TABLES.keys() - known, fresh=self._is_fresh(package.walks))
         self.pipeline.run(source, loader_file_format="parquet")
 
     def _is_fresh(self, walks: Sequence[Walk]) -> bool:
-        """Whether the tables hold no row of these walks' campaigns, and no issue; a killed load may have left some."""
+        """Return True if no table has rows or issues of these walks' campaigns, such as of a killed load."""
         keys = [(walk.campaign_id, table) for walk in walks for table in (*walk.report.tables, "row_issues")]
         with temp_table(self.connection, campaign_id=[uuid for uuid, _ in keys], name=[table for _, table in keys]):
             return not any(
@@ -167,116 +194,29 @@ class Database:
                 for table in {table for _, table in keys}
             )
 
-    def _mark_interrupted(self, walks: Sequence[Walk]) -> None:
-        with temp_table(
-            self.connection,
-            campaign_id=[walk.campaign_id for walk in walks],
-            report=[walk.report.name for walk in walks],
-        ):
-            self.connection.execute(
-                f"UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = '{INTERRUPTED}', "  # noqa: S608  # constants
-                "expired_at = NULL "  # what a killed package leaves is to be given up again
-                "WHERE (campaign_id, report) IN (SELECT campaign_id, report FROM given)"
-            )
+    def key_columns(self, report: Report, keys: Iterable[str]) -> dict[str, str]:
+        """Return the column of each of these keys, which the guide does not know.
 
-    def prepare(self) -> None:
-        """All tables of the contract, typed and described, even if nothing is ever loaded; those of an earlier
-        version in the form of this one.
-
-        dlt alone would make them at the end of its first load, which takes half a second.
-
-        :raises ConfigurationError: a later version made them.
-        :raises NotWritten: the database could not take them.
+        :raises NotWritten: a new one could not be recorded.
         """
-        with self.writing("the tables of the warehouse"):
-            self._make_tables()
-
-    def _make_tables(self) -> None:
-        inventory = self.inventory()
-        inventory.check(OWN_NAMES)
-        self.connection.begin()
-        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
-        inventory.keep_register([*OWN_NAMES, *model_names(project_folder())])
-        if migrate(self.connection):
-            inventory = self.inventory()
-        inventory.check_types()
-        # DuckDB adds no column in the transaction that changed rows. Killed here, the next load adds them.
-        self.connection.commit()
-        self.connection.begin()
-        missing = inventory.missing_tables()
-        for name in missing:
-            columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in TABLES[name].sql_columns.items())
-            self.connection.execute(f"CREATE TABLE {DATASET}.{quoted(name)} ({columns})")
-        for name, column, kind in (added := inventory.missing_columns()):
-            self.connection.execute(f"ALTER TABLE {DATASET}.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
-        inventory.record({Name(DATASET, table.name): ("table", table.sql_columns) for table in TABLES.values()})
-        make_table(self.connection)
-        for statement in self.engine.indexes:
-            self.connection.execute(statement)
-        if missing:
-            self._mark_lost(missing)
-        self._note_killed()
-        if missing or added or self._undescribed(inventory):
-            self.describe()
-        self.connection.commit()
-
-    def inventory(self) -> Inventory:
-        """Return what the schemas of the warehouse hold now."""
-        return Inventory(self.connection, self.engine.relations())
-
-    def _mark_lost(self, missing: set[str]) -> None:
-        """What the ledger says of tables that somebody dropped (dlt's `drop` does) is true no more: due again."""
-        lost = [report.name for report in REPORTS.values() if not missing.isdisjoint((*report.tables, "row_issues"))]
-        self.connection.execute(
-            "UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = 'its table was dropped' "
-            "WHERE report IN (SELECT unnest(?::VARCHAR[]))",
-            [lost],
-        )
-
-    def _undescribed(self, inventory: Inventory) -> bool:
-        """Whether a run was killed before all was described, or another version said other words."""
-        return any(comment != _comment(*place) for place, comment in inventory.comments())
-
-    def describe(self) -> None:
-        """Comment on tables and columns: dlt's descriptions do not get there. The user's columns keep their own."""
-        for table in TABLES.values():
-            self.connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {literal(table.comment)}")
-        for table_name, columns in own_columns(self.connection).items():
-            for column in columns:
-                comment = literal(_comment(table_name, column))
-                self.connection.execute(f"COMMENT ON COLUMN passona.{quoted(table_name)}.{quoted(column)} IS {comment}")
-
-    def tune(self, workload: Workload) -> None:
-        """Prepare the session for what follows."""
-        for statement in self.engine.settings.get(workload, ()):
-            self.connection.execute(statement)
+        with self.writing("the columns of new keys"):
+            return key_columns(self.connection, report, keys)
 
     def rewrite(self, gone: Sequence[str], wait: float, notify: Callable[[str], None]) -> int:
         """Remove deleted rows from the disk, and return the number of bytes searched for the texts in `gone`.
 
-        Others may hold the warehouse in between, for up to `wait` seconds.
+        Other processes may lock the warehouse in between, for up to `wait` seconds.
 
         :raises StillThere: one of these texts is still in its bytes.
-        :raises Busy: somebody held it for longer.
+        :raises Busy: it was locked for longer.
         """
         self.tune(Workload.REBUILD)
         searched = self.engine.rewrite(gone, wait, notify)
-        self._begin_as_a_load()
+        self._start_pipeline()
         return searched
 
-    def _begin_as_a_load(self) -> None:
-        self.tune(Workload.WALK)
-        self.pipeline = _pipeline(self.engine)
-        self.files = self.work.folder("files")
-
-    @property
-    def spools(self) -> Path:
-        return self.work.spools
-
     def clear_spools(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Removes what killed walks left behind and nobody will take up: that of these reports, which are
-        not due, and what is too old.
-        """
+        """Remove spools that no walk will resume: those of these reports, which are not due, and old ones."""
         files = list(self.spools.iterdir())
         useless = {f"{campaign}.{report}.arrow" for campaign, report in keys} if files else set()
         oldest = (datetime.now(UTC) - LONGEST_AGE).timestamp()
@@ -294,17 +234,13 @@ class Database:
         campaign_id: str | None = None,
         report: str | None = None,
     ) -> None:
-        """Notes that a run began, `at` (UTC) or now.
+        """Record that a run began, `at` (UTC) or now. `outcome`: stays if the run is killed, unless it is `running`.
 
-        `outcome`: what is to be said of it if it is killed before its end is noted, if not `interrupted`.
-
-        :raises NotWritten: the database could not take it.
+        :raises NotWritten: the database could not be written.
         """
-        self._end_lines()
-        self.run = RunLog(run_id, verb)
-        self.run.begin()
-        self._begun = time.monotonic()
-        log.info("%s begins: %s", verb, self.address, extra={"event": "run_begun"})
+        self._end_run_log()
+        self._run_log = RunLog(run_id, verb)
+        self._run_log.begin(self.address)
         with self.writing("the begin of the run"):
             self.connection.execute(
                 "INSERT INTO passona.runs "
@@ -312,11 +248,6 @@ class Database:
                 "VALUES (?, coalesce(?, now()), ?, ?, ?, ?, ?, '')",
                 [run_id, at, verb, outcome, version("passona-warehouse"), campaign_id, report],
             )
-
-    def _note_killed(self) -> None:
-        """Mark runs that did not tell their end as interrupted: this run holds the warehouse, so none of them lasts."""
-        if self.connection.execute("SELECT 1 FROM passona.runs WHERE outcome = 'running' LIMIT 1").fetchall():
-            self.connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
 
     def end_run(
         self,
@@ -329,9 +260,9 @@ class Database:
         began: datetime | None = None,
         erased: int = 0,
     ) -> None:
-        """Notes how a run ended, `at` (UTC) or now. `began`: when it began, if that was noted by a wrong clock.
+        """Record how a run ended, `at` (UTC) or now. `began`: corrects its begin, which a wrong clock dated.
 
-        :raises NotWritten: the database could not take it.
+        :raises NotWritten: the database could not be written.
         """
         with self.writing("the end of the run"):
             self.connection.execute(
@@ -339,58 +270,32 @@ class Database:
                 "outcome = ?, requests = ?, row_count = ?, erased = ? WHERE run_id = ?",
                 [began, at, outcome, requests, row_count, erased, run_id],
             )
-        seconds = round(time.monotonic() - self._begun, 3)
-        log.info(
-            "ended after %.1f s: %s", seconds, outcome,
-            extra={
-                "event": "run_ended", "outcome": outcome, "requests": requests, "rows": row_count, "seconds": seconds,
-            },
-        )  # fmt: skip
+        if self._run_log is not None:
+            self._run_log.log_outcome(outcome, requests, row_count)
 
-    def _end_lines(self) -> None:
-        if self.run is not None:
-            self.run.end()
-
-    @contextlib.contextmanager
-    def writing(self, what: str) -> Iterator[None]:
-        """Signals wait for the end of this block; a block within another is a part of it.
-
-        :raises NotWritten: `what` could not be written.
-        """
-        with writing(what, PipelineStepFailed, *error_kinds()):
-            yield
+    def _end_run_log(self) -> None:
+        if self._run_log is not None:
+            self._run_log.end()
 
     def close(self) -> None:
-        """Release the warehouse. Of the work folder only spools of unfinished big walks stay.
+        """Release the warehouse, once: the number of a closed descriptor may soon be another file's.
 
-        Once: a descriptor that is closed twice may be another file's by then.
+        Of the work folder only spools of unfinished walks stay.
         """
-        if self._closed:
-            return
-        self._closed = True
-        self._end_lines()
-        self.engine.close()
-
-
-def _comment(table: str, column: str | None) -> str:
-    if column is None:
-        return TABLES[table].comment
-    known = TABLES[table].comment_on(column)
-    if known is not None:
-        return known
-    if column.startswith("_"):
-        return "belongs to dlt, no part of the contract"
-    return "key that the vendor's guide does not know, as it came; may be personal data"
+        if not self._closed:
+            self._closed = True
+            self._end_run_log()
+            self.engine.close()
 
 
 def open_database(address: Address, wait: float, notify: Callable[[str], None]) -> Database:
-    """Open the warehouse for writing, alone. Wait up to `wait` seconds for its holder.
+    """Open the warehouse for writing. Wait up to `wait` seconds for the run that has locked it.
 
-    :raises Busy: it is still held after that; names the holder.
-    :raises ConfigurationError: it is no DuckDB file, its folder is not there, or the server cannot be reached.
-    :raises OSError: its work folder cannot be made.
+    :raises Busy: it is still locked after that; names the holder.
+    :raises ConfigurationError: it is no DuckDB file, its folder does not exist, or the server cannot be reached.
+    :raises OSError: its work folder cannot be created.
     """
-    _give_memory_back()
+    _use_frugal_memory()
     engine = _engine(address, wait, notify)
     with deferred():
         try:
@@ -410,16 +315,16 @@ def _engine(address: Address, wait: float, notify: Callable[[str], None]) -> Eng
 
 
 def _pipeline(engine: Engine) -> dlt.Pipeline:
-    """One that knows nothing yet: it learns the schema from the warehouse."""
+    """Return a pipeline without a schema: it learns that from the warehouse."""
     folder = engine.work.folder_for_dlt()
     with dlt_context.use(dlt_context.LOADING):
         return dlt.pipeline(PIPELINE, pipelines_dir=str(folder), destination=engine.destination(), dataset_name=DATASET)
 
 
-def _give_memory_back() -> None:
-    """Arrow keeps the least for later with jemalloc: a load of 3,000,000 rows 300 MB instead of 350.
+def _use_frugal_memory() -> None:
+    """Let Arrow use jemalloc, which keeps the least: a load of 3,000,000 rows takes 300 MB instead of 350.
 
-    Unless the user chose by Arrow's own variable, or this build of Arrow has none.
+    Not if the user chose by Arrow's own variable, or if this build of Arrow lacks jemalloc.
     """
     if "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
         with contextlib.suppress(NotImplementedError):
@@ -427,12 +332,12 @@ def _give_memory_back() -> None:
 
 
 def open_reader(address: Address, wait: float, notify: Callable[[str], None]) -> Connection:
-    """The warehouse for reading; many may do so at once, but not while a DuckDB file is written.
+    """Open the warehouse for reading. Many processes may do so, but not while a DuckDB file is written.
 
-    :raises Busy: it is still held for writing after `wait` seconds.
-    :raises ConfigurationError: it was made by another version, and cannot be read as it is.
+    :raises Busy: it is still locked for writing after `wait` seconds.
+    :raises ConfigurationError: another version created it, and it cannot be read as it is.
     """
-    connection = _reading(address, wait, notify)
+    connection = _reader(address, wait, notify)
     try:
         connection.execute("SET TimeZone = 'UTC'")
         check_readable(connection)
@@ -442,7 +347,7 @@ def open_reader(address: Address, wait: float, notify: Callable[[str], None]) ->
     return connection
 
 
-def _reading(address: Address, wait: float, notify: Callable[[str], None]) -> Connection:
+def _reader(address: Address, wait: float, notify: Callable[[str], None]) -> Connection:
     if isinstance(address, Path):
         return read_file(address, wait, notify)
     check_driver()
@@ -452,10 +357,9 @@ def _reading(address: Address, wait: float, notify: Callable[[str], None]) -> Co
 
 
 def has_writer(connection: Connection) -> bool:
-    """Return True if a run is writing to the warehouse that is read. Nobody can read a DuckDB file meanwhile."""
-    return isinstance(connection, _Watching) and connection.has_writer()
+    """Return True if a run is writing to the warehouse that is read; never of a DuckDB file, which it locks."""
+    if not is_server(connection):
+        return False
+    from passona.warehouse.engines.postgres import Reader
 
-
-@runtime_checkable
-class _Watching(Protocol):
-    def has_writer(self) -> bool: ...
+    return isinstance(connection, Reader) and connection.has_writer()

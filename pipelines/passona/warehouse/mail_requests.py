@@ -1,10 +1,9 @@
-"""Reports by mail: one POST for each report asked for, noted in `runs` before it is sent.
+"""Requests for mailed reports: one POST each, recorded in `runs` before it is sent.
 
-    campaigns, reports -> what was asked before (runs) -> Client.post -> runs
+    campaigns, reports -> earlier requests (runs) -> Client.post -> runs
 
-Each POST is another mail, and the API tells nothing of it afterwards: what is noted here is all that
-keeps a job that runs twice from sending two. A row of `runs` says `unknown` until the answer is there,
-so that a kill in between leaves it said.
+Each POST causes another mail, and the API does not list them. So `runs` alone prevents a job that runs twice from
+requesting twice. A row says `unknown` until the answer arrives, and after a kill.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ Fate = Literal["accepted", "refused", "unknown", "asked before", "to be asked"]
 
 @dataclass(frozen=True)
 class Mailing:
-    """One report asked for by mail, or not. `asked_at` in UTC; `said`: what went wrong, and how to go on."""
+    """One report to be mailed. `asked_at`: in UTC. `said`: the error, with the next step."""
 
     campaign_id: str
     report: str
@@ -41,10 +40,10 @@ class Mailing:
 
 
 def requested_before(connection: Connection, period: timedelta) -> dict[Key, Mailing]:
-    """What was asked within the last `period`, of each report the last time; what was refused does not count."""
+    """Return the latest request of each report within the last `period`; refused ones do not count."""
     if ("runs", "report") not in columns_of(connection, "passona"):
         return {}
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT DISTINCT ON (campaign_id, report) campaign_id, report, outcome, started_at FROM passona.runs "
         "WHERE verb = ? AND outcome IN ('accepted', 'unknown') AND started_at > ? "
         "ORDER BY campaign_id, report, started_at DESC",
@@ -58,49 +57,47 @@ def requested_before(connection: Connection, period: timedelta) -> dict[Key, Mai
             asked_at.astimezone(UTC),
             _unknown(campaign_id, report, "asked before, and no answer came") if fate == "unknown" else "",
         )
-        for campaign_id, report, fate, asked_at in found
+        for campaign_id, report, fate, asked_at in rows
     }
 
 
 def reports_to_request(keys: Iterable[Key], before: dict[Key, Mailing]) -> list[Mailing]:
-    """What would be asked, in order, and what would not because it was asked before."""
+    """Return a request for each report, in order, or the one that was sent before."""
     return [before.get(key) or Mailing(*key, "to be asked") for key in dict.fromkeys(keys)]
 
 
 def ask(
     database: Database, client: Client, mailings: Iterable[Mailing], notify: Callable[[str], None]
 ) -> Iterator[Mailing]:
-    """Asks for what is to be asked, one after the other, and tells what became of each.
+    """Send those that were not sent before, one after the other, and yield each with its fate.
 
-    :raises TokenRefused: 401; nothing is asked after it.
+    :raises TokenRefused: 401; no request follows.
     """
     for mailing in mailings:
-        sent = _asked(database, client, mailing) if mailing.fate == "to be asked" else mailing
+        sent = _send(database, client, mailing) if mailing.fate == "to be asked" else mailing
         if sent.said:
             notify(sent.said)
         yield sent
 
 
-def _asked(database: Database, client: Client, mailing: Mailing) -> Mailing:
+def _send(database: Database, client: Client, mailing: Mailing) -> Mailing:
     campaign_id, report = mailing.campaign_id, mailing.report
     run_id, at = str(uuid.uuid4()), datetime.now(UTC)
     before = client.requests
     database.begin_run(run_id, VERB, at, outcome="unknown", campaign_id=campaign_id, report=report)
-
-    def ended(fate: Fate, said: str = "") -> Mailing:
-        database.end_run(run_id, fate, client.requests - before, 0)
-        return Mailing(campaign_id, report, fate, at, said)
-
+    fate: Fate = "accepted"
+    error = ""
     try:
         client.post(f"reporting/{campaign_id}/{report}")
     except TokenRefused:
-        ended("refused")
+        database.end_run(run_id, "refused", client.requests - before, 0)
         raise
-    except RequestFailed as error:
-        return ended("refused", f"campaign {campaign_id}, {report}: {error}; no mail comes, ask again later")
-    except FateUnknown as error:
-        return ended("unknown", _unknown(campaign_id, report, str(error)))
-    return ended("accepted")
+    except RequestFailed as refusal:
+        fate, error = "refused", f"campaign {campaign_id}, {report}: {refusal}; no mail comes, ask again later"
+    except FateUnknown as failure:
+        fate, error = "unknown", _unknown(campaign_id, report, str(failure))
+    database.end_run(run_id, fate, client.requests - before, 0)
+    return Mailing(campaign_id, report, fate, at, error)
 
 
 def _unknown(campaign_id: str, report: str, reason: str) -> str:

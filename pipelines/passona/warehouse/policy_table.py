@@ -1,8 +1,8 @@
-"""What a warehouse knows of its own privacy: its mode, the id of its key, who is kept out of it.
+"""What a warehouse records of its privacy: its mode, the id of its key, and forgotten people.
 
-    tables passona._privacy, passona._forgotten + Keeping -> Privacy, or why there is none
+    tables passona._privacy, passona._forgotten + PrivacySettings -> Privacy, or an error
 
-`privacy_mode` decides; this module reads and writes the tables.
+`masking.mode` decides; this module reads and writes the tables.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from passona.config.privacy_settings import PrivacySettings
-from passona.masking.mode import agent_class, first_mode, privacy_in, tokens_of
+from passona.masking.mode import Mode, agent_class, first_mode, privacy_in, tokens_of
 from passona.masking.policy import Privacy
 from passona.reports.definitions import REPORTS
 from passona.warehouse.connection import Connection, first_row, tables_of
@@ -26,67 +26,51 @@ CREATE TABLE IF NOT EXISTS passona._privacy (mode VARCHAR NOT NULL, key_id VARCH
 CREATE TABLE IF NOT EXISTS passona._forgotten
     (entry VARCHAR NOT NULL, forgotten_at TIMESTAMP WITH TIME ZONE NOT NULL);
 COMMENT ON TABLE passona._privacy IS
-    'One row: what this warehouse keeps of people. forgetting_key makes the entries of _forgotten in clear mode';
-COMMENT ON TABLE passona._forgotten IS 'One row per person who is kept out: a keyed digest of the phone';
+    'One row: the privacy mode of this warehouse. forgetting_key keys the entries of _forgotten in clear mode';
+COMMENT ON TABLE passona._forgotten IS 'One row per forgotten person: a keyed digest of the phone';
 """
 
 
 def privacy_of(database: Database, privacy_settings: PrivacySettings) -> Privacy:
-    """What this warehouse keeps of people. One without data takes the mode that is configured.
+    """Return the privacy of this warehouse. One without data takes the mode that is configured.
 
     :raises ConfigurationError: it has data in another mode, or by another key.
-    :raises NotWritten: the database could not take it.
+    :raises NotWritten: the database could not be written.
     """
     connection = database.connection
     with database.writing("the mode of the warehouse"):
-        _make_tables(connection)
-        known = first_row(connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy"))
-        if known is None:
-            known = first_mode(privacy_settings, has_data=_has_data(connection))
-            connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(known))
-    return privacy_in(privacy_settings, known, _forgotten(connection))
+        _create_tables(connection)
+        mode = _stored_mode(connection)
+        if mode is None:
+            mode = first_mode(privacy_settings, has_data=_has_data(connection))
+            connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(mode))
+    return privacy_in(privacy_settings, mode, _forgotten(connection))
 
 
 def read_privacy(connection: Connection, privacy_settings: PrivacySettings) -> Privacy:
-    """Return the same of a warehouse that is open for reading, without noting anything there.
+    """Return the privacy of a warehouse that is open for reading.
 
     :raises ConfigurationError: it has data in another mode, or by another key.
     """
-    known, forgotten = None, []
-    if _has_tables(connection):
-        known = first_row(connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy"))
-        forgotten = _forgotten(connection)
-    return privacy_in(
-        privacy_settings, known or first_mode(privacy_settings, has_data=_has_data(connection)), forgotten
-    )
-
-
-def _forgotten(connection: Connection) -> list[str]:
-    return [entry for (entry,) in connection.execute("SELECT entry FROM passona._forgotten").fetchall()]
+    mode = _stored_mode(connection) or first_mode(privacy_settings, has_data=_has_data(connection))
+    return privacy_in(privacy_settings, mode, _forgotten(connection))
 
 
 def known_mode(connection: Connection) -> tuple[str, str | None]:
-    """The mode of a warehouse and the id of its key; clear where nothing is noted."""
-    _make_tables(connection)
-    known = first_row(connection.execute("SELECT mode, key_id FROM passona._privacy"))
-    return (known[0], known[1]) if known else ("clear", None)
+    """Return the mode of a warehouse and the id of its key; clear if it records none."""
+    mode, key_id, _ = _stored_mode(connection) or ("clear", None, None)
+    return mode, key_id
 
 
 def mode_of_copy(connection: Connection) -> tuple[str, str | None] | None:
-    """The same of a copy, which is left as it is; None of one of the marts without persons, which has no reports."""
-    there = tables_of(connection, "passona")
-    if "report_ledger" not in there:
-        return None
-    known = None
-    if "_privacy" in there:
-        known = first_row(connection.execute("SELECT mode, key_id FROM passona._privacy"))
-    return (known[0], known[1]) if known else ("clear", None)
+    """Return mode and key id of a published copy; None of one of the marts alone, which has no persons."""
+    return known_mode(connection) if "report_ledger" in tables_of(connection, "passona") else None
 
 
 def privacy_of_copy(privacy_settings: PrivacySettings, mode: str) -> Privacy:
-    """What a copy in this mode of a clear warehouse keeps of people, by the key that is configured.
+    """Return the privacy of a copy, in this mode and by the key that is configured, of a clear warehouse.
 
-    :raises ConfigurationError: there is none.
+    :raises ConfigurationError: no key is configured.
     """
     fields = () if mode == "minimal" else privacy_settings.privacy_fields
     keys = replace(privacy_settings, privacy=mode, privacy_fields=fields).keys
@@ -94,31 +78,13 @@ def privacy_of_copy(privacy_settings: PrivacySettings, mode: str) -> Privacy:
 
 
 def note_mode(connection: Connection, privacy: Privacy) -> None:
-    """Note in a new copy what it keeps of people. It keeps nobody out, because nothing is loaded into it."""
-    _make_tables(connection)
+    """Record the privacy of a new copy. It has no forgotten people, because nothing is loaded into it."""
+    _create_tables(connection)
     connection.execute("INSERT INTO passona._privacy VALUES (?, ?, NULL)", [privacy.mode, privacy.tokens.key_id])
 
 
-def _make_tables(connection: Connection) -> None:
-    if not _has_tables(connection):
-        connection.execute(_TABLES)
-
-
-def _has_tables(connection: Connection) -> bool:
-    return "_forgotten" in tables_of(connection, "passona")
-
-
-def _has_data(connection: Connection) -> bool:
-    # A load that was killed leaves rows that the ledger does not know.
-    tables = ["report_ledger", *(table for report in REPORTS.values() for table in report.tables)]
-    return any(
-        connection.execute(f"SELECT 1 FROM passona.{table} LIMIT 1").fetchall()  # noqa: S608  # names of ours
-        for table in tables
-    )
-
-
 def block(database: Database, entries: Iterable[str]) -> None:
-    """Adds people to those who are kept out; a copy without that table keeps nobody out."""
+    """Add forgotten people; does nothing in a copy without that table."""
     if not _has_tables(database.connection):
         return
     for entry in entries:
@@ -129,10 +95,10 @@ def block(database: Database, entries: Iterable[str]) -> None:
 
 
 def blocked_since(connection: Connection, entries: Sequence[str]) -> datetime | None:
-    """Return when (UTC) a person was forgotten, None for one who is not kept out. `entries`: of that person alone.
+    """Return when (UTC) the person with these entries was forgotten, None if never.
 
-    The first entry is of the whole number. The other is of the number with 0 for its country, which may be that of
-    somebody in another country as well.
+    The first entry is of the whole number. The second is of the number with 0 in place of its country code, which may
+    be another person's in another country, so it does not count.
     """
     if not _has_tables(connection):
         return None
@@ -143,8 +109,39 @@ def blocked_since(connection: Connection, entries: Sequence[str]) -> datetime | 
 
 
 def unblock(connection: Connection, entries: Iterable[str]) -> None:
-    """Take people off the list of those who are kept out. A copy without that list keeps nobody out."""
+    """Remove people from the forgotten ones; does nothing in a copy without that table."""
     if _has_tables(connection):
         connection.execute(
             "DELETE FROM passona._forgotten WHERE entry IN (SELECT unnest(?::VARCHAR[]))", [list(entries)]
         )
+
+
+def _create_tables(connection: Connection) -> None:
+    if not _has_tables(connection):
+        connection.execute(_TABLES)
+
+
+def _has_tables(connection: Connection) -> bool:
+    return {"_privacy", "_forgotten"} <= tables_of(connection, "passona")
+
+
+def _stored_mode(connection: Connection) -> Mode | None:
+    if not _has_tables(connection):
+        return None
+    row: Mode | None = first_row(connection.execute("SELECT mode, key_id, forgetting_key FROM passona._privacy"))
+    return row
+
+
+def _forgotten(connection: Connection) -> list[str]:
+    if not _has_tables(connection):
+        return []
+    return [entry for (entry,) in connection.execute("SELECT entry FROM passona._forgotten").fetchall()]
+
+
+def _has_data(connection: Connection) -> bool:
+    # A killed load leaves rows that the ledger does not know.
+    tables = ["report_ledger", *(table for report in REPORTS.values() for table in report.tables)]
+    return any(
+        connection.execute(f"SELECT 1 FROM passona.{table} LIMIT 1").fetchall()  # noqa: S608  # names of ours
+        for table in tables
+    )

@@ -1,13 +1,13 @@
-"""Names and texts within SQL, where DuckDB takes no parameters: in ATTACH, SET, COMMENT ON and for identifiers."""
+"""Quoting for SQL that takes no parameters: identifiers, and texts in ATTACH, SET and COMMENT ON."""
 
 from __future__ import annotations
 
 
 def quoted(name: str) -> str:
-    """An identifier."""
+    """Return an identifier in SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(value: str) -> str:
-    """A text."""
+    """Return a text in SQL."""
     return "'" + value.replace("'", "''") + "'"

@@ -1,8 +1,8 @@
-"""A file that is put in place whole: whoever reads it finds the old one or the new one, never a half of one.
+"""Atomic writes of files: readers see the old file or the new one, never a part.
 
-    a part beside it, of its owner alone -> mode, group -> fsync -> rename -> fsync of the folder
+    private part beside the file -> mode, group -> fsync -> rename -> fsync of the folder
 
-Readers who have the old one open keep it: it lives on without a name until they let it go.
+Open readers keep the old file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OWNER_ALONE = 0o600
 
 
 def usual_mode() -> int:
-    """The mode that the user's umask gives to a new file. To be asked before anything changes the umask."""
+    """Return the mode that the user's umask gives to a new file. Call it before the program changes the umask."""
     umask = os.umask(0)
     os.umask(umask)
     return 0o666 & ~umask
@@ -27,16 +27,16 @@ def usual_mode() -> int:
 
 @dataclass(frozen=True)
 class Replacement:
-    """What is to be put at `path`. `mode`: that of a new file; one that is there hands on its own, and its group."""
+    """A file to be put at `path`. `mode`: of a new file; an existing one passes on its mode and group."""
 
     path: Path
     mode: int = OWNER_ALONE
 
     @contextlib.contextmanager
     def part(self) -> Iterator[Path]:
-        """An empty file to be filled. It is put in place at the end of the block, and removed on any error.
+        """Yield an empty file to fill. Put it in place at the end of the block; remove it on any error.
 
-        :raises OSError: it cannot be made or put in place; the old file stays.
+        :raises OSError: it cannot be created or put in place; the old file stays.
         """
         self.clear()
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
@@ -45,7 +45,7 @@ class Replacement:
             yield part
             self._put(part)
         except OSError as error:
-            error.filename = str(self.path)  # writing tells no name, and nobody knows the part's
+            error.filename = str(self.path)  # errors of writing name no file, others the part
             raise
         finally:
             self.clear()
@@ -53,19 +53,15 @@ class Replacement:
     def _put(self, part: Path) -> None:
         file = os.open(part, os.O_RDWR)
         try:
-            self._dress(file)
+            self._set_mode(file)
             os.fsync(file)
         finally:
             os.close(file)
         part.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(self.path.parent)
 
-    def _dress(self, file: int) -> None:
-        """Gives the part the mode and the group of the file that it replaces."""
+    def _set_mode(self, file: int) -> None:
+        """Give the part the mode and the group of the file that it replaces."""
         try:
             old = self.path.stat()
         except FileNotFoundError:
@@ -76,20 +72,29 @@ class Replacement:
             try:
                 os.fchown(file, -1, old.st_gid)
             except PermissionError:
-                mode &= ~stat.S_IRWXG  # what its group might read is not for ours
+                mode &= ~stat.S_IRWXG  # another group must not read it
         os.fchmod(file, mode)
 
     def clear(self) -> None:
-        """Removes our part, and those of processes that were killed."""
+        """Remove the part of this process, and those of killed processes."""
         name = re.compile(rf"\.{re.escape(self.path.name)}\.(\d+)\.part(\..+)?")
         for file in self.path.parent.iterdir():
-            found = name.fullmatch(file.name)
-            if found and not _is_another(int(found[1])):
+            match = name.fullmatch(file.name)
+            if match and not _is_another_process(int(match[1])):
                 file.unlink(missing_ok=True)
 
 
-def _is_another(pid: int) -> bool:
-    """Whether there is such a process, and it is not this one."""
+def sync(path: Path) -> None:
+    """Write a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_another_process(pid: int) -> bool:
+    """Return True if this process exists and is not the current one."""
     if pid == os.getpid():
         return False
     try:

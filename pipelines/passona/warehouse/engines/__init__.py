@@ -1,8 +1,8 @@
-"""What hosts the warehouse: a DuckDB file or a Postgres database, behind one protocol.
+"""The databases that host the warehouse: a DuckDB file or a Postgres database, behind one protocol.
 
-- `engine` what the rest of the program knows of either
-- `duckdb_file` opened once and held for the whole run; `duckdb_rewriting` makes the file anew, without freed pages
-- `postgres` locked by one run at a time (`_postgres_lock`), spoken to as DuckDB is (`_postgres_session`)
+- `engine` the protocol
+- `duckdb_file` a file, locked while it is open; `duckdb_rewriting` replaces it by one without freed pages
+- `postgres` a database, locked by one run at a time (`_postgres_lock`), with DuckDB's interface (`_postgres_session`)
 """
 
 __all__ = [

@@ -1,8 +1,7 @@
-"""dlt's Postgres as it is used here: Parquet goes in by COPY, and only a run that holds its lock opens sessions.
+"""dlt's Postgres with two changes: Parquet is loaded by COPY, and only the run that has the lock opens sessions.
 
-dlt has two ways of its own to load rows. CSV makes NULL of every empty text (FORCE_NULL), and here an empty name or
-value is one; Parquet needs a driver more (ADBC), and fails at NUL. And it opens a session anew where one has ended,
-and tries again: a run that has lost its lock would write on.
+dlt's own CSV jobs turn every empty text into NULL (FORCE_NULL), and its Parquet jobs need another driver (ADBC) and
+fail at NUL. dlt also reopens a session that has ended, so a run that has lost its lock would continue to write.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from dlt.destinations.impl.postgres.configuration import PostgresClientConfigura
 from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
 from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 
-from passona.warehouse._dlt_capabilities import CachedCapabilities
-from passona.warehouse.engines._postgres_copy import copy_into
-from passona.warehouse.engines._postgres_lock import STAGING_COMMENT, is_held_by
+from passona.warehouse.engines._postgres_lock import STAGING_COMMENT, is_locked_by
+from passona.warehouse.engines._postgres_session import copy_into
+from passona.warehouse.engines.engine import CachedCapabilities
 from passona.warehouse.quoting import literal
 
-# Of texts of 200 bytes in a row, some 10 MB at a time.
+# Some 10 MB at a time, with texts of 200 bytes in a row.
 _BATCH_ROWS = 20_000
 
 
@@ -49,18 +48,18 @@ class _Session(Psycopg2SqlClient):
     def open_connection(self) -> Any:
         """Open a session of this run, unless it has lost its lock.
 
-        The session itself asks: the run that ends leftover sessions either sees this one, or this one sees that the
-        lock is gone.
+        The new session itself checks the lock: either the next run sees and ends this session, or this session sees
+        that the lock is lost.
         """
         raw = super().open_connection()
         with raw.cursor() as cursor:
-            if not is_held_by(cursor, str((self.credentials.query or {}).get("application_name"))):
+            if not is_locked_by(cursor, str((self.credentials.query or {}).get("application_name"))):
                 self.close_connection()
                 raise DatabaseTerminalException(RuntimeError("this run has lost its lock"))
         return raw
 
     def create_dataset(self) -> None:
-        """Create the staging dataset with the comment by which the next run knows it, if this one is killed."""
+        """Create the staging dataset with the comment by which the next run finds it, if this one is killed."""
         if not self.is_staging_dataset_active:
             super().create_dataset()
             return
@@ -84,9 +83,9 @@ class _Client(PostgresClient):
 
 
 class Postgres(CachedCapabilities, dlt.destinations.postgres):
-    """dlt's Postgres, which takes Parquet as all our destinations do."""
+    """dlt's Postgres, loaded from Parquet."""
 
-    destination_type = "dlt.destinations.postgres"  # what dlt's own tools know it by
+    destination_type = "dlt.destinations.postgres"  # dlt's own tools know it by this name
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
         capabilities = super()._raw_capabilities()

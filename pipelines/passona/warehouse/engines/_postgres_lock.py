@@ -1,8 +1,8 @@
-"""One writer at a time: an advisory lock, held by a session for as long as a run lasts.
+"""One writer at a time: the session of a run has an advisory lock for as long as the run lasts.
 
-It holds for all machines, and the server releases it when the session ends, however its process ended. The session
-that holds the lock also writes, so a run that has lost its lock cannot write. dlt and dbt have sessions of their own,
-named after the run: the next run ends those that are left before it writes anything.
+The lock works across machines, and the server releases it when the session ends, however its process ended. The same
+session also writes, so a run that has lost its lock cannot write. dlt and dbt have sessions of their own, named after
+the run: the next run ends leftover ones before it writes anything.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _HOLDERS = (
 
 
 class RunLock:
-    """The lock of this run. `session` holds it. `name`: of all sessions of the run."""
+    """The lock of this run, of its session `session`. `name`: of all sessions of the run."""
 
     def __init__(self, server: Server) -> None:
         self._server, self._token = server, secrets.token_hex(4)
@@ -53,13 +53,13 @@ class RunLock:
 
     @property
     def staging(self) -> str:
-        """The staging dataset of this run, which no other run touches while this one lasts."""
+        """The staging dataset of this run; other runs do not touch it while this one is active."""
         return _STAGING + self._token
 
     def acquire(self, wait: float, notify: Callable[[str], None]) -> None:
-        """Wait up to `wait` seconds for the run that holds the lock, and remove what killed runs have left.
+        """Wait up to `wait` seconds for the run that has the lock, and remove the leftovers of killed runs.
 
-        :raises Busy: it is still held after that; names the holder.
+        :raises Busy: that run still has it; names it.
         """
         # PostgreSQL 14 and later have this setting; it would end a session that only waits for the API.
         self.session.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
@@ -70,22 +70,22 @@ class RunLock:
         self._end_leftovers()
 
     def _try(self) -> None:
-        ((taken,),) = self.session.execute("SELECT pg_try_advisory_lock(?, ?)", [*LOCK]).fetchall()
-        if not taken:
+        ((acquired,),) = self.session.execute("SELECT pg_try_advisory_lock(?, ?)", [*LOCK]).fetchall()
+        if not acquired:
             raise Locked(self._holder())
 
     def _holder(self) -> str:
-        found = first_row(self.session.execute(f"SELECT application_name, pid {_HOLDERS}"))
-        if found is None:
+        holder = first_row(self.session.execute(f"SELECT application_name, pid {_HOLDERS}"))
+        if holder is None:
             return "a run that is just ending"
-        name, backend = found
+        name, backend = holder
         if not name:
-            return f"another user's session (backend {backend})"  # which the server hides from this role
+            return f"another user's session (backend {backend})"  # the server hides its name from this role
         # A session gets the lock a moment before it is renamed.
         return re.sub(r" [0-9a-f]{8}$", "", str(name)).replace(_WAITS, _RUN)
 
     def _end_leftovers(self) -> None:
-        """End the sessions that runs which lost the lock still have, and drop their staging datasets.
+        """End the sessions of runs that have lost the lock, and drop their staging datasets.
 
         :raises Busy: the server cannot end one.
         """
@@ -107,7 +107,7 @@ class RunLock:
             self.session.execute(f"DROP SCHEMA IF EXISTS {quoted(schema)} CASCADE")
 
     def release(self) -> None:
-        """Drop the staging dataset, then end the session. What a broken session leaves, the next run removes."""
+        """Drop the staging dataset, then end the session. The next run removes the leftovers of a broken one."""
         with contextlib.suppress(psycopg2.Error, NotWritten):
             self.session.rollback()
             self.session.execute(f"DROP SCHEMA IF EXISTS {quoted(self.staging)} CASCADE")
@@ -116,11 +116,11 @@ class RunLock:
 
 
 def is_locked(session: Session) -> bool:
-    """Return True if a run holds the lock."""
+    """Return True if a run has the lock."""
     return bool(session.execute(f"SELECT 1 {_HOLDERS}").fetchall())
 
 
-def is_held_by(cursor: Any, name: str) -> bool:
-    """Return True if the run whose sessions have this name holds the lock."""
+def is_locked_by(cursor: Any, name: str) -> bool:
+    """Return True if the run whose sessions have this name has the lock."""
     cursor.execute(f"SELECT 1 {_HOLDERS} AND holder.application_name = %s", [name])
     return cursor.fetchone() is not None

@@ -1,30 +1,36 @@
-"""A session with a Postgres server, used as those of DuckDB are: same parameters, same results."""
+"""A session with a Postgres server that has DuckDB's interface: same parameters, same results."""
 
 from __future__ import annotations
 
+import io
 import re
 from functools import lru_cache
 from typing import Any
 
 import psycopg2
 import pyarrow as pa
+import pyarrow.csv
 
 from passona.config.address import Server
 from passona.errors import ConfigurationError, NotWritten
 from passona.reports.tables import SQL_TYPES
 from passona.reports.times import UTC_TIME
-from passona.warehouse.engines._postgres_copy import copy_into
+from passona.source.rows import without_nul
 from passona.warehouse.quoting import quoted
 
 _ARROW_TYPES = {16: pa.bool_(), 19: pa.string(), 20: pa.int64(), 23: pa.int64(), 25: pa.string(), 1043: pa.string(),
                 1184: UTC_TIME}  # fmt: skip
-# Of a session: those of the database or the role, set for other programs, would change what SQL means.
-SETTINGS = {"TimeZone": "UTC", "standard_conforming_strings": "on", "transform_null_equals": "off"}
+# Set in each session: those of the database or the role, made for other programs, would change what SQL means.
+SETTINGS = {
+    "TimeZone": "UTC", "standard_conforming_strings": "on", "transform_null_equals": "off", "bytea_output": "hex"
+}  # fmt: skip
+# Every value is quoted: without quotation marks it is NULL, and an empty text is not NULL.
+_CSV = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
 _TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?|%|\$\w+""")
 
 
 class Session:
-    """A connection that is used as those of DuckDB are (`connection.Connection`)."""
+    """A session (`connection.Connection`)."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
@@ -43,7 +49,7 @@ class Session:
         return self.execute(query, params)
 
     def register(self, view_name: str, python_object: pa.Table) -> None:
-        """A temporary table: other than DuckDB's, a copy."""
+        """Copy rows into a temp table, where DuckDB would have a view."""
         columns = ", ".join(f"{quoted(field.name)} {SQL_TYPES[field.type]}" for field in python_object.schema)
         self.execute(f"CREATE TEMP TABLE {quoted(view_name)} ({columns})")
         with self._raw.cursor() as cursor:
@@ -68,7 +74,7 @@ class Session:
 
 
 class _Rows:
-    """What a statement gave, as DuckDB gives it."""
+    """The result of a statement (`connection.Rows`)."""
 
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
@@ -90,8 +96,22 @@ class _Rows:
         )
 
 
+def copy_into(cursor: Any, table: str, rows: pa.Table) -> None:
+    """Append rows to a table, named in SQL, by COPY. Columns are matched by name.
+
+    NUL, which Postgres cannot store, becomes U+2400.
+    """
+    if not len(rows):
+        return
+    columns = ", ".join(map(quoted, rows.column_names))
+    buffer = io.BytesIO()
+    pyarrow.csv.write_csv(without_nul(rows), buffer, _CSV)
+    buffer.seek(0)
+    cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN WITH (FORMAT csv, NULL '', ENCODING 'UTF8')", buffer)
+
+
 def connected(server: Server, name: str) -> Any:
-    """A connection to the server, `name` as it shows it to others.
+    """Connect to the server. `name`: shown to other sessions (`application_name`).
 
     :raises ConfigurationError: it cannot be reached.
     """
@@ -110,12 +130,12 @@ def connected(server: Server, name: str) -> Any:
 
 @lru_cache(maxsize=256)
 def _translated(query: str) -> str:
-    """`?` and `$name` as psycopg2 has them; % is none of its own."""
+    """Return the query with psycopg2's parameters in place of `?` and `$name`."""
 
-    def anew(found: re.Match[str]) -> str:
-        token = found[0]
+    def translated(match: re.Match[str]) -> str:
+        token = match[0]
         if token == "?":  # noqa: S105  # no password
             return "%s"
         return f"%({token[1:]})s" if token[0] == "$" else token.replace("%", "%%")
 
-    return _TOKENS.sub(anew, query)
+    return _TOKENS.sub(translated, query)

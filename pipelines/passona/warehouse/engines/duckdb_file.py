@@ -1,7 +1,4 @@
-"""A warehouse that is a DuckDB file: opened once and held for the whole run, read by many while nobody writes.
-
-DuckDB lets one process write, so the file itself is the lock: whoever opens it is alone.
-"""
+"""A warehouse that is a DuckDB file: locked while this run has it open, read by many processes otherwise."""
 
 from __future__ import annotations
 
@@ -19,21 +16,20 @@ import duckdb
 from passona.config.address import Address
 from passona.config.path_syntax import log_of, work_folder
 from passona.errors import ConfigurationError
-from passona.warehouse._dlt_capabilities import CachedCapabilities
 from passona.warehouse._locking import Locked, wait_for, writing
 from passona.warehouse._work_folder import WorkFolder
 from passona.warehouse.connection import IS_GENERATED
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, rewrite
-from passona.warehouse.engines.engine import Checkpointed, Workload
-from passona.warehouse.ownership import SCHEMAS, Column, Name, Relation, Relations
+from passona.warehouse.engines.engine import CachedCapabilities, Checkpointed, Workload
+from passona.warehouse.ownership import SCHEMAS, Column, Relations, relations
 from passona.warehouse.quoting import literal, quoted
 
-# The catalog's name in every session: that of the file may be one that dbt cannot write into SQL.
+# The catalog's name in every session: dbt cannot quote that of some files.
 CATALOG = "warehouse"
-# DuckDB's buffers; beyond it spills to the work folder, so memory stays flat however large a package
-# is. Loads of 2,000,000 rows are no slower with it than without.
+# DuckDB's buffers; beyond, it spills to the work folder, so that memory stays flat with packages of any size. Loads of
+# 2,000,000 rows take the same time without a limit.
 MEMORY_LIMIT = "64MB"
-# Ten million messages are built in little more time with it than without.
+# Models of ten million messages take hardly longer than without this limit.
 TRANSFORM_GIGABYTES = 4
 
 _OURS = "database_name = current_database() AND lower(schema_name) IN $schemas"
@@ -63,26 +59,25 @@ WHERE {_OURS} AND {IS_GENERATED}
 class _Destination(CachedCapabilities, dlt.destinations.duckdb):
     """dlt's DuckDB."""
 
-    destination_type = "dlt.destinations.duckdb"  # what dlt's own tools know it by
+    destination_type = "dlt.destinations.duckdb"  # dlt's own tools know it by this name
 
 
 class DuckDBFile:
     """The open file (`engine.Engine`).
 
-    `file`: a descriptor to copy from, closed behind the connection: a process that closes any descriptor of a file
-    loses its locks on it.
+    `file`: a descriptor to copy from. It is closed after the connection: a process that closes any descriptor of a
+    file loses its locks on it.
     """
 
-    dbt_target = "warehouse"
     out_of_memory = (duckdb.OutOfMemoryException,)
-    # Rows of a campaign stand together, and are found by that.
+    # Rows of a campaign are stored together, so DuckDB finds them without an index.
     indexes = ()
 
     def __init__(self, path: Path, wait: float, notify: Callable[[str], None]) -> None:
-        """Open a file for writing, alone. Wait up to `wait` seconds for its holder.
+        """Open a file for writing. Wait up to `wait` seconds for the process that has locked it.
 
-        :raises Busy: it is still held after that; names the holder.
-        :raises ConfigurationError: it is no DuckDB file, or its folder is not there.
+        :raises Busy: it is still locked after that; names the holder.
+        :raises ConfigurationError: it is no DuckDB file, or its folder does not exist.
         """
         self.address = path
         self._open(wait, notify)
@@ -95,42 +90,35 @@ class DuckDBFile:
         self.connection.execute("SET preserve_insertion_order = false")
 
     def destination(self) -> Any:
-        """For dlt: this very connection, so that nobody comes between two of its jobs."""
+        """Return dlt's DuckDB on this connection, so that the lock is never released between two of its jobs."""
         return _Destination(
             self.connection,
             destination_name="warehouse",
-            supports_transactions=True,  # or the DELETE and the INSERT of a merge would be in two
+            supports_transactions=True,  # DELETE and INSERT of a merge share a transaction
         )
 
     def relations(self) -> Relations:
         """Return what the schemas hold, by names in lower case."""
 
-        def asked(sql: str) -> list[Any]:
+        def query(sql: str) -> list[Any]:
             return self.connection.execute(sql, {"schemas": list(SCHEMAS)}).fetchall()
 
-        found = {Name(schema, name): Relation(kind, comment) for schema, name, kind, comment in asked(_RELATIONS)}
-        for schema, name, column, *values in asked(_COLUMNS):
-            found[Name(schema, name)].columns[column] = Column(*values)
-        for schema, name, obstacle in asked(_OBSTACLES):
-            found[Name(schema, name)].obstacles.append(obstacle)
-        return found
-
-    def sha256(self, text: str) -> str:
-        return f"sha256({text})"
+        columns = ((schema, name, column, Column(*values)) for schema, name, column, *values in query(_COLUMNS))
+        return relations(query(_RELATIONS), columns, query(_OBSTACLES))
 
     @contextlib.contextmanager
-    def dbt(self) -> Iterator[dict[str, str]]:
+    def dbt(self) -> Iterator[tuple[str, dict[str, str]]]:
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
         from dbt.adapters.duckdb.credentials import DuckDBCredentials
 
-        # dbt takes a path for an address, and would end the file's name at # or ?.
+        # dbt takes a path for a URL, and would end the file's name at # or ?.
         derived = DuckDBCredentials.path_derived_database_name
         DuckDBCredentials.path_derived_database_name = staticmethod(lambda _path: CATALOG)
         try:
-            yield {"PASSONA_WAREHOUSE": str(self.address)}
+            yield "warehouse", {"PASSONA_WAREHOUSE": str(self.address)}
         finally:
             DuckDBCredentials.path_derived_database_name = derived
-            # It would hold the file until the process ends.
+            # dbt would keep the file open until the process ends.
             DuckDBConnectionManager.close_all_connections()
 
     def checkpointed(self) -> Checkpointed:
@@ -138,10 +126,7 @@ class DuckDBFile:
         return Checkpointed(self.address, self.connection, self.file)
 
     def rewrite(self, gone: Sequence[str], wait: float, notify: Callable[[str], None]) -> int:
-        """Put a new file, with all that this one holds, in its place.
-
-        DuckDB marks pages of deleted rows as free, and leaves what is in them.
-        """
+        """Replace the file by a copy: DuckDB frees pages of deleted rows, and keeps their bytes."""
         searched = rewrite(self.connection, self.address, self.work.folder("rewriting"), gone)
         self.close()
         self._open(wait, notify)
@@ -151,46 +136,47 @@ class DuckDBFile:
         if log_of(self.address).exists():
             with contextlib.suppress(duckdb.Error):  # the next run replays the log
                 self.connection.execute("CHECKPOINT")
-        self.work.release()  # before the next run may come and make its own
+        self.work.release()  # while the file is locked: the next run creates its own
         self.connection.close()
         os.close(self.file)
 
 
 def _settings(connection: duckdb.DuckDBPyConnection) -> dict[Workload, tuple[str, ...]]:
-    ((usual, threads),) = connection.execute(
+    ((default, threads),) = connection.execute(
         "SELECT current_setting('memory_limit'), current_setting('threads')"
     ).fetchall()
-    all_memory, all_cores = f"SET memory_limit = {literal(usual)}", f"SET threads = {threads}"
+    all_memory, all_cores = f"SET memory_limit = {literal(default)}", f"SET threads = {threads}"
     return {
-        # The other half of the cores walks meanwhile; on two, a package is written in two thirds of the time.
+        # Walks use the other half of the cores; on two, packages are written in two thirds of the time.
         Workload.WALK: (f"SET memory_limit = '{MEMORY_LIMIT}'", f"SET threads = {max(1, threads // 2)}"),
         Workload.WRITE: (f"SET memory_limit = '{MEMORY_LIMIT}'", all_cores),
         Workload.REBUILD: (all_memory, all_cores),
-        Workload.TRANSFORM: (f"SET memory_limit = {literal(_less(usual, TRANSFORM_GIGABYTES))}", all_cores),
+        Workload.TRANSFORM: (f"SET memory_limit = {literal(_smaller(default, TRANSFORM_GIGABYTES))}", all_cores),
     }
 
 
 def read_file(path: Path, wait: float, notify: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
-    """A file for reading; many may do so at once, but not while it is written.
+    """Open a file for reading.
 
-    :raises Busy: it is still held for writing after `wait` seconds.
+    :raises Busy: it is still locked for writing after `wait` seconds.
+    :raises ConfigurationError: it is no DuckDB file, or its folder does not exist.
     """
-    connection = _connected(path, wait, notify, read_only=True)
-    connection.execute("SET temp_directory = ''")  # a killed reader would leave it there
+    connection = _connect(path, wait, notify, read_only=True)
+    connection.execute("SET temp_directory = ''")  # a killed reader would leave it behind
     return connection
 
 
 @contextlib.contextmanager
 def open_checkpointed(path: Address, wait: float, notify: Callable[[str], None]) -> Iterator[Checkpointed]:
-    """The warehouse while nobody writes to it, read by us and by whoever else likes to.
+    """Open a file for copying. Other processes may read it meanwhile, but not write it.
 
-    :raises Busy: it is still held for writing after `wait` seconds.
-    :raises ConfigurationError: there is none, or it is no DuckDB file.
+    :raises Busy: it is still locked for writing after `wait` seconds.
+    :raises ConfigurationError: it does not exist, or is no DuckDB file.
     """
     if not isinstance(path, Path) or not path.is_file():
         raise ConfigurationError(f"there is no warehouse at {path}: run passona load first")
-    connection = _connected(path, wait, notify, read_only=True)
-    if log_of(path).exists():  # whoever wrote it left something there that is not in the file
+    connection = _connect(path, wait, notify, read_only=True)
+    if log_of(path).exists():  # of a killed run: not in the file yet
         connection.close()
         connection, work = _open_for_writing(path, wait, notify)
         work.release()
@@ -205,15 +191,15 @@ def open_checkpointed(path: Address, wait: float, notify: Callable[[str], None])
 def _open_for_writing(
     path: Path, wait: float, notify: Callable[[str], None]
 ) -> tuple[duckdb.DuckDBPyConnection, WorkFolder]:
-    """Open a file with DuckDB's usual memory, and write the log of a killed run into it.
+    """Open a file with DuckDB's default memory, and write the log of a killed run into it.
 
     DuckDB replays such a log into memory when it opens the file: with a low limit it would have to spill at once.
     """
     _keep_private(path)
-    connection = _connected(path, wait, notify)
-    killed = log_of(path).exists()  # looked for now: the process that was waited for may have been killed
+    connection = _connect(path, wait, notify)
+    killed = log_of(path).exists()  # checked now: the process that held the lock may have been killed
     try:
-        # Where DuckDB itself spills to while it opens a file.
+        # DuckDB itself spills there while it opens a file.
         shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)
         work = WorkFolder.take(work_folder(path))
         connection.execute(f"SET temp_directory = {literal(str(work.own / 'duckdb'))}")
@@ -226,9 +212,9 @@ def _open_for_writing(
 
 
 def _keep_private(path: Path) -> None:
-    """A new warehouse is its owner's alone: phone numbers are in it. That of an existing file stays as it is.
+    """Let only the owner read a new file, which has phone numbers in it. An existing file keeps its mode.
 
-    Holds for all files that this process makes: DuckDB makes a log beside its file.
+    Sets the umask of the process, because DuckDB creates a log beside its file.
     """
     if not path.exists() or not path.stat().st_mode & 0o077:
         os.umask(0o077)
@@ -239,16 +225,17 @@ def checkpoint(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("CHECKPOINT")
 
 
-def _connected(
+def _connect(
     path: Path, wait: float, notify: Callable[[str], None], *, read_only: bool = False
 ) -> duckdb.DuckDBPyConnection:
-    _check_folder(path)
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"the folder of the warehouse does not exist: {path.parent}; make it first")
 
     def connect() -> duckdb.DuckDBPyConnection:
         try:
             if read_only:
-                return _named(duckdb.connect(str(path), read_only=True))
-            return _named(duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION}))
+                return _with_alias(duckdb.connect(str(path), read_only=True))
+            return _with_alias(duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION}))
         except duckdb.Error as error:
             holder = _holder(str(error))
             if holder is None:
@@ -260,12 +247,7 @@ def _connected(
     return wait_for(connect, path.name, wait, notify)
 
 
-def _check_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise ConfigurationError(f"the folder of the warehouse does not exist: {path.parent}; make it first")
-
-
-def _named(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+def _with_alias(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     ((name,),) = connection.execute("SELECT current_database()").fetchall()
     if name != CATALOG:
         connection.execute(f"ALTER DATABASE {quoted(name)} SET ALIAS TO {CATALOG}")
@@ -274,11 +256,11 @@ def _named(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 
 
 def _holder(message: str) -> str | None:
-    """Who holds the file, from DuckDB's error; None if the error is another one."""
+    """Return the process that has locked the file, from DuckDB's error; None if that is another error."""
     if "Could not set lock on file" not in message:
         return None
-    found = re.search(r"held in (.+?) \(PID (\d+)\)", message)
-    return f"{Path(found[1]).name} (process {found[2]})" if found else "another process"
+    process = re.search(r"held in (.+?) \(PID (\d+)\)", message)
+    return f"{Path(process[1]).name} (process {process[2]})" if process else "another process"
 
 
 def _what_to_do(path: Path, message: str) -> str:
@@ -287,11 +269,11 @@ def _what_to_do(path: Path, message: str) -> str:
     return "; restore a backup, then run passona verify" if "orrupt" in message else ""
 
 
-def _less(usual: str, gigabytes: int) -> str:
-    """The less of the two; `usual` as DuckDB writes it, `18.7 GiB`."""
-    number, unit = usual.split()
+def _smaller(default: str, gigabytes: int) -> str:
+    """Return the smaller of two sizes; `default` as DuckDB writes it, `18.7 GiB`."""
+    number, unit = default.split()
     size = float(number) * 1024.0 ** ("KiB", "MiB", "GiB", "TiB").index(unit) / 1024**2
-    return min((size, usual), (gigabytes, f"{gigabytes} GiB"))[1]
+    return min((size, default), (gigabytes, f"{gigabytes} GiB"))[1]
 
 
 def _first_line(error: BaseException) -> str:

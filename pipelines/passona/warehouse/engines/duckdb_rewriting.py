@@ -1,15 +1,14 @@
-"""The warehouse file made anew: what was deleted is in no freed page of it, nor in a log beside it.
+"""Rewrite a warehouse file, so that no freed page and no log has deleted data.
 
-DuckDB marks pages as free and leaves what is in them. So all that the file holds goes into a new one,
-which takes its place at once. Packed texts cannot be found in bytes, so what proves that a number is gone
-is a second copy, not packed, which is searched and removed.
+DuckDB frees the pages of deleted rows without clearing them. So everything is copied into a new file, which replaces
+the old one atomically. Compressed texts cannot be searched; to prove that a number is gone, a second, uncompressed copy
+is searched and removed.
 """
 
 from __future__ import annotations
 
 import mmap
-import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -20,19 +19,20 @@ from passona.masking.phone_search import found_in
 from passona.masking.phones import names_one, spellings_of
 from passona.warehouse.connection import IS_GENERATED, Connection
 from passona.warehouse.quoting import literal, quoted
+from passona.warehouse.replacement import sync
 
-# Readers of DuckDB 1.2 and later can open the file, whichever version writes it.
+# DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"
-# Bytes that are searched at once; a number with all that may stand in it is shorter than what two pieces share.
+# Bytes searched at once, and shared by two pieces: longer than a number with any separators.
 _PIECE, _OVERLAP = 4 * 1024 * 1024, 1024
 
 
 def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, gone: Sequence[str]) -> int:
-    """Put a new file in the place of the open one, and return the bytes searched. The connection is of no use then.
+    """Replace the open file by a copy, and return the bytes searched. Close the connection after that.
 
-    `folder`: for copies, and DuckDB's logs of them. `gone`: texts that may stand in no byte of the new file.
+    `folder`: for copies, and DuckDB's logs of them. `gone`: texts that must not be in any byte of the new file.
 
-    :raises StillThere: one does, or the old file would live on under another name.
+    :raises StillThere: one is, or the old file would survive under another name.
     """
     if (names := path.stat().st_nlink) > 1:
         raise StillThere(
@@ -40,55 +40,47 @@ def rewrite(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, gon
             f"one would replace it under this name alone: find the others (find / -samefile {path.name}), remove them, "
             "and run this again"
         )
-    # Rows of a campaign stand together, and are found by that.
+    # Rows of a campaign stay together, where DuckDB finds them without an index.
     connection.execute("SET preserve_insertion_order = true")
     connection.execute("CHECKPOINT")
-    _check_catalog(connection, gone, path)
-    searched = _search_unpacked(connection, path, folder / "plain.duckdb", gone) if gone else 0
+    texts = catalog_texts(connection) if gone else []
+    in_catalog = [phone for phone in gone if any(names_one(text, spellings_of(phone)) for text in texts)]
+    if in_catalog:
+        raise _still_there(path, len(in_catalog), len(gone))
+    searched = _search_uncompressed(connection, path, folder / "plain.duckdb", gone) if gone else 0
     fresh = folder / "fresh.duckdb"
     _copy(connection, fresh)
     fresh.chmod(path.stat().st_mode & 0o777)
-    _sync(fresh)
+    sync(fresh)
     if gone:
         _search(fresh, gone, path)
-    # The old file stays locked by this process until the new one has its place.
+    # This process has the old file locked until the new one is in place.
     fresh.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
     return searched
 
 
-def _check_catalog(connection: Connection, phones: Collection[str], path: Path) -> None:
-    """Looks for these phones in what a DuckDB file says of its tables: names, comments, queries of views.
-
-    :raises StillThere: one is there.
-    """
-    texts = catalog_texts(connection)
-    found = [phone for phone in phones if any(names_one(text, spellings_of(phone)) for text in texts)]
-    if found:
-        raise _still_there(path, len(found), len(phones))
-
-
 def catalog_texts(connection: Connection) -> list[str]:
-    """What a DuckDB file says of what is defined in it: names, comments, queries, macros, the words of types."""
-    here = "WHERE NOT internal AND database_name = current_database()"
+    """Return the texts of a DuckDB file's catalog: names, comments, queries, macros, values of types."""
+    own = "WHERE NOT internal AND database_name = current_database()"
     texts = connection.execute(
         "SELECT concat_ws(chr(10), schema_name, table_name, column_name, comment, column_default) "  # noqa: S608  # constants
-        f"FROM duckdb_columns() {here} UNION ALL "
-        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_tables() {here} UNION ALL "
-        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_views() {here} UNION ALL "
+        f"FROM duckdb_columns() {own} UNION ALL "
+        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_tables() {own} UNION ALL "
+        f"SELECT concat_ws(chr(10), comment, sql) FROM duckdb_views() {own} UNION ALL "
         "SELECT concat_ws(chr(10), comment, sql) FROM duckdb_indexes() "
         "WHERE database_name = current_database() UNION ALL "
-        f"SELECT concat_ws(chr(10), function_name, comment, macro_definition) FROM duckdb_functions() {here} UNION ALL "
+        f"SELECT concat_ws(chr(10), function_name, comment, macro_definition) FROM duckdb_functions() {own} UNION ALL "
         "SELECT concat_ws(chr(10), type_name, comment, array_to_string(labels, chr(10))) "
-        f"FROM duckdb_types() {here} UNION ALL "
-        f"SELECT concat_ws(chr(10), schema_name, comment) FROM duckdb_schemas() {here} UNION ALL "
+        f"FROM duckdb_types() {own} UNION ALL "
+        f"SELECT concat_ws(chr(10), schema_name, comment) FROM duckdb_schemas() {own} UNION ALL "
         "SELECT concat_ws(chr(10), sequence_name, comment, start_value, min_value, max_value, last_value) "
         "FROM duckdb_sequences() WHERE database_name = current_database()"
     ).fetchall()
     return [text for (text,) in texts]
 
 
-def _search_unpacked(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path, gone: Sequence[str]) -> int:
+def _search_uncompressed(connection: duckdb.DuckDBPyConnection, path: Path, plain: Path, gone: Sequence[str]) -> int:
     connection.execute("PRAGMA force_compression = 'uncompressed'")
     try:
         _copy(connection, plain)
@@ -100,7 +92,6 @@ def _search_unpacked(connection: duckdb.DuckDBPyConnection, path: Path, plain: P
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
-    """All schemas, tables, views and comments."""
     target.unlink(missing_ok=True)
     ((name,),) = connection.execute("SELECT current_database()").fetchall()
     connection.execute(f"ATTACH {literal(str(target))} AS fresh (STORAGE_VERSION '{STORAGE_VERSION}')")
@@ -150,11 +141,3 @@ def _still_there(path: Path, found: int, asked: int) -> StillThere:
         f"{path}: {found} of {asked} numbers are still in its bytes, in a place that is not searched "
         "(a key, a name, a comment): look for it in the tables you made, erase it, and run passona forget again"
     )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

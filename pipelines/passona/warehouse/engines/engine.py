@@ -1,4 +1,4 @@
-"""What DuckDB and Postgres do differently: all that the rest of the program knows of either.
+"""The interface of DuckDB and Postgres to the rest of the program, and what their dlt destinations share.
 
 address -> DuckDBFile | PostgresServer (this protocol) -> database.Database
 """
@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from dlt.common.destination import Destination, DestinationCapabilitiesContext
 
 from passona.config.address import Address
 from passona.warehouse._work_folder import WorkFolder
@@ -29,7 +31,7 @@ class Workload(enum.Enum):
 
 @dataclass(frozen=True)
 class Checkpointed:
-    """A warehouse whose file holds all that was written, and that nobody writes to: it can be copied from `file`."""
+    """A warehouse whose log is empty and that no process writes to: copy it from the descriptor `file`."""
 
     path: Path
     connection: Any
@@ -37,16 +39,20 @@ class Checkpointed:
 
 
 class Engine(Protocol):
-    """A warehouse that this run holds, alone, until `close`.
+    """A warehouse that this run has locked until `close`.
 
-    `work`: its work folder. `settings`: SQL statements that prepare a session for a workload.
-    `indexes`: SQL statements, to be repeated without harm, that follow the creation of the tables.
-    `out_of_memory`: errors after which a package may succeed with the settings of `Workload.REBUILD`.
-    `dbt_target`: the target of the project's profile (pipelines/warehouse/profiles.yml).
+    `settings`: SQL statements that prepare a session for a workload. `indexes`: re-entrant SQL statements to run once
+    the tables exist. `out_of_memory`: errors after which a package may succeed with the settings of `Workload.REBUILD`.
     """
 
     @property
+    def address(self) -> Address: ...
+
+    @property
     def connection(self) -> Connection: ...
+
+    @property
+    def work(self) -> WorkFolder: ...
 
     @property
     def settings(self) -> Mapping[Workload, Sequence[str]]: ...
@@ -57,29 +63,17 @@ class Engine(Protocol):
     @property
     def out_of_memory(self) -> tuple[type[Exception], ...]: ...
 
-    @property
-    def dbt_target(self) -> str: ...
-
-    @property
-    def address(self) -> Address: ...
-
-    @property
-    def work(self) -> WorkFolder: ...
-
     def destination(self) -> Any:
         """Return the dlt destination."""
 
     def relations(self) -> Relations:
-        """Return what the schemas that this program writes to hold (`ownership.SCHEMAS`)."""
+        """Return all relations of the schemas that this program writes to (`ownership.SCHEMAS`)."""
 
-    def sha256(self, text: str) -> str:
-        """Return SQL that computes the digest of a text, in hexadecimal."""
-
-    def dbt(self) -> AbstractContextManager[dict[str, str]]:
-        """Give the environment by which dbt finds the same warehouse in this block."""
+    def dbt(self) -> AbstractContextManager[tuple[str, dict[str, str]]]:
+        """Yield the target of the dbt profile, and the environment in which dbt finds this warehouse."""
 
     def checkpointed(self) -> Checkpointed:
-        """Return the warehouse with all that was written in its file, to be copied while this run holds it.
+        """Return the warehouse for copying while this run has it locked.
 
         :raises ConfigurationError: it cannot be copied.
         :raises NotWritten: its log could not be written into its file.
@@ -88,11 +82,27 @@ class Engine(Protocol):
     def rewrite(self, gone: Sequence[str], wait: float, notify: Callable[[str], None]) -> int:
         """Remove deleted rows from the disk, and return the number of bytes searched for the texts in `gone`.
 
-        `connection` is a new one then. Others may hold the warehouse in between, for up to `wait` seconds.
+        Replaces `connection`. Other processes may lock the warehouse in between, for up to `wait` seconds.
 
         :raises StillThere: one of these texts is still in its bytes.
-        :raises Busy: somebody held it for longer.
+        :raises Busy: it was locked for longer.
         """
 
     def close(self) -> None:
         """Release the warehouse."""
+
+
+class CachedCapabilities(Destination[Any, Any]):
+    """A destination that determines its capabilities once.
+
+    dlt asks for them a hundred times a load and reads its whole configuration each time: a seventh of a small load.
+    """
+
+    _cached: DestinationCapabilitiesContext | None = None
+
+    def capabilities(self, config: Any = None, naming: Any = None) -> DestinationCapabilitiesContext:
+        if config is not None or naming is not None:
+            return super().capabilities(config, naming)
+        if self._cached is None:
+            self._cached = super().capabilities()
+        return self._cached.copy()

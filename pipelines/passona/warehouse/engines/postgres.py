@@ -1,4 +1,4 @@
-"""A warehouse in a Postgres database: locked by one run at a time, spoken to as DuckDB is.
+"""A warehouse in a Postgres database, which one run at a time locks.
 
 Server -> RunLock -> PostgresServer
 """
@@ -25,7 +25,7 @@ from passona.warehouse.engines._postgres_destination import Postgres
 from passona.warehouse.engines._postgres_lock import RunLock, is_locked
 from passona.warehouse.engines._postgres_session import SETTINGS, Session, connected
 from passona.warehouse.engines.engine import Workload
-from passona.warehouse.ownership import SCHEMAS, STAGING, Column, Name, Relation, Relations, owned
+from passona.warehouse.ownership import SCHEMAS, STAGING, Column, Relations, owned, relations
 from passona.warehouse.quoting import quoted
 
 _OURS = "nspname = ANY ($schemas) AND relkind NOT IN ('t', 'I')"
@@ -79,11 +79,10 @@ WHERE nspname = ANY ($schemas) AND NOT has_schema_privilege(pg_namespace.oid, ki
 class PostgresServer:
     """The database, which this run has locked (`engine.Engine`)."""
 
-    dbt_target = "postgres"
     out_of_memory = ()
     # The server's administrator has tuned it.
     settings: Mapping[Workload, Sequence[str]] = MappingProxyType({})
-    # Rows are looked for by campaign: by each load that replaces them, and by most questions.
+    # Loads and most queries select rows by campaign.
     indexes = tuple(
         f"CREATE INDEX IF NOT EXISTS {quoted(f'{table.name}_by_campaign')} "
         f"ON {DATASET}.{quoted(table.name)} (campaign_id)"
@@ -96,7 +95,7 @@ class PostgresServer:
 
         :raises Busy: it is still locked after that; names the holder.
         :raises ConfigurationError: it cannot be reached, or does not store texts in UTF-8.
-        :raises NotWritten: the connection broke, or this role has no right to lock it.
+        :raises NotWritten: the connection broke, or this role may not lock it.
         """
         self.address = address
         self._lock = RunLock(address)
@@ -104,7 +103,7 @@ class PostgresServer:
         try:
             _check_encoding(address, self.connection)
             self._lock.acquire(wait, notify)
-            # Spools stay where the run is: on another machine a killed walk begins again.
+            # Spools are on this machine: on another one a killed walk starts over.
             self.work = WorkFolder.take(Path.cwd() / f"{address.name}.work")
         except psycopg2.Error as error:
             self._lock.release()
@@ -120,39 +119,38 @@ class PostgresServer:
             credentials=credentials,
             destination_name="warehouse",
             staging_dataset_name_layout=self._lock.staging,
-            supports_transactions=True,  # or the DELETE and the INSERT of a merge would be in two
+            supports_transactions=True,  # DELETE and INSERT of a merge share a transaction
         )
 
     def relations(self) -> Relations:
         schemas = [schema for schema in SCHEMAS if schema != STAGING]  # the run has a staging dataset of its own
 
-        def asked(sql: str) -> list[Any]:
+        def query(sql: str) -> list[Any]:
             return self.connection.execute(sql, {"schemas": schemas}).fetchall()
 
-        found = {Name(schema, name): Relation(kind, comment) for schema, name, kind, comment in asked(_RELATIONS)}
-        for schema, name, column, kind, comment, is_required in asked(_COLUMNS):
-            found[Name(schema, name)].columns[column] = Column(_type(kind), comment, is_required)
-        for schema, name, obstacle in asked(_OBSTACLES):
-            found[Name(schema, name)].obstacles.append(obstacle)
-        return found
-
-    def sha256(self, text: str) -> str:
-        return f"encode(sha256(convert_to({text}, 'UTF8')), 'hex')"
+        columns = (
+            (schema, name, column, Column(_type(kind), comment, is_required))
+            for schema, name, column, kind, comment, is_required in query(_COLUMNS)
+        )
+        return relations(query(_RELATIONS), columns, query(_OBSTACLES))
 
     @contextlib.contextmanager
-    def dbt(self) -> Iterator[dict[str, str]]:
-        found = self.address.credentials
-        yield {
-            "PASSONA_HOST": str(found.host),
-            "PASSONA_PORT": str(found.port),
-            "PASSONA_DATABASE": str(found.database),
-            "PASSONA_USER": str(found.username),
-            "DBT_ENV_SECRET_PASSONA_PASSWORD": str(found.password or ""),
-            "PASSONA_SSLMODE": str((found.query or {}).get("sslmode", "prefer")),
-            "PASSONA_APPLICATION": self._lock.name,
-            "PGCLIENTENCODING": "UTF8",
-            "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in SETTINGS.items()),
-        }
+    def dbt(self) -> Iterator[tuple[str, dict[str, str]]]:
+        credentials = self.address.credentials
+        yield (
+            "postgres",
+            {
+                "PASSONA_HOST": str(credentials.host),
+                "PASSONA_PORT": str(credentials.port),
+                "PASSONA_DATABASE": str(credentials.database),
+                "PASSONA_USER": str(credentials.username),
+                "DBT_ENV_SECRET_PASSONA_PASSWORD": str(credentials.password or ""),
+                "PASSONA_SSLMODE": str((credentials.query or {}).get("sslmode", "prefer")),
+                "PASSONA_APPLICATION": self._lock.name,
+                "PGCLIENTENCODING": "UTF8",
+                "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in SETTINGS.items()),
+            },
+        )
 
     def checkpointed(self) -> NoReturn:
         raise ConfigurationError(
@@ -160,8 +158,8 @@ class PostgresServer:
             "written, and a server's tables can be read at any time; leave it out"
         )
 
-    def rewrite(self, _gone: Sequence[str], _wait: float, _say: Callable[[str], None]) -> int:
-        """Write our tables without what was deleted from them; nobody reads them meanwhile. Searches no bytes."""
+    def rewrite(self, _gone: Sequence[str], _wait: float, _notify: Callable[[str], None]) -> int:
+        """Rewrite our tables without deleted rows, which locks them. Searches no bytes."""
         ours = owned(self.connection) or ()
         tables = sorted(name for name, relation in self.relations().items() if relation.kind == "table")
         for schema, table in (name for name in tables if str(name) in ours):
@@ -174,31 +172,31 @@ class PostgresServer:
 
 
 class Reader(Session):
-    """The database as it was when the first statement ran."""
+    """A session that sees the database as of its first statement."""
 
     def __init__(self, raw: Any) -> None:
         super().__init__(raw)
         self._locked = is_locked(self)
 
     def has_writer(self) -> bool:
-        """Return True if a run held the lock when the session began, or holds it now."""
+        """Return True if a run had locked the database when the session began, or has locked it now."""
         return self._locked or is_locked(self)
 
 
 def read_server(server: Server) -> Reader:
-    """The database at one moment, for reading: nobody is waited for.
+    """Open the database for reading, in one snapshot. Waits for no lock.
 
     :raises ConfigurationError: it cannot be reached.
     """
     raw = connected(server, f"passona reads on {socket.gethostname()[:24]} (process {os.getpid()})")
     reader = Reader(raw)
-    # Not read-only: a query may need a temporary table.
+    # Not read-only: a query may need a temp table.
     raw.set_session(isolation_level="REPEATABLE READ", autocommit=False)
     return reader
 
 
 def _type(name: str) -> str:
-    """A type as `schema` calls it; the length of a text stays."""
+    """Return the name that `reports.tables` has for a type. The length of a text is kept."""
     if name in ("character varying", "text"):
         return "VARCHAR"
     return re.sub(r"^(timestamp)\(\d\)", r"\1", name).upper()

@@ -1,0 +1,86 @@
+"""The tables of the dataset: created, migrated and described before the first package.
+
+dlt alone would create them at the end of its first load, which takes half a second, and without comments.
+"""
+
+from __future__ import annotations
+
+from passona.config.dbt_project import project_folder
+from passona.reports.definitions import REPORTS
+from passona.reports.tables import DATASET, TABLES
+from passona.warehouse._key_columns import create_key_table
+from passona.warehouse._migrations import migrate
+from passona.warehouse.connection import Connection
+from passona.warehouse.engines.engine import Engine
+from passona.warehouse.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
+from passona.warehouse.quoting import literal, quoted
+
+
+def create_tables(engine: Engine) -> None:
+    """Create what is missing, in two transactions.
+
+    :raises ConfigurationError: a later version created the warehouse, or an object of the user is in the way.
+    """
+    connection = engine.connection
+    inventory = Inventory(connection, engine.relations())
+    inventory.check(OWN_NAMES)
+    connection.begin()
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
+    inventory.update_register([*OWN_NAMES, *model_names(project_folder())])
+    migrate(connection)
+    inventory.check_types()
+    # DuckDB adds no column in a transaction that has changed rows. After a kill here, the next run adds them.
+    connection.commit()
+    connection.begin()
+    missing, new_columns = inventory.missing_tables(), inventory.missing_columns()
+    for name in missing:
+        columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in TABLES[name].sql_columns.items())
+        connection.execute(f"CREATE TABLE {DATASET}.{quoted(name)} ({columns})")
+    for name, column, kind in new_columns:
+        connection.execute(f"ALTER TABLE {DATASET}.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
+    inventory.record({Name(DATASET, table.name): ("table", table.sql_columns) for table in TABLES.values()})
+    create_key_table(connection)
+    for statement in engine.indexes:
+        connection.execute(statement)
+    if missing:
+        _mark_dropped(connection, missing)
+    _mark_interrupted_runs(connection)
+    if missing or new_columns or any(comment != _comment(*place) for place, comment in inventory.comments()):
+        describe(connection)
+    connection.commit()
+
+
+def _mark_dropped(connection: Connection, missing: set[str]) -> None:
+    """Make reports due whose tables the user dropped, such as by dlt's `drop` command."""
+    reports = [report.name for report in REPORTS.values() if not missing.isdisjoint((*report.tables, "row_issues"))]
+    connection.execute(
+        "UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = 'its table was dropped' "
+        "WHERE report IN (SELECT unnest(?::VARCHAR[]))",
+        [reports],
+    )
+
+
+def _mark_interrupted_runs(connection: Connection) -> None:
+    """Mark runs whose end was not recorded: only one run writes at a time, so none of them is active."""
+    if connection.execute("SELECT 1 FROM passona.runs WHERE outcome = 'running' LIMIT 1").fetchall():
+        connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
+
+
+def describe(connection: Connection) -> None:
+    """Comment on our tables and columns, which dlt's descriptions do not do. The user's columns keep their comments."""
+    for table in TABLES.values():
+        connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {literal(table.comment)}")
+    for name, columns in own_columns(connection).items():
+        for column in columns:
+            comment = literal(_comment(name, column))
+            connection.execute(f"COMMENT ON COLUMN passona.{quoted(name)}.{quoted(column)} IS {comment}")
+
+
+def _comment(table: str, column: str | None) -> str:
+    if column is None:
+        return TABLES[table].comment
+    if comment := TABLES[table].comment_on(column):
+        return comment
+    if column.startswith("_"):
+        return "belongs to dlt, no part of the contract"
+    return "key that the vendor's guide does not know, as it came; may be personal data"

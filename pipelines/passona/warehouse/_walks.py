@@ -1,0 +1,120 @@
+"""Walks in threads: many at once, and few verified ones in memory.
+
+tasks -> threads -> Finished, in the order in which the walks end
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from passona.errors import PassonaError, Stopped, TokenRefused, WalkFailed
+from passona.source.client import Client
+from passona.source.ledger import Task
+from passona.source.walk import Walk, Walker
+
+# How often `finished` yields None while no walk ends.
+TICK_SECONDS = 1.0
+# Bytes of verified walks in memory that make a package full; at twice as many no new walk begins.
+PACKAGE_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A walk that has ended, or why it failed. `seconds`: how long it took."""
+
+    task: Task
+    result: Walk | PassonaError
+    seconds: float
+
+
+class Walks:
+    """Walk the reports of a run; `client` stops when they end.
+
+    `fresh_since`: the spool of a killed walk is resumed only if that walk began later; None: later than the rows in
+    the tables.
+    """
+
+    def __init__(self, client: Client, walker: Walker, concurrency: int, fresh_since: datetime | None) -> None:
+        self._client, self._walker, self._concurrency, self._fresh_since = client, walker, concurrency, fresh_since
+        self._done: queue.SimpleQueue[tuple[Task, Walk | BaseException | None, float]] = queue.SimpleQueue()
+        self._backlog = _Backlog()
+
+    def finished(self, tasks: Sequence[Task]) -> Iterator[Finished | None]:
+        """Yield walks as they end, and None every TICK_SECONDS without one."""
+        with ThreadPoolExecutor(self._concurrency, "walk") as threads:
+            try:
+                for task in tasks:
+                    threads.submit(self._walk, task)
+                pending = len(tasks)
+                while pending:
+                    try:
+                        task, result, seconds = self._done.get(timeout=TICK_SECONDS)
+                    except queue.Empty:
+                        yield None
+                        continue
+                    pending -= 1
+                    if isinstance(result, BaseException) and not isinstance(result, WalkFailed | TokenRefused):
+                        raise result
+                    if result is not None:
+                        yield Finished(task, result, seconds)
+            finally:
+                threads.shutdown(wait=False, cancel_futures=True)
+                self._backlog.open()
+                self._client.stop()
+
+    def _walk(self, task: Task) -> None:
+        """Walk one report, in a thread. None goes to the queue if the run ended first."""
+        fresh_since = self._fresh_since or (task.known.verified_at if task.known else None)
+        result: Walk | BaseException | None = None
+        begun = time.monotonic()
+        try:
+            self._backlog.wait()
+            begun = time.monotonic()
+            uuid, address = task.campaign.campaign_id, task.campaign.address
+            result = self._walker.walk(task.report, uuid, task.verified_digest, fresh_since, address=address)
+            self._backlog.add(result.spool.memory)
+        except Stopped:
+            pass
+        except BaseException as error:  # noqa: BLE001  # `finished` raises it in the caller's thread
+            result = error
+        self._done.put((task, result, round(time.monotonic() - begun, 3)))
+
+    def drop(self, walk: Walk) -> None:
+        """Drop a verified walk that no package takes."""
+        self.release(walk.spool.memory)
+        walk.spool.drop()
+
+    def release(self, size: int) -> None:
+        """Note that `size` bytes of verified walks are no longer in memory."""
+        self._backlog.add(-size)
+
+
+class _Backlog:
+    """Bytes of verified walks in memory that no package has written yet."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._bytes = 0
+        self._open = False
+
+    def wait(self) -> None:
+        """Block while there are too many."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._open or self._bytes < 2 * PACKAGE_BYTES)
+
+    def add(self, size: int) -> None:
+        with self._changed:
+            self._bytes += size
+            self._changed.notify_all()
+
+    def open(self) -> None:
+        """Stop blocking: the run ends."""
+        with self._changed:
+            self._open = True
+            self._changed.notify_all()

@@ -1,0 +1,62 @@
+"""Nights of a live account, seven of them bad: afterwards the warehouse matches the account.
+
+`make nights` passes thirty of them and writes docs/nights.md.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from night_docs import write_page
+from support.night_truth import differences, unexplained
+from support.nights import AHEAD, BAD, DAY, DOWN, DRAFT, EMPTY, FULL, HALF, KILLED, REPORTS, REVOKED, Nights
+from support.warehouses import Warehouse
+
+
+def test_after_ten_nights_seven_of_them_bad_the_warehouse_is_the_truth(tmp_path: Path) -> None:
+    # The clocks go forward in the fourth of them; the draft is sent on the day after it.
+    first, sent_at = datetime(2026, 3, 26, 2, tzinfo=UTC), datetime(2026, 3, 29, 13, tzinfo=UTC)
+    nights = Nights(tmp_path / "warehouse.duckdb", first, campaigns=4, rows=240, sent_at=sent_at)
+    for number, bad in enumerate(("", *BAD, "", "")):
+        nights.pass_night(nights.first + number * DAY, bad)
+    assert list(differences(nights)) == []
+    assert list(unexplained(nights)) == []
+    assert {night.bad: night.code for night in nights.nights} == {
+        "": 0, DOWN: 4, REVOKED: 3, FULL: 1, KILLED: -9, HALF: 4, EMPTY: 5, AHEAD: 0,
+    }  # fmt: skip
+    assert Warehouse(nights.path).rows("SELECT count(*) FROM passona.clicks WHERE campaign_id = ?", DRAFT) == [(20,)]
+    assert nights.nights[-1].requests * 3 < nights.nights[0].requests
+    assert [path.name for path in tmp_path.iterdir()] == ["warehouse.duckdb"]
+    runs = Warehouse(nights.path).rows(
+        "SELECT started_at::DATE::VARCHAR, outcome FROM passona.runs ORDER BY started_at"
+    )
+    assert [date for date, _ in runs] == [f"{night.at:%Y-%m-%d}" for night in nights.nights]
+    # On a full disk there may be no room to say so: it is noted by the next run then.
+    assert runs[3][1] in {"error", "interrupted"}
+    words = ["ok", "failed", "token refused", "interrupted", "failed", "held", "ok", "ok", "ok"]
+    assert [word for _, word in runs[:3] + runs[4:]] == words
+    with duckdb.connect(str(nights.path)) as connection:
+        connection.execute(
+            "UPDATE passona.clicks SET device_type = 'x' WHERE row_id = (SELECT min(row_id) FROM passona.clicks)"
+        )
+    assert len(list(differences(nights))) == 1, "a wrong value has to be found out"
+
+
+@pytest.mark.skipif("PASSONA_NIGHTS" not in os.environ, reason="minutes; make nights")
+def test_after_thirty_nights_the_page_is_written(tmp_path: Path) -> None:
+    # At two in the morning, UTC; the clocks go forward in the 25th night. The last night is never bad.
+    first, sent_night = datetime(2026, 3, 5, 2, tzinfo=UTC), 20
+    bad_nights = {5: DOWN, 10: REVOKED, 12: EMPTY, 15: FULL, 17: AHEAD, 20: KILLED, 25: HALF}
+    sent_at = first + (sent_night - 2) * DAY + timedelta(hours=11)
+    # A dozen campaigns a month, as of a busy sender, with reports of up to three pages.
+    nights = Nights(tmp_path / "warehouse.duckdb", first, campaigns=12, rows=24_000, sent_at=sent_at)
+    for number in range(1, 31):
+        nights.pass_night(first + (number - 1) * DAY, bad_nights.get(number, ""))
+    assert [*differences(nights), *unexplained(nights)] == []
+    warehouse = Warehouse(nights.path)
+    write_page(nights.nights, sent_night, warehouse.count("campaigns"), sum(map(warehouse.count, REPORTS)))

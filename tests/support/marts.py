@@ -1,0 +1,21 @@
+"""Builds of the marts in this process, and what the marts hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passona.analytics.transform import BuildRequest, Transformed, transform
+from support.warehouses import Warehouse
+
+MARTS = (
+    "campaigns", "messages", "clicks", "links", "devices", "campaign_hours", "campaign_statuses", "unsent_reasons",
+    "recipient_fields",
+)  # fmt: skip
+
+
+def built(warehouse: Warehouse, **wanted: Any) -> Transformed:
+    return transform(warehouse.address, "Europe/London", 0, print, BuildRequest(**wanted))
+
+
+def marts(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
+    return {mart: warehouse.rows(f"SELECT * FROM analytics.{mart} ORDER BY ALL") for mart in MARTS}
