@@ -353,8 +353,8 @@ report is loaded again. Afterwards every stored value is compared with the accou
 
 {summary}
 
-Every build tests the same list ([test_faults.py](../tests/loading/test_faults.py)); there the faults strike
-simultaneously, each its own campaign, with eight requests in flight.
+Every build tests the same list ([test_faults.py](../tests/loading/test_faults.py)); there all faults strike at once,
+each its own campaign, with eight requests in flight.
 
 {table}
 """

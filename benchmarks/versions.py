@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".venv-versions"
-TESTS = ("tests/loading", "tests/source")
+TESTS = ("tests/loading/test_load.py", "tests/source/test_source.py")
 CLASSIFIER = "Programming Language :: Python :: 3."
 
 

@@ -54,6 +54,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         variants[test] += 1
         if (mark := item.get_closest_marker("slow_after")) and variants[test] > mark.args[0]:
             item.add_marker(pytest.mark.slow)
+        if (mark := item.get_closest_marker("slow_but_every")) and variants[test] % mark.args[0] != 1:
+            item.add_marker(pytest.mark.slow)
         for engine in {"duckdb", "postgres"} - {ENGINE}:
             if mark := item.get_closest_marker(engine):
                 item.add_marker(pytest.mark.skip(reason=f"on {engine} alone: {mark.args[0]}"))

@@ -1,7 +1,7 @@
 """docs/nights.md: what each of thirty nights of a live account did.
 
-`make nights` runs tests/loading/test_nights.py with PASSONA_NIGHTS=1. That test passes the nights, checks the
-warehouse, and then calls `write_page`.
+`make nights` runs tests/loading/test_nights.py with PASSONA_NIGHTS=1; it passes the nights, checks the warehouse,
+and then calls `write_page`.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ def fill(account: Account, version: int) -> str:
     return f"v{version},v{version}"
 
 
+@pytest.mark.slow
 def test_twenty_readers_who_keep_polling_never_see_rows_and_ledger_disagree(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:

@@ -40,6 +40,7 @@ def is_idle(process: subprocess.Popen[str]) -> bool:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("fault", [{"kind": "latency", "seconds": 60}, {"kind": "drip", "seconds": 0.05}])
+@pytest.mark.slow_after(2)
 def test_a_signal_ends_a_load_that_waits_for_the_server(
     begun: Begin, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path,
     fault: dict[str, object], number: signal.Signals, code: int,

@@ -28,9 +28,9 @@ pytestmark = pytest.mark.both
 NOW = datetime(2026, 1, 12, 12, tzinfo=UTC)
 # Those that used to lose rows, write them elsewhere or change them. `make soak` takes each.
 TWELVE = (
-    "DEV_MODE", "TIMEZONE", "API_TOKEN", "RETAIN_DAYS", "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_ID",
+    "DEV_MODE", "DBT_EMPTY", "TIMEZONE", "API_TOKEN", "RETAIN_DAYS", "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_ID",
     "DLT_DEFAULT_NAMING_NAMESPACE", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PGOPTIONS",
-    "DBT_EMPTY", "DBT_PROFILE", "DBT_RESOURCE_TYPES",
+    "DBT_PROFILE", "DBT_RESOURCE_TYPES",
 )  # fmt: skip
 ALONE = tuple(FOREIGN) if os.environ.get("PASSONA_FOREIGN") else TWELVE
 SECONDS = 300
@@ -118,6 +118,7 @@ def write_files_of_others(folder: Path) -> None:
     (folder / "dbt_project.yml").write_text("name: other\nversion: 1.0.0\nprofile: other\nflags: {empty: true}\n")
 
 
+@pytest.mark.slow
 def test_dlts_variables_for_where_its_files_are_change_nothing_where_there_are_none(
     clean: Clean, tmp_path: Path
 ) -> None:
@@ -126,6 +127,7 @@ def test_dlts_variables_for_where_its_files_are_change_nothing_where_there_are_n
 
 
 @pytest.mark.parametrize("name", ALONE)
+@pytest.mark.slow_after(2)
 def test_a_foreign_variable_changes_nothing(engine: str, clean: Clean, tmp_path: Path, name: str) -> None:
     warehouse, foreign = Warehouse(tmp_path / "warehouse.duckdb"), {name: FOREIGN[name]}
     if name not in OF_DBT:

@@ -78,6 +78,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.slow_but_every(3)
 def test_an_object_of_the_user_in_the_place_of_ours_is_named_before_the_first_request(
     warehouse: Warehouse, account: Account, box: Sandbox, name: str
 ) -> None:
@@ -135,11 +136,24 @@ def test_the_command_ends_with_2(passona: Run, warehouse: Warehouse, box: Sandbo
 # After loads.
 
 
+ROWS = {"clicks": [click(n) for n in range(3)], "alt_delivery": [message(1)]}
+
+
+@pytest.fixture(scope="module")
+def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """A warehouse after loads, to be copied."""
+    warehouse, account = Warehouse(tmp_path_factory.mktemp("loaded") / "warehouse.duckdb"), Account.empty()
+    account.put(going(ONE), ROWS)
+    with Sandbox(account) as box:
+        assert warehouse.load(box).exit_code == 0
+        assert warehouse.load(box, refresh=True).exit_code == 0  # makes all of dlt's staging
+    return warehouse
+
+
 @pytest.fixture
-def loaded(warehouse: Warehouse, account: Account, box: Sandbox) -> Warehouse:
-    account.put(going(ONE), {"clicks": [click(n) for n in range(3)], "alt_delivery": [message(1)]})
-    assert warehouse.load(box).exit_code == 0
-    assert warehouse.load(box, refresh=True).exit_code == 0  # makes all of dlt's staging
+def loaded(loaded_once: Warehouse, warehouse: Warehouse, account: Account) -> Warehouse:
+    account.put(going(ONE), ROWS)
+    copy(loaded_once.path, warehouse.path)
     return warehouse
 
 
@@ -194,6 +208,7 @@ OBSTACLES = {
 
 
 @pytest.mark.parametrize("named", OBSTACLES)
+@pytest.mark.slow_but_every(3)
 def test_what_a_user_did_to_a_table_that_makes_writing_impossible_is_named_before_the_first_request(
     engine: str, loaded: Warehouse, box: Sandbox, named: str
 ) -> None:
@@ -565,6 +580,7 @@ def not_built(warehouse: Warehouse, named: str) -> None:
         ("analytics_staging.int_built_project", "CREATE TABLE analytics_staging.int_built_project (x VARCHAR)"),
     ],
 )  # fmt: skip
+@pytest.mark.slow_after(2)
 def test_an_object_of_the_user_in_the_place_of_a_model_is_named_before_anything_is_built(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, name: str, sql: str
 ) -> None:
@@ -701,6 +717,7 @@ def test_models_of_a_version_without_a_register_are_known_by_their_comments(own:
     not_built(own, "analytics.links is in the way")
 
 
+@pytest.mark.slow
 def test_a_model_with_columns_of_another_version_gets_those_of_this_one_within_its_table(own: Warehouse) -> None:
     before = objects(own)
     for statement in (
@@ -749,10 +766,11 @@ def deadly(self, sql, *arguments, **others):
         os.kill(os.getpid(), signal.SIGKILL)
     return plain(self, sql, *arguments, **others)
 SQLConnectionManager.add_query = deadly
-module.transform(address_of(pathlib.Path(sys.argv[1])), "Europe/London", 0, print, module.Wanted(full_refresh=True))
+module.transform(address_of(pathlib.Path(sys.argv[1])), "Europe/London", 0, print, module.BuildRequest(full_refresh=True))
 """
 
 
+@pytest.mark.slow
 def test_a_build_that_is_killed_leaves_models_that_the_next_one_knows(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:

@@ -64,6 +64,7 @@ def files(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", [*NAMES, "a?b"], ids=plain)
+@pytest.mark.slow_after(1)
 def test_a_load_works_whatever_stands_in_the_path(tmp_path: Path, run: Run, name: str) -> None:
     path = made(tmp_path / name.replace("?", "") / f"{name}.duckdb")
     for arguments in (["load"], ["load", "--refresh"], ["status", "--max-age", "1d"]):
@@ -103,6 +104,7 @@ def test_every_verb_works_whatever_stands_in_the_path(tmp_path: Path, run: Run) 
 
 
 @pytest.mark.parametrize("stem", CALLED)
+@pytest.mark.slow_after(2)
 def test_a_file_may_be_called_as_a_catalog_or_a_schema_is(tmp_path: Path, run: Run, stem: str) -> None:
     path = tmp_path / f"{stem}.duckdb"
     for arguments in (["load"], ["forget", "447123400002"]):

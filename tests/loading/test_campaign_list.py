@@ -50,6 +50,7 @@ def listed(warehouse: Warehouse) -> list[str]:
         (3, 1, False), (2, 1, False), (4, 2, False), (10, 5, False), (10, 9, False),
     ],
 )  # fmt: skip
+@pytest.mark.slow_but_every(4)
 def test_a_list_that_lost_more_than_half_or_all_is_held_and_all_stay_listed(
     warehouse: Warehouse, account: Account, box: Sandbox, before: int, after: int, held: bool
 ) -> None:

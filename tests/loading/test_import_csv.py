@@ -174,6 +174,7 @@ def test_what_is_refused_leaves_the_old_rows_and_their_ledger_and_the_others_are
     ],
     ids=["plain", "mark", "lf", "cr", "mixed", "blank", "gzip", "quoted", "semicolon", "tab", "utf-16", "no mark", "both"],
 )  # fmt: skip
+@pytest.mark.slow_but_every(3)
 def test_whatever_form_a_file_has_its_rows_are_the_same(tmp_path: Path, content: bytes, form: tuple[str, str]) -> None:
     path = tmp_path / "any.csv"
 

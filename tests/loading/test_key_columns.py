@@ -43,6 +43,7 @@ def assert_one_column_each(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize("first", [["foo"], ["FOO"], ["FOO", "foo"], ["Foo", "foo_"]])
 @pytest.mark.parametrize("then", [["FOO", "foo"], ["foo"], ALIKE])
+@pytest.mark.slow_but_every(4)
 def test_keys_that_look_alike_never_share_a_column_in_whatever_order_they_come(
     warehouse: Warehouse, account: Account, box: Sandbox, first: list[str], then: list[str]
 ) -> None:
@@ -127,6 +128,7 @@ def test_the_list_of_campaigns_and_files_name_keys_alike(
 
 
 @pytest.mark.parametrize("key", ["a\0b", "\ud800", "x" * 5_000, "'; DROP TABLE passona.clicks; --", '"', ""])
+@pytest.mark.slow_but_every(3)
 def test_any_key_has_a_column(warehouse: Warehouse, account: Account, box: Sandbox, key: str) -> None:
     account.put(going(ONE), {"clicks": [click(1, **{key: "v"})]})
     for _ in range(2):

@@ -55,6 +55,7 @@ def fill(account: Account, version: int) -> None:
 
 
 @pytest.mark.parametrize("warehouse_is", ["filled", "new"])
+@pytest.mark.slow
 def test_after_kills_at_random_moments_one_load_makes_everything_right(tmp_path: Path, warehouse_is: str) -> None:
     """In a filled warehouse a load replaces what is there; into a new one it appends."""
     dice = random.Random(f"kills, {warehouse_is}")
@@ -118,6 +119,7 @@ def pages_asked(box: Sandbox) -> list[int]:
     return sorted(int(record.page or 1) for record in box.requests if record.kind == "report")
 
 
+@pytest.mark.slow
 def test_a_walk_of_a_thousand_pages_killed_at_page_900_asks_for_about_a_hundred_more(
     tmp_path: Path, account: Account, warehouse: Warehouse
 ) -> None:
@@ -142,6 +144,7 @@ def test_a_walk_of_a_thousand_pages_killed_at_page_900_asks_for_about_a_hundred_
         ("none", ("--refresh",)),  # asked anew because that was wished
     ],
 )
+@pytest.mark.slow_after(2)
 def test_a_spool_is_taken_up_only_where_nothing_changed(
     tmp_path: Path, account: Account, warehouse: Warehouse, change: str, arguments: tuple[str, ...]
 ) -> None:

@@ -26,7 +26,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def test_settled_reports_cost_no_request_and_open_ones_are_rewritten_only_where_they_changed(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    closed = [f"33333333-3333-4333-8333-{n:012}" for n in range(500)]
+    closed = [f"33333333-3333-4333-8333-{n:012}" for n in range(100)]
     for uuid in closed:
         account.put(ended(uuid, 40), {"sent": [{"MessageId": uuid, "Brand": None, "SentOn": None, "RecipientCount": 1,
                                                 "TemplateApiId": None, "TemplateName": None, "Message": "m"}]})  # fmt: skip
@@ -149,6 +149,7 @@ def test_campaigns_most_in_need_come_first(warehouse: Warehouse, account: Accoun
         ("alt_delivery", 0, 0, False), ("unsent", 10, 0, False), ("alt_delivery", 1, 0, True),
     ],
 )  # fmt: skip
+@pytest.mark.slow_after(3)
 def test_the_shrink_guard_holds_a_report_that_lost_more_than_half(
     warehouse: Warehouse, account: Account, box: Sandbox, report: str, before: int, after: int, held: bool
 ) -> None:

@@ -77,6 +77,7 @@ def hostile() -> tuple[Account, Served]:
     ],
     ids=lambda switches: f"{switches.links}-{'honoured' if switches.honour_per_page else 'ignored'}",
 )
+@pytest.mark.slow_after(1)
 def test_every_value_of_hostile_rows_is_as_served(
     warehouse: Warehouse, hostile: tuple[Account, Served], switches: Switches
 ) -> None:

@@ -33,6 +33,7 @@ def test_a_byte_order_mark_before_every_answer_changes_nothing(
 @pytest.mark.parametrize(
     "written", ["1e400", "-1E+400", "9" * 5_000, "NaN", "-Infinity", "1.50", "12345678901234567890", "[1e400,NaN]"]
 )
+@pytest.mark.slow_after(3)
 def test_a_number_that_no_type_holds_is_noted_as_it_was_written(
     warehouse: Warehouse, account: Account, box: Sandbox, written: str
 ) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,7 +25,7 @@ from passona.csv_files.reader import CsvFile
 from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.source.spool import Spool
 from passona_sandbox import Account, Sandbox
-from spreadsheet_docs import PAGE, Result, page, results
+from spreadsheet_docs import PAGE, Result, Trial, page
 from support.campaigns import ONE, going
 from support.csv_files import GOOD as RECIPIENTS
 from support.csv_files import HEADER, row
@@ -40,25 +41,32 @@ pytestmark = pytest.mark.duckdb("one engine will do: files are read before the w
 
 
 @pytest.fixture(scope="module")
-def outcomes() -> dict[int, Result]:
-    """What became of each file, one after the other."""
-    return dict(enumerate(results()))
+def outcome_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Result]:
+    """What becomes of a file, by its place in the list."""
+    trial = Trial(tmp_path_factory.mktemp("trial"))
+    return cache(lambda number: trial.result(FILES[number]))
 
 
 @pytest.mark.parametrize(
     ("number", "file"), enumerate(FILES), ids=lambda each: each.what if isinstance(each, File) else ""
 )
-def test_a_file_is_loaded_exactly_or_refused_or_recorded(number: int, file: File, outcomes: dict[int, Result]) -> None:
-    result = outcomes[number]
+@pytest.mark.slow_but_every(6)
+def test_a_file_is_loaded_exactly_or_refused_or_recorded(
+    number: int, file: File, outcome_of: Callable[[int], Result]
+) -> None:
+    result = outcome_of(number)
     assert (result.outcome, file.said in "\n".join(result.lines)) == (file.outcome, True), result.lines
     assert result.state == ("open" if file.outcome == "recorded" else "settled")
     assert file.outcome != "refused" or sum("the old rows stay" in line for line in result.lines) == 1
     assert "4477009" not in str(result.lines)
 
 
-def test_the_page_tells_what_becomes_of_them(outcomes: dict[int, Result]) -> None:
+@pytest.mark.slow
+def test_the_page_tells_what_becomes_of_them(outcome_of: Callable[[int], Result]) -> None:
     assert len(FILES) >= 60
-    assert PAGE.read_text("utf-8") == page([*outcomes.values()]), "make spellings writes it anew"
+    assert PAGE.read_text("utf-8") == page([outcome_of(number) for number in range(len(FILES))]), (
+        "make spellings writes it anew"
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -146,7 +154,7 @@ def test_a_phone_is_restored_from_a_spreadsheets_form_and_else_stays_as_somebody
         RECIPIENT, {"Phone_Number": pa.array([text, "447"]), "Group_Name": pa.array(["A", "B"])}
     )
     assert columns["Phone_Number"].to_pylist() == [expected, "447"]
-    assert quality.restore_cells == (text != expected)
+    assert quality.restored == (text != expected)
 
 
 def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

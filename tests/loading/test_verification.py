@@ -14,8 +14,9 @@ import pytest
 from passona.reports.row_ids import Fingerprint, Ordinals, row_ids, stored_digest
 from passona_sandbox import Account, Sandbox, Switches
 from support.campaigns import ONE, TWO, click, going, message
-from support.engines import change
+from support.engines import change, copy
 from support.forked import Begun
+from support.marts import built as build_marts
 from support.sandbox_requests import asked
 from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
@@ -56,24 +57,50 @@ def halve(warehouse: Warehouse, statements: list[str]) -> None:
         change(warehouse.path, statement)
 
 
-@pytest.fixture
-def loaded(warehouse: Warehouse, account: Account, box: Sandbox) -> Warehouse:
+@pytest.fixture(scope="module")
+def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """A loaded warehouse, to be copied."""
+    warehouse, account = Warehouse(tmp_path_factory.mktemp("loaded") / "warehouse.duckdb"), Account.empty()
     fill(account)
-    assert warehouse.load(box).exit_code == 0
+    with Sandbox(account) as box:
+        assert warehouse.load(box).exit_code == 0
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def built_once(loaded_once: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """The same with its marts, to be copied."""
+    warehouse = Warehouse(tmp_path_factory.mktemp("built") / "warehouse.duckdb")
+    copy(loaded_once.path, warehouse.path)
+    assert build_marts(warehouse).exit_code == 0
+    return warehouse
+
+
+@pytest.fixture
+def loaded(loaded_once: Warehouse, warehouse: Warehouse, account: Account) -> Warehouse:
+    fill(account)
+    copy(loaded_once.path, warehouse.path)
+    return warehouse
+
+
+@pytest.fixture
+def built(built_once: Warehouse, warehouse: Warehouse, account: Account) -> Warehouse:
+    fill(account)
+    copy(built_once.path, warehouse.path)
     return warehouse
 
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("options", [(), ("--marts-only",)], ids=["whole", "marts only"])
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+@pytest.mark.slow_but_every(3)
 def test_publish_refuses_a_report_that_may_be_half_written(
-    loaded: Warehouse, passona: Run, tmp_path: Path, half: list[str], options: tuple[str, ...]
+    built: Warehouse, passona: Run, tmp_path: Path, half: list[str], options: tuple[str, ...]
 ) -> None:
-    assert passona("transform").returncode == 0
     copy = tmp_path / "readers.duckdb"
     assert passona("publish", str(copy), *options).returncode == 0
     before = copy.read_bytes()
-    halve(loaded, half)
+    halve(built, half)
     refused = passona("publish", str(copy), *options)
     assert refused.returncode == 4
     assert f"campaign {TWO}, clicks: a load was interrupted" in refused.stderr
@@ -83,6 +110,7 @@ def test_publish_refuses_a_report_that_may_be_half_written(
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+@pytest.mark.slow_after(2)
 def test_after_the_next_load_publish_works_again(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path, half: list[str]
 ) -> None:
@@ -110,6 +138,7 @@ def test_rows_of_any_table_that_no_load_vouches_for_are_told_and_replaced(
 
 
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+@pytest.mark.slow_after(2)
 def test_one_load_mends_a_campaign_that_is_not_listed_and_asks_for_no_more_of_it(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, half: list[str]
 ) -> None:
@@ -147,15 +176,15 @@ def test_what_cannot_be_mended_because_the_campaign_is_deleted_is_told_by_each_l
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("outcome", ["running", "interrupted"])
+@pytest.mark.slow_after(1)
 def test_marts_of_a_build_that_was_killed_are_not_published(
-    loaded: Warehouse, passona: Run, tmp_path: Path, outcome: str
+    built: Warehouse, passona: Run, tmp_path: Path, outcome: str
 ) -> None:
-    assert passona("transform").returncode == 0
     assert passona("publish", "readers.duckdb").returncode == 0
     before = (tmp_path / "readers.duckdb").read_bytes()
     # What a build leaves that is killed between two models.
-    change(loaded.path, f"UPDATE passona.runs SET outcome = '{outcome}' WHERE verb = 'transform'")
-    change(loaded.path, "DELETE FROM analytics.messages")
+    change(built.path, f"UPDATE passona.runs SET outcome = '{outcome}' WHERE verb = 'transform'")
+    change(built.path, "DELETE FROM analytics.messages")
     for options in ((), ("--marts-only",)):
         refused = passona("publish", "readers.duckdb", *options)
         assert (refused.returncode, refused.stderr) == (
@@ -200,6 +229,7 @@ FILE_HEADERS, BLOCK_BYTES = 3 * 4096, 256 * 1024
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("where", [0.0, 0.5, 0.9])
+@pytest.mark.slow_after(1)
 def test_a_damaged_file_is_not_published(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path, where: float
 ) -> None:
@@ -246,43 +276,41 @@ def test_a_backup_beside_the_log_of_a_later_state_is_told_as_that(
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+@pytest.mark.slow_after(1)
 def test_transform_keeps_the_marts_of_a_half_written_campaign_until_it_is_whole(
-    loaded: Warehouse, account: Account, box: Sandbox, passona: Run, half: list[str]
+    built: Warehouse, account: Account, box: Sandbox, passona: Run, half: list[str]
 ) -> None:
     figures = "SELECT campaign_name, sent, clicks FROM analytics.campaigns ORDER BY 1"
-    assert passona("transform").returncode == 0
-    halve(loaded, half)
+    halve(built, half)
     fill(account, more=2)
-    assert loaded.load(box, ONE).exit_code == 0
+    assert built.load(box, ONE).exit_code == 0
     ended = passona("transform")
     assert (ended.returncode, ended.stderr.count(f"campaign {TWO}, clicks: a load was interrupted")) == (0, 1)
-    assert loaded.rows(figures) == [("Spring", 7, 6), ("Summer", 5, 4)]
+    assert built.rows(figures) == [("Spring", 7, 6), ("Summer", 5, 4)]
     ended = passona("transform", "--full-refresh")
     assert (ended.returncode, "a full build leaves it out" in ended.stderr) == (0, True)
-    assert loaded.rows(figures) == [("Spring", 7, 6)]
-    assert loaded.load(box).exit_code == 0
+    assert built.rows(figures) == [("Spring", 7, 6)]
+    assert built.load(box).exit_code == 0
     ended = passona("transform")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert loaded.rows(figures) == [("Spring", 7, 6), ("Summer", 7, 6)]
+    assert built.rows(figures) == [("Spring", 7, 6), ("Summer", 7, 6)]
 
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
 def test_marts_of_rows_that_are_gone_after_an_interruption_go_too(
-    loaded: Warehouse, account: Account, box: Sandbox, passona: Run
+    built: Warehouse, account: Account, box: Sandbox, passona: Run
 ) -> None:
-    assert passona("transform").returncode == 0
-    halve(loaded, HALVES["rows deleted"])
+    halve(built, HALVES["rows deleted"])
     assert passona("transform").returncode == 0
     account.put(going(TWO, name="Summer"), {})
-    assert loaded.load(box, accept_shrink=True).exit_code == 0
+    assert built.load(box, accept_shrink=True).exit_code == 0
     assert passona("transform").returncode == 0
-    assert loaded.rows("SELECT count(*) FROM analytics.clicks WHERE campaign_id = ?", TWO) == [(0,)]
+    assert built.rows("SELECT count(*) FROM analytics.clicks WHERE campaign_id = ?", TWO) == [(0,)]
 
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
-def test_the_report_says_that_a_load_was_interrupted(loaded: Warehouse, passona: Run, tmp_path: Path) -> None:
-    assert passona("transform").returncode == 0
-    halve(loaded, HALVES["marked"])
+def test_the_report_says_that_a_load_was_interrupted(built: Warehouse, passona: Run, tmp_path: Path) -> None:
+    halve(built, HALVES["marked"])
     assert passona("report", "report.html").returncode == 0
     assert "A load of 1 campaign was interrupted" in (tmp_path / "report.html").read_text("utf-8")
 
@@ -311,6 +339,7 @@ def test_verify_finds_nothing_in_a_whole_warehouse(
         (HALVES["rows without an entry"][0], "a load was interrupted"),
     ],
 )  # fmt: skip
+@pytest.mark.slow_after(3)
 def test_verify_lists_what_differs_and_the_next_load_replaces_it(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, damage: str, said: str
 ) -> None:
@@ -367,6 +396,7 @@ def whole(warehouse: Warehouse, versions: dict[int, int]) -> None:
 
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
+@pytest.mark.slow
 def test_after_any_kill_readers_get_whole_reports_or_the_old_copy(
     tmp_path: Path, warehouse: Warehouse, account: Account, passona: Run
 ) -> None:

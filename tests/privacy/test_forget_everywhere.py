@@ -21,6 +21,7 @@ from passona_sandbox import Account, Sandbox
 from support.campaigns import ONE, TWO, click, ended, going, message
 from support.csv_imports import import_csv
 from support.engines import change
+from support.engines import copy as copy_warehouse
 from support.forked import Begun, run_passona
 from support.people import MODES, copy, forgotten, recipient, silent
 from support.warehouses import Warehouse, environment_of
@@ -50,11 +51,20 @@ def other(value: str) -> str:
     return value.replace(ZEB, OTHER).replace("900 123", "900 124")
 
 
-@pytest.fixture
-def loaded(warehouse: Warehouse, account: Account, box: Sandbox) -> Warehouse:
-    """A warehouse in which Zeb has a row, and stands in the texts of others."""
+@pytest.fixture(scope="module")
+def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """A warehouse in which Zeb has a row, and stands in the texts of others: to be copied."""
+    warehouse, account = Warehouse(tmp_path_factory.mktemp("loaded") / "warehouse.duckdb"), Account.empty()
     fill(account)
-    warehouse.load(box)
+    with Sandbox(account) as box:
+        warehouse.load(box)
+    return warehouse
+
+
+@pytest.fixture
+def loaded(loaded_once: Warehouse, warehouse: Warehouse, account: Account) -> Warehouse:
+    fill(account)
+    copy_warehouse(loaded_once.path, warehouse.path)
     return warehouse
 
 
@@ -123,6 +133,7 @@ def test_an_import_brings_no_number_back(loaded: Warehouse, account: Account, tm
 
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.slow_but_every(3)
 def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
     loaded: Warehouse, tmp_path: Path, kind: str
 ) -> None:
@@ -183,6 +194,7 @@ def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
          "a schema passona_own", "a key of texts", "a key of two columns", "a unique index", "texts that become the same",
          "a check", "a map whose keys become the same"],
 )  # fmt: skip
+@pytest.mark.slow_but_every(3)
 def test_no_table_of_a_user_keeps_a_number_or_keeps_forget_from_its_work(
     loaded: Warehouse, tmp_path: Path, table: str, left: list[tuple[Any, ...]]
 ) -> None:
@@ -234,6 +246,7 @@ LINKED = {
 
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize(("statements", "mine", "notes"), LINKED.values(), ids=[*LINKED])
+@pytest.mark.slow_but_every(3)
 def test_foreign_keys_between_tables_of_users_do_not_keep_a_number(
     loaded: Warehouse, tmp_path: Path, statements: Sequence[str], mine: list[Any], notes: list[Any]
 ) -> None:
@@ -408,6 +421,7 @@ def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
+@pytest.mark.slow
 def test_one_of_many_is_gone_from_every_byte_through_kills_loads_and_an_import(
     warehouse: Warehouse, account: Account, tmp_path: Path
 ) -> None:

@@ -50,6 +50,7 @@ def settled(account: Account, ann: str = ANN) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("loads", [0, 2])
+@pytest.mark.slow_after(2)
 def test_the_next_load_asks_for_what_may_have_lost_something_and_all_is_as_before(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str, loads: int
 ) -> None:

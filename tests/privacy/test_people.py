@@ -35,6 +35,7 @@ pytestmark = pytest.mark.both
 
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.slow_after(2)
 def test_what_a_mode_does_not_keep_is_in_no_byte_of_any_file(tmp_path: Path, mode: str) -> None:
     account = Account(rows=600, hostile=True, seed=3)
     people = people_of(account)

@@ -112,6 +112,7 @@ def test_tokens_in_texts_of_others_are_counted_too(warehouse: Warehouse, account
 @pytest.mark.parametrize(
     "spelling", ["+44 7700 900123", "07700-900123", "447700900123.0", "+44 (0)7700\u2009900123", '="447700900123"']
 )
+@pytest.mark.slow_after(2)
 def test_a_person_is_found_however_the_number_is_spelled_in_the_warehouse(
     warehouse: Warehouse, account: Account, box: Sandbox, spelling: str
 ) -> None:

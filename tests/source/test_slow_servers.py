@@ -113,6 +113,7 @@ def in_time() -> Iterator[Callable[..., Any]]:
 
 
 @pytest.mark.parametrize("name", DRIPS)
+@pytest.mark.slow_but_every(4)
 def test_whatever_drips_the_request_ends(name: str, in_time: Callable[..., Any]) -> None:
     with (
         Dripping(*DRIPS[name]) as server,
@@ -127,6 +128,7 @@ def test_whatever_drips_the_request_ends(name: str, in_time: Callable[..., Any])
 
 
 @pytest.mark.parametrize("name", ["100 Continue", "103 Early Hints", "the size of a chunk", "chunks", "trailers"])
+@pytest.mark.slow_after(1)
 def test_a_flood_without_end_ends_too(name: str, in_time: Callable[..., Any]) -> None:
     server = Dripping(*DRIPS[name], floods=True)
     with server, contextlib.closing(Client(settings(server.port), attempts=2)) as client, pytest.raises(RequestFailed):
@@ -161,6 +163,7 @@ def test_a_handshake_that_never_ends_ends(in_time: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("answer", [(b"HTTP/1.1 200 ", b"O"), (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), (b"", b"")])
+@pytest.mark.slow_after(1)
 def test_a_proxy_that_never_answers_is_left(
     monkeypatch: pytest.MonkeyPatch, in_time: Callable[..., Any], answer: tuple[bytes, bytes]
 ) -> None:
@@ -260,6 +263,7 @@ def test_a_server_that_ends_in_time_is_not_cut_off() -> None:
 
 
 @pytest.mark.parametrize("name", ["the name of a header", "the size of a chunk", "100 Continue"])
+@pytest.mark.slow_after(1)
 def test_a_load_from_such_a_server_ends_and_lets_the_warehouse_go(
     passona: Run, warehouse: Warehouse, name: str
 ) -> None:
@@ -274,6 +278,7 @@ def test_a_load_from_such_a_server_ends_and_lets_the_warehouse_go(
 
 
 @pytest.mark.parametrize("name", ["a status line", "the value of a header", "the size of a chunk", "100 Continue"])
+@pytest.mark.slow_after(1)
 def test_a_download_from_such_a_server_ends(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, in_time: Callable[..., Any], name: str
 ) -> None:

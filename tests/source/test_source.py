@@ -228,6 +228,7 @@ KILLS = {
 
 
 @pytest.mark.parametrize("where", KILLS)
+@pytest.mark.slow_after(2)
 def test_a_killed_run_is_repaired_from_an_empty_folder(tmp_path: Path, path: Path, where: str) -> None:
     account = small()
     with Sandbox(account) as box:
@@ -336,6 +337,7 @@ def test_two_runs_at_once_come_one_after_another(tmp_path: Path, path: Path) -> 
 
 @pytest.mark.duckdb("about DuckDB as dlt's destination")
 @pytest.mark.parametrize("naming", ["support.sql_upper", "sql_ci_v1", "direct"])
+@pytest.mark.slow_after(1)
 def test_names_are_those_of_the_destinations_convention(tmp_path: Path, path: Path, naming: str) -> None:
     account = small()
     destination: Any = dlt.destinations.duckdb(str(path), naming_convention=naming, supports_transactions=True)
@@ -494,6 +496,7 @@ def test_resources_run_without_their_source(tmp_path: Path, path: Path) -> None:
         "INSERT INTO passona.report_ledger SELECT * FROM passona.report_ledger",
     ],
 )
+@pytest.mark.slow_after(2)
 def test_a_table_that_is_missing_or_doubled_is_repaired(tmp_path: Path, path: Path, statement: str) -> None:
     account = Account.empty()
     account.put({"uuid": THREE, **ENDED}, {"clicks": [click(1)], "alt_delivery": [message(1)]})

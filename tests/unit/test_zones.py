@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from passona.monitoring.doctor._findings import Verdict
-from passona.monitoring.doctor._zones import Sample, agrees, judge, made_at, offset
+from passona.monitoring.doctor._zones import Sample, agrees, judge_zone, made_at, offset
 
 SUMMER, WINTER = datetime(2024, 7, 10, 8, 0, 3, tzinfo=UTC), datetime(2024, 1, 10, 8, 0, 3, tzinfo=UTC)
 
@@ -46,27 +46,27 @@ def test_an_hour_that_occurs_twice_agrees_with_both_of_its_instants() -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"])
 def test_another_zone_is_found_by_its_name(zone: str) -> None:
-    found = judge(both(zone), "Europe/London", "x")
+    found = judge_zone(both(zone), "Europe/London", "x")
     assert found.verdict is Verdict.BROKEN
     (first, *_) = found.facts["zones"]
     assert all(agrees(sample, first) for sample in both(zone))
-    assert judge(both(zone), zone, "x").verdict is Verdict.HOLDS
+    assert judge_zone(both(zone), zone, "x").verdict is Verdict.HOLDS
 
 
 def test_a_few_rows_that_were_written_later_are_no_other_zone() -> None:
     late = [shown(SUMMER, "Europe/London", late=3600 * hours) for hours in (1, 3)]
-    found = judge(both("Europe/London") + late, "Europe/London", "x")
+    found = judge_zone(both("Europe/London") + late, "Europe/London", "x")
     assert (found.verdict, found.seen) == (
         Verdict.UNCLEAR,
-        "x, 10 of 12 agree with Europe/London, in summer and winter; no other zone fits better",
+        "x: 10 of 12 agree with Europe/London, in summer and winter; no other zone fits better",
     )
 
 
 def test_moments_that_have_nothing_to_do_with_each_other_tell_nothing() -> None:
     apart = [shown(SUMMER, "UTC", late=86_400 * day + 500) for day in range(10)]
-    assert judge(apart, "Europe/London", "x").verdict is Verdict.UNCLEAR
+    assert judge_zone(apart, "Europe/London", "x").verdict is Verdict.UNCLEAR
 
 
 def test_times_that_carry_an_offset_need_no_zone() -> None:
-    found = judge([Sample("2024-07-10T08:00:03.000000Z", SUMMER)], "Europe/London", "x")
+    found = judge_zone([Sample("2024-07-10T08:00:03.000000Z", SUMMER)], "Europe/London", "x")
     assert found.verdict is Verdict.HOLDS

@@ -19,34 +19,30 @@ Examples:
 @options.as_json
 @options.output_options
 def doctor(*, as_json: bool) -> None:
-    """Check a real account against every assumption.
+    """Test every assumption about the API against a real account.
 
-    Sends some forty requests at most that only read, writes nothing, opens no warehouse. A line for each
-    assumption: ok, it holds; WRONG, it does not, and loads fail or figures are wrong until that is mended;
-    differs, it does not, and loads are right all the same; ?, what was seen cannot tell.
+    Sends about forty requests that only read, writes nothing, and opens no warehouse. Each assumption has a
+    line. ok: it holds. WRONG: it is broken, and loads fail or figures are wrong until you fix that. differs: it
+    is broken, but loads cope. ?: the account does not show it.
 
     \b
-    Ends with
+    Exit codes:
       0  nothing is WRONG
-      3  the server refuses the token
+      3  the server refused the token
       4  something is WRONG, or the server does not answer
     """
     from datetime import UTC, datetime
 
-    from passona.cli.screen import json_text
+    from passona.cli.screen import json_text, spinner
     from passona.config.configuration import load_settings
-    from passona.config.dbt_project import project_folder
-    from passona.monitoring.doctor.assumptions import diagnose, known_statuses
+    from passona.monitoring.doctor.diagnosis import diagnose, document, print_diagnosis
     from passona.monitoring.doctor.examination import examine
-    from passona.monitoring.doctor.table import document, print_diagnosis, waiting
 
     settings = load_settings()
-    statuses = known_statuses(project_folder())
-    with waiting():
-        seen = examine(settings, datetime.now(UTC))
-    found = diagnose(seen, statuses)
+    with spinner("asking the API"):
+        diagnosis = diagnose(examine(settings, datetime.now(UTC)))
     if as_json:
-        click.echo(json_text(document(found)))
+        click.echo(json_text(document(diagnosis)))
     else:
-        print_diagnosis(found)
-    sys.exit(found.exit_code)
+        print_diagnosis(diagnosis)
+    sys.exit(diagnosis.exit_code)

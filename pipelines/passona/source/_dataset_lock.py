@@ -78,14 +78,17 @@ class DatasetLock:
 
     def _watch(self) -> None:
         while not self._released.wait(_TICK_SECONDS):
-            if self._is_loaded():
+            if self._is_over():
                 self.release()
 
-    def _is_loaded(self) -> bool:
+    def _is_over(self) -> bool:
+        """Return True if the package is loaded, or the session has ended and the lock with it."""
         loads = self._client.make_qualified_table_name("_dlt_loads")
         statement = f"SELECT 1 FROM {loads} WHERE load_id = %s"  # noqa: S608  # dlt's name
         with self._using:
+            if self._client.native_connection is None:  # closed by `release`, or by dlt when the server ended it
+                return True
             try:
-                return not self._released.is_set() and bool(self._client.execute_sql(statement, self._load_id))
+                return bool(self._client.execute_sql(statement, self._load_id))
             except DatabaseException:  # no table before the first load
                 return False

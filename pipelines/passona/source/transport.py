@@ -2,9 +2,9 @@
 
     with limited(): ask(method, target) -> response, its body not read yet
 
-requests and urllib3 limit single reads only: a server that sends a byte now and then keeps a read alive, and DNS, header lines,
-chunk sizes and proxy answers have no limit at all. One thread therefore watches all requests and shuts down the socket
-of each request that exceeds its time; its reader gets an error or the end of the stream.
+requests and urllib3 limit single reads only: a server that sends a byte now and then keeps a read alive, and DNS,
+header lines, chunk sizes and proxy answers have no limit at all. One thread therefore watches all requests and shuts
+down the socket of each request that exceeds its time; its reader gets an error or the end of the stream.
 """
 
 from __future__ import annotations

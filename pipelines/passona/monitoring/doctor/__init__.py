@@ -1,19 +1,18 @@
-"""`passona doctor`: every assumption about the API that can be tested, tested against a real account.
+"""`passona doctor`: test every assumption about the API against a real account.
 
-    Settings -> examination (probe, sample) -> Sightings -> assumptions -> Findings -> table
+    Settings -> examination (about forty GETs) -> Evidence -> one judge per assumption -> Diagnosis
 
-- `examination` what is asked, some forty GETs at most; `_probe` asks, `_sample` chooses the campaigns
-- `_sightings` what came back, and how the loads would read it (`_answers`, `_readings`)
-- `assumptions` the list, a judge each: `_connection`, `_paging`, `_clocks` (by `_zones`), `_contents`, `_messages`
-- `_findings` what a judge can say; `_words` how values are shown without showing anybody's
-- `table` what people and programs get to see
+- `examination` which requests are sent; `_requests` a request and its response
+- `_evidence` all responses, and their rows as a load would read them
+- judges, one function per assumption: `_connection`, `_paging`, `_clocks` (with `_zones`), `_messages`, `_contents`
+- `_findings` what a judge returns; `_words` shows values without showing a person's
+- `diagnosis` the list of assumptions, the table, and the JSON document
 
-All but `examination` and `_probe` is pure. Nothing is written anywhere, and the warehouse is not opened.
-Which facts are assumed: what the vendor's guide does not document, and what its samples show once.
+Only `examination` and `_requests` do I/O. Nothing is written, and the warehouse is not opened.
+An assumption is what the vendor's guide does not document, or what its samples show only once.
 """
 
 __all__ = [
-    "assumptions",
+    "diagnosis",
     "examination",
-    "table",
 ]

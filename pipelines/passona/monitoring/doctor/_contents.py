@@ -2,169 +2,151 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
-from collections.abc import Iterable
+from functools import cache
 
-from passona.monitoring.doctor._findings import Finding, broken, holds, unclear
-from passona.monitoring.doctor._sightings import Sightings
+from passona.config.dbt_project import project_folder
+from passona.monitoring.doctor._evidence import Evidence
+from passona.monitoring.doctor._findings import Finding, assumption, broken, holds, unclear
 from passona.monitoring.doctor._words import counted, named, names, several, shape, share, tally
 from passona.reports.decoding import Row
-from passona.reports.definitions import ALT_DELIVERY, CLICKS, DELIVERY, RECIPIENT, UNSENT
+from passona.reports.definitions import ALT_DELIVERY, DELIVERY, REPORTS, UNSENT
 
-PHONES = (
-    (CLICKS.name, "Phone_Number"),
-    (DELIVERY.name, "Recipient"),
-    (ALT_DELIVERY.name, "Mobile"),
-    (RECIPIENT.name, "Phone_Number"),
-    (UNSENT.name, "Mobile"),
-)
-# E.164 has 15 digits at most, and no country's numbers have fewer than 7 with its code.
+# E.164: at most 15 digits; no country has fewer than 7 with its code.
 _PHONE = re.compile(r"[0-9]{7,15}")
-# One value in twenty that holds a comma is what free text is like; more, and the lists are joined in another way.
+# One value in twenty has a comma, as free text does; if more cannot be split, the lists are joined in another way.
 UNSPLIT = 0.05
-# Values that a person can take in; more are no vocabulary but texts, and are not shown.
+# More values than this are texts, not a vocabulary, and are not shown.
 MANY = 30
 
 
-def new_keys(seen: Sightings) -> Finding:
-    found = [f"{name}.{key}" for name, reading in seen.readings.items() for key in reading.new_keys]
-    return _keys(seen, found, "nothing to set: each becomes a new column of text")
+@assumption("rows have only the guide's keys")
+def new_keys(evidence: Evidence) -> Finding:
+    keys = [f"{name}.{key}" for name, reading in evidence.readings.items() for key in reading.new_keys]
+    return _judge_keys(evidence, keys, "nothing to set: each becomes a new column of text")
 
 
-def missing_keys(seen: Sightings) -> Finding:
-    found = [f"{name}.{key}" for name, reading in seen.readings.items() for key in reading.missing_keys]
-    return _keys(seen, found, "nothing to set: their columns are NULL; ask the vendor")
+@assumption("rows have all the guide's keys", matters=True)
+def missing_keys(evidence: Evidence) -> Finding:
+    keys = [f"{name}.{key}" for name, reading in evidence.readings.items() for key in reading.missing_keys]
+    return _judge_keys(evidence, keys, "nothing to set: their columns are NULL; ask the vendor")
 
 
-def _keys(seen: Sightings, found: list[str], advice: str) -> Finding:
-    read = [name for name, reading in seen.readings.items() if reading.rows]
-    if not read:
+def _judge_keys(evidence: Evidence, keys: list[str], advice: str) -> Finding:
+    kinds = [name for name, reading in evidence.readings.items() if reading.rows]
+    if not kinds:
         return unclear("no rows were seen")
-    if found:
-        return broken(named(found), advice, keys=names(found))
-    return holds(f"none in {len(read)} kinds of rows", kinds=read)
+    if keys:
+        return broken(named(keys), advice, keys=names(keys))
+    return holds(f"in all {len(kinds)} kinds of rows", kinds=kinds)
 
 
-def types(seen: Sightings) -> Finding:
-    rows = sum(reading.rows for reading in seen.readings.values())
+@assumption("values are texts, counts are numbers", matters=True)
+def types(evidence: Evidence) -> Finding:
+    rows = sum(reading.rows for reading in evidence.readings.values())
+    columns = {
+        f"{name}.{column}": count
+        for name, reading in evidence.readings.items()
+        for column, count in reading.issue("unexpected_type").items()
+    }
     if not rows:
         return unclear("no rows were seen")
-    found = {
-        f"{name}.{column}": count
-        for name, reading in seen.readings.items()
-        for column, count in reading.of("unexpected_type").items()
-    }
-    if found:
-        return broken(
-            counted(found),
-            "nothing to set: such values are NULL, and row_issues keeps their texts; ask the vendor",
-            columns=found,
-        )
+    if columns:
+        advice = "nothing to set: such values are NULL, and row_issues keeps their texts; ask the vendor"
+        return broken(counted(columns), advice, columns=columns)
     return holds(f"all of {several(rows, 'row')}", rows=rows)
 
 
-def phones(seen: Sightings) -> Finding:
-    odd: Counter[str] = Counter()
-    total = 0
-    for report, key in PHONES:
-        for value in _texts(seen, report, key):
-            total += 1
-            if not _PHONE.fullmatch(value):
-                odd[f"{report} {shape(value)}"] += 1
-    if not total:
+@assumption("phones are digits only")
+def phones(evidence: Evidence) -> Finding:
+    values = [
+        (report.name, value) for report in REPORTS.values() for value in _texts(evidence, report.name, report.phone_key)
+    ]
+    others = Counter(f"{report} {shape(value)}" for report, value in values if not _PHONE.fullmatch(value))
+    if not values:
         return unclear("no phones were seen")
-    if odd:
-        detail = ", ".join(f"{kind} {count:,}" for kind, count in odd.most_common(3))
-        return broken(
-            f"{sum(odd.values()):,} of {total:,} are not: {detail}",
-            "nothing to set: they are kept as they are; in analytics join by msisdn",
-            phones=total,
-            odd=sum(odd.values()),
-        )
-    return holds(f"all of {total:,}", phones=total)
+    if others:
+        shapes = ", ".join(f"{kind} {count:,}" for kind, count in others.most_common(3))
+        seen = f"{others.total():,} of {len(values):,} are not: {shapes}"
+        advice = "nothing to set: they are stored as they are; in analytics join by msisdn"
+        return broken(seen, advice, phones=len(values), odd=others.total())
+    return holds(f"all of {len(values):,}", phones=len(values))
 
 
-def lists(seen: Sightings) -> Finding:
-    """Whether names and values have as many parts each, but for a few."""
-    listed = sum(reading.listed for reading in seen.readings.values())
-    if not listed:
-        return unclear("no rows with fields were seen")
-    unsplit = {
-        name: sum(reading.of("unaligned_fields").values()) // 2
-        for name, reading in seen.readings.items()
-        if reading.of("unaligned_fields")
-    }
+@assumption("names and values can be split at commas")
+def lists(evidence: Evidence) -> Finding:
+    rows = sum(reading.lists for reading in evidence.readings.values())
+    # Each row has two issues: names and values.
+    issues = {name: sum(reading.issue("unaligned_fields").values()) // 2 for name, reading in evidence.readings.items()}
+    unsplit = {name: count for name, count in issues.items() if count}
     bad = sum(unsplit.values())
-    detail = f"{bad:,} of {listed:,} rows cannot be split ({share(bad, listed)})"
-    if bad > UNSPLIT * listed:
-        return broken(
-            f"{detail}: {counted(unsplit)}",
-            "nothing to set: their texts are in row_issues, and no field rows are made of them",
-            rows=listed,
-            unsplit=unsplit,
-        )
-    return holds(
-        f"{detail}; row_issues keeps their texts" if bad else f"all of {several(listed, 'row')}",
-        rows=listed,
-        unsplit=unsplit,
-    )
+    if not rows:
+        return unclear("no rows with fields were seen")
+    seen = f"{bad:,} of {rows:,} rows cannot be split ({share(bad, rows)})"
+    if bad > UNSPLIT * rows:
+        advice = "nothing to set: row_issues keeps their texts, and they have no field rows"
+        return broken(f"{seen}: {counted(unsplit)}", advice, rows=rows, unsplit=unsplit)
+    seen = f"{seen}; row_issues keeps their texts" if bad else f"all of {several(rows, 'row')}"
+    return holds(seen, rows=rows, unsplit=unsplit)
 
 
-def statuses(seen: Sightings, known: Iterable[str]) -> Finding:
-    """The values of Status, and whether the marts know what each means. `known`: in lower case."""
-    found = Counter(value for name in (DELIVERY.name, ALT_DELIVERY.name) for value in _texts(seen, name, "Status"))
-    if not found:
+@assumption("every Status is in message_statuses.csv")
+def statuses(evidence: Evidence) -> Finding:
+    values = Counter(value for name in (DELIVERY.name, ALT_DELIVERY.name) for value in _texts(evidence, name, "Status"))
+    if not values:
         return unclear("no messages were seen")
-    if len(found) > MANY:
-        return broken(f"{len(found)} different ones, so they are texts", "nothing to set: ask the vendor")
-    strange = {value for value in found if value.lower() not in set(known)}
-    if strange:
+    if len(values) > MANY:
+        return broken(f"{len(values)} different ones, so they are texts", "nothing to set: ask the vendor")
+    unknown = {value for value in values if value.lower() not in _known_statuses()}
+    if unknown:
         return broken(
-            f"{counted(found)}; not known: {named(strange)}",
-            "name them in seeds/message_statuses.csv of the dbt project; until then they count as unmapped",
-            values=tally(found),
-            unknown=names(strange),
+            f"{counted(values)}; not known: {named(unknown)}",
+            "add them to seeds/message_statuses.csv of the dbt project; until then they count as unmapped",
+            values=tally(values),
+            unknown=names(unknown),
         )
-    return holds(counted(found), values=tally(found))
+    return holds(counted(values), values=tally(values))
 
 
-def reasons(seen: Sightings) -> Finding:
-    """The values of Reason: a vocabulary, or texts."""
-    found = Counter(_texts(seen, UNSENT.name, "Reason"))
-    if not found:
+@cache
+def _known_statuses() -> frozenset[str]:
+    """Return the statuses that the dbt project knows, in lower case."""
+    with (project_folder() / "seeds" / "message_statuses.csv").open(encoding="utf-8", newline="") as file:
+        return frozenset(row["status"] for row in csv.DictReader(file))
+
+
+@assumption("Reason takes a few values")
+def reasons(evidence: Evidence) -> Finding:
+    values = Counter(_texts(evidence, UNSENT.name, "Reason"))
+    if not values:
         return unclear("no unsent messages were seen")
-    if len(found) > MANY:
-        return broken(
-            f"{len(found)} different ones, so they are texts", "nothing to set: count them by their beginnings"
-        )
-    return holds(counted(found), values=tally(found))
+    if len(values) > MANY:
+        seen = f"{len(values)} different ones, so they are texts"
+        return broken(seen, "nothing to set: count them by their first words")
+    return holds(counted(values), values=tally(values))
 
 
-def campaign_statuses(seen: Sightings) -> Finding:
-    """The numbers, and whether those that are known agree with the dates, by which loads decide."""
-    rows = [row for row in seen.listed_rows if isinstance(row.get("status"), int)]
+@assumption("status 0 is not started, 2 finished")
+def campaign_statuses(evidence: Evidence) -> Finding:
+    """Compare the numbers with the dates, by which loads decide."""
+    rows = [row for row in evidence.listed_rows if isinstance(row.get("status"), int)]
     if not rows:
         return unclear("no campaign with a status number")
-    found = Counter(str(row["status"]) for row in rows)
-    odd = [row for row in rows if _contradicts(row)]
-    detail = ", ".join(f"{number} ({count:,})" for number, count in sorted(found.items()))
-    if odd:
-        return broken(
-            f"{detail}; {len(odd)} contradict their dates",
-            "nothing to set: loads decide by the dates",
-            values=dict(found),
-        )
-    return holds(detail, values=dict(found))
+    values = Counter(str(row["status"]) for row in rows)
+    seen = ", ".join(f"{number} ({count:,})" for number, count in sorted(values.items()))
+    contradictions = sum(map(_contradicts_dates, rows))
+    if contradictions:
+        seen = f"{seen}; {contradictions} contradict their dates"
+        return broken(seen, "nothing to set: loads decide by the dates", values=dict(values))
+    return holds(seen, values=dict(values))
 
 
-def _contradicts(row: Row) -> bool:
-    """Whether a campaign not started (0) has begun, or a finished one (2) has not ended."""
-    return (row["status"] == 0 and bool(row.get("finished_sending_at"))) or (
-        row["status"] == 2 and not row.get("finished_sending_at")
-    )
+def _contradicts_dates(row: Row) -> bool:
+    is_finished = bool(row.get("finished_sending_at"))
+    return (row["status"] == 0 and is_finished) or (row["status"] == 2 and not is_finished)
 
 
-def _texts(seen: Sightings, report: str, key: str) -> list[str]:
-    rows = (row for answer in seen.of(report) for row in answer.rows)
-    return [value for row in rows if isinstance(value := row.get(key), str) and value]
+def _texts(evidence: Evidence, report: str, key: str | None) -> list[str]:
+    return [text for texts in evidence.texts(report, key).values() for text in texts] if key else []

@@ -1,18 +1,18 @@
-"""What can be said of an assumption: it holds, it does not (and what to do), or it cannot be told. Pure."""
+"""What a judge says about an assumption: it holds, it is broken (and what to do), or the evidence is unclear. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from passona.errors import Exit
-from passona.monitoring.doctor._sightings import Sightings
+from passona.monitoring.doctor._evidence import Evidence
 
 
 class Verdict(StrEnum):
-    """The three things to be said; the values are those of `--json`."""
+    """The three outcomes, as `--json` writes them."""
 
     HOLDS = "holds"
     BROKEN = "does_not_hold"
@@ -21,7 +21,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was seen of an assumption. `to_do`: what to set or do. `facts`: the same for programs."""
+    """What was seen, and what to set or do about it. `facts`: the same for programs."""
 
     verdict: Verdict
     seen: str
@@ -41,34 +41,24 @@ def unclear(seen: str, to_do: str = "", **facts: Any) -> Finding:
     return Finding(Verdict.UNCLEAR, seen, to_do, facts)
 
 
+Judge = Callable[[Evidence], Finding]
+
+
 @dataclass(frozen=True)
 class Assumption:
-    """One assumption. `says`: what is assumed. `name` is stable: programs may look for it.
+    """One assumption and its judge. `name` is stable: programs rely on it.
 
-    `matters`: where it does not hold loads fail, or figures made from them are wrong; otherwise loads
-    put up with it. `exit_code`: what it ends with then.
+    `matters`: if it is broken, loads fail or their figures are wrong, and doctor ends with `exit_code`.
+    Loads cope with any other.
     """
 
     name: str
     says: str
-    judge: Callable[[Sightings], Finding]
-    matters: bool = False
-    exit_code: Exit = Exit.FAILED
+    judge: Judge
+    matters: bool
+    exit_code: Exit
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """All assumptions with their findings, and what it took to find them."""
-
-    sightings: Sightings
-    findings: Sequence[tuple[Assumption, Finding]]
-
-    @property
-    def exit_code(self) -> Exit:
-        """0 unless something that matters does not hold, or nothing could be seen; the lowest code that applies."""
-        codes = {a.exit_code for a, finding in self.findings if a.matters and finding.verdict is Verdict.BROKEN}
-        codes |= set() if self.sightings.reached else {Exit.FAILED}
-        return min(codes, default=Exit.OK)
-
-    def count(self, verdict: Verdict) -> int:
-        return sum(finding.verdict is verdict for _, finding in self.findings)
+def assumption(says: str, *, matters: bool = False, exit_code: Exit = Exit.FAILED) -> Callable[[Judge], Assumption]:
+    """Turn a judge into the assumption of the same name."""
+    return lambda judge: Assumption(judge.__name__, says, judge, matters, exit_code)

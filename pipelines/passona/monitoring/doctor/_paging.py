@@ -2,194 +2,174 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import orjson
 
-from passona.monitoring.doctor._answers import Answer
-from passona.monitoring.doctor._findings import Finding, broken, holds, unclear
-from passona.monitoring.doctor._sightings import Sightings
+from passona.monitoring.doctor._evidence import Evidence
+from passona.monitoring.doctor._findings import Finding, assumption, broken, holds, unclear
+from passona.monitoring.doctor._requests import Response
 from passona.monitoring.doctor._words import several
 from passona.reports.definitions import CAMPAIGNS, CLICKS, REPORTS
 
-# Rows that are told apart by a key keep their place when a status changes.
+_ALL = (CAMPAIGNS.name, *REPORTS)
+_REFUSED = "nothing to set: loads refuse such pages and say which; tell the vendor"
+# A row with a key keeps its place when its status changes.
 _KEYS = {CAMPAIGNS.name: "uuid", "delivery": "SMS_ID", "alt_delivery": "MessageId"}
-# Fewer rows than this come in the same order by chance.
+# Fewer rows than this may be in the same order by chance.
 TELLING = 3
 
 
-def per_page_list(seen: Sightings) -> Finding:
-    return _per_page(seen, [CAMPAIGNS.name])
+@assumption("the list grants page_size")
+def per_page_list(evidence: Evidence) -> Finding:
+    return _per_page(evidence, [CAMPAIGNS.name])
 
 
-def per_page_reports(seen: Sightings) -> Finding:
-    return _per_page(seen, list(REPORTS))
+@assumption("reports grant page_size")
+def per_page_reports(evidence: Evidence) -> Finding:
+    return _per_page(evidence, list(REPORTS))
 
 
-def _per_page(seen: Sightings, reports: list[str]) -> Finding:
-    """What the server grants. A report may have sizes of its own, so the largest of each is looked at."""
-    answers = [answer for answer in seen.of(*reports) if answer.page]
-    if not answers:
-        return unclear("no page was seen")
-    asked = seen.settings.page_size
+def _per_page(evidence: Evidence, reports: list[str]) -> Finding:
+    """Compare the largest page that each report grants: a report may have a limit of its own."""
     granted: dict[str, int] = {}
-    for answer in answers:
-        granted[answer.ask.report] = max(granted.get(answer.ask.report, 0), answer.page.per_page if answer.page else 0)
-    detail = f"asked for {asked}, granted {_sizes(granted)}"
-    plain = [answer for answer in answers if answer.plain]
+    plain = []
+    for response in evidence.of(*reports):
+        if response.page:
+            name = response.request.report
+            granted[name] = max(granted.get(name, 0), response.page.per_page)
+            plain += [response] if response.plain else []
+    if not granted:
+        return unclear("no page was seen")
+    size, sizes = evidence.settings.page_size, _sizes(granted)
     if plain:
-        detail = f"a page of {asked} is an error ({plain[0].trouble[:80]}); granted unasked: {_sizes(granted)}"
-        return broken(detail, f"set page_size = {max(granted.values())}: it saves a request each time", granted=granted)
-    if any(size < asked for size in granted.values()):
-        return broken(detail, "nothing to set: loads take what is granted, with more requests", granted=granted)
-    return holds(detail, granted=granted)
+        seen = f"a page of {size} is an error ({plain[0].problem[:80]}); the default is {sizes}"
+        return broken(seen, f"set page_size = {max(granted.values())}: it saves a failing request", granted=granted)
+    seen = f"requested {size}, granted {sizes}"
+    if min(granted.values()) < size:
+        return broken(seen, "nothing to set: loads take what is granted, with more requests", granted=granted)
+    return holds(seen, granted=granted)
 
 
 def _sizes(granted: dict[str, int]) -> str:
     sizes = sorted(set(granted.values()), reverse=True)
     if len(sizes) == 1:
         return str(sizes[0])
-    named = {size: ", ".join(name for name in REPORTS if granted.get(name) == size) for size in sizes}
-    return ", ".join(f"{size} ({names})" for size, names in named.items())
+    reports = {size: ", ".join(name for name in REPORTS if granted.get(name) == size) for size in sizes}
+    return ", ".join(f"{size} ({names})" for size, names in reports.items())
 
 
-def links(seen: Sightings) -> Finding:
-    """Whether `links.next` can be followed. Its host and its query are ignored, so they are told alone."""
-    for answer in seen.pages:
-        if answer.is_link_refused:
-            return broken(f"{answer.place}: {answer.trouble}", _REFUSED)
-    followed = [answer for answer in seen.pages if answer.page and answer.page.next_number]
+@assumption("links.next leads to the next page", matters=True)
+def links(evidence: Evidence) -> Finding:
+    """Judge `links.next`. Loads ignore its host and its query, so those are only shown."""
+    for response in evidence.pages:
+        if response.is_link_refused:
+            return broken(f"{response.place}: {response.problem}", _REFUSED)
+    followed = [response for response in evidence.pages if response.page and response.page.next_number]
     if not followed:
         return unclear("no report has more than one page", next=0)
-    shapes = Counter(_shape(str(answer.links["next"]), seen.settings.base_url) for answer in followed)
+    shapes = Counter(_link_shape(str(response.links["next"]), evidence.settings.base_url) for response in followed)
     return holds(f"{len(followed)} followed: {', '.join(sorted(shapes))}", next=len(followed), shapes=dict(shapes))
 
 
-_REFUSED = "nothing to set: loads refuse such pages and say which; tell the vendor"
-
-
-def _shape(link: str, base_url: str) -> str:
-    host, own = urlsplit(link).netloc, urlsplit(base_url).netloc
+def _link_shape(link: str, base_url: str) -> str:
+    host = urlsplit(link).netloc
     kind = "rooted" if link.startswith("/") else "bare"
     if host:
-        kind = "absolute" if host == own else "absolute, of another host"
+        kind = "absolute" if host == urlsplit(base_url).netloc else "absolute, of another host"
     return f"{kind}{', with per_page' if 'per_page=' in link else ''}"
 
 
-def pages(seen: Sightings) -> Finding:
-    """Whether the pages are whole, and agree with each other on the total."""
-    came = [answer for answer in seen.pages if answer.is_page]
-    if not came:
+@assumption("pages are whole and agree on the total", matters=True)
+def pages(evidence: Evidence) -> Finding:
+    responses = [response for response in evidence.pages if response.is_page]
+    if not responses:
         return unclear("no page was seen")
-    for answer in came:
-        if answer.page is None and not answer.is_link_refused and answer.total != 0:
-            return broken(f"{answer.place}: {answer.trouble}", _REFUSED)
-    for walk in _walks(came).values():
-        detail = _disagreement(walk)
-        if detail:
-            return broken(detail, "run again; loads walk such a report again, and refuse it if it does not calm down")
-    whole = [walk for walk in _walks(seen.of(CAMPAIGNS.name, *REPORTS)).values() if _is_whole(walk)]
-    return holds(f"all {len(came)} do; {several(len(whole), 'report')} read whole")
+    for response in responses:
+        if response.page is None and not response.is_link_refused and response.total != 0:
+            return broken(f"{response.place}: {response.problem}", _REFUSED)
+    for walk in _walks(responses):
+        if disagreement := _disagreement(walk):
+            return broken(disagreement, "run again; a load retries such a walk, and refuses the report if it stays so")
+    whole = [walk for walk in _walks(evidence.of(*_ALL)) if walk[0].page and len(walk) == walk[0].page.last_page]
+    return holds(f"all of {several(len(responses), 'page')}; {several(len(whole), 'report')} read whole")
 
 
-def _walks(answers: Sequence[Answer]) -> dict[str, list[Answer]]:
+def _walks(responses: Sequence[Response]) -> list[list[Response]]:
     walks = defaultdict(list)
-    for answer in answers:
-        if answer.page:
-            walks[answer.ask.path].append(answer)
-    return walks
+    for response in responses:
+        if response.page:
+            walks[response.request.path].append(response)
+    return list(walks.values())
 
 
-def _is_whole(walk: list[Answer]) -> bool:
-    return walk[0].page is not None and len(walk) == walk[0].page.last_page
-
-
-def _disagreement(walk: list[Answer]) -> str:
-    """How the pages of a report disagree; nothing if they do not."""
+def _disagreement(walk: list[Response]) -> str:
+    """Return how the pages of a report disagree, or ""."""
     rows: dict[bytes, int] = {}
-    for answer in walk:
-        if answer.total != walk[0].total and not _moves(answer):
-            return f"{answer.place}: meta.total {answer.total}, on page 1 {walk[0].total}"
-        if answer.ask.purpose == "page" and len(answer.rows) >= TELLING:
-            other = rows.setdefault(orjson.dumps(answer.rows, default=str), answer.ask.page)
-            if other != answer.ask.page:
-                return f"{answer.place}: the rows of page {other} once more"
+    for response in walk:
+        request = response.request
+        # Clicks, and campaigns in the list, may be added between two requests.
+        may_grow = request.report in (CLICKS.name, CAMPAIGNS.name) or request.purpose == "again"
+        if response.total != walk[0].total and not may_grow:
+            return f"{response.place}: meta.total {response.total}, on page 1 {walk[0].total}"
+        if request.purpose == "page" and len(response.rows) >= TELLING:
+            first = rows.setdefault(orjson.dumps(response.rows, default=str), request.page)
+            if first != request.page:
+                return f"{response.place}: the rows of page {first} again"
     return ""
 
 
-def _moves(answer: Answer) -> bool:
-    """Whether rows may come between two requests: clicks at any time, and the list where somebody works."""
-    return answer.ask.report in (CLICKS.name, CAMPAIGNS.name) or answer.ask.purpose == "again"
-
-
-def empty_report(seen: Sightings) -> Finding:
-    empty = [answer for answer in seen.of(CAMPAIGNS.name, *REPORTS) if answer.ask.page == 1 and answer.total == 0]
+@assumption("an empty report is one page without rows", matters=True)
+def empty_report(evidence: Evidence) -> Finding:
+    empty = [response for response in evidence.of(*_ALL) if response.request.page == 1 and response.total == 0]
     if not empty:
-        return unclear("no report without rows among those seen")
-    for answer in empty:
-        if answer.page is None and not answer.is_link_refused:
-            return broken(f"{answer.place}: {answer.trouble}", _REFUSED)
+        return unclear("no empty report was seen")
+    for response in empty:
+        if response.page is None and not response.is_link_refused:
+            return broken(f"{response.place}: {response.problem}", _REFUSED)
     return holds(f"{len(empty)} seen, with total 0 and one page")
 
 
-def past_end(seen: Sightings) -> Finding:
-    asked = seen.of(CAMPAIGNS.name, *REPORTS, purpose="past_end")
-    if not asked:
-        return unclear("none was asked for")
-    for answer in asked:
-        if answer.status != 200:
-            return broken(
-                f"{answer.place}: {answer.trouble}",
-                "nothing to set: a report that loses its last page while it is walked may fail once",
-                status=answer.status,
-            )
-        if answer.rows or not answer.is_page:
-            detail = f"{len(answer.rows)} rows" if answer.rows else "no page"
-            return broken(f"{answer.place}: {detail}", "nothing to set: loads ask for no such page")
-    return holds(f"{len(asked)} asked for, so answered")
+@assumption("a page past the end is 200 without rows")
+def past_end(evidence: Evidence) -> Finding:
+    responses = evidence.of(*_ALL, purpose="past_end")
+    if not responses:
+        return unclear("none was requested")
+    for response in responses:
+        if response.status != 200:
+            advice = "nothing to set: a report that loses its last page during a walk may fail once"
+            return broken(f"{response.place}: {response.problem}", advice, status=response.status)
+        if response.rows or not response.is_page:
+            seen = f"{len(response.rows)} rows" if response.rows else "no page"
+            return broken(f"{response.place}: {seen}", "nothing to set: loads request no such page")
+    return holds(f"{len(responses)} requested")
 
 
-def order(seen: Sightings) -> Finding:
-    """Whether rows come in the same order again. Where they do not, pages shift and rows go missing."""
-    reports = (CAMPAIGNS.name, *REPORTS)
-    before = {(a.ask.path, a.ask.page): a for a in seen.of(*reports) if a.page}
-    pairs = [(before.get((a.ask.path, a.ask.page)), a) for a in seen.of(*reports, purpose="again") if a.page]
+@assumption("rows come in the same order again", matters=True)
+def order(evidence: Evidence) -> Finding:
+    """Judge the order: without one, rows move between pages, and a walk misses some."""
+    first = {(r.request.path, r.request.page): r for r in evidence.of(*_ALL) if r.page}
     compared = 0
-    for first, again in pairs:
-        if first is None or first.total != again.total or first.asked != again.asked:
+    for again in evidence.of(*_ALL, purpose="again"):
+        before = first.get((again.request.path, again.request.page))
+        if not again.page or not before or (before.total, before.page_size) != (again.total, again.page_size):
             continue
-        old, new = _places(first), _places(again)
+        old, new = _row_keys(before), _row_keys(again)
         if len(set(old)) < TELLING:
             continue
         if old != new:
             kind = "the same rows in another order" if Counter(old) == Counter(new) else "other rows the second time"
-            return broken(
-                f"{again.place}: {kind}",
-                "nothing to set: loads refuse such walks where they can tell; ask the vendor for an order",
-            )
+            advice = "nothing to set: loads refuse such walks if they notice; ask the vendor for an order"
+            return broken(f"{again.place}: {kind}", advice)
         compared += 1
     if not compared:
         return unclear("no page of three different rows to read twice")
-    return holds(f"{several(compared, 'page')} read twice, the same again")
+    return holds(f"{several(compared, 'page')} read twice, both times the same")
 
 
-def _places(answer: Answer) -> list[str]:
-    """The rows of a page in their order, each by what tells it apart."""
-    key = _KEYS.get(answer.ask.report, "")
-    return [str(row.get(key) or orjson.dumps(row, default=str)) for row in answer.rows]
-
-
-def campaign_ids(seen: Sightings) -> Finding:
-    """Whether each campaign has a uuid of its own, which names its reports."""
-    uuids = [row.get("uuid") for row in seen.listed_rows]
-    if not uuids:
-        return unclear("no campaigns")
-    good = [uuid for uuid in uuids if isinstance(uuid, str) and re.fullmatch(r"[0-9A-Za-z-]{1,64}", uuid)]
-    if len(good) < len(uuids):
-        return broken(f"{len(uuids) - len(good)} of {len(uuids)} campaigns without a uuid", _REFUSED)
-    if len(set(good)) < len(good):
-        return broken(f"{len(good) - len(set(good))} of {len(good)} campaigns listed twice", "run again; " + _REFUSED)
-    return holds(f"{several(len(good), 'campaign')} seen, each with one")
+def _row_keys(response: Response) -> list[str]:
+    """Return what identifies each row of a page, in their order."""
+    key = _KEYS.get(response.request.report, "")
+    return [str(row.get(key) or orjson.dumps(row, default=str)) for row in response.rows]

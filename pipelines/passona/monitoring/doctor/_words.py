@@ -1,4 +1,4 @@
-"""How values from an account are shown: the vendor's words as they are, what may be somebody's as its shape."""
+"""How the doctor shows an account's values: the vendor's words as they are, possible personal data by its shape."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from collections.abc import Iterable, Mapping, Sized
 
 from passona.masking.messages import masked, printable
 
-# Values that a line shows; the vocabularies of such APIs have fewer.
+# Values per line; the vocabularies of such APIs have fewer.
 SHOWN = 12
-# A status or a reason is a few words; what is longer may be a message.
+# A status or a reason is a few words; a longer text may be a message.
 LONGEST_WORD = 40
-# What a text is made of shows in its first characters.
 LONGEST_SHAPE = 24
 
 
 def tally(counts: Mapping[str, int]) -> dict[str, int]:
-    """Values fit to be shown, with how often each came, the most frequent first, and no more than a line bears."""
+    """Return the most frequent values, fit to be shown, with their counts."""
     shown = Counter[str]()
     for value, count in counts.items():
         shown[word(value)] += count
@@ -25,30 +24,30 @@ def tally(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """`Success 12, Failed 3`."""
+    """Return `Success 12, Failed 3`."""
     shown = tally(counts)
-    return ", ".join(f"{value} {count:,}" for value, count in shown.items()) + _more(counts.keys(), shown)
+    return ", ".join(f"{value} {count:,}" for value, count in shown.items()) + _more(counts, shown)
 
 
 def names(values: Iterable[str]) -> list[str]:
-    """Values fit to be shown, in their order, and no more than a line bears."""
+    """Return the first values in alphabetical order, fit to be shown."""
     return sorted(set(map(word, values)))[:SHOWN]
 
 
 def named(values: Iterable[str]) -> str:
-    """`Failed, Success`."""
-    found = set(values)
-    shown = names(found)
-    return ", ".join(shown) + _more(found, shown)
+    """Return `Failed, Success`."""
+    distinct = set(values)
+    shown = names(distinct)
+    return ", ".join(shown) + _more(distinct, shown)
 
 
-def _more(found: Iterable[str], shown: Sized) -> str:
-    left = len(set(map(word, found))) - len(shown)
-    return f", and {left:,} more" if left else ""
+def _more(values: Iterable[str], shown: Sized) -> str:
+    number = len(set(map(word, values))) - len(shown)
+    return f", and {number:,} more" if number else ""
 
 
 def word(text: str) -> str:
-    """A word of a vocabulary; what is too long for one, or holds an address or a number, by its shape."""
+    """Return a word of a vocabulary as it is, and anything long or with an address or a number by its shape."""
     if text == "":
         return "(nothing)"
     if len(text) > LONGEST_WORD or "@" in text or masked(text) != text:
@@ -57,17 +56,17 @@ def word(text: str) -> str:
 
 
 def shape(text: str) -> str:
-    """What a text is made of, a 9 for each digit and an a for each letter: `9999-99-99 99:99:9`."""
-    made = re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", text[:LONGEST_SHAPE]))
-    return printable(made) + ("..." if len(text) > LONGEST_SHAPE else "")
+    """Return the text with 9 for each digit and a for each letter: `9999-99-99 99:99:9`."""
+    form = re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", text[:LONGEST_SHAPE]))
+    return printable(form) + ("..." if len(text) > LONGEST_SHAPE else "")
 
 
 def several(number: int, noun: str) -> str:
-    """`1 page`, `1,200 pages`."""
+    """Return `1 page`, `1,200 pages`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def share(part: int, whole: int) -> str:
-    """A share in percent, with as many digits as it takes not to be nothing."""
+    """Return a percentage with enough digits not to show as 0."""
     percent = 100 * part / whole
     return f"{percent:.0f} %" if percent >= 10 or part == 0 else f"{percent:.2g} %"

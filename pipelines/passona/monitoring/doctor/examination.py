@@ -1,112 +1,142 @@
-"""What is asked of an account: a few pages of the list, and of the reports of a few campaigns.
+"""Which requests the doctor sends: pages of the campaign list, and of the reports of a few campaigns.
 
-    Settings -> Probe -> Sightings
-
-GET alone, and only what a load asks too, but for a page past the end and a campaign that is not there.
+Only GET, and only what a load also requests, plus a page past the end and a campaign that does not exist.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 
 from passona.config.settings import Settings
 from passona.errors import TokenRefused
-from passona.monitoring.doctor._answers import Answer, Ask
-from passona.monitoring.doctor._probe import Probe
-from passona.monitoring.doctor._sample import WALKED, chosen, of_other_season, sample
-from passona.monitoring.doctor._sightings import Sightings, good_campaigns
+from passona.monitoring.doctor._evidence import Evidence, loadable
+from passona.monitoring.doctor._requests import Probe, Request, Response
+from passona.monitoring.doctor._zones import seasons
 from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT
-from passona.source.campaigns import campaign_list
+from passona.source.campaigns import Campaign, campaign_list
 from passona.source.client import Client
 from passona.source.page_pool import PagePool
 
-# A person waits: a server that does not answer within three tries is told of at once, not in a minute.
+# A person waits: report a server that does not answer after three tries, not after a minute.
 ATTEMPTS = 3
-# A list of more pages is read in part: its first two and its last.
+# Of a longer list only the first two pages and the last are read.
 LIST_PAGES = 6
-# One page of the list to begin with, 5 more of it, 3 probes; a page of delivery of 6 campaigns; 5 reports of
-# 2 of them; 12 further pages of those, one of another season; 6 pages again or past the end. What is tried again
-# comes on top. A server that allows 60 requests a minute answers all at once.
+# Campaigns whose first page of `delivery` is read: the newest, and some of the other half of the year,
+# in which clocks show another offset.
+NEWEST, OTHER_SEASON = 4, 2
+# Pages read of both delivery reports.
+WALKED = 3
+# 1 + 5 pages of the list, 3 probes; a page of `delivery` of 6 campaigns; 5 reports of 2 of them; 13 further
+# pages; 6 pages again or past the end. Retries come on top. A limit of 60 requests a minute allows them all at once.
 MOST_REQUESTS = 44
-# Of version 1, and of 1582: before there was any campaign.
-NOBODY = "00000000-0000-1000-8000-000000000000"
+# Version 1, made in 1582: no campaign has it.
+UNKNOWN_CAMPAIGN = "00000000-0000-1000-8000-000000000000"
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def examine(settings: Settings, now: datetime) -> Sightings:
-    """What an account shows. `now`: in UTC.
-
-    An address or a token that is wrong is no error here: it is what was seen.
-    """
-    begun = time.monotonic()
+def examine(settings: Settings, now: datetime) -> Evidence:
+    """Return what the account shows. A wrong address or token is evidence, not an error. `now`: in UTC."""
+    started = time.monotonic()
     client = Client(settings, attempts=ATTEMPTS)
-    refused = ""
+    token_refused = ""
     with PagePool(settings.concurrency) as pool, closing(client):
         probe = Probe(client, pool, settings.page_size)
         try:
-            _look(probe, settings, now)
+            _send_all(probe, settings, now)
         except TokenRefused as error:
-            refused = str(error)
+            token_refused = str(error)
         finally:
             client.stop()
     headers = {name.lower(): value for name, value in client.headers.items()}
-    took = time.monotonic() - begun
-    return Sightings(settings, tuple(probe.answers), refused, headers, client.requests, took)
+    seconds = time.monotonic() - started
+    return Evidence(settings, tuple(probe.responses), token_refused, headers, client.requests, seconds)
 
 
-def _look(probe: Probe, settings: Settings, now: datetime) -> None:
-    (first,) = probe.ask(Ask(CAMPAIGNS.name))
+def _send_all(probe: Probe, settings: Settings, now: datetime) -> None:
+    (first,) = probe.send(Request(CAMPAIGNS.name))
     if not first.is_page:
         return
-    _look_at_list(probe, first)
-    rows = [row for answer in probe.answers if answer.ask.report == CAMPAIGNS.name for row in answer.rows]
-    campaigns = campaign_list(good_campaigns(rows), settings.timezone).campaigns
-    looked_at = sample(campaigns, now)
-    deliveries = probe.ask(*(Ask(DELIVERY.name, campaign.campaign_id) for campaign in looked_at))
-    uuids = chosen(deliveries)
+    _read_list(probe, first)
+    rows = [row for response in probe.responses if response.request.report == CAMPAIGNS.name for row in response.rows]
+    sample = _sample(campaign_list(loadable(rows), settings.timezone).campaigns, now)
+    deliveries = probe.send(*(Request(DELIVERY.name, campaign.campaign_id) for campaign in sample))
+    uuids = _choose(deliveries)
     others = [name for name in REPORTS if name != DELIVERY.name]
-    firsts = deliveries + probe.ask(*(Ask(name, uuid) for uuid in uuids for name in others))
-    with_rows = {answer.ask.campaign_id for answer in deliveries if answer.rows}
-    more = of_other_season([campaign for campaign in looked_at if campaign.campaign_id in with_rows], uuids)
-    probe.ask(*_further(firsts, uuids), *(Ask(ALT_DELIVERY.name, uuid) for uuid in more))
+    firsts = deliveries + probe.send(*(Request(name, uuid) for uuid in uuids for name in others))
+    with_rows = {response.request.campaign_id for response in deliveries if response.rows}
+    more = _of_other_season([campaign for campaign in sample if campaign.campaign_id in with_rows], uuids)
+    probe.send(*_further_pages(firsts, uuids), *(Request(ALT_DELIVERY.name, uuid) for uuid in more))
     if uuids:
-        probe.ask(*_again([answer for answer in firsts if answer.ask.campaign_id == uuids[0]]))
+        probe.send(*_again([response for response in firsts if response.request.campaign_id == uuids[0]]))
 
 
-def _look_at_list(probe: Probe, first: Answer) -> None:
+def _read_list(probe: Probe, first: Response) -> None:
     last = first.page.last_page if first.page else 1
     numbers = range(2, last + 1) if last <= LIST_PAGES else (2, last)
-    probe.ask(
-        *(Ask(CAMPAIGNS.name, page=number) for number in numbers),
-        Ask(CAMPAIGNS.name, page=last + 1, purpose="past_end"),
-        Ask(CAMPAIGNS.name, purpose="again"),
-        Ask(SENT.name, NOBODY, purpose="unknown"),
+    probe.send(
+        *(Request(CAMPAIGNS.name, page=number) for number in numbers),
+        Request(CAMPAIGNS.name, page=last + 1, purpose="past_end"),
+        Request(CAMPAIGNS.name, purpose="again"),
+        Request(SENT.name, UNKNOWN_CAMPAIGN, purpose="unknown"),
     )
 
 
-def _further(firsts: list[Answer], uuids: list[str]) -> list[Ask]:
-    """The pages behind the first: some of both delivery reports, the second of those of the largest campaign."""
-    walked = {DELIVERY.name: WALKED, ALT_DELIVERY.name: WALKED}
-    asks = []
-    for answer in firsts:
-        name, uuid = answer.ask.report, answer.ask.campaign_id
-        if uuid not in uuids or answer.page is None:
-            continue
-        last = min(answer.page.last_page, walked.get(name, 2 if uuid == uuids[0] else 1))
-        asks += [Ask(name, uuid, number) for number in range(2, last + 1)]
-    return asks
+def _sample(campaigns: Sequence[Campaign], now: datetime) -> list[Campaign]:
+    """Return some campaigns that have ended (or started, if none has ended), newest first, of both seasons."""
+    started = [c for c in campaigns if c.was_sent]
+    ended = [c for c in started if all(date < now for date in (c.finished_sending_at, c.expiry_date) if date)]
+    ordered = sorted(ended or started, key=lambda c: c.started_sending_at or c.created_at or _NEVER, reverse=True)
+    newest, older = ordered[:NEWEST], ordered[NEWEST:]
+    others = [campaign for campaign in older if not _season(campaign) <= _season(*newest)] or older
+    return newest + others[:OTHER_SEASON]
 
 
-def _again(firsts: list[Answer]) -> list[Ask]:
-    """The largest campaign's pages once more, for their order, and one page past the end."""
-    asks = []
-    for answer in firsts:
-        name, uuid, page = answer.ask.report, answer.ask.campaign_id, answer.page
+def _season(*campaigns: Campaign) -> set[str]:
+    """Return `summer`, `winter` or both: when the campaigns were sent."""
+    return seasons(start for c in campaigns if (start := c.started_sending_at or c.created_at))
+
+
+def _of_other_season(campaigns: Sequence[Campaign], uuids: Sequence[str]) -> list[str]:
+    """Return one more campaign, if all of `uuids` were sent in one season and there is one of the other."""
+    covered = _season(*(campaign for campaign in campaigns if campaign.campaign_id in uuids))
+    return [campaign.campaign_id for campaign in campaigns if not _season(campaign) <= covered][:1]
+
+
+def _choose(deliveries: Sequence[Response]) -> list[str]:
+    """Return the campaigns whose reports are all read: the largest, and the largest of one page."""
+    with_rows = [response for response in deliveries if response.rows]
+    if not with_rows:
+        return [response.request.campaign_id for response in deliveries[:1]]
+    large = max(with_rows, key=lambda response: response.total or 0)
+    whole = [response for response in with_rows if response.page and response.page.last_page == 1]
+    small = max(whole, key=lambda response: response.total or 0, default=min(with_rows, key=lambda r: r.total or 0))
+    return list(dict.fromkeys((large.request.campaign_id, small.request.campaign_id)))
+
+
+def _further_pages(firsts: Sequence[Response], uuids: Sequence[str]) -> list[Request]:
+    """Return requests for the next pages of both delivery reports, and for page 2 of the largest campaign's others."""
+    limits = {DELIVERY.name: WALKED, ALT_DELIVERY.name: WALKED}
+    requests = []
+    for response in firsts:
+        name, uuid = response.request.report, response.request.campaign_id
+        if uuid in uuids and response.page:
+            last = min(response.page.last_page, limits.get(name, 2 if uuid == uuids[0] else 1))
+            requests += [Request(name, uuid, number) for number in range(2, last + 1)]
+    return requests
+
+
+def _again(firsts: Sequence[Response]) -> list[Request]:
+    """Return requests for the largest campaign's pages again, to compare their order, and for one past the end."""
+    requests = []
+    for response in firsts:
+        name, uuid, page = response.request.report, response.request.campaign_id, response.page
         if page is None or name not in (DELIVERY.name, ALT_DELIVERY.name, CLICKS.name, RECIPIENT.name):
             continue
-        asks += [Ask(name, uuid, purpose="again")]
+        requests.append(Request(name, uuid, purpose="again"))
         if name == DELIVERY.name:
-            asks += [Ask(name, uuid, 2, "again")] if page.last_page > 1 else []
-            asks += [Ask(name, uuid, page.last_page + 1, "past_end")]
-    return asks
+            requests += [Request(name, uuid, 2, "again")] if page.last_page > 1 else []
+            requests.append(Request(name, uuid, page.last_page + 1, "past_end"))
+    return requests
