@@ -25,7 +25,7 @@ __all__ = ["__version__", "passona_source"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import when asked: `passona --help` must not pay for dlt."""
+    """Import lazily: `passona --help` must not import dlt."""
     if name == "passona_source":
         from passona.source.source import passona_source
 

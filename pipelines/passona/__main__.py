@@ -1,6 +1,7 @@
-"""The console command: signals are heard before anything that takes time is imported, and to the end.
+"""The console command.
 
-The environment is cleaned before any library is imported, because some read variables at import.
+It listens to signals before any slow import, and until the end. It cleans the environment before it imports a library,
+because some libraries read variables at import.
 """
 
 import os

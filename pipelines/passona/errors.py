@@ -1,12 +1,18 @@
-"""What can go wrong, sorted by what to do about it.
+"""The exceptions and their exit codes, those of the contract; if several of 3, 4 and 5 apply, the lowest is returned.
 
-Every message is one or two lines: where (campaign, report, page), what was expected, what came,
-what to do next. No message ever holds a token, a phone number or the text of a message: what came
-is told by its kind, its size or its number, never by quoting a row.
+    PassonaError (1)
+      ConfigurationError, StillThere (2)
+      TokenRefused (3)
+      RequestFailed, FateUnknown, PageRefused, FileRefused, WalkFailed > Unreachable (4)
+      Held (5)
+      Busy (6)
+      NotWritten, Stopped (1)
+    Interrupted (128 + signal)
 
-Exit codes are those of the contract; the lowest of 3, 4 and 5 wins where several apply.
+A message is one or two lines: where (campaign, report, page), what was expected, what came, what to do next. It names
+values by type, size or number and never quotes a row, so it has no token, phone number or message text.
 """
-# ruff: noqa: N818  # errors are named for what happened: Busy, Held, TokenRefused
+# ruff: noqa: N818  # errors have the name of the event: Busy, Held, TokenRefused
 
 from __future__ import annotations
 
@@ -27,36 +33,36 @@ class Exit(IntEnum):
 
     @property
     def word(self) -> str:
-        """What a run that ends so came to."""
+        """Return the outcome of a run with this exit code."""
         return {self.FAULT: "error", self.TOKEN: "token refused"}.get(self, self.name.lower())
 
 
 class PassonaError(Exception):
-    """Base of all errors that are meant for people. `exit_code` is what the command ends with."""
+    """Base of all errors for users. `exit_code`: of the command."""
 
     exit_code = Exit.FAULT
 
 
 class ConfigurationError(PassonaError):
-    """A setting or an argument is wrong: nothing was asked of the server. Mend it and run again."""
+    """A setting or an argument is wrong. No request was sent. Fix it and retry."""
 
     exit_code = Exit.USAGE
 
 
 class TokenRefused(PassonaError):
-    """The server answered 401. Ends the run: no request follows, what is verified is kept."""
+    """The server answered 401. Ends the run: no request follows, verified reports are loaded."""
 
     exit_code = Exit.TOKEN
 
 
 class Busy(PassonaError):
-    """The warehouse file is held by another process. Try later, or wait longer (`--wait`)."""
+    """Another process has locked the warehouse. Retry later, or wait longer (`--wait`)."""
 
     exit_code = Exit.BUSY
 
 
 class Interrupted(BaseException):
-    """Signal `number` asks the program to end. No KeyboardInterrupt: dlt and click make other errors of those."""
+    """The program received signal `number`. Not a KeyboardInterrupt, which dlt and click convert to other errors."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -64,14 +70,11 @@ class Interrupted(BaseException):
 
 
 class Stopped(PassonaError):
-    """The run ends; raised in the threads that still wait, never shown."""
+    """The run ends; raised in waiting threads, never shown."""
 
 
 class RequestFailed(PassonaError):
-    """One request could not be answered, however often it was tried. Fails its report alone.
-
-    `reached`: whether there was a connection to the server at all.
-    """
+    """A request failed after all retries. Fails only its report. `reached`: False if no connection was made."""
 
     exit_code = Exit.FAILED
 
@@ -81,16 +84,15 @@ class RequestFailed(PassonaError):
 
 
 class FateUnknown(PassonaError):
-    """A request that makes something was sent, and nobody knows what became of it. Never repeated unasked."""
+    """A POST was sent and its result is unknown. Never retried automatically."""
 
     exit_code = Exit.FAILED
 
 
 class PageRefused(PassonaError):
-    """A page came, but it cannot be a page of a complete, steady walk. The walk is tried again.
+    """A page cannot belong to a complete, consistent walk. The walk is retried.
 
-    `page_size` tells that the page has not as many rows as it says, so that plain pages (no
-    `per_page` asked) may work where big ones do not.
+    `page_size`: True if the page has fewer rows than it reports, so pages of the default size may work.
     """
 
     exit_code = Exit.FAILED
@@ -106,15 +108,15 @@ class PageRefused(PassonaError):
 
 
 class FileRefused(PassonaError):
-    """A .csv cannot be read as one whole report. Nothing of it is loaded; the old rows stay."""
+    """A .csv is not one complete report. None of it is loaded; the old rows stay."""
 
     exit_code = Exit.FAILED
 
 
 class WalkFailed(PassonaError):
-    """A report could not be had whole. Its old rows stay; the run goes on with the others.
+    """A report could not be loaded completely. Its old rows stay; the run continues with the others.
 
-    `attempts`: how many walks were begun. `status`: of the answer that ended the last one, if that was it.
+    `attempts`: walks started. `status`: of the response that ended the last one, if any.
     """
 
     exit_code = Exit.FAILED
@@ -125,32 +127,32 @@ class WalkFailed(PassonaError):
 
 
 class Unreachable(WalkFailed):
-    """There is no connection to the server. Ends the run: no other request would do better."""
+    """There is no connection to the server. Ends the run, because no other request would succeed."""
 
 
 class Held(PassonaError):
-    """The shrink guard holds back a report or the list of campaigns: it is far shorter. The old one stays."""
+    """The shrink guard holds a report or the campaign list that became far shorter. The old one stays."""
 
     exit_code = Exit.HELD
 
 
 class NotWritten(PassonaError):
-    """The database could not be written. Ends the run; what was to be written is due again."""
+    """The database could not be written. Ends the run; the reports stay due."""
 
 
 class StillThere(PassonaError):
-    """A number that was erased is still in the bytes of the warehouse, for a reason that the user has to remove."""
+    """An erased number is still in the bytes of the warehouse, for a reason that only the user can remove."""
 
     exit_code = Exit.USAGE
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it came of, down to the first."""
+    """Yield the error and its causes, down to the first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Whether a signal is behind an error, whatever dlt and DuckDB made of it on its way."""
+    """Return True if a signal caused this error, however dlt and DuckDB wrapped it."""
     return any(isinstance(cause, Interrupted | KeyboardInterrupt) for cause in causes(error))

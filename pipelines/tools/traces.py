@@ -76,7 +76,7 @@ def traces(folder: Path, people: People) -> dict[str, set[str]]:
 def _unpacked(file: Path, folder: Path) -> Iterator[bytes]:
     try:
         if file.suffix == ".duckdb":
-            yield from _values(file, folder.with_name(f"{folder.name}.copy"))
+            yield from stored_values(file, folder.with_name(f"{folder.name}.copy"))
         elif file.suffix == ".parquet":
             yield from _cells(pq.read_table(file).to_batches())
         elif file.suffix == ".arrow":
@@ -92,7 +92,7 @@ def _cells(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
             yield "\n".join(map(str, column.to_pylist())).encode("utf-8", "replace")
 
 
-def _values(file: Path, scratch: Path) -> Iterator[bytes]:
+def stored_values(file: Path, scratch: Path) -> Iterator[bytes]:
     scratch.mkdir(exist_ok=True)
     copy = scratch / file.name
     shutil.copy(file, copy)

@@ -20,7 +20,7 @@ from passona.analytics._marts_file import PERSONAL, PUBLIC, HalfBuilt
 from passona.analytics.publish import NotPublished, Published, publish, publish_warehouse
 from passona.analytics.target import target
 from passona.analytics.transform import Transformed, project_folder
-from passona.cli.load import _published, _Then
+from passona.cli.load import _publish, _Then
 from passona.config.settings import Settings
 from passona.errors import ConfigurationError, Exit
 from passona.reports.definitions import REPORTS
@@ -28,7 +28,7 @@ from passona.warehouse.database import open_database
 from passona.warehouse.load import Load, LoadRequest
 from passona_sandbox import Account, Sandbox
 from support import readers
-from support.campaigns import ONE, TWO, click, going, message, unsent
+from support.campaigns import ONE, TWO, click, message, open_campaign, unsent
 from support.warehouses import Lines, Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -63,12 +63,12 @@ def fill(account: Account, version: int) -> str:
     """Another number of rows in each version; what a reader says of it."""
     for place, uuid in enumerate((ONE, TWO)):
         rows = 100 + 37 * (version % 5) + place
-        account.put(going(uuid), {"alt_delivery": [message(n, Status=f"v{version}") for n in range(rows)]})
+        account.put(open_campaign(uuid), {"alt_delivery": [message(n, Status=f"v{version}") for n in range(rows)]})
     return f"v{version},v{version}"
 
 
 @pytest.mark.slow
-def test_twenty_readers_who_keep_polling_never_see_rows_and_ledger_disagree(
+def test_twenty_polling_readers_never_see_half_a_copy(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
     fill(account, 0)
@@ -123,7 +123,8 @@ def test_a_copy_is_the_warehouse_to_the_last_row(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
     account.put(
-        going(ONE), {"clicks": [click(n) for n in range(50)], "unsent": [unsent(1)], "alt_delivery": [message(1)]}
+        open_campaign(ONE),
+        {"clicks": [click(n) for n in range(50)], "unsent": [unsent(1)], "alt_delivery": [message(1)]},
     )
     warehouse.load(box)
     published = put(warehouse, copy)
@@ -161,7 +162,7 @@ def test_what_a_killed_writer_left_in_its_log_is_in_the_copy(
     assert not copy.with_name("readers.duckdb.wal").exists()
 
 
-def test_rows_and_ledger_that_disagree_are_not_published_and_the_old_copy_stays(
+def test_rows_that_disagree_with_the_ledger_are_not_published(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
     fill(account, 1)
@@ -188,10 +189,10 @@ def test_a_report_that_was_interrupted_is_not_vouched_for_and_not_published(
         put(warehouse, copy)
 
 
-def test_a_load_that_failed_in_part_is_published_and_one_whose_models_failed_is_not(
+def test_a_partial_load_is_published_but_not_failed_models(
     passona: Run, account: Account, box: Sandbox, copy: Path, warehouse: Warehouse
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
     box.faults = [{"kind": "status", "code": 404, "report": "clicks"}]
     ended = passona("load", "--publish", copy.name, "--json", box=box)
     document = json.loads(ended.stdout)
@@ -201,9 +202,9 @@ def test_a_load_that_failed_in_part_is_published_and_one_whose_models_failed_is_
     place, then = target(copy, warehouse.path, personal=True), _Then(transform=True, publish_to=copy, marts_only=False)
     before = copy.stat().st_ino
     with closing(open_database(warehouse.path, 0, print)) as database:
-        kept = _published(database, place, then, Transformed(exits={Exit.FAILED}), quiet=True)
+        kept = _publish(database, place, then, Transformed(exits={Exit.FAILED}), quiet=True)
         assert (kept.word, copy.stat().st_ino) == ("skipped", before)
-        put_there = _published(database, place, then, Transformed(), quiet=True)
+        put_there = _publish(database, place, then, Transformed(), quiet=True)
     assert isinstance(put_there, Published)
     assert copy.stat().st_ino != before
 

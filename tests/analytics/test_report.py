@@ -14,8 +14,7 @@ import duckdb
 import pytest
 
 from passona.analytics._figures import without_phones
-from passona.analytics._html_format import duration
-from passona.analytics.html_report import write_report
+from passona.analytics.html_report import duration, write_report
 from passona.errors import ConfigurationError
 from passona.reports.definitions import REPORTS
 from picture import Chromium, chromium_path

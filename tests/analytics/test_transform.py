@@ -24,7 +24,7 @@ from passona.errors import ConfigurationError
 from passona_sandbox import Account, Sandbox
 from support.answers import figures
 from support.engines import change, copy, reading
-from support.marts import MARTS, built, marts
+from support.marts import MARTS, build_marts, mart_rows
 from support.warehouses import GUIDE, Warehouse, environment_of
 
 pytestmark = pytest.mark.both
@@ -132,7 +132,7 @@ def of_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     account, warehouse = demo(), Warehouse(tmp_path_factory.mktemp("demo") / "warehouse.duckdb")
     with Sandbox(account) as box:
         assert warehouse.load(box).exit_code == 0
-    return Demo(account, warehouse, built(warehouse))
+    return Demo(account, warehouse, build_marts(warehouse))
 
 
 def test_everything_is_built_and_tested_and_nothing_is_left_behind(of_demo: Demo) -> None:
@@ -280,15 +280,15 @@ def test_a_later_build_does_what_changed_and_ends_as_a_full_one(of_demo: Demo, w
     with Sandbox(account) as box:
         warehouse.load(box)
         warehouse.load(box, QUIET, refresh=True, accept_shrink=True)
-    assert built(warehouse).failures == []
+    assert build_marts(warehouse).failures == []
     assert warehouse.rows("SELECT campaign_id FROM analytics_staging.int_changed_campaigns ORDER BY ALL") == [
         (QUIET,),
         (MORE,),
         (GOING,),
     ]
-    later = marts(warehouse)
-    assert built(warehouse, full_refresh=True).failures == []
-    assert later == marts(warehouse)
+    later = mart_rows(warehouse)
+    assert build_marts(warehouse, full_refresh=True).failures == []
+    assert later == mart_rows(warehouse)
     quiet, going = row_of(warehouse, "campaigns", QUIET), row_of(warehouse, "campaigns", GOING)
     assert (quiet["campaign_name"], quiet["sent"]) == ("Renamed", 0)
     assert (going["sent"], going["failed"]) == (1, 1)
@@ -298,7 +298,7 @@ def test_a_test_that_fails_ends_with_4_and_goes_on_failing(of_demo: Demo, wareho
     copy(of_demo.warehouse.path, warehouse.path)
     change(warehouse.path, "INSERT INTO passona.delivery SELECT * FROM passona.delivery WHERE campaign_id = ?", QUIET)
     for _ in range(2):
-        outcome = built(
+        outcome = build_marts(
             warehouse,
             select=(
                 "int_report_rows",
@@ -318,11 +318,11 @@ def test_a_test_that_fails_ends_with_4_and_goes_on_failing(of_demo: Demo, wareho
 
 def test_a_selector_that_finds_nothing_is_refused(of_demo: Demo) -> None:
     with pytest.raises(ConfigurationError, match="nonsense"):
-        built(of_demo.warehouse, select=("nonsense",))
+        build_marts(of_demo.warehouse, select=("nonsense",))
 
 
 @pytest.mark.duckdb("about a file")
-def test_load_with_transform_makes_empty_marts_of_an_empty_account_and_publishes_them(tmp_path: Path) -> None:
+def test_an_empty_account_gives_empty_marts(tmp_path: Path) -> None:
     with Sandbox(Account.empty()) as box:
         ended = subprocess.run(
             [sys.executable, "-m", "passona", "load", "--transform", "--publish", "readers.duckdb", "--json"],
@@ -336,7 +336,7 @@ def test_load_with_transform_makes_empty_marts_of_an_empty_account_and_publishes
         [],
     )
     for file in ("warehouse.duckdb", "readers.duckdb"):
-        found = {name: len(rows) for name, rows in marts(Warehouse(tmp_path / file)).items()}
+        found = {name: len(rows) for name, rows in mart_rows(Warehouse(tmp_path / file)).items()}
         assert found == dict.fromkeys(MARTS, 0)
     outcomes = Warehouse(tmp_path / "readers.duckdb").rows("SELECT verb, outcome FROM passona.runs ORDER BY started_at")
     assert outcomes == [("load", "ok"), ("transform", "ok")]

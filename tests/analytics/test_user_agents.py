@@ -138,7 +138,7 @@ def test_rules_have_an_order_and_names_of_their_own() -> None:
     assert len({rule["rule"] for rule in rules()}) == len(orders)
 
 
-def test_a_string_that_stands_for_another_has_the_same_classes_by_the_projects_sql() -> None:
+def test_a_shortened_user_agent_keeps_its_classes() -> None:
     said = [agent["user_agent"] for agent in expected()]
     stand_ins = [read_agents().stand_in(agent) for agent in said]
     assert classified(stand_ins) == classified(list(said))

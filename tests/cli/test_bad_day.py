@@ -17,8 +17,8 @@ import duckdb
 import pytest
 
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, click, going, message
-from support.signals import STOPPED, end, wait_until
+from support.campaigns import ONE, click, message, open_campaign
+from support.signals import STOPPED, end_by, wait_until
 from support.warehouses import Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -46,11 +46,11 @@ def test_a_signal_ends_a_load_that_waits_for_the_server(
     fault: dict[str, object], number: signal.Signals, code: int,
 ) -> None:  # fmt: skip
     # A blocked read used to hold the process for 25 s; SIGTERM used to end it without a word.
-    account.put(going(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
     box.faults = [fault | {"report": "clicks"}]
     load = begun("load", "--metrics", "m.prom", "--on-failure", "touch told", box=box)
     wait_until(lambda: box.faults[0].struck == 1 and len(box.requests) == 7 and is_idle(load), load)
-    stderr = end(load, number)
+    stderr = end_by(load, number)
     assert (load.returncode, stderr) == (code, STOPPED)
     assert warehouse.rows("SELECT outcome, finished_at IS NOT NULL FROM passona.runs") == [("interrupted", True)]
     assert (warehouse.count("alt_delivery"), warehouse.count("clicks")) == (1, 0)
@@ -64,7 +64,7 @@ def test_a_signal_ends_the_list_of_campaigns(begun: Begin, account: Account, box
     box.faults = [{"kind": "latency", "seconds": 60}]
     listing = begun("campaigns", box=box)
     wait_until(lambda: box.faults[0].struck == 1, listing)
-    stderr = end(listing, signal.SIGINT)
+    stderr = end_by(listing, signal.SIGINT)
     assert (listing.returncode, stderr) == (130, STOPPED)
 
 
@@ -77,7 +77,7 @@ def test_a_signal_ends_a_load_that_cannot_connect(begun: Begin, tmp_path: Path) 
             SOURCES__PASSONA__BASE_URL=f"http://127.0.0.1:{server.getsockname()[1]}/",
         )  # fmt: skip
         wait_until(lambda: begins_to_connect(load.pid, server.getsockname()[1]), load)
-        stderr = end(load, signal.SIGTERM)
+        stderr = end_by(load, signal.SIGTERM)
     assert (load.returncode, stderr) == (143, STOPPED)
 
 
@@ -91,12 +91,12 @@ def test_a_signal_while_the_warehouse_is_written_lets_the_package_end(
     begun: Begin, passona: Run, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     # dlt used to make "could not be written" of it, or to forget it.
-    account.put(going(ONE), {"alt_delivery": [message(n) for n in range(10_000)]})
+    account.put(open_campaign(ONE), {"alt_delivery": [message(n) for n in range(10_000)]})
     assert passona("load", "--report", "clicks", box=box).returncode == 0
     work = warehouse.path.with_name("warehouse.duckdb.work")
     load = begun("load", "--report", "alt_delivery", box=box)
     wait_until(lambda: any(work.glob("run.*/dlt/**/alt_delivery*")), load)
-    stderr = end(load, signal.SIGTERM)
+    stderr = end_by(load, signal.SIGTERM)
     assert (load.returncode, stderr) == (143, STOPPED)
     outcomes = warehouse.rows("SELECT outcome FROM passona.runs ORDER BY started_at")
     assert outcomes == [("ok",), ("interrupted",)]
@@ -106,7 +106,7 @@ def test_a_signal_while_the_warehouse_is_written_lets_the_package_end(
 @pytest.mark.parametrize("kilobytes", [100, 3_000, 9_000])
 def test_a_full_disk_is_told_in_one_line(tmp_path: Path, account: Account, box: Sandbox, kilobytes: int) -> None:
     # The first cannot hold the tables, the second not the spool, the third not the package.
-    account.put(going(ONE), {"alt_delivery": [message(n, Status=os.urandom(100).hex()) for n in range(20_000)]})
+    account.put(open_campaign(ONE), {"alt_delivery": [message(n, Status=os.urandom(100).hex()) for n in range(20_000)]})
     size = kilobytes * 1024
     ended = subprocess.run(
         [sys.executable, "-m", "passona", "load"], cwd=tmp_path, env=environment_of(box, tmp_path),
@@ -161,7 +161,7 @@ def test_a_new_warehouse_is_its_owners_alone_and_an_old_one_keeps_its_mode(
     if mode is not None:
         passona("load", box=box)
         file.chmod(mode)
-    account.put(going(ONE), {})
+    account.put(open_campaign(ONE), {})
     box.faults = [{"kind": "latency", "seconds": 60, "report": "clicks"}]
     load = begun("load", box=box)
     wait_until(lambda: box.faults[0].struck == 1, load)
@@ -194,7 +194,7 @@ def test_a_phone_number_in_the_place_of_a_campaign_is_not_shown(passona: Run, tm
 def test_campaigns_of_a_file_without_the_dataset_were_never_loaded(
     passona: Run, tmp_path: Path, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {})
+    account.put(open_campaign(ONE), {})
     duckdb.connect(str(tmp_path / "warehouse.duckdb")).execute("CREATE TABLE t AS SELECT 1").close()
     (campaign,) = json.loads(passona("campaigns", "--json", box=box).stdout)
     assert set(campaign["reports"].values()) == {"never loaded"}
@@ -204,7 +204,7 @@ def test_a_campaigns_name_is_shown_as_it_stands_and_obeyed_by_nobody(
     passona: Run, account: Account, box: Sandbox
 ) -> None:
     # [/b] used to be a fault of this program, :100: an emoji, and escape sequences went to the terminal.
-    account.put(going(ONE, name="[TEST] :100: [/b] \x1b[31mred\x9b"), {})
+    account.put(open_campaign(ONE, name="[TEST] :100: [/b] \x1b[31mred\x9b"), {})
     ended = passona("campaigns", box=box)
     assert ended.returncode == 0
     assert "[TEST] :100: [/b] �[31mred�" in ended.stdout
@@ -218,7 +218,7 @@ def test_the_flags_of_all_verbs_may_stand_before_and_behind_the_verb(
         assert ended.returncode == 2
         assert "in campaign_uuid" in ended.stderr
         assert ended.stderr.splitlines()[-1].startswith("passona: campaign: 'x' is not a uuid")
-    account.put(going(ONE), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)]})
     for arguments in (["-v", "load"], ["load", "--verbose"]):
         box.faults = [{"kind": "status", "code": 503, "report": "clicks", "times": 1}]
         lines = passona(*arguments, "--refresh", box=box).stderr.splitlines()

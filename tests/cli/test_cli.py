@@ -14,7 +14,7 @@ import pytest
 
 from passona.cli.main import main
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, click, going
+from support.campaigns import ONE, click, open_campaign
 from support.warehouses import GUIDE
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -67,7 +67,7 @@ def test_load_prints_one_json_document(passona: Run) -> None:
 
 def test_campaigns_come_from_a_file_with_comments(passona: Run, tmp_path: Path) -> None:
     account = Account.empty()
-    account.put(going(ONE), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)]})
     (tmp_path / "due.txt").write_text(f"# due\n\n{ONE.upper()}  # one\n{ONE}\n")
     with Sandbox(account) as box:
         document = json.loads(passona("load", "--campaigns-file", "due.txt", "--json", box=box).stdout)
@@ -76,7 +76,7 @@ def test_campaigns_come_from_a_file_with_comments(passona: Run, tmp_path: Path) 
 
 def test_campaigns_tells_the_state_of_each_report(passona: Run) -> None:
     account = Account.empty()
-    account.put(going(ONE, name="One"), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE, name="One"), {"clicks": [click(1)]})
     with Sandbox(account) as box:
         assert json.loads(passona("campaigns", "--json", box=box).stdout)[0]["reports"]["clicks"] == "never loaded"
         passona("load", "--report", "clicks", box=box)
@@ -163,7 +163,7 @@ def test_json_holds_nothing_that_a_terminal_obeys_and_every_name_as_it_is(
     account: Account, box: Sandbox, passona: Run
 ) -> None:
     name = "\x1b[31m \x9b31m \u202eabc \x7f \u2028 \U000e0041 Café 🎉"
-    account.put(going(ONE, name=name), {})
+    account.put(open_campaign(ONE, name=name), {})
     ended = passona("campaigns", "--json", box=box)
     assert {c for c in ended.stdout if not c.isprintable()} == {"\n"}
     assert "Café 🎉" in ended.stdout

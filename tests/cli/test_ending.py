@@ -18,11 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 from passona.cli.screen import outcome_document
 from passona.errors import Busy, ConfigurationError, Exit, NotWritten
 from passona.monitoring._metrics import write_metrics
-from passona.monitoring.failure_hook import check_target, tell_failure
+from passona.monitoring.failure_hook import call_hook, check_target
 from passona.monitoring.notifications import RunEnd
 from passona.warehouse.replacement import Replacement
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, going, message
+from support.campaigns import ONE, TWO, click, message, open_campaign
 from support.warehouses import Warehouse
 
 FAILED = {"outcome": "failed", "exit_code": 4, "errors": ["one line"]}
@@ -50,7 +50,7 @@ def test_metrics_tell_how_a_load_ended_and_how_fresh_the_warehouse_is(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
     file = tmp_path / "passona.prom"
-    account.put(going(ONE), {"clicks": [click(n) for n in range(9)]})
+    account.put(open_campaign(ONE), {"clicks": [click(n) for n in range(9)]})
     account.put({"uuid": TWO, "expiry_date": "2020-06-01 00:00:00"}, {"alt_delivery": [message(1)]})
     found = load(box, warehouse, file)
     assert file.stat().st_mode & 0o777 == 0o644
@@ -89,7 +89,7 @@ def test_a_list_that_is_gone_is_told_too(tmp_path: Path, passona: Callable[..., 
 def test_of_a_warehouse_that_is_held_the_metrics_keep_what_they_said_before(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)]})
     metrics = Replacement(tmp_path / "passona.prom", 0o644)
     before = load(box, warehouse, metrics.path)
     ending = RunEnd(metrics, None)
@@ -157,7 +157,7 @@ def test_an_address_gets_the_outcome_and_no_token(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     monkeypatch.setenv("SOURCES__PASSONA__API_TOKEN", "sandboxtoken")
     with listener() as (address, got):
-        assert tell_failure(address, FAILED) is None
+        assert call_hook(address, FAILED) is None
     ((headers, document),) = got
     assert document == FAILED
     assert headers["content-type"] == "application/json"
@@ -169,10 +169,10 @@ def test_an_address_that_refuses_or_leads_elsewhere_is_a_line_without_its_path()
     with listener() as (other, got_elsewhere):
         for status, headers in ((500, {}), (302, {"Location": other}), (307, {"Location": other})):
             with listener(status, **headers) as (address, got):
-                assert tell_failure(address, FAILED) == f"--on-failure: 127.0.0.1: status {status}"
+                assert call_hook(address, FAILED) == f"--on-failure: 127.0.0.1: status {status}"
             assert len(got) == 1
     assert got_elsewhere == []
-    assert tell_failure(address, FAILED) == "--on-failure: 127.0.0.1: no answer (ConnectionError)"
+    assert call_hook(address, FAILED) == "--on-failure: 127.0.0.1: no answer (ConnectionError)"
 
 
 def test_a_command_gets_the_outcome_and_its_code_and_no_token(
@@ -180,13 +180,13 @@ def test_a_command_gets_the_outcome_and_its_code_and_no_token(
 ) -> None:
     monkeypatch.setenv("SOURCES__PASSONA__API_TOKEN", "sandboxtoken")
     monkeypatch.chdir(tmp_path)
-    assert tell_failure("sh -c 'cat > told; env > seen; echo said'", FAILED) is None
+    assert call_hook("sh -c 'cat > told; env > seen; echo said'", FAILED) is None
     assert json.loads(Path("told").read_text()) == FAILED
     assert "PASSONA_EXIT_CODE=4\n" in Path("seen").read_text()
     assert "sandboxtoken" not in Path("seen").read_text()
     assert capfd.readouterr() == ("", "said\n")
-    assert tell_failure("sh -c 'exit 3'", FAILED) == "--on-failure: the command ended with 3"
-    assert tell_failure("./gone", FAILED) == "--on-failure: the command did not start: No such file or directory"
+    assert call_hook("sh -c 'exit 3'", FAILED) == "--on-failure: the command ended with 3"
+    assert call_hook("./gone", FAILED) == "--on-failure: the command did not start: No such file or directory"
 
 
 def test_the_words_of_a_command_are_its_own_and_no_shell_reads_them(
@@ -195,7 +195,7 @@ def test_the_words_of_a_command_are_its_own_and_no_shell_reads_them(
     monkeypatch.chdir(tmp_path)
     command = "touch 'a b' \"c'd\" e\\ f '*' '~' plain"
     check_target(command)
-    assert tell_failure(command, FAILED) is None
+    assert call_hook(command, FAILED) is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["*", "a b", "c'd", "e f", "plain", "~"]
 
 
@@ -218,8 +218,8 @@ def test_a_failure_is_told_and_its_own_failure_changes_nothing(
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("http://hooks.example.org/x", "http would tell hooks.example.org in clear; use https"),
-        ("HTTP://hooks.example.org/x", "http would tell hooks.example.org in clear; use https"),
+        ("http://hooks.example.org/x", "http would send the outcome to hooks.example.org in clear; use https"),
+        ("HTTP://hooks.example.org/x", "http would send the outcome to hooks.example.org in clear; use https"),
         ("https:///x", "the address cannot be read"),
         ("https://[::1/x", "the address cannot be read"),
         ("https://host:port/x", "the address cannot be read"),

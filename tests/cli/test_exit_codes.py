@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, click, going
+from support.campaigns import ONE, click, open_campaign
 from support.warehouses import Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -57,10 +57,10 @@ CASES = [
 def test_every_exit_code_has_its_run_its_line_and_is_told(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path, case: Case
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(n) for n in range(9)]})
+    account.put(open_campaign(ONE), {"clicks": [click(n) for n in range(9)]})
     if case.code == 5:
         warehouse.load(box, reports=["clicks"])
-        account.put(going(ONE), {"clicks": [click(0)]})
+        account.put(open_campaign(ONE), {"clicks": [click(0)]})
     box.faults = case.faults
     with ExitStack() as held:
         if case.held:

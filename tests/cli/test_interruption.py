@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from passona.warehouse.database import open_database
-from support.signals import STOPPED, end, wait_until
+from support.signals import STOPPED, end_by, wait_until
 from support.warehouses import Warehouse
 
 Begin = Callable[..., "subprocess.Popen[str]"]
@@ -97,7 +97,7 @@ def test_a_signal_while_dbt_works_ends_it_with_one_line_and_leaves_nothing(begun
     building = begun("transform")
     work = warehouse.path.with_name("warehouse.duckdb.work")
     wait_until(lambda: any(work.glob("run.*/dbt")), building)
-    assert end(building, signal.SIGTERM) == STOPPED
+    assert end_by(building, signal.SIGTERM) == STOPPED
     assert building.returncode == 143
     # On a busy machine it may have ended before it noted that: whoever opens the warehouse next does.
     database = open_database(warehouse.path, 0, lambda line: None)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, going, message
-from support.signals import end, wait_until
+from support.campaigns import ONE, TWO, click, message, open_campaign
+from support.signals import end_by, wait_until
 from support.warehouses import Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -26,10 +26,10 @@ def lines(stderr: str) -> list[dict[str, Any]]:
 def test_a_load_in_json_tells_of_run_report_page_attempt_and_seconds(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(n, New_Key="x") for n in range(9)], "delivery": []})
-    account.put(going(TWO), {"alt_delivery": [message(n) for n in range(20)]})
+    account.put(open_campaign(ONE), {"clicks": [click(n, New_Key="x") for n in range(9)], "delivery": []})
+    account.put(open_campaign(TWO), {"alt_delivery": [message(n) for n in range(20)]})
     warehouse.load(box, reports=["alt_delivery"], accept_shrink=True)
-    account.put(going(TWO), {"alt_delivery": [message(1)]})
+    account.put(open_campaign(TWO), {"alt_delivery": [message(1)]})
     box.faults = [
         {"kind": "status", "code": 503, "report": "clicks", "times": 1, "headers": {"Retry-After": "0"}, "message": "447123456789"},
         {"kind": "status", "code": 403, "report": "delivery", "campaign": ONE},
@@ -90,11 +90,11 @@ def test_errors_usage_and_signals_are_json_too(passona: Run, begun: Begin, accou
         (line,) = lines(ended.stderr)
         assert (line["level"], line["event"], line["exit_code"], ended.returncode) == ("error", "error", 2, 2)
         assert line["message"].startswith(said)
-    account.put(going(ONE), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)]})
     box.faults = [{"kind": "latency", "seconds": 60, "report": "clicks"}]
     load = begun("load", "--log-format", "json", "--report", "clicks", box=box)
     wait_until(lambda: box.faults[0].struck == 1, load)
-    reported = lines(end(load, signal.SIGTERM))
+    reported = lines(end_by(load, signal.SIGTERM))
     assert [line["event"] for line in reported] == ["run_begun", "run_ended", "stopped"]
     assert (reported[1]["outcome"], reported[2]["exit_code"]) == ("interrupted", 143)
 
@@ -103,7 +103,7 @@ def test_one_cause_in_many_reports_is_one_line_with_a_count_and_json_has_all(
     passona: Run, account: Account, box: Sandbox
 ) -> None:
     for uuid in (ONE, TWO):
-        account.put(going(uuid), {"clicks": [click()], "sent": []})
+        account.put(open_campaign(uuid), {"clicks": [click()], "sent": []})
     box.faults = [{"kind": "status", "code": 403, "report": name} for name in ("clicks", "sent", "unsent")]
     said = passona("load", box=box).stderr.splitlines()
     assert len(said) == 2

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, going
-from support.ledgers import states
+from support.campaigns import ONE, TWO, click, open_campaign
+from support.ledgers import ledger_states
 from support.warehouses import Warehouse, environment_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -69,7 +69,7 @@ def test_a_token_refused_in_many_requests_at_once_is_one_line(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     for number in range(20):
-        account.put(going(f"66666666-6666-4666-8666-{number:012}"), {"clicks": [click()]})
+        account.put(open_campaign(f"66666666-6666-4666-8666-{number:012}"), {"clicks": [click()]})
     # All wait for their answer together.
     box.faults = [
         {"kind": "status", "code": 401, "report": report} for report in ("clicks", "sent", "unsent", "delivery")
@@ -79,7 +79,7 @@ def test_a_token_refused_in_many_requests_at_once_is_one_line(
 
 
 def test_a_token_refused_after_something_was_loaded_shows_what(passona: Run, account: Account, box: Sandbox) -> None:
-    account.put(going(ONE), {"clicks": [click()]})
+    account.put(open_campaign(ONE), {"clicks": [click()]})
     box.faults = [{"kind": "status", "code": 401, "report": "sent"}]
     ended = passona("load", box=box, SOURCES__PASSONA__CONCURRENCY="1")
     assert (ended.returncode, ended.stderr.count("\n")) == (3, 1)
@@ -90,7 +90,7 @@ def test_a_wrong_uuid_whose_reports_the_token_interrupts_leaves_no_trace(warehou
     box.faults = [{"kind": "status", "code": 401, "report": "unsent"}]
     outcome = warehouse.load(box, ONE)
     assert (outcome.exit_code, len(outcome.errors)) == (3, 1)
-    assert states(warehouse) == {}
+    assert ledger_states(warehouse) == {}
 
 
 def on_a_terminal(folder: Path, address: str, *arguments: str, pause: str) -> tuple[int, str]:
@@ -123,9 +123,7 @@ def _read(terminal: int) -> bytes:
 
 
 @pytest.mark.parametrize("verb", ["load", "campaigns"])
-def test_on_a_terminal_a_closed_port_shows_each_retry_with_its_number_and_pause(
-    tmp_path: Path, closed_port: str, verb: str
-) -> None:
+def test_a_terminal_shows_each_retry_with_its_number_and_pause(tmp_path: Path, closed_port: str, verb: str) -> None:
     code, written = on_a_terminal(tmp_path, closed_port, verb, pause="0.2")
     assert code == 4
     shown = re.findall(r"campaigns: no answer \(Connection refused\); attempt (\d) of 8 in ([\d.]+) s", written)

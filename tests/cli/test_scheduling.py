@@ -100,14 +100,14 @@ def test_systemd_finds_nothing_to_say_of_the_units(tmp_path: Path) -> None:
     assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
 
 
-def test_systemd_takes_no_failure_for_a_success_and_tries_again_only_where_time_mends_it() -> None:
+def test_systemd_retries_only_what_time_can_fix() -> None:
     assert SERVICE["Service"]["SuccessExitStatus"].split() == ["143", "SIGTERM"]
     never = set(map(int, SERVICE["Service"]["RestartPreventExitStatus"].split()))
     assert set(Exit) - never == {Exit.OK, Exit.BUSY}
     assert SERVICE["Unit"]["OnFailure"] == "passona-failed.service"
 
 
-def test_the_last_try_of_a_night_is_within_the_time_in_which_starts_are_counted() -> None:
+def test_the_last_retry_is_within_the_start_limit_interval() -> None:
     """Else the count begins anew, it is tried for ever, and nobody is told."""
     wait = re.search(r"--wait (\d+)", SERVICE.text)
     assert wait is not None
@@ -173,7 +173,7 @@ def test_the_workflow_runs_alone_and_by_a_clock_that_github_reads() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read", "actions": "read"}
 
 
-def test_the_workflow_gives_the_token_to_the_load_alone_and_keeps_what_a_failed_load_verified() -> None:
+def test_the_workflow_gives_the_token_to_the_load_alone() -> None:
     holders = [name for name, step in STEPS.items() if "secrets." in str(step)]
     assert holders == ["Load"]
     assert list(STEPS).index("Refuse a public repository") < list(STEPS).index("Fetch the last warehouse")

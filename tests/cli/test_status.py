@@ -16,7 +16,7 @@ from passona.cli.main import main
 from passona.errors import Busy, ConfigurationError
 from passona.monitoring.status import ReportStatus, Status, age, format_age, status
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, going, message
+from support.campaigns import ONE, TWO, click, message, open_campaign
 from support.engines import change, destination_of
 from support.warehouses import Warehouse
 
@@ -43,7 +43,7 @@ def probe(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Probe:
 def account_of(*uuids: str) -> Account:
     account = Account.empty()
     for uuid in uuids:
-        account.put(going(uuid, name=f"Campaign {uuid[0]}"), {"clicks": [click(n) for n in range(4)]})
+        account.put(open_campaign(uuid, name=f"Campaign {uuid[0]}"), {"clicks": [click(n) for n in range(4)]})
     return account
 
 
@@ -82,7 +82,7 @@ def test_what_was_not_verified_lately_is_overdue_and_ends_a_probe_with_4(warehou
     write(warehouse, "UPDATE passona.report_ledger SET state = 'settled' WHERE campaign_id = ?", TWO)
     code, printed = probe("--max-age", "2d")
     assert code == 4
-    assert "overdue: the last load that came to its end was 2 d 2 h ago, allowed are 2 d" in printed
+    assert "overdue: the last finished load ended 2 d 2 h ago; the limit is 2 d" in printed
     assert "overdue: clicks: 1 campaign not verified within 2 d; the oldest is 2 d 2 h old" in printed
     assert "overdue: delivery: 2 campaigns never loaded" in printed
     assert "overdue: sent" not in printed
@@ -94,7 +94,7 @@ def test_what_failed_and_what_is_held_is_told_with_its_reason(warehouse: Warehou
     account = account_of(ONE, TWO)
     with Sandbox(account) as box:
         warehouse.load(box)
-        account.put(going(ONE), {"clicks": [click(1)]})
+        account.put(open_campaign(ONE), {"clicks": [click(1)]})
         box.faults = [{"kind": "status", "code": 404, "report": "clicks", "campaign": TWO}]
         warehouse.load(box)
     found = seen(warehouse)
@@ -121,13 +121,13 @@ def test_a_run_that_was_killed_and_what_it_left_are_interrupted(warehouse: Wareh
     found = seen(warehouse)
     assert found.runs[0].outcome == "interrupted"
     assert [(t.report, t.state, t.error) for t in found.troubles] == [("sent", "failed", "interrupted")]
-    assert found.overdue[0] == "no load has come to its end yet"
+    assert found.overdue[0] == "no load has finished yet"
 
 
 def test_campaigns_that_have_not_started_are_not_missed(warehouse: Warehouse) -> None:
     account = Account.empty()
     dates = {"scheduled_send_date": "2098-01-01 00:00:00", "started_sending_at": "", "finished_sending_at": ""}
-    account.put(going(ONE) | dates, {})
+    account.put(open_campaign(ONE) | dates, {})
     with Sandbox(account) as box:
         warehouse.load(box)
     found = seen(warehouse)
@@ -139,7 +139,7 @@ def test_campaigns_that_have_not_started_are_not_missed(warehouse: Warehouse) ->
 def test_a_list_of_troubles_is_cut_short_for_people_alone(warehouse: Warehouse, probe: Probe) -> None:
     account = Account.empty()
     for number in range(7):
-        account.put(going(f"{number}{ONE[1:]}"), {"alt_delivery": [message(number)]})
+        account.put(open_campaign(f"{number}{ONE[1:]}"), {"alt_delivery": [message(number)]})
     with Sandbox(account, faults=[{"kind": "status", "code": 403, "report": "any", "page": 1}]) as box:
         box.faults = [
             {"kind": "status", "code": 403, "report": name} for name in ("clicks", "delivery", "sent", "unsent")

@@ -119,9 +119,7 @@ def write_files_of_others(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_dlts_variables_for_where_its_files_are_change_nothing_where_there_are_none(
-    clean: Clean, tmp_path: Path
-) -> None:
+def test_dlts_variables_for_places_of_files_change_nothing(clean: Clean, tmp_path: Path) -> None:
     passona(tmp_path, clean.box, "load", foreign={name: FOREIGN[name] for name in PLACES})
     assert Warehouse(tmp_path / "warehouse.duckdb").content() == clean.raw
 

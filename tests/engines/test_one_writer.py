@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from passona_sandbox import Account, Sandbox, Switches
-from support.campaigns import ONE, click, going, message, unsent
+from support.campaigns import ONE, click, message, open_campaign, unsent
 from support.engines import POSTGRES
 from support.forked import Begun
 from support.ledgers import assert_whole
@@ -31,7 +31,7 @@ def fill(account: Account, version: int) -> None:
     for n, uuid in enumerate(UUIDS):
         rows = 60 + 40 * ((version + n) % 3)
         account.put(
-            going(uuid, name=f"Campaign {n}, version {version}"),
+            open_campaign(uuid, name=f"Campaign {n}, version {version}"),
             {
                 "alt_delivery": [message(r, Status=f"v{version}") for r in range(rows)],
                 "clicks": [click(r % 47, Clicked_At=f"2020-10-25 01:{version % 60:02}:00") for r in range(rows)],
@@ -51,7 +51,7 @@ def machine(box: Sandbox, folder: Path, number: int, *arguments: str) -> Begun:
 
 
 def slow(account: Account, seconds: float = 8) -> Sandbox:
-    account.put(going(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
     return Sandbox(account, faults=[{"kind": "latency", "seconds": seconds, "report": "clicks"}])
 
 
@@ -61,7 +61,7 @@ def until_it_walks(load: Begun, box: Sandbox) -> None:
 
 
 @pytest.mark.slow
-def test_eight_loads_started_together_with_four_kills_leave_every_row_right(
+def test_eight_loads_at_once_with_four_kills_leave_every_row_right(
     tmp_path: Path, warehouse: Warehouse, account: Account
 ) -> None:
     dice = random.Random("eight loads")
@@ -91,7 +91,7 @@ def test_eight_loads_started_together_with_four_kills_leave_every_row_right(
 def test_a_second_run_names_the_holder_waits_and_exits_with_6(
     tmp_path: Path, warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, verb: tuple[str, ...]
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)]})
     warehouse.load(box)
     with slow(account) as slow_box:
         load = Begun(["load"], tmp_path, environment_of(slow_box, tmp_path))
@@ -119,7 +119,7 @@ def test_a_second_run_that_waits_long_enough_loads(tmp_path: Path, warehouse: Wa
 def test_a_killed_run_is_interrupted_and_the_next_one_need_not_wait(
     tmp_path: Path, warehouse: Warehouse, account: Account, box: Sandbox, passona: Run
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)]})
     warehouse.load(box)
     with slow(account, seconds=60) as slow_box:
         load = machine(slow_box, tmp_path, 0, "load")

@@ -18,13 +18,12 @@ from passona.analytics.transform import BuildRequest, transform
 from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.rekey import re_key
 from passona.errors import ConfigurationError
-from passona.warehouse._migrations import STEPS, Step
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, ended, going, message
+from support.campaigns import ONE, TWO, click, ended_campaign, message, open_campaign
 from support.engines import POSTGRES, change, copy, native_rows, url_of
 from support.first_release import GOING, unpack
 from support.first_release import account as first_account
-from support.people import GONE, MODES, NEW_KEY, fill, forgotten
+from support.people import GONE, MODES, NEW_KEY, fill, forget_people
 from support.warehouses import Warehouse
 
 pytestmark = pytest.mark.both
@@ -79,10 +78,10 @@ FOREIGN = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 @pytest.mark.slow_but_every(3)
-def test_an_object_of_the_user_in_the_place_of_ours_is_named_before_the_first_request(
+def test_a_user_object_in_the_place_of_ours_stops_the_load(
     warehouse: Warehouse, account: Account, box: Sandbox, name: str
 ) -> None:
-    account.put(going(ONE), {"clicks": [click()]})
+    account.put(open_campaign(ONE), {"clicks": [click()]})
     _ = warehouse.address
     change(warehouse.path, f"CREATE SCHEMA passona; {FOREIGN[name]}")
     refused(warehouse, box, f"{name} is in the way: passona-warehouse did not create this (table|view); rename it")
@@ -143,7 +142,7 @@ ROWS = {"clicks": [click(n) for n in range(3)], "alt_delivery": [message(1)]}
 def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """A warehouse after loads, to be copied."""
     warehouse, account = Warehouse(tmp_path_factory.mktemp("loaded") / "warehouse.duckdb"), Account.empty()
-    account.put(going(ONE), ROWS)
+    account.put(open_campaign(ONE), ROWS)
     with Sandbox(account) as box:
         assert warehouse.load(box).exit_code == 0
         assert warehouse.load(box, refresh=True).exit_code == 0  # makes all of dlt's staging
@@ -152,7 +151,7 @@ def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 
 @pytest.fixture
 def loaded(loaded_once: Warehouse, warehouse: Warehouse, account: Account) -> Warehouse:
-    account.put(going(ONE), ROWS)
+    account.put(open_campaign(ONE), ROWS)
     copy(loaded_once.path, warehouse.path)
     return warehouse
 
@@ -209,7 +208,7 @@ OBSTACLES = {
 
 @pytest.mark.parametrize("named", OBSTACLES)
 @pytest.mark.slow_but_every(3)
-def test_what_a_user_did_to_a_table_that_makes_writing_impossible_is_named_before_the_first_request(
+def test_a_table_that_cannot_be_written_is_named_before_the_first_request(
     engine: str, loaded: Warehouse, box: Sandbox, named: str
 ) -> None:
     sql = OBSTACLES[named] if engine == "postgres" else OBSTACLES[named].replace(" STORED", "")
@@ -278,12 +277,12 @@ def assert_own_objects_are_there(warehouse: Warehouse, clicks: int, owner: str |
 def test_what_users_put_beside_and_on_our_tables_stays_through_loads(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(n) for n in range(3)]})
+    account.put(open_campaign(ONE), {"clicks": [click(n) for n in range(3)]})
     warehouse.load(box)
     for statement in OWN:
         change(warehouse.path, statement)
     clicks = {"clicks": [click(n) | {"Mood": "good"} for n in range(4)]}
-    account.put(going(ONE), clicks)
+    account.put(open_campaign(ONE), clicks)
     assert warehouse.load(box).exit_code == 0
     assert_own_objects_are_there(warehouse, 4)
     assert native_rows(warehouse.path, "SELECT mine, given, mood FROM passona.clicks") == [(None, 5, "good")] * 4
@@ -293,21 +292,18 @@ def test_what_users_put_beside_and_on_our_tables_stays_through_loads(
         "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'campaigns' AND column_name = 'owner'"
     )
     assert comments == [("owner", "my words")]
-    account.put(going(ONE, name="Renamed"), clicks)
+    account.put(open_campaign(ONE, name="Renamed"), clicks)
     assert warehouse.load(box).exit_code == 0
     assert_own_objects_are_there(warehouse, 4, owner=None)
 
 
-def test_it_stays_through_an_upgrade(
-    warehouse: Warehouse, account: Account, box: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    account.put(going(ONE), {"clicks": [click(n) for n in range(3)]})
+def test_it_stays_through_an_upgrade(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+    account.put(open_campaign(ONE), {"clicks": [click(n) for n in range(3)]})
     warehouse.load(box)
     for statement in OWN:
         change(warehouse.path, statement)
     change(warehouse.path, "ALTER TABLE passona.runs DROP COLUMN erased")
-    step = Step("an example", ("UPDATE passona.report_ledger SET origin = 'api'",))
-    monkeypatch.setattr("passona.warehouse._migrations.STEPS", (*STEPS, step))
+    change(warehouse.path, "DELETE FROM passona._upgrades")  # as the first version left it
     assert warehouse.load(box).exit_code == 0
     assert_own_objects_are_there(warehouse, 3)
     assert native_rows(warehouse.path, "SELECT mine FROM passona.clicks") == [("x",)] * 3
@@ -315,7 +311,7 @@ def test_it_stays_through_an_upgrade(
 
 @pytest.mark.parametrize("mode", ["columns", "rows"])
 def test_it_stays_through_retention(warehouse: Warehouse, account: Account, box: Sandbox, mode: str) -> None:
-    account.put(ended(ONE, 100), {"clicks": [click(n) | {"Mood": "good"} for n in range(3)]})
+    account.put(ended_campaign(ONE, 100), {"clicks": [click(n) | {"Mood": "good"} for n in range(3)]})
     warehouse.load(box)
     for statement in OWN:
         change(warehouse.path, statement)
@@ -331,10 +327,8 @@ def test_it_stays_through_retention(warehouse: Warehouse, account: Account, box:
     assert native_rows(warehouse.path, "SELECT click_id FROM analytics.orders") == [("mine",)]
 
 
-def test_tables_of_the_user_that_are_called_like_models_are_not_touched_by_retention_and_forget(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
-    account.put(ended(ONE, 100), {"clicks": [click(n) for n in range(3)]})
+def test_user_tables_named_like_models_are_left_alone(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+    account.put(ended_campaign(ONE, 100), {"clicks": [click(n) for n in range(3)]})
     warehouse.load(box)
     tables = {
         "analytics.messages": "campaign_id VARCHAR, phone VARCHAR, msisdn VARCHAR, message_id VARCHAR",
@@ -350,7 +344,7 @@ def test_tables_of_the_user_that_are_called_like_models_are_not_touched_by_reten
         change(warehouse.path, f"INSERT INTO {name} VALUES ({values})")
     mine = {name: rows for name, rows in objects(warehouse).items() if name in tables}
     assert warehouse.load(box, retain_days=90).erased > 0
-    forgotten(warehouse, "+44 7123 400001")
+    forget_people(warehouse, "+44 7123 400001")
     assert {name: rows for name, rows in objects(warehouse).items() if name in tables} == mine
 
 
@@ -359,7 +353,7 @@ def test_it_stays_when_somebody_is_forgotten(warehouse: Warehouse, account: Acco
     warehouse.load(box)
     for statement in OWN:
         change(warehouse.path, statement)
-    forgotten(warehouse, GONE)
+    forget_people(warehouse, GONE)
     assert_own_objects_are_there(warehouse, 78)
 
 
@@ -410,7 +404,7 @@ def test_a_new_key_of_the_api_does_not_take_a_user_s_column_of_its_name(
 ) -> None:
     change(loaded.path, "ALTER TABLE passona.clicks ADD COLUMN mood INTEGER")
     moods = [click(n) | {"Mood": "good"} for n in range(3)]
-    account.put(going(ONE), {"clicks": moods, "alt_delivery": [message(1)]})
+    account.put(open_campaign(ONE), {"clicks": moods, "alt_delivery": [message(1)]})
     assert loaded.load(box).exit_code == 0
     ((column,),) = native_rows(loaded.path, "SELECT column_name FROM passona._keys WHERE table_name = 'clicks'")
     assert column != "mood"
@@ -452,7 +446,7 @@ def test_schemas_of_the_user_that_are_called_like_a_staging_dataset_stay(loaded:
 
 
 @pytest.mark.postgres("about a server's objects")
-def test_a_table_of_the_user_that_names_somebody_who_is_forgotten_is_told_and_left_alone(
+def test_a_user_table_that_names_a_forgotten_person_is_reported(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     fill(account)
@@ -464,7 +458,7 @@ def test_a_table_of_the_user_that_names_somebody_who_is_forgotten_is_told_and_le
         "CREATE TABLE analytics.others AS SELECT '447123400004' AS phone",
     ):
         change(warehouse.path, statement)
-    found = forgotten(warehouse, GONE)
+    found = forget_people(warehouse, GONE)
     assert found.elsewhere == ["analytics.customers", "passona.notes"]
     assert native_rows(warehouse.path, "SELECT phone FROM analytics.customers") == [(GONE,)]
     assert native_rows(warehouse.path, "SELECT note FROM passona.notes") == [(f"call +{GONE}",)]
@@ -498,7 +492,7 @@ def test_a_rewritten_file_has_all_that_users_made(warehouse: Warehouse, account:
     before = warehouse.rows(definitions)
     mine = {name: rows for name, rows in objects(warehouse).items() if name.startswith("mine.")}
     assert mine == {"mine.a": [(1, 2, "good")], "mine.z": [(1, 1)], "mine.first": [(2,)], "mine.second": [(2,)]}
-    forgotten(warehouse, GONE)
+    forget_people(warehouse, GONE)
     assert warehouse.rows(definitions) == before
     assert {name: rows for name, rows in objects(warehouse).items() if name.startswith("mine.")} == mine
     change(warehouse.path, "INSERT INTO mine.z (id) VALUES (2)")
@@ -506,9 +500,7 @@ def test_a_rewritten_file_has_all_that_users_made(warehouse: Warehouse, account:
 
 
 @pytest.mark.duckdb("about a file, its copies and its register")
-def test_a_constraint_of_the_user_that_keeps_people_in_is_named_and_nobody_is_forgotten(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
+def test_forget_refuses_a_user_constraint_that_blocks_it(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     fill(account)
     warehouse.load(box)
     for statement in (
@@ -520,10 +512,10 @@ def test_a_constraint_of_the_user_that_keeps_people_in_is_named_and_nobody_is_fo
         change(warehouse.path, statement)
     before = warehouse.content()
     with pytest.raises(ConfigurationError, match=r'"main"\."people": a constraint keeps people in this table'):
-        forgotten(warehouse, GONE)
+        forget_people(warehouse, GONE)
     assert warehouse.content() == before
     change(warehouse.path, "DROP TABLE calls")
-    assert forgotten(warehouse, GONE).tables["main.people"] == 1
+    assert forget_people(warehouse, GONE).tables["main.people"] == 1
     assert warehouse.rows("FROM people") == []
 
 
@@ -581,10 +573,10 @@ def not_built(warehouse: Warehouse, named: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.slow_after(2)
-def test_an_object_of_the_user_in_the_place_of_a_model_is_named_before_anything_is_built(
+def test_a_user_object_in_the_place_of_a_model_stops_the_build(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, name: str, sql: str
 ) -> None:
-    account.put(going(ONE), {"clicks": [click()]})
+    account.put(open_campaign(ONE), {"clicks": [click()]})
     warehouse.load(box)
     for statement in (f"CREATE SCHEMA {name.partition('.')[0]}", *sql.split("; ")):
         change(warehouse.path, statement)
@@ -611,7 +603,7 @@ def test_a_schema_that_was_there_is_used_beside_what_is_in_it(
         "CREATE TABLE passona.mine (id INTEGER NOT NULL)",
     ):
         change(warehouse.path, statement)
-    account.put(going(ONE), {"clicks": [click()]})
+    account.put(open_campaign(ONE), {"clicks": [click()]})
     assert warehouse.load(box).exit_code == 0
     built(warehouse)
     found = objects(warehouse)
@@ -643,7 +635,7 @@ def test_what_users_put_on_models_stays_through_builds_full_ones_too(
     for statement in OWN_MODELS:
         change(own.path, statement)
     fill(account, 10)
-    account.put(going(TWO, name="Renamed"), {"recipient": [], "clicks": [click(n) for n in range(7)]})
+    account.put(open_campaign(TWO, name="Renamed"), {"recipient": [], "clicks": [click(n) for n in range(7)]})
     assert own.load(box, accept_shrink=True).exit_code == 0
     mine = objects(own)["analytics.mine"]
     built(own)
@@ -700,7 +692,7 @@ MODEL_OBSTACLES = {
 
 
 @pytest.mark.parametrize("named", MODEL_OBSTACLES)
-def test_what_a_user_did_to_a_model_that_makes_building_impossible_is_named(own: Warehouse, named: str) -> None:
+def test_a_user_change_that_blocks_a_build_is_named(own: Warehouse, named: str) -> None:
     for statement in MODEL_OBSTACLES[named].split("; "):
         change(own.path, statement)
     not_built(own, named.replace("once", "(analytics.)?once"))
@@ -718,7 +710,7 @@ def test_models_of_a_version_without_a_register_are_known_by_their_comments(own:
 
 
 @pytest.mark.slow
-def test_a_model_with_columns_of_another_version_gets_those_of_this_one_within_its_table(own: Warehouse) -> None:
+def test_a_model_of_another_version_gets_the_columns_of_this_one(own: Warehouse) -> None:
     before = objects(own)
     for statement in (
         "ALTER TABLE analytics.messages DROP COLUMN segments",

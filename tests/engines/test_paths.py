@@ -12,7 +12,7 @@ import pytest
 
 from passona.config.path_syntax import catalog_name
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, going, message
+from support.campaigns import ONE, TWO, click, message, open_campaign
 from support.forked import Begun
 from support.warehouses import Warehouse, environment_of
 
@@ -36,7 +36,7 @@ def plain(text: str) -> str:
 
 @pytest.fixture
 def odd_box(account: Account, box: Sandbox) -> Sandbox:
-    account.put(going(ONE), {"clicks": [click(1), click(2)], "alt_delivery": [message(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1), click(2)], "alt_delivery": [message(1)]})
     return box
 
 

@@ -20,10 +20,10 @@ from passona.analytics.transform import BuildRequest, transform
 from passona.errors import ConfigurationError
 from passona.warehouse.engines._postgres_lock import STAGING_COMMENT
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, click, going, message
+from support.campaigns import ONE, click, message, open_campaign
 from support.engines import POSTGRES, change, native_rows, url_of
 from support.ledgers import assert_whole
-from support.people import GONE, forgotten
+from support.people import GONE, forget_people
 from support.people import fill as fill_people
 from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
@@ -39,10 +39,10 @@ def staging(warehouse: Warehouse) -> list[Any]:
     return native_rows(warehouse.path, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'passona\\_staging%'")
 
 
-def test_a_load_that_was_killed_leaves_sessions_and_staging_that_the_next_one_ends(
+def test_sessions_and_staging_of_a_killed_load_are_removed_by_the_next(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(n) for n in range(30)]})
+    account.put(open_campaign(ONE), {"clicks": [click(n) for n in range(30)]})
     warehouse.load(box)
     change(warehouse.path, "CREATE SCHEMA passona_staging_0badcafe")
     change(warehouse.path, f"COMMENT ON SCHEMA passona_staging_0badcafe IS '{STAGING_COMMENT}'")
@@ -52,7 +52,7 @@ def test_a_load_that_was_killed_leaves_sessions_and_staging_that_the_next_one_en
     with closing(psycopg2.connect(url_of(warehouse.path), application_name="passona on afar (process 1)")) as lost:
         with lost.cursor() as cursor:
             cursor.execute("DELETE FROM passona.clicks")  # what it did not commit comes to nothing
-        account.put(going(ONE), {"clicks": [click(n) for n in range(31)]})
+        account.put(open_campaign(ONE), {"clicks": [click(n) for n in range(31)]})
         assert warehouse.load(box).exit_code == 0
         with pytest.raises(psycopg2.Error), lost.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -61,7 +61,7 @@ def test_a_load_that_was_killed_leaves_sessions_and_staging_that_the_next_one_en
 
 
 def slow(account: Account) -> Sandbox:
-    account.put(going(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
     return Sandbox(account, faults=[{"kind": "latency", "seconds": 8, "report": "clicks"}])
 
 
@@ -105,9 +105,9 @@ def test_nothing_is_left_on_this_machine_and_in_the_server_but_the_tables(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    account.put(going(ONE), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)]})
     warehouse.load(box)
-    account.put(going(ONE), {"clicks": [click(2)]})
+    account.put(open_campaign(ONE), {"clicks": [click(2)]})
     warehouse.load(box)
     assert list(tmp_path.iterdir()) == []
     assert (staging(warehouse), native_rows(warehouse.path, f"SELECT pid {LOCKS}")) == ([], [])
@@ -120,7 +120,7 @@ def test_who_is_forgotten_is_gone_from_the_tables_and_stays_away(
     warehouse.load(box)
     change(warehouse.path, "CREATE TABLE public.customers AS SELECT '447123400003' AS phone")
     before = warehouse.content()
-    found = forgotten(warehouse, "+44 7123 400003")
+    found = forget_people(warehouse, "+44 7123 400003")
     assert found.tables == {
         "passona.clicks": 2, "passona.delivery": 1, "passona.alt_delivery": 1, "passona.row_issues": 2,
         "passona.recipient": 1, "passona.recipient__fields": 2,
@@ -137,7 +137,9 @@ def test_who_is_forgotten_is_gone_from_the_tables_and_stays_away(
 def test_report_reads_the_marts_and_publish_and_re_key_are_refused(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
-    account.put(going(ONE, name="Spring"), {"alt_delivery": [message(n) for n in range(5)], "clicks": [click(1)]})
+    account.put(
+        open_campaign(ONE, name="Spring"), {"alt_delivery": [message(n) for n in range(5)], "clicks": [click(1)]}
+    )
     warehouse.load(box)
     assert transform(warehouse.address, "Europe/London", 0, print, BuildRequest()).exit_code == 0
     figures = write_report(warehouse.address, tmp_path / "report.html", None, 0, print)

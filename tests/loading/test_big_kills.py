@@ -1,7 +1,7 @@
 """kill -9 while much is being written, in every kind of write; one ordinary load repairs each.
 
 DuckDB keeps what is not in its file yet in a log beside it, and replays it into memory when the file is opened.
-`make test` kills with logs of 2 MB, `make soak` of 2, 30 and 300 MB (PASSONA_LOGS), again and again (PASSONA_ROUNDS).
+`make check` kills with logs of 2 MB, `make soak` of 2, 30 and 300 MB (PASSONA_LOGS), again and again (PASSONA_ROUNDS).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from passona_sandbox import Account, Sandbox, Switches
-from support.campaigns import ONE, TWO, click, going, message
+from support.campaigns import ONE, TWO, click, message, open_campaign
 from support.engines import POSTGRES, is_written
 from support.forked import Begun, run_passona
 from support.ledgers import assert_whole
@@ -40,8 +40,12 @@ def fill(account: Account, version: int, megabytes: int, *, ended: bool = False)
     dates = {"started_sending_at": "2020-06-01 10:00:00", "expiry_date": "2020-06-02 10:00:00"} if ended else {}
     length = 120 * 800 * megabytes // (2 * clicks)
     texts = [f"v{version} " + f"{n * 7919 % 1_000_003:07}" * length for n in range(2 * clicks)]
-    account.put(going(ONE, **dates), {"alt_delivery": [message(n, Status=text) for n, text in enumerate(texts)]})
-    account.put(going(TWO, **dates), {"clicks": [click(n, Link_Name=text) for n, text in enumerate(texts[:clicks])]})
+    account.put(
+        open_campaign(ONE, **dates), {"alt_delivery": [message(n, Status=text) for n, text in enumerate(texts)]}
+    )
+    account.put(
+        open_campaign(TWO, **dates), {"clicks": [click(n, Link_Name=text) for n, text in enumerate(texts[:clicks])]}
+    )
 
 
 def log_of(folder: Path) -> int:

@@ -12,10 +12,10 @@ import pytest
 
 from passona.reports.definitions import REPORTS
 from passona_sandbox import Account, Sandbox, Switches
-from support.campaigns import ONE, TWO, click, going, message
+from support.campaigns import ONE, TWO, click, message, open_campaign
 from support.engines import change
-from support.ledgers import states
-from support.sandbox_requests import asked, posts
+from support.ledgers import ledger_states
+from support.sandbox_requests import posted_reports, requested_reports
 from support.served import assert_as_served
 from support.warehouses import Lines, Warehouse
 
@@ -33,7 +33,7 @@ def numbered(number: int) -> str:
 
 
 def fill(account: Account, count: int, **other: Any) -> list[str]:
-    return [account.put(going(numbered(n), **other), {"clicks": [click(n)]}) for n in range(count)]
+    return [account.put(open_campaign(numbered(n), **other), {"clicks": [click(n)]}) for n in range(count)]
 
 
 def listed(warehouse: Warehouse) -> list[str]:
@@ -59,13 +59,13 @@ def test_a_list_that_lost_more_than_half_or_all_is_held_and_all_stay_listed(
     for uuid in campaigns[after:]:
         account.remove(uuid)
     for uuid in campaigns[:after]:
-        account.put(going(uuid), {"clicks": [click(1), click(2)]})
+        account.put(open_campaign(uuid), {"clicks": [click(1), click(2)]})
     box.forget_requests()
     outcome = warehouse.load(box, reports=["clicks"])
     assert outcome.exit_code == (5 if held else 0)
     assert listed(warehouse) == (campaigns if held else campaigns[:after])
     # What the list still has goes on.
-    assert asked(box) == [(uuid, "clicks") for uuid in campaigns[:after]]
+    assert requested_reports(box) == [(uuid, "clicks") for uuid in campaigns[:after]]
     assert_as_served(warehouse, account, campaigns[:after])
     if held:
         (error,) = outcome.errors
@@ -86,12 +86,12 @@ def test_after_a_night_with_an_empty_list_open_reports_are_asked_for_again(
     for _ in range(2):
         assert warehouse.load(box).exit_code == 5
     assert warehouse.content() == before
-    assert set(states(warehouse).values()) == {"open"}
+    assert set(ledger_states(warehouse).values()) == {"open"}
     box.switches = Switches()
-    account.put(going(campaigns[0], team_uuid=TEAM), {"clicks": [click(7), click(8)]})
+    account.put(open_campaign(campaigns[0], team_uuid=TEAM), {"clicks": [click(7), click(8)]})
     box.forget_requests()
     assert warehouse.load(box).exit_code == 0
-    assert asked(box) == [(uuid, report) for uuid in campaigns for report in sorted(REPORTS)]
+    assert requested_reports(box) == [(uuid, report) for uuid in campaigns for report in sorted(REPORTS)]
     assert_as_served(warehouse, account, campaigns)
 
 
@@ -101,11 +101,13 @@ def test_the_campaigns_of_another_team_are_not_loaded_in_place_of_ours(
     box.switches = Switches(teams=(TEAM,))
     campaigns = fill(account, 4, team_uuid=TEAM)
     warehouse.load(box)
-    strangers = [account.put(going(numbered(n), team_uuid=OTHER_TEAM), {"clicks": [click(n)]}) for n in range(10, 15)]
+    strangers = [
+        account.put(open_campaign(numbered(n), team_uuid=OTHER_TEAM), {"clicks": [click(n)]}) for n in range(10, 15)
+    ]
     box.switches = Switches(teams=(OTHER_TEAM,))
     box.forget_requests()
     assert warehouse.load(box).exit_code == 5
-    assert (asked(box), listed(warehouse)) == ([], campaigns)
+    assert (requested_reports(box), listed(warehouse)) == ([], campaigns)
     assert warehouse.load(box, accept_shrink=True).exit_code == 0
     assert listed(warehouse) == strangers
     assert_as_served(warehouse, account, [*campaigns, *strangers])
@@ -120,7 +122,7 @@ def test_loads_of_given_uuids_go_on_while_the_list_is_held(
         {"kind": "meta", "fields": {"total": 0, "last_page": 1, "from": None, "to": None}, "report": "campaigns"},
         *({"kind": "swallow_row", "report": "campaigns"} for _ in campaigns),
     ]
-    account.put(going(campaigns[2]), {"clicks": [click(n) for n in range(5)]})
+    account.put(open_campaign(campaigns[2]), {"clicks": [click(n) for n in range(5)]})
     lines = Lines()
     assert warehouse.load(box, campaigns[2], lines=lines).exit_code == 0
     assert len(lines.said) == 1
@@ -145,30 +147,30 @@ def test_a_held_list_is_one_line_without_a_table(passona: Run, account: Account,
 
 
 def test_another_spelling_of_a_uuid_is_the_same_campaign(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
-    account.put(going(MIXED), {"clicks": [click(1)], "alt_delivery": [message()]})
-    account.put(going(ONE), {})
+    account.put(open_campaign(MIXED), {"clicks": [click(1)], "alt_delivery": [message()]})
+    account.put(open_campaign(ONE), {})
     warehouse.load(box)
     before = warehouse.table("clicks")
     for uuid in (MIXED.upper(), MIXED.title()):
         account.remove(MIXED if MIXED in {row["uuid"] for row in account.campaigns()} else MIXED.upper())
-        account.put(going(uuid), {"clicks": [click(1)], "alt_delivery": [message(), message(1)]})
+        account.put(open_campaign(uuid), {"clicks": [click(1)], "alt_delivery": [message(), message(1)]})
         assert warehouse.load(box).exit_code == 0
         assert warehouse.table("clicks") == before
         assert warehouse.count("alt_delivery") == 2
         assert listed(warehouse) == [ONE, MIXED]
-        assert {uuid for uuid, _ in states(warehouse)} == {ONE, MIXED}
+        assert {uuid for uuid, _ in ledger_states(warehouse)} == {ONE, MIXED}
 
 
 def test_a_settled_campaign_in_another_spelling_costs_no_request(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(MIXED, expiry_date=CLOSED), {"clicks": [click()]})
+    account.put(open_campaign(MIXED, expiry_date=CLOSED), {"clicks": [click()]})
     warehouse.load(box)
     account.remove(MIXED)
-    account.put(going(MIXED.upper(), expiry_date=CLOSED), {"clicks": [click()]})
+    account.put(open_campaign(MIXED.upper(), expiry_date=CLOSED), {"clicks": [click()]})
     box.forget_requests()
     assert warehouse.load(box).exit_code == 0
-    assert asked(box) == []
+    assert requested_reports(box) == []
 
 
 @pytest.mark.parametrize("first", [MIXED, MIXED.upper()])
@@ -176,20 +178,20 @@ def test_both_spellings_in_one_list_are_one_campaign(
     warehouse: Warehouse, account: Account, box: Sandbox, first: str
 ) -> None:
     rows = {"clicks": [click(1), click(2)]}
-    account.put(going(first, name=first), rows)
-    account.put(going(first.swapcase(), name=first.swapcase()), rows)
+    account.put(open_campaign(first, name=first), rows)
+    account.put(open_campaign(first.swapcase(), name=first.swapcase()), rows)
     for _ in range(2):
         assert warehouse.load(box).exit_code == 0
         assert warehouse.rows("SELECT campaign_id, name FROM passona.campaigns") == [(MIXED, MIXED)]
         assert warehouse.count("clicks") == 2
-        assert len(states(warehouse)) == 6
+        assert len(ledger_states(warehouse)) == 6
 
 
 @pytest.mark.parametrize("uuid", [MIXED, MIXED.upper(), f" {MIXED.title()} "])
 def test_a_uuid_is_accepted_in_any_case(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path, uuid: str
 ) -> None:
-    account.put(going(MIXED), {"clicks": [click(1)]})
+    account.put(open_campaign(MIXED), {"clicks": [click(1)]})
     (tmp_path / "due.txt").write_text(f"{uuid}\n{MIXED}\n")
     for arguments in ((uuid,), ("--campaigns-file", "due.txt")):
         document = json.loads(passona("load", *arguments, "--json", box=box).stdout)
@@ -199,7 +201,7 @@ def test_a_uuid_is_accepted_in_any_case(
     made = passona("import-csv", "clicks.csv", "--campaign", uuid, "--made-at", "2098-01-01", box=box)
     assert made.returncode == 0, made.stderr
     assert passona("generate", uuid, "--report", "sent", box=box).returncode == 0
-    assert posts(box) == [(MIXED, "sent")]
+    assert posted_reports(box) == [(MIXED, "sent")]
     for table in ("campaigns", "clicks", "report_ledger"):
         assert warehouse.rows(f"SELECT DISTINCT campaign_id FROM passona.{table}") == [(MIXED,)]
     assert warehouse.rows("SELECT campaign_id FROM passona.runs WHERE verb = 'generate'") == [(MIXED,)]
@@ -208,9 +210,9 @@ def test_a_uuid_is_accepted_in_any_case(
 def test_a_uuid_given_in_lower_case_is_asked_for_as_the_list_writes_it(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(MIXED.upper()), {"clicks": [click()]})
+    account.put(open_campaign(MIXED.upper()), {"clicks": [click()]})
     assert warehouse.load(box, MIXED).exit_code == 0
-    assert {uuid for uuid, _ in asked(box)} == {MIXED.upper()}
+    assert {uuid for uuid, _ in requested_reports(box)} == {MIXED.upper()}
     assert warehouse.rows("SELECT campaign_id, listed FROM passona.campaigns") == [(MIXED, True)]
     assert warehouse.rows("SELECT campaign_id FROM passona.clicks") == [(MIXED,)]
 
@@ -220,7 +222,7 @@ def test_a_warehouse_with_ids_in_upper_case_is_brought_forward(
 ) -> None:
     rows = {"clicks": [click(1, Clicked_At="nonsense")], "alt_delivery": [message()]}
     for uuid in (MIXED, ONE, "abcdefab-1111-4111-8111-111111111111"):
-        account.put(going(uuid, expiry_date=CLOSED, included_contact_groups=["g"], created_at="nonsense"), rows)
+        account.put(open_campaign(uuid, expiry_date=CLOSED, included_contact_groups=["g"], created_at="nonsense"), rows)
     warehouse.load(box)
     for table in (*TABLES, "alt_delivery__fields"):
         change(
@@ -237,9 +239,9 @@ def test_a_warehouse_with_ids_in_upper_case_is_brought_forward(
     change(warehouse.path, "INSERT INTO passona._upgrades VALUES (0, 'made so', '0.1.0', now())")
     box.forget_requests()
     assert warehouse.load(box).exit_code == 0
-    assert {uuid for uuid, _ in asked(box)} <= {MIXED}
+    assert {uuid for uuid, _ in requested_reports(box)} <= {MIXED}
     assert_as_served(warehouse, account, [row["uuid"] for row in account.campaigns()])
-    assert len(states(warehouse)) == 18
+    assert len(ledger_states(warehouse)) == 18
     assert warehouse.count("campaigns") == warehouse.count("campaigns__contact_groups") == 3
     for table in (*TABLES, "alt_delivery__fields"):
         assert warehouse.rows(f"SELECT 1 FROM passona.{table} WHERE campaign_id <> lower(campaign_id)") == []
@@ -267,7 +269,7 @@ def traces(warehouse: Warehouse, uuid: str) -> list[str]:
 def test_a_uuid_that_nobody_knows_is_one_error_line_and_leaves_no_trace(
     warehouse: Warehouse, account: Account, box: Sandbox, switches: Switches, faults: list[dict[str, Any]], seen: str
 ) -> None:
-    account.put(going(ONE), {"clicks": [click()]})
+    account.put(open_campaign(ONE), {"clicks": [click()]})
     box.switches, box.faults = switches, faults
     outcome = warehouse.load(box, TWO, ONE)
     assert outcome.exit_code == 4
@@ -289,7 +291,7 @@ def test_several_wrong_uuids_are_a_line_each(passona: Run, warehouse: Warehouse,
 def test_what_an_earlier_version_kept_of_a_wrong_uuid_goes(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click()]})
+    account.put(open_campaign(ONE), {"clicks": [click()]})
     warehouse.load(box)
     for report in REPORTS:
         change(
@@ -299,13 +301,13 @@ def test_what_an_earlier_version_kept_of_a_wrong_uuid_goes(
         )
     assert warehouse.load(box, TWO).exit_code == 4
     assert traces(warehouse, TWO) == []
-    assert len(states(warehouse)) == 6
+    assert len(ledger_states(warehouse)) == 6
 
 
-def test_a_campaign_that_was_deleted_before_it_was_ever_listed_is_loaded_if_its_reports_are_there(
+def test_a_campaign_that_was_never_listed_is_loaded_if_it_has_reports(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click()], "sent": []})
+    account.put(open_campaign(ONE), {"clicks": [click()], "sent": []})
     box.faults = [
         {"kind": "meta", "fields": {"total": 0, "last_page": 1, "from": None, "to": None}, "report": "campaigns"},
         {"kind": "swallow_row", "report": "campaigns"},
@@ -314,8 +316,8 @@ def test_a_campaign_that_was_deleted_before_it_was_ever_listed_is_loaded_if_its_
     outcome = warehouse.load(box, ONE)
     assert outcome.exit_code == 4
     assert outcome.errors[0].startswith(f"campaign {ONE}, unsent: ")
-    assert {report for (_, report), state in states(warehouse).items() if state == "failed"} == {"unsent"}
-    assert len(states(warehouse)) == 6
+    assert {report for (_, report), state in ledger_states(warehouse).items() if state == "failed"} == {"unsent"}
+    assert len(ledger_states(warehouse)) == 6
     assert warehouse.rows("SELECT campaign_id, listed FROM passona.campaigns") == [(ONE, False)]
     assert warehouse.count("clicks") == 1
 
@@ -326,20 +328,20 @@ def test_a_server_that_fails_does_not_make_a_campaign_unknown(
     box.faults = [{"kind": "status", "code": 500, "campaign": ONE}]
     outcome = warehouse.load(box, ONE, reports=["clicks", "sent"])
     assert (outcome.exit_code, len(outcome.errors)) == (4, 2)
-    assert set(states(warehouse).values()) == {"failed"}
+    assert set(ledger_states(warehouse).values()) == {"failed"}
     box.faults = []
     assert warehouse.load(box, ONE, reports=["clicks", "sent"]).exit_code == 4
-    assert states(warehouse) == {}
+    assert ledger_states(warehouse) == {}
 
 
 def test_a_known_campaign_that_was_deleted_keeps_its_rows_and_says_why(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     for uuid in (ONE, TWO):
-        account.put(going(uuid), {"clicks": [click()]})
+        account.put(open_campaign(uuid), {"clicks": [click()]})
     warehouse.load(box)
     account.remove(ONE)
     outcome = warehouse.load(box, ONE)
     assert (outcome.exit_code, len(outcome.errors)) == (4, 6)
-    assert states(warehouse)[ONE, "clicks"] == "failed"
+    assert ledger_states(warehouse)[ONE, "clicks"] == "failed"
     assert warehouse.count("clicks") == 2

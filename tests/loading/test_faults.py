@@ -213,7 +213,7 @@ def test_one_report_that_fails_leaves_the_others_loaded(warehouse: Warehouse, ac
     assert set(states.values()) == {"open"}
 
 
-def test_a_list_of_campaigns_that_cannot_be_had_stops_only_a_load_that_needs_it(
+def test_a_missing_campaign_list_stops_only_loads_that_need_it(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     box.faults = [{"kind": "status", "code": 500, "report": "campaigns"}]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, going
+from support.campaigns import ONE, TWO, click, open_campaign
 from support.csv_imports import import_csv
 from support.engines import change
 from support.warehouses import Warehouse
@@ -44,13 +44,13 @@ def assert_one_column_each(warehouse: Warehouse) -> None:
 @pytest.mark.parametrize("first", [["foo"], ["FOO"], ["FOO", "foo"], ["Foo", "foo_"]])
 @pytest.mark.parametrize("then", [["FOO", "foo"], ["foo"], ALIKE])
 @pytest.mark.slow_but_every(4)
-def test_keys_that_look_alike_never_share_a_column_in_whatever_order_they_come(
+def test_similar_keys_never_share_a_column(
     warehouse: Warehouse, account: Account, box: Sandbox, first: list[str], then: list[str]
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1, **{key: key for key in first})]})
+    account.put(open_campaign(ONE), {"clicks": [click(1, **{key: key for key in first})]})
     assert warehouse.load(box).exit_code == 0
     (before,) = values(warehouse)
-    account.put(going(TWO), {"clicks": [click(2, **{key: key for key in then})]})
+    account.put(open_campaign(TWO), {"clicks": [click(2, **{key: key for key in then})]})
     assert warehouse.load(box).exit_code == 0
     assert values(warehouse)[0] == before
     assert_one_column_each(warehouse)
@@ -61,8 +61,8 @@ def test_keys_that_look_alike_never_share_a_column_in_whatever_order_they_come(
 
 
 def test_keys_that_look_alike_in_campaigns_of_one_load(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
-    account.put(going(ONE), {"clicks": [click(1, foo="foo")]})
-    account.put(going(TWO), {"clicks": [click(2, FOO="FOO"), click(3, FOO="FOO", foo="foo")]})
+    account.put(open_campaign(ONE), {"clicks": [click(1, foo="foo")]})
+    account.put(open_campaign(TWO), {"clicks": [click(2, FOO="FOO"), click(3, FOO="FOO", foo="foo")]})
     assert warehouse.load(box).exit_code == 0
     assert_one_column_each(warehouse)
     assert warehouse.rows("SELECT foo FROM passona.clicks ORDER BY phone_number") == [("foo",), (None,), ("foo",)]
@@ -70,7 +70,7 @@ def test_keys_that_look_alike_in_campaigns_of_one_load(warehouse: Warehouse, acc
 
 def test_the_first_key_has_the_plain_name_for_good(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     for number, key in enumerate(("FOO", "foo", "FOO"), 1):
-        account.put(going(ONE), {"clicks": [click(number, **{key: key})]})
+        account.put(open_campaign(ONE), {"clicks": [click(number, **{key: key})]})
         assert warehouse.load(box).exit_code == 0
         assert warehouse.one("SELECT foo FROM passona.clicks") == ("FOO" if key == "FOO" else None,)
     assert len(new_columns(warehouse)) == 2
@@ -79,18 +79,18 @@ def test_the_first_key_has_the_plain_name_for_good(warehouse: Warehouse, account
 def test_a_key_in_another_report_has_nothing_to_do_with_it(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1, FOO="a")], "delivery": [{"SMS_ID": "1", "foo": "b"}]})
+    account.put(open_campaign(ONE), {"clicks": [click(1, FOO="a")], "delivery": [{"SMS_ID": "1", "foo": "b"}]})
     assert warehouse.load(box).exit_code == 0
     assert warehouse.one("SELECT foo FROM passona.clicks") == ("a",)
     assert warehouse.one("SELECT foo FROM passona.delivery") == ("b",)
 
 
 def test_a_column_that_somebody_added_is_no_keys(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
-    account.put(going(ONE), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)]})
     warehouse.load(box)
     change(warehouse.path, "ALTER TABLE passona.clicks ADD COLUMN note VARCHAR")
     change(warehouse.path, "UPDATE passona.clicks SET note = 'mine'")
-    account.put(going(TWO), {"clicks": [click(2, note="the API's")]})
+    account.put(open_campaign(TWO), {"clicks": [click(2, note="the API's")]})
     assert warehouse.load(box).exit_code == 0
     assert warehouse.rows("SELECT note FROM passona.clicks ORDER BY phone_number") == [("mine",), (None,)]
     assert sorted(value for row in values(warehouse) for value in row.values()) == ["mine", "the API's"]
@@ -99,12 +99,12 @@ def test_a_column_that_somebody_added_is_no_keys(warehouse: Warehouse, account: 
 def test_columns_of_a_warehouse_that_noted_no_keys_are_used_on(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1, Price="1")]})
+    account.put(open_campaign(ONE), {"clicks": [click(1, Price="1")]})
     warehouse.load(box)
     change(warehouse.path, "DROP TABLE passona._keys")
-    account.put(going(TWO), {"clicks": [click(2, Price="2")]})
+    account.put(open_campaign(TWO), {"clicks": [click(2, Price="2")]})
     assert warehouse.load(box).exit_code == 0
-    account.put(going(TWO), {"clicks": [click(2, price="3", Price="2")]})
+    account.put(open_campaign(TWO), {"clicks": [click(2, price="3", Price="2")]})
     assert warehouse.load(box).exit_code == 0
     assert warehouse.rows("SELECT price FROM passona.clicks ORDER BY phone_number") == [("1",), ("2",)]
     assert len(new_columns(warehouse)) == 2
@@ -113,9 +113,9 @@ def test_columns_of_a_warehouse_that_noted_no_keys_are_used_on(
 def test_the_list_of_campaigns_and_files_name_keys_alike(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Any
 ) -> None:
-    account.put(going(ONE, FOO="FOO"), {"clicks": [click(1, FOO="FOO")]})
+    account.put(open_campaign(ONE, FOO="FOO"), {"clicks": [click(1, FOO="FOO")]})
     warehouse.load(box)
-    account.put(going(TWO, foo="foo"), {"clicks": []})
+    account.put(open_campaign(TWO, foo="foo"), {"clicks": []})
     warehouse.load(box)
     first, second = sorted(warehouse.rows("SELECT foo, listed FROM passona.campaigns"), key=repr)
     assert (first[0], second[0]) == ("FOO", None)
@@ -130,7 +130,7 @@ def test_the_list_of_campaigns_and_files_name_keys_alike(
 @pytest.mark.parametrize("key", ["a\0b", "\ud800", "x" * 5_000, "'; DROP TABLE passona.clicks; --", '"', ""])
 @pytest.mark.slow_but_every(3)
 def test_any_key_has_a_column(warehouse: Warehouse, account: Account, box: Sandbox, key: str) -> None:
-    account.put(going(ONE), {"clicks": [click(1, **{key: "v"})]})
+    account.put(open_campaign(ONE), {"clicks": [click(1, **{key: "v"})]})
     for _ in range(2):
         assert warehouse.load(box, refresh=True).exit_code == 0
         assert [list(row.values()) for row in values(warehouse)] == [["v"]]
@@ -139,7 +139,7 @@ def test_any_key_has_a_column(warehouse: Warehouse, account: Account, box: Sandb
 def test_three_keys_one_after_another_in_every_order(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     uuids = [f"{n}4444444-4444-4444-8444-444444444444" for n in range(6)]
     for uuid, keys in zip(uuids, permutations(["foo", "FOO", "Foo"]), strict=True):
-        account.put(going(uuid), {"clicks": [click(n, **{key: key}) for n, key in enumerate(keys)]})
+        account.put(open_campaign(uuid), {"clicks": [click(n, **{key: key}) for n, key in enumerate(keys)]})
     assert warehouse.load(box, page_size=1).exit_code == 0
     assert_one_column_each(warehouse)
     assert len(new_columns(warehouse)) == 3

@@ -1,6 +1,6 @@
 """kill -9 at any moment, then one ordinary load: the warehouse is as if nothing had happened.
 
-`make test` kills a few times, `make soak` some hundreds (PASSONA_KILLS).
+`make check` kills a few times, `make soak` some hundreds (PASSONA_KILLS).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from passona_sandbox import Account, Sandbox, Switches
-from support.campaigns import ONE, THREE, TWO, click, going, message, unsent
+from support.campaigns import ONE, THREE, TWO, click, message, open_campaign, unsent
 from support.engines import drop, work_of
 from support.forked import KILLS, kill_passona, run_passona
 from support.ledgers import assert_whole
@@ -43,15 +43,15 @@ def fill(account: Account, version: int) -> None:
     """Another content in each version: rows more and fewer, other statuses, reports that become empty."""
     rows = 700 + 100 * (version % 3)
     account.put(
-        going(ONE),
+        open_campaign(ONE),
         {
             "alt_delivery": [message(n, Status=f"v{version}") for n in range(rows)],
             "clicks": [click(n % 47, Clicked_At=f"2020-10-25 01:{version % 60:02}:00") for n in range(rows)],
             "recipient": [],
         },
     )
-    account.put(going(TWO), {"alt_delivery": [message(n) for n in range(300)], "clicks": [click(version)]})
-    account.put(going(THREE), {"unsent": [unsent(n) for n in range(400)] if version % 2 else []})
+    account.put(open_campaign(TWO), {"alt_delivery": [message(n) for n in range(300)], "clicks": [click(version)]})
+    account.put(open_campaign(THREE), {"unsent": [unsent(n) for n in range(400)] if version % 2 else []})
 
 
 @pytest.mark.parametrize("warehouse_is", ["filled", "new"])
@@ -102,7 +102,7 @@ def long(n: int, **other: object) -> dict[str, object]:
 def killed_walk(folder: Path, account: Account, rows: list[dict[str, object]], page: int) -> Iterator[Sandbox]:
     """A walk of these rows at 50 a page, killed while this page is awaited; its server is in order then."""
     (folder / "tmp").mkdir()
-    account.put(going(ONE), {"alt_delivery": rows})
+    account.put(open_campaign(ONE), {"alt_delivery": rows})
     stop = {"kind": "latency", "seconds": 60, "report": "alt_delivery", "page": page}
     with Sandbox(account, Switches(per_page_limit=50), faults=[stop]) as box:
         killed = begin(box, folder, "--report", "alt_delivery")
@@ -120,7 +120,7 @@ def pages_asked(box: Sandbox) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_walk_of_a_thousand_pages_killed_at_page_900_asks_for_about_a_hundred_more(
+def test_a_walk_killed_at_page_900_of_1000_resumes_there(
     tmp_path: Path, account: Account, warehouse: Warehouse
 ) -> None:
     with killed_walk(tmp_path, account, [message(n) for n in range(50_000)], 901) as box:
@@ -151,9 +151,9 @@ def test_a_spool_is_taken_up_only_where_nothing_changed(
     with killed_walk(tmp_path, account, [long(n) for n in range(6_000)], 110) as box:
         rows = list(account.rows(ONE, "alt_delivery"))
         if change == "all":
-            account.put(going(ONE), {"alt_delivery": [row | {"Status": "new"} for row in rows]})
+            account.put(open_campaign(ONE), {"alt_delivery": [row | {"Status": "new"} for row in rows]})
         elif change == "moved":
-            account.put(going(ONE), {"alt_delivery": [*rows[:1000], *rows[1001:], long(6_000)]})
+            account.put(open_campaign(ONE), {"alt_delivery": [*rows[:1000], *rows[1001:], long(6_000)]})
         assert load(box, tmp_path, "--report", "alt_delivery", *arguments) == 0
         assert set(pages_asked(box)) == set(range(1, 121))
     assert_as_served(warehouse, account, [ONE])
@@ -169,7 +169,7 @@ def test_rows_that_are_committed_are_not_taken_up_again(tmp_path: Path, account:
         for file in kept.iterdir():
             shutil.copy(file, spools)
         changed = [long(n) if n < 50 or n >= 2_000 else long(n, Status="new") for n in range(6_000)]
-        account.put(going(ONE), {"alt_delivery": changed})
+        account.put(open_campaign(ONE), {"alt_delivery": changed})
         assert load(box, tmp_path, "--report", "alt_delivery") == 0
     assert_as_served(warehouse, account, [ONE])
     assert not spools.exists()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, going, message
+from support.campaigns import ONE, TWO, click, message, open_campaign
 from support.people import MODES
 from support.warehouses import Warehouse
 
@@ -22,7 +22,7 @@ def edited(new: str, old: str = f'"{MARK}"', report: str = "clicks") -> dict[str
 def test_a_byte_order_mark_before_every_answer_changes_nothing(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)], "alt_delivery": [message(1)]})
     box.faults = [{"kind": "edit", "new": "\xef\xbb\xbf"}]
     assert warehouse.load(box).exit_code == 0
     assert (warehouse.count("clicks"), warehouse.count("alt_delivery"), warehouse.count("row_issues")) == (1, 1, 0)
@@ -38,7 +38,8 @@ def test_a_number_that_no_type_holds_is_noted_as_it_was_written(
     warehouse: Warehouse, account: Account, box: Sandbox, written: str
 ) -> None:
     account.put(
-        going(ONE), {"clicks": [click(1, Link_Name=MARK, New=MARK), click(2)], "sent": [{"RecipientCount": MARK}]}
+        open_campaign(ONE),
+        {"clicks": [click(1, Link_Name=MARK, New=MARK), click(2)], "sent": [{"RecipientCount": MARK}]},
     )
     box.faults = [edited(written), edited(written, report="sent")]
     assert warehouse.load(box).exit_code == 0
@@ -63,7 +64,9 @@ def test_a_number_that_no_type_holds_is_noted_as_it_was_written(
 def test_a_text_that_cannot_be_stored_is_replaced_and_noted(
     warehouse: Warehouse, account: Account, box: Sandbox, written: str, stored: str, raw: str
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK), click(2, New=MARK)], "delivery": [{"Sender": MARK}]})
+    account.put(
+        open_campaign(ONE), {"clicks": [click(1, Link_Name=MARK), click(2, New=MARK)], "delivery": [{"Sender": MARK}]}
+    )
     box.faults = [edited(written), edited(f'["x",{written}]', report="delivery")]
     assert warehouse.load(box).exit_code == 0
     assert warehouse.rows("SELECT phone_number, link_name, new FROM passona.clicks ORDER BY 1") == [
@@ -83,17 +86,15 @@ def test_a_text_that_cannot_be_stored_is_replaced_and_noted(
 
 
 def test_a_key_that_cannot_be_stored_is_a_column_too(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
-    account.put(going(ONE), {"clicks": [click(1, **{"a\ud800": "x", "b": "y"})]})
+    account.put(open_campaign(ONE), {"clicks": [click(1, **{"a\ud800": "x", "b": "y"})]})
     assert warehouse.load(box).exit_code == 0
     columns = warehouse.rows("SELECT column_name FROM information_schema.columns WHERE table_name = 'clicks'")
     (name,) = (name for (name,) in columns if name.startswith("a_"))
     assert warehouse.rows(f"SELECT {name}, b FROM passona.clicks") == [("x", "y")]
 
 
-def test_of_a_key_that_stands_twice_the_last_value_counts_and_the_others_are_noted(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
-    account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK), click(2)]})
+def test_of_a_repeated_key_the_last_value_counts(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
+    account.put(open_campaign(ONE), {"clicks": [click(1, Link_Name=MARK), click(2)]})
     box.faults = [edited('"first","Link_Name":[2],"New":"n","New":null,"Link_Name" : "last"')]
     assert warehouse.load(box).exit_code == 0
     assert warehouse.rows("SELECT link_name, new FROM passona.clicks ORDER BY 1") == [("L", None), ("last", None)]
@@ -107,7 +108,7 @@ def test_of_a_key_that_stands_twice_the_last_value_counts_and_the_others_are_not
 
 
 def test_an_object_within_a_value_keeps_all_its_pairs(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
-    account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1, Link_Name=MARK)]})
     box.faults = [edited('{"a":1,"a":1.50}')]
     assert warehouse.load(box).exit_code == 0
     assert warehouse.rows(ISSUES) == [("clicks", "link_name", '{"a":1,"a":1.50}', "unexpected_type")]
@@ -115,7 +116,7 @@ def test_an_object_within_a_value_keeps_all_its_pairs(warehouse: Warehouse, acco
 
 def test_the_list_of_campaigns_is_read_by_the_same_rules(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     groups = {"included_contact_groups": ["g"], "excluded_contact_groups": ["x"]}
-    account.put(going(ONE, name=MARK, sender="S", **groups), {"clicks": []})
+    account.put(open_campaign(ONE, name=MARK, sender="S", **groups), {"clicks": []})
     box.faults = [
         {"kind": "edit", "report": "campaigns", "new": "\xef\xbb\xbf"},
         edited(r'"first","name":"\ud800"', report="campaigns"),
@@ -139,7 +140,7 @@ def test_the_list_of_campaigns_is_read_by_the_same_rules(warehouse: Warehouse, a
 
 
 def test_a_campaign_with_two_uuids_fails_the_list(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
-    account.put(going(ONE), {})
+    account.put(open_campaign(ONE), {})
     box.faults = [edited(f'"uuid":"{TWO}","uuid":', '"uuid":', "campaigns")]
     outcome = warehouse.load(box)
     assert outcome.exit_code == 4
@@ -150,7 +151,7 @@ def test_a_campaign_with_two_uuids_fails_the_list(warehouse: Warehouse, account:
 def test_nothing_of_such_values_is_kept_where_texts_are_not(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK, New=MARK), click(2)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1, Link_Name=MARK, New=MARK), click(2)]})
     box.faults = [edited(r'"447123400009\ud800","Phone_Number":"447123400009","Phone_Number":"447123400001"')]
     assert warehouse.load(box, **MODES[mode]).exit_code == 0
     assert {raw for _, _, raw, _ in warehouse.rows(ISSUES)} == {"(text)"}
@@ -165,7 +166,7 @@ def test_nobody_who_is_kept_out_comes_in_by_a_key_that_stands_twice(
     from passona.config.privacy_settings import PrivacySettings
     from passona.erasure.forget import forget
 
-    account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK), click(2), click(3)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1, Link_Name=MARK), click(2), click(3)]})
     warehouse.load(box)
     forget(warehouse.address, [("argument 1", "447123400009")], PrivacySettings(), 0, print)
     box.faults = [edited('"x","Phone_Number":"447123400009","Phone_Number":"447123400001"')]
@@ -179,7 +180,7 @@ def test_nobody_who_is_kept_out_comes_in_by_a_key_that_stands_twice(
 def test_what_is_nested_without_end_fails_its_report_alone(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK)], "alt_delivery": [message(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1, Link_Name=MARK)], "alt_delivery": [message(1)]})
     for depth in (200, 2_000, 200_000):
         box.faults = [edited("[" * depth + "]" * depth)]
         outcome = warehouse.load(box)
@@ -192,7 +193,7 @@ def test_a_text_of_nothing_but_such_characters_is_no_empty_text(
     engine: str, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     nul = "\N{SYMBOL FOR NULL}" if engine == "postgres" else "\0"
-    account.put(going(ONE), {"clicks": [click(1, Link_Name=MARK)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1, Link_Name=MARK)]})
     box.faults = [edited(r'"\u0000\ud800"')]
     assert warehouse.load(box).exit_code == 0
     assert warehouse.rows("SELECT link_name FROM passona.clicks") == [(f"{nul}\ufffd",)]

@@ -15,10 +15,10 @@ from passona.monitoring.status import status
 from passona.reports.definitions import REPORTS
 from passona.source.pace import Clock
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, going, london, message
+from support.campaigns import ONE, TWO, click, london_time, message, open_campaign
 from support.engines import change
-from support.ledgers import states
-from support.sandbox_requests import asked
+from support.ledgers import ledger_states
+from support.sandbox_requests import requested_reports
 from support.served import assert_as_served
 from support.warehouses import Lines, Warehouse
 
@@ -50,12 +50,12 @@ def seen(warehouse: Warehouse) -> tuple[int, list[str]]:
 def draft(**dates: Any) -> dict[str, Any]:
     """A campaign that was never sent; without any date, unless they are given."""
     none = dict.fromkeys(("scheduled_send_date", "expiry_date", "started_sending_at", "finished_sending_at"), "")
-    return {"uuid": ONE, "status": 0, **none, "created_at": london(-1), "updated_at": london(-1), **dates}
+    return {"uuid": ONE, "status": 0, **none, "created_at": london_time(-1), "updated_at": london_time(-1), **dates}
 
 
 def over(uuid: str = ONE, **other: Any) -> dict[str, Any]:
     """A campaign that was sent long ago; all its reports settle at the first look."""
-    return going(uuid, **{"expiry_date": "2020-07-01 00:00:00"} | other)
+    return open_campaign(uuid, **{"expiry_date": "2020-07-01 00:00:00"} | other)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,16 @@ def test_a_draft_does_not_settle_however_old_and_is_loaded_when_it_is_sent(
     for days in (0, 4, 31, 400):
         travel(account, days)
         assert warehouse.load(box).exit_code == 0
-        assert set(states(warehouse).values()) == {"open"}
+        assert set(ledger_states(warehouse).values()) == {"open"}
     travel(account, 401)
     account.put(
-        draft(**dates, started_sending_at=london(400.5)),
-        {"clicks": [click(1, Clicked_At=london(400.6))], "alt_delivery": [message()], "recipient": [], "unsent": []},
+        draft(**dates, started_sending_at=london_time(400.5)),
+        {
+            "clicks": [click(1, Clicked_At=london_time(400.6))],
+            "alt_delivery": [message()],
+            "recipient": [],
+            "unsent": [],
+        },
     )
     warehouse.load(box)
     assert_as_served(warehouse, account, [ONE])
@@ -94,54 +99,54 @@ def test_a_draft_that_an_earlier_version_settled_is_due_again(
     change(warehouse.path, "UPDATE passona.report_ledger SET state = 'settled'")
     box.forget_requests()
     warehouse.load(box)
-    assert asked(box) == [(ONE, report) for report in sorted(REPORTS)]
-    assert set(states(warehouse).values()) == {"open"}
+    assert requested_reports(box) == [(ONE, report) for report in sorted(REPORTS)]
+    assert set(ledger_states(warehouse).values()) == {"open"}
 
 
 def test_without_dates_a_campaign_that_was_sent_settles_after_its_last_change(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(draft(started_sending_at=london(-1)), {})
+    account.put(draft(started_sending_at=london_time(-1)), {})
     for days, state in ((0, "open"), (2.9, "open"), (3.1, "settled")):
         travel(account, days)
         warehouse.load(box, reports=["unsent"])
-        assert states(warehouse) == {(ONE, "unsent"): state}
+        assert ledger_states(warehouse) == {(ONE, "unsent"): state}
 
 
 @pytest.mark.parametrize("name", ["started_sending_at", "finished_sending_at"])
-def test_a_campaign_that_is_sent_long_after_its_expiry_settles_after_the_sending(
+def test_a_campaign_sent_after_its_expiry_settles_after_the_sending(
     warehouse: Warehouse, account: Account, box: Sandbox, name: str
 ) -> None:
-    account.put(draft(expiry_date=london(-60), **{name: london(-0.1)}), {})
+    account.put(draft(expiry_date=london_time(-60), **{name: london_time(-0.1)}), {})
     warehouse.load(box)
-    assert set(states(warehouse).values()) == {"open"}
+    assert set(ledger_states(warehouse).values()) == {"open"}
     travel(account, 2)
     account.put(
-        draft(expiry_date=london(-60), **{name: london(-0.1)}),
-        {"clicks": [click(Clicked_At=london(1))], "alt_delivery": [message()], "recipient": [], "unsent": []},
+        draft(expiry_date=london_time(-60), **{name: london_time(-0.1)}),
+        {"clicks": [click(Clicked_At=london_time(1))], "alt_delivery": [message()], "recipient": [], "unsent": []},
     )
     warehouse.load(box)
     assert_as_served(warehouse, account, [ONE])
     travel(account, 40)
     warehouse.load(box)
-    assert set(states(warehouse).values()) == {"settled"}
+    assert set(ledger_states(warehouse).values()) == {"settled"}
 
 
 @pytest.mark.parametrize("gap", ["seen", "not seen"])
 def test_a_campaign_that_was_deleted_and_made_anew_is_loaded_anew(
     warehouse: Warehouse, account: Account, box: Sandbox, gap: str
 ) -> None:
-    account.put(going(TWO), {})
+    account.put(open_campaign(TWO), {})
     account.put(over(expiry_date=""), {"clicks": [click(n) for n in range(3)]})
     warehouse.load(box)
-    assert states(warehouse)[ONE, "clicks"] == "settled"
+    assert ledger_states(warehouse)[ONE, "clicks"] == "settled"
     account.remove(ONE)
     made = {}
     if gap == "seen":
         warehouse.load(box)
         assert warehouse.one(f"SELECT listed FROM passona.campaigns {OF}") == (False,)
     else:
-        made = {"created_at": london(0.5)}
+        made = {"created_at": london_time(0.5)}
         travel(account, 1)
     account.put(over(expiry_date="", **made), {"clicks": [click(n) for n in range(7, 10)]})
     # The load that sees it in the list need not be the one that asks for clicks.
@@ -154,11 +159,11 @@ def test_a_campaign_that_was_deleted_and_made_anew_is_loaded_anew(
 def test_now_is_the_servers_clock_whatever_this_machine_says(
     warehouse: Warehouse, account: Account, box: Sandbox, days: float
 ) -> None:
-    account.put(going(ONE, expiry_date=london(1)), {"clicks": [click()]})
-    account.put(over(TWO, expiry_date=london(-31)), {"clicks": [click()]})
+    account.put(open_campaign(ONE, expiry_date=london_time(1)), {"clicks": [click()]})
+    account.put(over(TWO, expiry_date=london_time(-31)), {"clicks": [click()]})
     lines = Lines()
     warehouse.load(box, clock=Wrong(days), lines=lines)
-    found = states(warehouse)
+    found = ledger_states(warehouse)
     assert {state for (uuid, _), state in found.items() if uuid == ONE} == {"open"}
     assert {state for (uuid, _), state in found.items() if uuid == TWO} == {"settled"}
     assert len(lines.said) == 1
@@ -186,37 +191,39 @@ def test_without_a_date_that_can_be_read_this_machines_clock_counts(
     account.put(over(), {})
     box.faults = [{"kind": "headers", "headers": {"Date": date}}]
     assert warehouse.load(box).exit_code == 0
-    assert set(states(warehouse).values()) == {"settled"}
+    assert set(ledger_states(warehouse).values()) == {"settled"}
 
 
 def test_a_look_in_the_future_counts_as_none(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
-    account.put(going(ONE, expiry_date=london(1)), {"clicks": [click()]})
+    account.put(open_campaign(ONE, expiry_date=london_time(1)), {"clicks": [click()]})
     travel(account, 400)
     warehouse.load(box)
-    assert set(states(warehouse).values()) == {"settled"}
+    assert set(ledger_states(warehouse).values()) == {"settled"}
     assert seen(warehouse) == (
         1,
-        ["no load has come to its end yet", *(f"{name}: 1 campaign not verified within 26 h" for name in REPORTS)],
+        ["no load has finished yet", *(f"{name}: 1 campaign not verified within 26 h" for name in REPORTS)],
     )
-    account.put(going(ONE, expiry_date=london(1)), {"clicks": [click(), click(1)], "alt_delivery": [message()]})
+    account.put(
+        open_campaign(ONE, expiry_date=london_time(1)), {"clicks": [click(), click(1)], "alt_delivery": [message()]}
+    )
     travel(account, 0)
     warehouse.load(box)
     assert_as_served(warehouse, account, [ONE])
-    assert set(states(warehouse).values()) == {"open"}
+    assert set(ledger_states(warehouse).values()) == {"open"}
     assert seen(warehouse) == (0, [])
     travel(account, 40)
     warehouse.load(box)
-    assert set(states(warehouse).values()) == {"settled"}
+    assert set(ledger_states(warehouse).values()) == {"settled"}
 
 
 def test_a_change_in_the_future_does_not_keep_a_report_open(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(draft(started_sending_at=london(-1)), {})
+    account.put(draft(started_sending_at=london_time(-1)), {})
     for days, state in ((400, "open"), (0, "open"), (4, "settled")):
         travel(account, days)
         warehouse.load(box, reports=["unsent"])
-        assert states(warehouse) == {(ONE, "unsent"): state}
+        assert ledger_states(warehouse) == {(ONE, "unsent"): state}
 
 
 @pytest.mark.parametrize(
@@ -224,7 +231,7 @@ def test_a_change_in_the_future_does_not_keep_a_report_open(
     ["scheduled_send_date", "started_sending_at", "finished_sending_at", "expiry_date", "created_at", "updated_at"],
 )
 @pytest.mark.slow_after(2)
-def test_a_later_date_in_the_list_than_the_last_look_makes_all_reports_due_again(
+def test_a_date_after_the_last_check_makes_all_reports_due_again(
     warehouse: Warehouse, account: Account, box: Sandbox, name: str
 ) -> None:
     account.put(over(), {"clicks": [click()]})
@@ -232,25 +239,25 @@ def test_a_later_date_in_the_list_than_the_last_look_makes_all_reports_due_again
     warehouse.load(box)
     box.forget_requests()
     travel(account, 50)
-    account.put(over(**{name: london(10)}), {"clicks": [click(), click(1)]})
+    account.put(over(**{name: london_time(10)}), {"clicks": [click(), click(1)]})
     warehouse.load(box)
-    assert asked(box) == [(ONE, report) for report in sorted(REPORTS)]
+    assert requested_reports(box) == [(ONE, report) for report in sorted(REPORTS)]
     assert_as_served(warehouse, account, [ONE])
-    assert states(warehouse)[ONE, "clicks"] == "settled"
+    assert ledger_states(warehouse)[ONE, "clicks"] == "settled"
     warehouse.load(box)
-    assert asked(box) == []
+    assert requested_reports(box) == []
 
 
 def test_while_a_date_in_the_list_is_ahead_nothing_settles(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(over(scheduled_send_date=london(5)), {"clicks": [click()]})
+    account.put(over(scheduled_send_date=london_time(5)), {"clicks": [click()]})
     warehouse.load(box)
-    assert set(states(warehouse).values()) == {"open"}
+    assert set(ledger_states(warehouse).values()) == {"open"}
 
 
 def test_retention_goes_by_the_servers_clock_too(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
-    account.put(going(ONE, expiry_date=london(-1)), {"clicks": [click()]})
+    account.put(open_campaign(ONE, expiry_date=london_time(-1)), {"clicks": [click()]})
     warehouse.load(box)
     outcome = warehouse.load(box, clock=Wrong(400), retain_days=90)
     assert (outcome.erased, warehouse.one("SELECT count(phone_number) FROM passona.clicks")) == (0, (1,))

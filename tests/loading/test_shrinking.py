@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, click, ended, going, london, message, unsent
+from support.campaigns import ONE, click, ended_campaign, london_time, message, open_campaign, unsent
 from support.csv_files import HEADER, row
 from support.csv_imports import import_csv
 from support.engines import change
-from support.ledgers import states
+from support.ledgers import ledger_states
 from support.warehouses import Warehouse
 
 STATE = "SELECT state, row_count FROM passona.report_ledger"
@@ -24,11 +24,11 @@ def messages(count: int) -> dict[str, object]:
 
 def load(warehouse: Warehouse, account: Account, box: Sandbox, count: int, **options: object) -> int:
     """A load of so many messages; its exit code."""
-    account.put(going(ONE), messages(count))
+    account.put(open_campaign(ONE), messages(count))
     return warehouse.load(box, reports=["alt_delivery"], **options).exit_code
 
 
-def test_a_stepwise_shrink_is_held_at_the_first_step_below_half_of_the_highest_count(
+def test_a_stepwise_shrink_is_held_below_half_of_the_highest_count(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     assert load(warehouse, account, box, 1000) == 0
@@ -73,7 +73,7 @@ def test_after_an_interrupted_load_the_old_count_holds(warehouse: Warehouse, acc
     assert load(warehouse, account, box, 500) == 0
 
 
-def test_in_a_warehouse_of_an_earlier_version_the_count_in_the_ledger_is_the_highest(
+def test_an_older_warehouse_starts_with_the_count_in_its_ledger(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     load(warehouse, account, box, 100)
@@ -98,26 +98,24 @@ def test_a_settled_report_is_compared_with_what_it_was_while_it_was_open(
 ) -> None:
     load(warehouse, account, box, 1000)
     for count, code in ((510, 0), (499, 5)):
-        account.put(ended(ONE, 40), messages(count))
+        account.put(ended_campaign(ONE, 40), messages(count))
         assert warehouse.load(box, reports=["alt_delivery"], refresh=True).exit_code == code
 
 
-def test_unsent_may_shrink_freely_while_the_campaign_is_open_and_no_more_when_it_is_over(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
+def test_unsent_may_shrink_until_the_campaign_is_over(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     for count in (1000, 400, 90, 100):
-        account.put(going(ONE), {"unsent": [unsent(n) for n in range(count)]})
+        account.put(open_campaign(ONE), {"unsent": [unsent(n) for n in range(count)]})
         assert warehouse.load(box, reports=["unsent"]).exit_code == 0
     for count in (30, 20):  # the first look after the end, and one by which it lost a third
-        account.put(ended(ONE, 40), {"unsent": [unsent(n) for n in range(count)]})
+        account.put(ended_campaign(ONE, 40), {"unsent": [unsent(n) for n in range(count)]})
         assert warehouse.load(box, reports=["unsent"], refresh=True).exit_code == 0
         assert warehouse.rows(STATE) == [("settled", count)]
-    account.put(ended(ONE, 40), {"unsent": [unsent(n) for n in range(14)]})
+    account.put(ended_campaign(ONE, 40), {"unsent": [unsent(n) for n in range(14)]})
     # Held, and not taken by the next load because its state is another now.
     for refresh in (True, False, False):
         assert warehouse.load(box, reports=["unsent"], refresh=refresh).exit_code == 5
         assert warehouse.rows(STATE) == [("held", 20)]
-    account.put(going(ONE, expiry_date=london(1)), {"unsent": []})
+    account.put(open_campaign(ONE, expiry_date=london_time(1)), {"unsent": []})
     assert warehouse.load(box, reports=["unsent"]).exit_code == 0
 
 
@@ -125,12 +123,12 @@ def test_unsent_may_shrink_freely_while_the_campaign_is_open_and_no_more_when_it
 def test_people_who_are_kept_out_count_as_rows(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: object, held: bool
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(n) for n in range(10)]})
+    account.put(open_campaign(ONE), {"clicks": [click(n) for n in range(10)]})
     warehouse.load(box, reports=["clicks"])
     forgotten = [f"+4471234{n:05}" for n in range(7)]
     assert passona("forget", *forgotten, box=box).returncode == 0  # type: ignore[operator]
     assert warehouse.count("clicks") == 3
-    account.put(going(ONE), {"clicks": [click(n) for n in range(4 if held else 9)]})
+    account.put(open_campaign(ONE), {"clicks": [click(n) for n in range(4 if held else 9)]})
     assert warehouse.load(box, reports=["clicks"]).exit_code == (5 if held else 0)
     assert warehouse.count("clicks") == (3 if held else 2)
 
@@ -144,4 +142,4 @@ def test_files_are_compared_with_the_highest_count_too(warehouse: Warehouse, tmp
     made_at = datetime.now(UTC)
     assert import_csv(warehouse, tmp_path / "15.csv", accept_shrink=True, made_at=made_at)[0].exit_code == 0
     assert warehouse.rows("SELECT row_count, _peak FROM passona.report_ledger") == [(15, 15)]
-    assert states(warehouse) == {(ONE, "recipient"): "open"}
+    assert ledger_states(warehouse) == {(ONE, "recipient"): "open"}

@@ -19,12 +19,12 @@ from passona.masking.tokens import Tokens
 from passona.warehouse.database import open_database
 from passona_sandbox import Account, Sandbox
 from spelling_docs import PAGE, PHONE, page, spellings
-from support.campaigns import ONE, click, going, message
-from support.csv_imports import exported, import_csv
+from support.campaigns import ONE, click, message, open_campaign
+from support.csv_imports import exported_csv, import_csv
 from support.engines import change
-from support.people import KEY, MODES, forgotten, silent
+from support.people import KEY, MODES, forget_people, silent
 from support.warehouses import Warehouse
-from traces import _values, spelled
+from traces import spelled, stored_values
 
 pytestmark = pytest.mark.both
 
@@ -46,7 +46,7 @@ def recipient(phone: str, number: int) -> dict[str, object]:
 def fill(account: Account) -> None:
     """Each spelling as somebody's phone, and two rows of another person."""
     rows = [recipient(spelling.text, number) for number, spelling in enumerate(LISTED)]
-    account.put(going(ONE), {"recipient": [*rows, recipient(OTHER, 900), recipient(f"+{OTHER}", 901)]})
+    account.put(open_campaign(ONE), {"recipient": [*rows, recipient(OTHER, 900), recipient(f"+{OTHER}", 901)]})
 
 
 def values(warehouse: Warehouse) -> Iterator[str]:
@@ -75,14 +75,14 @@ def test_who_is_forgotten_goes_and_stays_out_in_every_spelling(
     fill(account)
     warehouse.load(box)
     assert len(groups(warehouse)) == len(LISTED) + 2
-    found = forgotten(warehouse, "+44 7700 900123")
+    found = forget_people(warehouse, "+44 7700 900123")
     assert (found.unfound, found.tables["passona.recipient"]) == ([], KNOWN)
     assert groups(warehouse) == left()
     warehouse.load(box, refresh=True)
     assert groups(warehouse) == left()
     assert warehouse.one("SELECT suppressed FROM passona.report_ledger WHERE report = 'recipient'") == (KNOWN,)
     file = tmp_path / "recipient.csv"
-    file.write_bytes(exported(account, "recipient"))
+    file.write_bytes(exported_csv(account, "recipient"))
     outcome, said = import_csv(warehouse, file, made_at=LATER, accept_shrink=True)
     assert outcome.errors == [], said
     assert groups(warehouse) == left()
@@ -100,7 +100,7 @@ def test_a_number_goes_from_tables_and_texts_that_people_made(warehouse: Warehou
             connection.execute("INSERT INTO calls VALUES (?, ?)", [number, spelling.text])
             note = f"{spelling.text}, then {OTHER} and {spelling.text}"
             connection.execute("INSERT INTO notes VALUES (?, ?)", [number, note])
-    found = forgotten(warehouse, PHONE)
+    found = forget_people(warehouse, PHONE)
     assert found.tables == {"main.calls": KNOWN, "main.notes": sum(spelling.words for spelling in LISTED)}
     assert {n for (n,) in warehouse.rows("SELECT n FROM calls")} == {
         number for number, spelling in enumerate(LISTED) if not spelling.value
@@ -126,7 +126,7 @@ def test_every_spelling_has_the_same_token_by_api_and_by_mail(
     assert (TOKENS.of_phone(OTHER), 2) in of_all
     assert len(of_all) == 2 + 1 + sum(not each.value and not each.null for each in LISTED)  # one for NULL
     file = tmp_path / "recipient.csv"
-    file.write_bytes(exported(account, "recipient"))
+    file.write_bytes(exported_csv(account, "recipient"))
     import_csv(warehouse, file, made_at=LATER, settings=Settings("none", **MODES[mode]))
     again = warehouse.rows("SELECT phone_number, count(*) FROM passona.recipient GROUP BY 1")
     assert sorted(again, key=str) == sorted(of_all, key=str)
@@ -137,7 +137,7 @@ def test_where_digits_were_lost_no_phone_is_stored(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str
 ) -> None:
     lost = ["4.47701E+11", "4,47701E+11", "########", "#N/A"]
-    account.put(going(ONE), {"clicks": [click(Phone_Number=text) for text in lost] + [click(7)]})
+    account.put(open_campaign(ONE), {"clicks": [click(Phone_Number=text) for text in lost] + [click(7)]})
     warehouse.load(box, **MODES[mode])
     assert warehouse.one("SELECT count(*), count(phone_number) FROM passona.clicks") == (5, 1)
     issues = warehouse.rows("SELECT column_name, issue, raw_value FROM passona.row_issues")
@@ -151,7 +151,7 @@ def everywhere(account: Account) -> None:
     among = [f"to {spelling.text} now" for spelling in LISTED if spelling.token]
     names = [text.replace(",", ";").replace("&", "") for text in among]
     account.put(
-        going(ONE),
+        open_campaign(ONE),
         {
             "clicks": [click(n, Link_Name=text, User_Agent=f"Mozilla/5.0 {text}", Device_Type=text, OS_Version=text)
                        for n, text in enumerate(among)]
@@ -178,7 +178,7 @@ def test_no_spelling_is_left_in_any_text_of_a_warehouse_of_tokens(
     other = Warehouse(warehouse.path.with_name("other.duckdb"))
     fields = {"privacy_fields": ("A",)} if mode == "pseudonymous" else {}
     assert other.load(box, **MODES[mode] | fields).exit_code == 0
-    everything = b"\n".join(_values(other.path, warehouse.path.with_name("copy"))).decode()
+    everything = b"\n".join(stored_values(other.path, warehouse.path.with_name("copy"))).decode()
     assert [text for text in everything.splitlines() if spelled(text, PHONE)] == []
     assert found_in(other.path.read_bytes(), [PHONE]) == set()
 
@@ -188,7 +188,7 @@ def test_a_key_that_is_a_phone_is_neither_logged_nor_the_name_of_a_column(
     mode: str, account: Account, box: Sandbox, passona: Run, tmp_path: Path
 ) -> None:
     keys = [spelling.text for spelling in LISTED if spelling.token]
-    account.put(going(ONE, **{PHONE: "x"}), {"clicks": [click(1, **dict.fromkeys(keys, "yes"))]})
+    account.put(open_campaign(ONE, **{PHONE: "x"}), {"clicks": [click(1, **dict.fromkeys(keys, "yes"))]})
     settings: dict[str, Any] = {f"SOURCES__PASSONA__{name.upper()}": value for name, value in MODES[mode].items()}
     ended = passona("load", box=box, **settings)
     assert ended.returncode == 0
@@ -237,4 +237,4 @@ def test_a_spelling_in_a_place_that_is_not_searched_is_seen_in_the_bytes(warehou
             database.rewrite([PHONE], 0, silent)
     finally:
         database.close()
-    forgotten(warehouse, PHONE, **vars(PrivacySettings()) | {"published": ()})
+    forget_people(warehouse, PHONE, **vars(PrivacySettings()) | {"published": ()})

@@ -26,11 +26,11 @@ from passona.reports.definitions import CLICKS, RECIPIENT
 from passona.source.spool import Spool
 from passona_sandbox import Account, Sandbox
 from spreadsheet_docs import PAGE, Result, Trial, page
-from support.campaigns import ONE, going
+from support.campaigns import ONE, open_campaign
 from support.csv_files import GOOD as RECIPIENTS
 from support.csv_files import HEADER, row
 from support.csv_imports import import_csv
-from support.ledgers import facts
+from support.ledgers import ledger_columns
 from support.people import MODES
 from support.spreadsheet_files import FILES, GOOD, File, changed, sheet, short
 from support.warehouses import Warehouse, environment_of
@@ -70,17 +70,17 @@ def test_the_page_tells_what_becomes_of_them(outcome_of: Callable[[int], Result]
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_what_is_lost_is_recorded_in_every_mode_and_never_settles_until_the_api_is_asked(
+def test_lost_values_are_recorded_and_keep_the_report_open(
     mode: str, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
     rows = [dict(zip((c.key for c in CLICKS.columns), cells, strict=True)) for cells in changed(0, str)]
-    account.put(going(ONE, expiry_date="2020-07-01 00:00:00"), {"clicks": rows})
+    account.put(open_campaign(ONE, expiry_date="2020-07-01 00:00:00"), {"clicks": rows})
     file = tmp_path / "clicks.csv"
     file.write_bytes(sheet(changed(0, short, [0, 3])))
     settings = Settings("none", **MODES[mode])
     for wishes, code in ({}, 0), ({"accept_mangled": True}, 0):
         outcome, said = import_csv(warehouse, file, made_at=LATER, settings=settings, **wishes)
-        assert (int(outcome.exit_code), facts(warehouse, "state")) == (code, [("open",)])
+        assert (int(outcome.exit_code), ledger_columns(warehouse, "state")) == (code, [("open",)])
     assert said == ["clicks.csv: 2 of 4 phones cannot be read; row_issues has what came, and clicks stays open"]
     assert warehouse.one("SELECT count(*), count(phone_number) FROM passona.clicks") == (4, 2)
     raw = "4.47701E+11" if mode == "clear" else "9.99999E+99"
@@ -90,7 +90,7 @@ def test_what_is_lost_is_recorded_in_every_mode_and_never_settles_until_the_api_
     )
     assert warehouse.load(box, ONE, **MODES[mode]).exit_code == 0
     assert warehouse.one("SELECT count(*), count(phone_number) FROM passona.clicks") == (4, 4)
-    assert facts(warehouse, "report", "state")[1] == ("clicks", "settled")
+    assert ledger_columns(warehouse, "report", "state")[1] == ("clicks", "settled")
     assert warehouse.count("row_issues") == 0
 
 
@@ -105,7 +105,7 @@ SENT = "MessageId,Brand,SentOn,RecipientCount,TemplateApiId,TemplateName,Message
         (("1E+05", "####", "7"), [7, None, None], "2 of 3 counts cannot be read"),
     ],
 )
-def test_counts_are_read_where_nothing_is_lost_and_else_told_and_never_settled(
+def test_counts_with_lost_digits_are_reported_and_never_settle(
     warehouse: Warehouse, tmp_path: Path, counts: tuple[str, ...], held: list[int | None], said: str
 ) -> None:
     file = tmp_path / "sent.csv"
@@ -115,7 +115,7 @@ def test_counts_are_read_where_nothing_is_lost_and_else_told_and_never_settled(
     assert said in "\n".join(lines)
     found = warehouse.rows("SELECT recipient_count FROM passona.sent ORDER BY 1 NULLS LAST")
     assert [count for (count,) in found] == held
-    assert facts(warehouse, "state") == [("open" if None in held else "settled",)]
+    assert ledger_columns(warehouse, "state") == [("open" if None in held else "settled",)]
 
 
 def test_a_word_in_place_of_a_phone_is_recorded_without_it_in_the_other_modes(
@@ -147,9 +147,7 @@ def test_as_many_rows_as_a_sheet_can_hold_are_doubted(rows: int) -> None:
         ("\ufeff447700900123 ", "447700900123"), ("447700900123.0", "447700900123"), ("447700900123.5", "447700900123.5"),
     ],
 )  # fmt: skip
-def test_a_phone_is_restored_from_a_spreadsheets_form_and_else_stays_as_somebody_wrote_it(
-    text: str, expected: str
-) -> None:
+def test_a_phone_is_restored_from_the_form_of_a_spreadsheet(text: str, expected: str) -> None:
     columns, quality = restore_cells(
         RECIPIENT, {"Phone_Number": pa.array([text, "447"]), "Group_Name": pa.array(["A", "B"])}
     )
@@ -179,7 +177,7 @@ def test_a_file_comes_through_a_pipe(source: str, tmp_path: Path) -> None:
 
 
 def test_campaigns_are_named_on_standard_input(tmp_path: Path, account: Account, box: Sandbox) -> None:
-    account.put(going(ONE), {})
+    account.put(open_campaign(ONE), {})
     environment = environment_of(box)
     for command in (
         f"passona load --campaigns-file - --json <<< '{ONE} # one'",
@@ -260,7 +258,7 @@ def test_a_redirect_to_no_address_fails_that_file_alone(warehouse: Warehouse, an
     address = answering(["Location: https://[bad/clicks.csv", "Content-Length: 0"], b"", status="302 Found")
     outcome, (said,) = import_csv(warehouse, address)
     assert int(outcome.exit_code) == 4
-    assert said == "127.0.0.1: the file cannot be had (ValueError); nothing of it is loaded, run again"
+    assert said == "127.0.0.1: the download failed (ValueError); nothing of it is loaded, run again"
 
 
 def test_lines_without_values_and_marks_and_ends_are_read_in_small_pieces_too(
@@ -297,9 +295,9 @@ def test_ids_of_which_digits_are_lost_are_told_and_settle_nothing(warehouse: War
         return file
 
     outcome, said = import_csv(warehouse, sent("1.23457E+17", "1.23457E+17", "123e4567"), made_at=LATER)
-    assert (int(outcome.exit_code), facts(warehouse, "state")) == (4, [])
+    assert (int(outcome.exit_code), ledger_columns(warehouse, "state")) == (4, [])
     assert "2 of 3 ids are shortened, as a spreadsheet leaves them" in "".join(said)
     outcome, said = import_csv(warehouse, sent("########", "1", "123e4567"), made_at=LATER)
-    assert (int(outcome.exit_code), facts(warehouse, "state")) == (0, [("open",)])
+    assert (int(outcome.exit_code), ledger_columns(warehouse, "state")) == (0, [("open",)])
     assert said == ["unsent.csv: 1 of 3 ids are shortened; unsent stays open"]
     assert warehouse.rows("SELECT message_id FROM passona.unsent ORDER BY 1") == [("########",), ("1",), ("123e4567",)]

@@ -7,15 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 
 import duckdb
 import pytest
 
 from passona.errors import ConfigurationError
 from passona.reports.definitions import REPORTS
-from passona.reports.tables import TABLES
-from passona.warehouse._migrations import STEPS, Step
+from passona.reports.tables import FORM, TABLES
 from passona.warehouse.database import open_database
 from passona_sandbox import Sandbox
 from support.first_release import GOING, LEFT, OVER, PLANNED, account, campaigns, unpack
@@ -28,15 +26,6 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 VERSION = version("passona-warehouse")
 # What the first release has; later ones have columns beside it.
 LEDGER = "SELECT campaign_id, report, state, changed_at, pages, row_count, api_total, digest, error, origin"
-# As a later version could have it.
-RENAMED = Step(
-    "a column has a better name",
-    (
-        "ALTER TABLE passona.clicks RENAME COLUMN agent TO user_agent",
-        "UPDATE passona.report_ledger SET origin = 'api' WHERE origin IS NULL",
-        "DELETE FROM passona._dlt_version",
-    ),
-)
 
 
 @pytest.fixture
@@ -86,7 +75,7 @@ def test_the_file_of_the_first_release_is_loaded_on_and_keeps_every_row(old: War
     ]  # fmt: skip
 
 
-def test_the_file_of_the_first_release_is_clear_and_in_another_mode_it_is_refused_with_what_to_do(
+def test_a_warehouse_of_the_first_release_has_mode_clear(
     old: Warehouse,
 ) -> None:
     before = old.content()
@@ -103,9 +92,7 @@ def test_the_file_of_the_first_release_is_clear_and_in_another_mode_it_is_refuse
         old.load(box, privacy="pseudonymous", privacy_key="k" * 32)
 
 
-def test_a_column_that_the_file_lacks_is_added_and_described_and_until_then_its_reader_says_what_to_do(
-    old: Warehouse, passona: Run
-) -> None:
+def test_a_load_adds_and_describes_columns_of_this_version(old: Warehouse, passona: Run) -> None:
     change(
         old,
         "ALTER TABLE passona.report_ledger DROP COLUMN origin",
@@ -131,7 +118,7 @@ def test_a_column_that_the_file_lacks_is_added_and_described_and_until_then_its_
 @pytest.mark.parametrize("verb", ["load", "campaigns"])
 def test_a_warehouse_of_a_later_version_is_refused_and_not_touched(old: Warehouse, passona: Run, verb: str) -> None:
     prepare(old)
-    change(old, f"INSERT INTO passona._upgrades VALUES ({len(STEPS) + 1}, 'something new', '7.2.0', now())")
+    change(old, f"INSERT INTO passona._upgrades VALUES ({FORM + 1}, 'something new', '7.2.0', now())")
     before = old.path.read_bytes()
     with Sandbox(account()) as box:
         ended = passona(verb, box=box)
@@ -145,32 +132,15 @@ def test_a_warehouse_of_a_later_version_is_refused_and_not_touched(old: Warehous
     assert [path.name for path in old.path.parent.iterdir()] == ["warehouse.duckdb"]
 
 
-def earlier(warehouse: Warehouse) -> None:
-    """A warehouse as it would be if `RENAMED` were a step that it has not seen."""
-    change(
-        warehouse,
-        "ALTER TABLE passona.clicks RENAME COLUMN user_agent TO agent",
-        "ALTER TABLE passona_staging.clicks RENAME COLUMN user_agent TO agent",
-        "UPDATE passona.report_ledger SET origin = NULL",
-        "UPDATE passona._dlt_version SET schema = replace(schema, 'user_agent', 'agent')",
-    )
-
-
-def test_a_step_is_taken_once_before_the_first_package_and_dlt_goes_on_with_what_it_made(
-    old: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_migration_runs_once_before_the_first_package(old: Warehouse) -> None:
     before = old.content()
-    earlier(old)
-    monkeypatch.setattr("passona.warehouse._migrations.STEPS", (*STEPS, RENAMED))
     with Sandbox(account()) as box:
         for refresh in (False, True):
             assert old.load(box, refresh=refresh).exit_code == 0
             assert {name: sorted(map(sorted_texts, rows)) for name, rows in old.content().items()} == {
                 name: sorted(map(sorted_texts, rows)) for name, rows in before.items()
             }
-    taken = [(number, step.why) for number, step in enumerate((*STEPS, RENAMED), 1)]
-    assert old.rows("SELECT form, step FROM passona._upgrades ORDER BY form") == taken
-    assert old.rows("SELECT DISTINCT origin FROM passona.report_ledger") == [("api",)]
+    assert old.rows("SELECT form, step FROM passona._upgrades") == [(FORM, "campaign ids are in lower case")]
 
 
 def sorted_texts(row: tuple[object, ...]) -> list[str]:
@@ -180,31 +150,25 @@ def sorted_texts(row: tuple[object, ...]) -> list[str]:
 
 KILLED = """
 import os, pathlib, signal, sys
-import passona.warehouse._migrations
+from passona.warehouse import _migrations
 from passona.warehouse.database import open_database
-from passona.warehouse._migrations import Step
-class Deadly:
-    def __iter__(self):
-        yield "UPDATE passona.report_ledger SET origin = 'api'"
-        os.kill(os.getpid(), signal.SIGKILL)
-rename = Step("one", ("ALTER TABLE passona.clicks RENAME COLUMN agent TO user_agent",))
-passona.upgrades.STEPS += (rename, Step("two", Deadly()))
+# Asked for last, when all rows have been changed.
+_migrations._this_version = lambda: os.kill(os.getpid(), signal.SIGKILL)
 open_database(pathlib.Path(sys.argv[1]), 0, print).prepare()
 """
 
 
-def test_a_kill_in_the_middle_of_an_upgrade_leaves_the_form_that_was_there(old: Warehouse, tmp_path: Path) -> None:
-    earlier(old)
+def test_a_kill_in_the_middle_of_an_upgrade_leaves_the_form_that_was_there(old: Warehouse) -> None:
+    change(old, "UPDATE passona.clicks SET campaign_id = upper(campaign_id)")
+    ids = "SELECT DISTINCT campaign_id FROM passona.clicks ORDER BY 1"
+    before = old.rows(ids)
     killed = subprocess.run([sys.executable, "-c", KILLED, str(old.path)], check=False, timeout=60)
     assert killed.returncode == -signal.SIGKILL
-    assert old.rows(
-        "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'passona' "
-        "AND (column_name IN ('agent', 'user_agent') OR table_name = '_upgrades')"
-    ) == [("clicks", "agent")]
-    assert old.rows("SELECT DISTINCT origin FROM passona.report_ledger") == [(None,)]
+    assert old.rows(ids) == before
+    assert old.rows("SELECT * FROM duckdb_tables() WHERE table_name = '_upgrades'") == []
 
 
 def test_a_new_warehouse_has_the_form_of_this_version_and_keeps_it(warehouse: Warehouse) -> None:
     for _ in range(2):
         prepare(warehouse)
-        assert warehouse.rows("SELECT form, step, version FROM passona._upgrades") == [(len(STEPS), "made so", VERSION)]
+        assert warehouse.rows("SELECT form, step, version FROM passona._upgrades") == [(FORM, "created", VERSION)]

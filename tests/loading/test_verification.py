@@ -13,11 +13,11 @@ import pytest
 
 from passona.reports.row_ids import Fingerprint, Ordinals, row_ids, stored_digest
 from passona_sandbox import Account, Sandbox, Switches
-from support.campaigns import ONE, TWO, click, going, message
+from support.campaigns import ONE, TWO, click, message, open_campaign
 from support.engines import change, copy
 from support.forked import Begun
-from support.marts import built as build_marts
-from support.sandbox_requests import asked
+from support.marts import build_marts
+from support.sandbox_requests import requested_reports
 from support.served import assert_as_served
 from support.warehouses import Warehouse, environment_of
 
@@ -44,7 +44,7 @@ ORPHANS = {
 def fill(account: Account, more: int = 0) -> None:
     for uuid, name in ((ONE, "Spring"), (TWO, "Summer")):
         account.put(
-            going(uuid, name=name),
+            open_campaign(uuid, name=name),
             {
                 "alt_delivery": [message(n) for n in range(5 + more)],
                 "clicks": [click(n) for n in range(4 + more)],
@@ -124,7 +124,7 @@ def test_after_the_next_load_publish_works_again(
 def test_rows_of_any_table_that_no_load_vouches_for_are_told_and_replaced(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, gone: list[str]
 ) -> None:
-    account.put(going(TWO), {"alt_delivery": [message(n, MessageSent="yesterday") for n in range(3)]})
+    account.put(open_campaign(TWO), {"alt_delivery": [message(n, MessageSent="yesterday") for n in range(3)]})
     warehouse.load(box)
     whole = warehouse.content()
     for table in gone:
@@ -139,7 +139,7 @@ def test_rows_of_any_table_that_no_load_vouches_for_are_told_and_replaced(
 
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
 @pytest.mark.slow_after(2)
-def test_one_load_mends_a_campaign_that_is_not_listed_and_asks_for_no_more_of_it(
+def test_one_load_repairs_an_unlisted_campaign(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, half: list[str]
 ) -> None:
     halve(loaded, half)
@@ -151,7 +151,7 @@ def test_one_load_mends_a_campaign_that_is_not_listed_and_asks_for_no_more_of_it
     assert [row["uuid"] for row in account.campaigns()] == [ONE, TWO]
     box.forget_requests()
     assert loaded.load(box).exit_code == 0
-    assert [key for key in asked(box) if key[0] == TWO] == [(TWO, "clicks")]
+    assert [key for key in requested_reports(box) if key[0] == TWO] == [(TWO, "clicks")]
     assert_as_served(loaded, account, [ONE, TWO])
     assert passona("verify").returncode == 0
     assert [key for key in loaded_again(loaded, box) if key[0] == TWO] == []
@@ -159,10 +159,10 @@ def test_one_load_mends_a_campaign_that_is_not_listed_and_asks_for_no_more_of_it
 
 def loaded_again(warehouse: Warehouse, box: Sandbox) -> list[tuple[str, str]]:
     warehouse.load(box)
-    return asked(box)
+    return requested_reports(box)
 
 
-def test_what_cannot_be_mended_because_the_campaign_is_deleted_is_told_by_each_load(
+def test_a_half_written_report_of_a_deleted_campaign_stays_an_error(
     loaded: Warehouse, account: Account, box: Sandbox
 ) -> None:
     halve(loaded, HALVES["marked"])
@@ -201,7 +201,7 @@ def test_failed_and_held_reports_are_published_with_their_old_rows(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path
 ) -> None:
     served = {uuid: account.rows(uuid, "alt_delivery") for uuid in (ONE, TWO)}
-    account.put(going(ONE), {"alt_delivery": served[ONE], "clicks": []})
+    account.put(open_campaign(ONE), {"alt_delivery": served[ONE], "clicks": []})
     box.faults = [{"kind": "status", "code": 403, "report": "clicks", "campaign": TWO}]
     ended = passona("load", "--publish", "readers.duckdb", box=box)
     assert ended.returncode == 4
@@ -235,7 +235,7 @@ def test_a_damaged_file_is_not_published(
 ) -> None:
     # Texts that do not compress, so that all of the file is full of them.
     texts = row_ids("clicks", ONE, ((str(n),) for n in range(60_000)))
-    account.put(going(ONE), {"clicks": [click(n, Link_Name=text) for n, text in enumerate(texts)]})
+    account.put(open_campaign(ONE), {"clicks": [click(n, Link_Name=text) for n, text in enumerate(texts)]})
     assert warehouse.load(box).exit_code == 0
     assert passona("publish", "readers.duckdb").returncode == 0
     before = (tmp_path / "readers.duckdb").read_bytes()
@@ -277,7 +277,7 @@ def test_a_backup_beside_the_log_of_a_later_state_is_told_as_that(
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
 @pytest.mark.slow_after(1)
-def test_transform_keeps_the_marts_of_a_half_written_campaign_until_it_is_whole(
+def test_transform_keeps_the_marts_of_a_half_written_campaign(
     built: Warehouse, account: Account, box: Sandbox, passona: Run, half: list[str]
 ) -> None:
     figures = "SELECT campaign_name, sent, clicks FROM analytics.campaigns ORDER BY 1"
@@ -302,7 +302,7 @@ def test_marts_of_rows_that_are_gone_after_an_interruption_go_too(
 ) -> None:
     halve(built, HALVES["rows deleted"])
     assert passona("transform").returncode == 0
-    account.put(going(TWO, name="Summer"), {})
+    account.put(open_campaign(TWO, name="Summer"), {})
     assert built.load(box, accept_shrink=True).exit_code == 0
     assert passona("transform").returncode == 0
     assert built.rows("SELECT count(*) FROM analytics.clicks WHERE campaign_id = ?", TWO) == [(0,)]
@@ -318,7 +318,7 @@ def test_the_report_says_that_a_load_was_interrupted(built: Warehouse, passona: 
 def test_verify_finds_nothing_in_a_whole_warehouse(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(n // 3) for n in range(100)], "alt_delivery": [message(1)] * 5})
+    account.put(open_campaign(ONE), {"clicks": [click(n // 3) for n in range(100)], "alt_delivery": [message(1)] * 5})
     warehouse.load(box)
     ended = passona("verify", "--json")
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -407,7 +407,7 @@ def test_after_any_kill_readers_get_whole_reports_or_the_old_copy(
         for uuid in (ONE, TWO):
             rows = range(sizes[version])
             account.put(
-                going(uuid),
+                open_campaign(uuid),
                 {
                     "clicks": [click(n, Link_Name=str(version)) for n in rows],
                     "alt_delivery": [message(n, Status=str(version)) for n in rows],

@@ -1,6 +1,6 @@
 """Whoever is forgotten is gone from every byte that belongs to the warehouse, and stays away, wherever the number stood.
 
-`make test` does it among 2,000 people; `make privacy` among 100,000 (PASSONA_PEOPLE).
+`make check` does it among 2,000 people; `make privacy` among 100,000 (PASSONA_PEOPLE).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import pytest
 from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.forget import forget
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, ended, going, message
+from support.campaigns import ONE, TWO, click, ended_campaign, message, open_campaign
 from support.csv_imports import import_csv
 from support.engines import change
 from support.engines import copy as copy_warehouse
 from support.forked import Begun, run_passona
-from support.people import MODES, copy, forgotten, recipient, silent
+from support.people import MODES, delivery, forget_people, recipient, silent
 from support.warehouses import Warehouse, environment_of
 from traces import People, traces
 
@@ -71,12 +71,12 @@ def loaded(loaded_once: Warehouse, warehouse: Warehouse, account: Account) -> Wa
 def fill(account: Account) -> None:
     zeb = {"Phone_Number": ZEB}
     account.put(
-        going(ONE, name=f"Call {ZEB}"),
+        open_campaign(ONE, name=f"Call {ZEB}"),
         {
             "clicks": [click(1) | zeb, click(2, User_Agent=f"x {ZEB}", Link_Name=f"tel:{ZEB}", New=f"+{ZEB}")],
             "sent": [{"Template_Name": f"Ask {ZEB}", "Template_API_ID": "t", "Message": f"Zeb: {ZEB}", "Brand": "b",
                       "Message_ID": "1", "Recipient_Count": ZEB, "Sent_On": f"at {ZEB}"}],
-            "delivery": [copy(3) | {"Message_Copy": "call Zeb on +44 7700 900123", "Expiry_Date": f"or {ZEB}"}],
+            "delivery": [delivery(3) | {"Message_Copy": "call Zeb on +44 7700 900123", "Expiry_Date": f"or {ZEB}"}],
             "alt_delivery": [message(4, FieldNames=f"A,{ZEB},C", FieldValues="1,07700 900123,3")],
             "recipient": [recipient(5) | {"Group_Name": f"friends of {ZEB}", "Field_Values": f"{ZEB},b,c"}],
             "unsent": [{"Mobile": "447700900555", "Reason": f"not {ZEB}", "FieldNames": "A", "FieldValues": [ZEB],
@@ -99,7 +99,7 @@ def test_a_number_in_the_texts_of_others_does_not_return(
     warehouse = Warehouse(folder / "warehouse.duckdb")
     kept = MODES[mode] | ({"privacy_fields": ("A", "New", "First Name")} if mode == "pseudonymous" else {})
     warehouse.load(box, **kept)
-    forgotten(warehouse, ZEB, **kept)
+    forget_people(warehouse, ZEB, **kept)
     assert traces(folder, ZEBS) == {}
     for refresh in (False, True, False):
         assert warehouse.load(box, refresh=refresh, **kept).exit_code == 0
@@ -119,7 +119,7 @@ def test_a_number_in_the_texts_of_others_does_not_return(
 
 @pytest.mark.duckdb("looks for bytes in the file")
 def test_an_import_brings_no_number_back(loaded: Warehouse, account: Account, tmp_path: Path) -> None:
-    forgotten(loaded, ZEB)
+    forget_people(loaded, ZEB)
     rows = [click(1, Phone_Number="447700900555", Link_Name=f"tel:{ZEB}", Link_Destination=f"https://e.org/{ZEB}"),
             click(2, Phone_Number=ZEB)]  # fmt: skip
     file = tmp_path / "clicks.csv"
@@ -134,9 +134,7 @@ def test_an_import_brings_no_number_back(loaded: Warehouse, account: Account, tm
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize("kind", TABLES)
 @pytest.mark.slow_but_every(3)
-def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
-    loaded: Warehouse, tmp_path: Path, kind: str
-) -> None:
+def test_a_number_goes_from_user_columns_of_any_type(loaded: Warehouse, tmp_path: Path, kind: str) -> None:
     sql_type, value, left = TABLES[kind]
     change(loaded.path, f"CREATE TABLE mine (n INTEGER, v {sql_type}, phone BIGINT)")
     change(loaded.path, f"INSERT INTO mine VALUES (1, {value}, 1), (2, {other(value)}, 2)")
@@ -144,7 +142,7 @@ def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
     counted = forget(loaded.address, [("argument", ZEB)], PrivacySettings(), 0, silent, dry_run=True)
     assert counted.tables["main.mine"] == 1
     assert rows_of_others(loaded) == before
-    forgotten(loaded, ZEB)
+    forget_people(loaded, ZEB)
     assert loaded.rows("SELECT v FROM mine ORDER BY n") == left
     assert traces(tmp_path, ZEBS) == {}
 
@@ -195,12 +193,12 @@ def test_a_number_in_a_users_column_of_any_type_goes_and_those_beside_it_stay(
          "a check", "a map whose keys become the same"],
 )  # fmt: skip
 @pytest.mark.slow_but_every(3)
-def test_no_table_of_a_user_keeps_a_number_or_keeps_forget_from_its_work(
+def test_no_user_table_keeps_a_number_or_blocks_forget(
     loaded: Warehouse, tmp_path: Path, table: str, left: list[tuple[Any, ...]]
 ) -> None:
     for statement in table.split("; "):
         change(loaded.path, statement)
-    forgotten(loaded, ZEB)
+    forget_people(loaded, ZEB)
     assert loaded.rows("FROM mine ORDER BY ALL") == left
     assert traces(tmp_path, ZEBS) == {}
 
@@ -254,11 +252,11 @@ def test_foreign_keys_between_tables_of_users_do_not_keep_a_number(
         change(loaded.path, statement)
     before = forget(loaded.address, [("argument", ZEB)], PrivacySettings(), 0, silent, dry_run=True)
     assert (loaded.rows("FROM mine ORDER BY ALL"), loaded.rows("FROM notes ORDER BY ALL")) != (mine, notes)
-    after = forgotten(loaded, ZEB)
+    after = forget_people(loaded, ZEB)
     assert (loaded.rows("FROM mine ORDER BY ALL"), loaded.rows("FROM notes ORDER BY ALL")) == (mine, notes)
     assert before.tables["main.mine"] == after.tables["main.mine"]
     assert traces(tmp_path, ZEBS) == {}
-    assert forgotten(loaded, ZEB).tables.total() == 0
+    assert forget_people(loaded, ZEB).tables.total() == 0
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
@@ -266,7 +264,7 @@ def test_what_a_killed_publish_left_beside_a_copy_goes_too(loaded: Warehouse, tm
     published = tmp_path / "copy.duckdb"
     for place in (published, tmp_path / ".copy.duckdb.4194305.part", tmp_path / ".copy.duckdb.4194305.part.wal"):
         place.write_bytes(loaded.path.read_bytes())
-    forgotten(loaded, ZEB, published=[published])
+    forget_people(loaded, ZEB, published=[published])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.duckdb", "warehouse.duckdb"]
     assert traces(tmp_path, ZEBS) == {}
 
@@ -275,7 +273,7 @@ def test_what_a_killed_publish_left_beside_a_copy_goes_too(loaded: Warehouse, tm
 def test_a_number_that_is_a_part_of_another_stays(loaded: Warehouse) -> None:
     rows = f"(0.{ZEB}, 9{ZEB}, '9{ZEB}'), ({ZEB}, {ZEB}, '{ZEB}')"
     change(loaded.path, f"CREATE TABLE mine (v DOUBLE, n HUGEINT, t VARCHAR); INSERT INTO mine VALUES {rows}")
-    forgotten(loaded, ZEB)
+    forget_people(loaded, ZEB)
     assert loaded.rows("FROM mine ORDER BY ALL") == [
         (float(f"0.{ZEB}"), int(f"9{ZEB}"), f"9{ZEB}"), (None, None, "[erased]")]  # fmt: skip
 
@@ -289,7 +287,7 @@ def test_a_token_in_a_users_notes_goes_though_a_column_there_is_called_phone(
     agent = "SELECT phone_number FROM passona.clicks WHERE user_agent NOT LIKE 'x %'"
     (token,) = warehouse.one(agent)
     change(warehouse.path, f"CREATE TABLE mine AS SELECT 'x' AS phone, 'see {token}!' AS note, ['{token}'] AS several")
-    forgotten(warehouse, ZEB, **MODES["pseudonymous"])
+    forget_people(warehouse, ZEB, **MODES["pseudonymous"])
     assert warehouse.rows("FROM mine") == [("x", "see [erased]!", ["[erased]"])]
 
 
@@ -300,9 +298,7 @@ def test_a_token_in_a_users_notes_goes_though_a_column_there_is_called_phone(
      f"CREATE TABLE zeb (a INTEGER); COMMENT ON TABLE zeb IS '{ZEB}'", f"CREATE TABLE zeb (a VARCHAR DEFAULT '{ZEB}')",
      f"CREATE SEQUENCE zeb START {ZEB}", 'CREATE SCHEMA "４４７７００９００１２３"'],
 )  # fmt: skip
-def test_a_number_in_what_a_user_defined_is_told_and_ends_with_another_code_than_0(
-    loaded: Warehouse, passona: Run, sql: str
-) -> None:
+def test_a_number_in_a_user_definition_is_reported_with_an_exit_code(loaded: Warehouse, passona: Run, sql: str) -> None:
     change(loaded.path, sql)
     ended = passona("forget", ZEB)
     assert ended.returncode == 2
@@ -340,7 +336,7 @@ def test_behind_a_link_the_file_itself_is_made_anew(
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
-def test_a_published_link_that_leads_to_itself_is_told_and_the_other_copies_are_done(
+def test_a_published_link_to_itself_is_reported_and_the_others_are_done(
     loaded: Warehouse, passona: Run, tmp_path: Path
 ) -> None:
     assert passona("publish", "copy.duckdb").returncode == 0
@@ -357,7 +353,7 @@ def test_a_published_link_that_leads_to_itself_is_told_and_the_other_copies_are_
 def test_retention_behind_a_link_reaches_the_bytes(
     warehouse: Warehouse, account: Account, passona: Run, box: Sandbox, tmp_path: Path
 ) -> None:
-    account.put(ended(ONE, 100), {"clicks": [click(1) | {"Phone_Number": ZEB}]})
+    account.put(ended_campaign(ONE, 100), {"clicks": [click(1) | {"Phone_Number": ZEB}]})
     warehouse.load(box)
     linked(tmp_path)
     assert passona("load", box=box, SOURCES__PASSONA__RETAIN_DAYS="90").returncode == 0
@@ -385,7 +381,7 @@ def test_a_file_with_another_name_is_told_until_that_is_gone(
 def test_retention_tells_of_another_name_too_and_the_load_is_told_as_it_is(
     warehouse: Warehouse, account: Account, passona: Run, box: Sandbox, tmp_path: Path
 ) -> None:
-    account.put(ended(ONE, 100), {"clicks": [click(1) | {"Phone_Number": ZEB}]})
+    account.put(ended_campaign(ONE, 100), {"clicks": [click(1) | {"Phone_Number": ZEB}]})
     warehouse.load(box)
     (tmp_path / "backup.duckdb").hardlink_to(warehouse.path)
     for _ in range(2):
@@ -404,15 +400,15 @@ def crowd(account: Account) -> None:
     clicks = [click(n) for n in range(PEOPLE)]
     clicks[middle] |= zeb
     clicks[7] |= {"Link_Destination": f"https://e.org/?p={ZEB}", "Device_Type": [ZEB], "New": f"0{ZEB[2:]}"}
-    messages = [copy(n) for n in range(PEOPLE)]
+    messages = [delivery(n) for n in range(PEOPLE)]
     messages[middle] |= {"Recipient": "+44 7700 900123"}
     messages[9] |= {"Message_Copy": "call Zeb on +44 (0) 7700-900123", "Expiry_Date": f"? {ZEB}"}
     going_out = [message(n) for n in range(PEOPLE)]
     going_out[3] |= {"FieldNames": "A,B", "FieldValues": f"x,{ZEB}.0"}
-    account.put(going(ONE), {"clicks": clicks, "delivery": messages, "alt_delivery": going_out})
+    account.put(open_campaign(ONE), {"clicks": clicks, "delivery": messages, "alt_delivery": going_out})
     contacts = [recipient(n) for n in range(PEOPLE)]
     contacts[middle] |= zeb
-    account.put(going(TWO, name=f"For {ZEB}"), {"recipient": contacts})
+    account.put(open_campaign(TWO, name=f"For {ZEB}"), {"recipient": contacts})
 
 
 def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
@@ -422,9 +418,7 @@ def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
 
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.slow
-def test_one_of_many_is_gone_from_every_byte_through_kills_loads_and_an_import(
-    warehouse: Warehouse, account: Account, tmp_path: Path
-) -> None:
+def test_one_of_many_is_gone_from_every_byte(warehouse: Warehouse, account: Account, tmp_path: Path) -> None:
     crowd(account)
     chance = random.Random(19)
     with Sandbox(account) as box:

@@ -17,13 +17,13 @@ from passona.erasure.person import person
 from passona.errors import ConfigurationError
 from passona.warehouse.verification import verify
 from passona_sandbox import Account, Sandbox
-from support.ann_and_zeb import ANN, ZEB, batch, copy, fill, recipient
-from support.campaigns import ONE, THREE, TWO, click, ended, going
-from support.csv_imports import exported, import_csv
-from support.ledgers import states
-from support.marts import built, marts
-from support.people import KEY, MODES, NEW_KEY, TOKENS, forgotten, silent
-from support.sandbox_requests import asked
+from support.ann_and_zeb import ANN, ZEB, batch, delivery, fill, recipient
+from support.campaigns import ONE, THREE, TWO, click, ended_campaign, open_campaign
+from support.csv_imports import exported_csv, import_csv
+from support.ledgers import ledger_states
+from support.marts import build_marts, mart_rows
+from support.people import KEY, MODES, NEW_KEY, TOKENS, forget_people, silent
+from support.sandbox_requests import requested_reports
 from support.warehouses import Warehouse
 
 pytestmark = pytest.mark.both
@@ -43,22 +43,24 @@ def lifted(
 def settled(account: Account, ann: str = ANN) -> None:
     """Three campaigns whose reports settle at once: Ann is in one, named in another, and not in the third."""
     fill(account, ann)
-    account.put(ended(ONE, 100), {name: list(account.rows(ONE, name)) for name in ("clicks", "delivery", "alt_delivery", "recipient", "unsent", "sent")})  # fmt: skip
-    account.put(ended(TWO, 100), {"clicks": [click(Phone_Number=ZEB)], "sent": [batch("call +44 7700 900123")]})
-    account.put(ended(THREE, 100), {"delivery": [copy(ZEB, "Hi Zeb")], "sent": [batch("Hi")]})
+    account.put(ended_campaign(ONE, 100), {name: list(account.rows(ONE, name)) for name in ("clicks", "delivery", "alt_delivery", "recipient", "unsent", "sent")})  # fmt: skip
+    account.put(
+        ended_campaign(TWO, 100), {"clicks": [click(Phone_Number=ZEB)], "sent": [batch("call +44 7700 900123")]}
+    )
+    account.put(ended_campaign(THREE, 100), {"delivery": [delivery(ZEB, "Hi Zeb")], "sent": [batch("Hi")]})
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("loads", [0, 2])
 @pytest.mark.slow_after(2)
-def test_the_next_load_asks_for_what_may_have_lost_something_and_all_is_as_before(
+def test_the_next_load_brings_everything_back(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str, loads: int
 ) -> None:
     settled(account)
     warehouse.load(box, **MODES[mode])
     before = warehouse.content()
-    assert {*states(warehouse).values()} == {"settled"}
-    forgotten(warehouse, ANN, **MODES[mode])
+    assert {*ledger_states(warehouse).values()} == {"settled"}
+    forget_people(warehouse, ANN, **MODES[mode])
     for _ in range(loads):
         warehouse.load(box, **MODES[mode])
     assert warehouse.content() != before
@@ -69,18 +71,18 @@ def test_the_next_load_asks_for_what_may_have_lost_something_and_all_is_as_befor
     assert (found.unknown, found.unlisted, found.expired, found.left) == ([], [], [], [])
     assert warehouse.rows("SELECT entry FROM passona._forgotten") == []
     assert warehouse.load(box, **MODES[mode]).exit_code == 0
-    assert asked(box) == found.due
+    assert requested_reports(box) == found.due
     assert warehouse.content() == before
-    assert {*states(warehouse).values()} == {"settled"}
+    assert {*ledger_states(warehouse).values()} == {"settled"}
     warehouse.load(box, **MODES[mode])
-    assert asked(box) == []
+    assert requested_reports(box) == []
     assert warehouse.one("SELECT sum(suppressed) FROM passona.report_ledger") == (0,)
 
 
 def test_the_warehouse_is_whole_until_then(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     settled(account)
     warehouse.load(box)
-    forgotten(warehouse, ANN)
+    forget_people(warehouse, ANN)
     without = warehouse.content()
     lifted(warehouse, ANN)
     assert warehouse.content() == without
@@ -94,7 +96,7 @@ def test_the_warehouse_is_whole_until_then(warehouse: Warehouse, account: Accoun
 def test_a_dry_run_counts_and_changes_nothing(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     settled(account)
     warehouse.load(box)
-    forgotten(warehouse, ANN)
+    forget_people(warehouse, ANN)
     before = warehouse.content(), warehouse.table("report_ledger"), warehouse.table("runs")
     counted = lifted(warehouse, ANN, dry_run=True)
     assert (warehouse.content(), warehouse.table("report_ledger"), warehouse.table("runs")) == before
@@ -107,7 +109,7 @@ def test_others_stay_out_and_who_was_never_forgotten_changes_nothing(
 ) -> None:
     settled(account)
     warehouse.load(box)
-    forgotten(warehouse, ANN, ZEB)
+    forget_people(warehouse, ANN, ZEB)
     ledger = warehouse.table("report_ledger")
     found = lifted(warehouse, "447700900999", "33700900123")
     assert (found.people, found.unknown, found.due) == (0, ["argument 1", "argument 2"], [])
@@ -119,12 +121,12 @@ def test_others_stay_out_and_who_was_never_forgotten_changes_nothing(
     assert warehouse.rows("SELECT phone_number FROM passona.clicks") == [(ANN,)]
 
 
-def test_a_number_in_another_country_with_the_same_national_digits_is_another_person(
+def test_the_same_digits_in_another_country_are_another_person(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"recipient": [recipient("33612345678"), recipient("0612345678")]})
+    account.put(open_campaign(ONE), {"recipient": [recipient("33612345678"), recipient("0612345678")]})
     warehouse.load(box)
-    forgotten(warehouse, "33612345678")
+    forget_people(warehouse, "33612345678")
     assert lifted(warehouse, "39612345678").unknown == ["argument 1"]
     warehouse.load(box)
     assert warehouse.count("recipient") == 0
@@ -137,11 +139,11 @@ def test_a_number_in_another_country_with_the_same_national_digits_is_another_pe
 def test_a_mistyped_country_lets_nobody_into_a_copy(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
-    account.put(going(ONE), {"recipient": [recipient("33612345678")]})
+    account.put(open_campaign(ONE), {"recipient": [recipient("33612345678")]})
     warehouse.load(box)
     kept = tmp_path / "copy.duckdb"
     shutil.copy(warehouse.path, kept)
-    forgotten(warehouse, "33612345678", published=[kept])
+    forget_people(warehouse, "33612345678", published=[kept])
     lifted(warehouse, "39612345678", published=[kept])
     assert Warehouse(kept).count("_forgotten") == 2
     lifted(warehouse, "33612345678", published=[kept])
@@ -153,7 +155,7 @@ def test_a_token_lets_in_who_was_forgotten_by_number(warehouse: Warehouse, accou
     warehouse.load(box, **TOKENS)
     before = warehouse.content()
     ((token,),) = warehouse.rows("SELECT mobile FROM passona.unsent")
-    forgotten(warehouse, ANN, **TOKENS)
+    forget_people(warehouse, ANN, **TOKENS)
     assert lifted(warehouse, token, **TOKENS).people == 1
     warehouse.load(box, **TOKENS)
     assert warehouse.content() == before
@@ -167,7 +169,7 @@ def test_copies_let_the_person_in_too_and_those_that_could_not_are_named(
     warehouse.load(box, **TOKENS)
     same, other, missing = (tmp_path / name for name in ("same.duckdb", "other.duckdb", "missing.duckdb"))
     shutil.copy(warehouse.path, same)
-    forgotten(warehouse, ANN, published=[same], **TOKENS)
+    forget_people(warehouse, ANN, published=[same], **TOKENS)
     Warehouse(other).load(box, ONE, **MODES["minimal"] | {"privacy_key": NEW_KEY})
     settings = {
         "SOURCES__PASSONA__PRIVACY": "pseudonymous", "SOURCES__PASSONA__PRIVACY_KEY": KEY,
@@ -193,7 +195,7 @@ def test_a_copy_that_was_missed_is_done_by_the_next_run(
     warehouse.load(box)
     kept, away = tmp_path / "copy.duckdb", tmp_path / "away.duckdb"
     shutil.copy(warehouse.path, kept)
-    forgotten(warehouse, ANN, published=[kept])
+    forget_people(warehouse, ANN, published=[kept])
     kept.rename(away)
     assert [type(error) for error in lifted(warehouse, ANN, published=[kept]).left] == [ConfigurationError]
     away.rename(kept)
@@ -204,24 +206,24 @@ def test_a_copy_that_was_missed_is_done_by_the_next_run(
 
 def test_what_is_past_retention_cannot_come_back(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     settled(account)
-    account.put(ended(OLD, 300), {"recipient": [recipient(ANN), recipient(ZEB)]})
+    account.put(ended_campaign(OLD, 300), {"recipient": [recipient(ANN), recipient(ZEB)]})
     warehouse.load(box)
-    forgotten(warehouse, ANN)
+    forget_people(warehouse, ANN)
     warehouse.load(box, retain_days=200)
     box.forget_requests()
     found = lifted(warehouse, ANN, retain_days=200)
     assert (found.expired, len(found.due)) == ([(OLD, "recipient")], 7)
     warehouse.load(box, retain_days=200)
-    assert asked(box) == found.due
+    assert requested_reports(box) == found.due
 
 
 def test_what_is_past_retention_and_not_given_up_yet_is_not_due_either(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     settled(account)
-    account.put(ended(OLD, 300), {"recipient": [recipient(ANN), recipient(ZEB)]})
+    account.put(ended_campaign(OLD, 300), {"recipient": [recipient(ANN), recipient(ZEB)]})
     warehouse.load(box)
-    forgotten(warehouse, ANN)
+    forget_people(warehouse, ANN)
     assert lifted(warehouse, ANN, retain_days=200).expired == [(OLD, "recipient")]
 
 
@@ -232,15 +234,15 @@ def test_campaigns_that_left_the_list_come_back_by_import(
     warehouse.load(box)
     before = warehouse.table("recipient")
     file = tmp_path / "recipient.csv"
-    file.write_bytes(exported(account, "recipient"))
-    forgotten(warehouse, ANN)
+    file.write_bytes(exported_csv(account, "recipient"))
+    forget_people(warehouse, ANN)
     account.remove(ONE)
     warehouse.load(box)
     found = lifted(warehouse, ANN)
     assert (len(found.due), {uuid for uuid, _ in found.unlisted}) == (7, {ONE})
     box.forget_requests()
     warehouse.load(box)
-    assert asked(box) == [(TWO, "sent")]
+    assert requested_reports(box) == [(TWO, "sent")]
     import_csv(warehouse, file, report="recipient")
     assert warehouse.table("recipient") == before
 
@@ -251,11 +253,11 @@ def test_an_imported_report_comes_back_through_the_api(
     settled(account)
     warehouse.load(box, reports=["clicks", "sent"])
     file = tmp_path / "recipient.csv"
-    file.write_bytes(exported(account, "recipient"))
+    file.write_bytes(exported_csv(account, "recipient"))
     import_csv(warehouse, file, report="recipient")
     before = warehouse.table("recipient")
     assert len(before) == 2
-    forgotten(warehouse, ANN)
+    forget_people(warehouse, ANN)
     import_csv(warehouse, file, report="recipient")
     assert len(warehouse.table("recipient")) == 1
     assert (ONE, "recipient") in lifted(warehouse, ANN).due
@@ -267,21 +269,21 @@ def test_an_imported_report_comes_back_through_the_api(
 def test_marts_are_as_they_were_after_the_next_build(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     settled(account)
     warehouse.load(box)
-    built(warehouse)
+    build_marts(warehouse)
     before = figures(warehouse)
     found = person(warehouse.address, ("PHONE", ANN), PrivacySettings(), 0, silent)
     assert {"analytics.clicks", "analytics.messages", "analytics.recipient_fields"} <= found.tables.keys()
     assert "Zebsecret" not in repr(found)
-    forgotten(warehouse, ANN)
-    built(warehouse)
+    forget_people(warehouse, ANN)
+    build_marts(warehouse)
     assert figures(warehouse) != before
     assert person(warehouse.address, ("PHONE", ANN), PrivacySettings(), 0, silent).tables == {}
     assert lifted(warehouse, ANN).built
     warehouse.load(box)
-    built(warehouse)
+    build_marts(warehouse)
     assert figures(warehouse) == before
 
 
 def figures(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     campaigns = "SELECT * EXCLUDE (verified_at) FROM analytics.campaigns ORDER BY ALL"
-    return marts(warehouse) | {"campaigns": warehouse.rows(campaigns)}
+    return mart_rows(warehouse) | {"campaigns": warehouse.rows(campaigns)}

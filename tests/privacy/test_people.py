@@ -23,10 +23,10 @@ from passona.source.walk import Walk
 from passona.warehouse._load_package import Package
 from passona.warehouse.database import open_database
 from passona_sandbox import Account, Sandbox, Switches
-from support.campaigns import ONE, TWO, click, ended, going, message
+from support.campaigns import ONE, TWO, click, ended_campaign, message, open_campaign
 from support.engines import change
-from support.people import GONE, KEY, MODES, NEW_KEY, NUMBER, TOKENS, fill, forgotten, recipient, silent
-from support.sandbox_requests import asked
+from support.people import GONE, KEY, MODES, NEW_KEY, NUMBER, TOKENS, fill, forget_people, recipient, silent
+from support.sandbox_requests import requested_reports
 from support.warehouses import GUIDE, Warehouse
 from traces import People, people_of, traces
 
@@ -73,10 +73,10 @@ def test_a_spool_on_disk_holds_tokens_alone(account: Account, tmp_path: Path, mo
         warehouse.path.unlink()
 
 
-def test_a_load_in_another_mode_or_with_another_key_is_refused_before_any_request(
+def test_a_load_in_another_mode_or_with_another_key_is_refused(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click()]})
+    account.put(open_campaign(ONE), {"clicks": [click()]})
     warehouse.load(box, ONE, **TOKENS)
     box.forget_requests()
     for other, said in (
@@ -93,7 +93,7 @@ def test_a_load_in_another_mode_or_with_another_key_is_refused_before_any_reques
 def test_rows_that_nobody_reduced_are_stopped_at_the_door(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
-    account.put(going(ONE), {"clicks": [click()]})
+    account.put(open_campaign(ONE), {"clicks": [click()]})
     warehouse.load(box, ONE, **TOKENS)
     spool = Spool(CLICKS, ONE, tmp_path / "spool")
     spool.add(Page(1, [click()], 1, 1, 50, None))
@@ -112,7 +112,7 @@ def test_rows_that_nobody_reduced_are_stopped_at_the_door(
 def test_a_warehouse_of_the_time_before_there_were_modes_is_clear(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click()]})
+    account.put(open_campaign(ONE), {"clicks": [click()]})
     warehouse.load(box, ONE)
     change(warehouse.path, "DROP TABLE passona._privacy; DROP TABLE passona._forgotten")
     with pytest.raises(ConfigurationError, match="this warehouse is clear"):
@@ -120,14 +120,14 @@ def test_a_warehouse_of_the_time_before_there_were_modes_is_clear(
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
-def test_who_is_forgotten_is_gone_and_stays_away_and_all_others_are_as_they_were(
+def test_a_forgotten_person_stays_away_and_others_are_untouched(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
     fill(account)
     warehouse.load(box)
     copies = [shutil.copy(warehouse.path, tmp_path / "published.duckdb")]
     before = warehouse.content()
-    found = forgotten(warehouse, "+44 7123 400003", published=copies)
+    found = forget_people(warehouse, "+44 7123 400003", published=copies)
     assert found.files == [warehouse.address, *copies]
     each = {
         "clicks": 2,
@@ -163,18 +163,16 @@ def test_a_token_names_a_person_too(warehouse: Warehouse, account: Account, box:
     ((token,),) = warehouse.rows(
         "SELECT phone_number FROM passona.recipient WHERE campaign_id = ? ORDER BY 1 LIMIT 1", TWO
     )
-    found = forgotten(warehouse, token, **TOKENS)
+    found = forget_people(warehouse, token, **TOKENS)
     assert found.tables["passona.recipient"] == 2
     warehouse.load(box, refresh=True, **TOKENS)
     assert warehouse.one("SELECT count(*) FROM passona.recipient WHERE phone_number = ?", token) == (0,)
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
-def test_a_number_in_other_texts_and_in_tables_that_people_made_goes_too_and_a_dry_run_counts_it(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
+def test_forget_reaches_other_texts_and_user_tables(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(
-        going(ONE),
+        open_campaign(ONE),
         {
             "clicks": [click(1, Link_Destination=f"https://e.org/{GONE}")],
             "alt_delivery": [message(1, FieldValues=f"{GONE},a,b")],
@@ -189,7 +187,7 @@ def test_a_number_in_other_texts_and_in_tables_that_people_made_goes_too_and_a_d
     before = warehouse.content(), warehouse.rows("FROM mine"), warehouse.rows("FROM calls")
     counted = forget(warehouse.address, [("argument", GONE)], PrivacySettings(), 0, silent, dry_run=True)
     assert (warehouse.content(), warehouse.rows("FROM mine"), warehouse.rows("FROM calls")) == before
-    found = forgotten(warehouse, GONE)
+    found = forget_people(warehouse, GONE)
     assert (
         found.tables
         == counted.tables
@@ -204,7 +202,7 @@ def test_a_number_in_other_texts_and_in_tables_that_people_made_goes_too_and_a_d
 def test_a_rewritten_file_is_as_the_old_one_and_what_is_still_in_it_is_found(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(NUMBER)]})
+    account.put(open_campaign(ONE), {"clicks": [click(NUMBER)]})
     warehouse.load(box, ONE)
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute("CREATE VIEW seen AS SELECT count(*) AS n FROM warehouse.passona.clicks")
@@ -228,10 +226,10 @@ def test_a_rewritten_file_is_as_the_old_one_and_what_is_still_in_it_is_found(
 
 def test_rows_on_two_pages_are_found_where_somebody_is_left_out(warehouse: Warehouse, account: Account) -> None:
     # A row came before page 2 was made: the last of page 1 is the first of page 2, and one is missing at the end.
-    account.put(going(ONE), {"clicks": [click(n) for n in range(150)]})
+    account.put(open_campaign(ONE), {"clicks": [click(n) for n in range(150)]})
     with Sandbox(account, Switches(per_page_limit=50)) as box:
         warehouse.load(box, ONE)
-        forgotten(warehouse, GONE)
+        forget_people(warehouse, GONE)
         box.faults = [
             {"kind": "insert", "report": "clicks", "page": 2, "times": 1, "row": click(900)},
             {"kind": "delete", "report": "clicks", "page": 3, "times": 1, "index": 149},
@@ -247,7 +245,7 @@ def test_a_new_key_gives_the_tokens_that_the_next_loads_make(
 ) -> None:
     fill(account)
     warehouse.load(box, **TOKENS)
-    forgotten(warehouse, GONE, **TOKENS)
+    forget_people(warehouse, GONE, **TOKENS)
     old = warehouse.rows("SELECT DISTINCT phone_number FROM passona.clicks")
     changed = TOKENS | {"privacy_key": NEW_KEY, "privacy_former_keys": (KEY,)}
     re_key(warehouse.address, PrivacySettings(**changed), 0, silent)
@@ -265,11 +263,11 @@ def test_a_new_key_gives_the_tokens_that_the_next_loads_make(
 
 
 @pytest.mark.parametrize("mode", ["columns", "rows"])
-def test_what_is_older_than_it_is_to_be_kept_goes_and_is_never_asked_for_again(
+def test_expired_rows_go_and_are_never_requested_again(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str
 ) -> None:
     fill(account)
-    old = ended(ONE, 100)
+    old = ended_campaign(ONE, 100)
     account.put(
         old, {report: list(account.rows(ONE, report)) for report in ("clicks", "delivery", "alt_delivery", "recipient")}
     )
@@ -278,7 +276,7 @@ def test_what_is_older_than_it_is_to_be_kept_goes_and_is_never_asked_for_again(
     box.forget_requests()
     privacy_settings = {"retain_days": 90, "retain_mode": mode}
     outcome = warehouse.load(box, refresh=True, **privacy_settings)
-    assert {uuid for uuid, _ in asked(box)} == {TWO}
+    assert {uuid for uuid, _ in requested_reports(box)} == {TWO}
     assert outcome.erased > 0
     assert warehouse.one("SELECT max(erased) FROM passona.runs") == (outcome.erased,)
     left = "count(phone_number), count(link_destination), count(user_agent), count(DISTINCT row_id)"

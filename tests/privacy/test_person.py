@@ -18,10 +18,10 @@ from passona.erasure.person import OTHER, Mention, Person, person
 from passona.errors import ConfigurationError
 from passona.masking.tokens import Tokens
 from passona_sandbox import Account, Sandbox
-from support.ann_and_zeb import ANN, SECRET, ZEB, copy, fill
-from support.campaigns import ONE, TWO, click, going
+from support.ann_and_zeb import ANN, SECRET, ZEB, delivery, fill
+from support.campaigns import ONE, TWO, click, open_campaign
 from support.engines import change, destination_of
-from support.people import KEY, MODES, forgotten, silent
+from support.people import KEY, MODES, forget_people, silent
 from support.warehouses import Warehouse
 
 pytestmark = pytest.mark.both
@@ -84,9 +84,7 @@ def test_all_rows_of_a_person_in_every_mode_and_nobody_else_s(
         assert ANN not in repr(found)
 
 
-def test_texts_of_others_that_name_the_number_are_counted_by_column_and_never_shown(
-    warehouse: Warehouse, account: Account, box: Sandbox
-) -> None:
+def test_texts_of_others_are_counted_and_never_shown(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     fill(account)
     warehouse.load(box)
     assert seen(warehouse, ANN).mentions == [
@@ -129,7 +127,7 @@ def test_a_person_is_found_however_the_number_is_spelled_in_the_warehouse(
 def test_a_phone_that_came_as_a_number_is_the_person_s_too(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(Phone_Number=int(ANN)), click(Phone_Number=int(ZEB))]})
+    account.put(open_campaign(ONE), {"clicks": [click(Phone_Number=int(ANN)), click(Phone_Number=int(ZEB))]})
     warehouse.load(box)
     found = seen(warehouse, ANN)
     assert [row["phone_number"] for row in found.tables["passona.clicks"]] == [None]
@@ -141,7 +139,7 @@ def test_a_phone_that_came_as_a_number_is_the_person_s_too(
 def test_tables_of_the_user_are_looked_through_whatever_their_types(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(Phone_Number=ANN)]})
+    account.put(open_campaign(ONE), {"clicks": [click(Phone_Number=ANN)]})
     warehouse.load(box)
     change(
         warehouse.path,
@@ -193,7 +191,7 @@ def test_who_is_forgotten_is_told_with_since_when(
 ) -> None:
     fill(account)
     warehouse.load(box, **MODES[mode])
-    forgotten(warehouse, ANN, **MODES[mode])
+    forget_people(warehouse, ANN, **MODES[mode])
     found = seen(warehouse, "0044 7700 900123", **MODES[mode])
     assert (found.tables, found.mentions) == ({}, [])
     ((since,),) = warehouse.rows("SELECT DISTINCT forgotten_at FROM passona._forgotten")
@@ -232,7 +230,7 @@ def verb(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 def test_the_json_of_a_person(
     warehouse: Warehouse, account: Account, box: Sandbox, verb: Callable[..., tuple[int, str, str]]
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(Phone_Number=ANN, Link_Name="a\u202eb\x9b", Clicked_At=None)]})
+    account.put(open_campaign(ONE), {"clicks": [click(Phone_Number=ANN, Link_Name="a\u202eb\x9b", Clicked_At=None)]})
     warehouse.load(box)
     ((row_id,),) = warehouse.rows("SELECT row_id FROM passona.clicks")
     code, printed, said = verb("--json", "-", typed=f"# her number\n{ANN}\n")
@@ -258,7 +256,7 @@ def test_a_terminal_gets_a_small_table_for_each_of_the_warehouse_s(
 ) -> None:
     fill(account)
     text = "Hi Ann, \x1b[31m" + "long " * 40 + "\u202e" + "x" * 90
-    account.put(going(ONE), {"delivery": [copy(ANN, text), copy(ZEB, f"{SECRET} {ANN}")]})
+    account.put(open_campaign(ONE), {"delivery": [delivery(ANN, text), delivery(ZEB, f"{SECRET} {ANN}")]})
     warehouse.load(box)
     code, printed, said = verb(ANN)
     assert (code, said) == (0, "")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from passona_sandbox import Account, Sandbox
-from support.ann_and_zeb import copy, recipient
+from support.ann_and_zeb import delivery, recipient
 from support.campaigns import click
 from support.warehouses import GUIDE
 
@@ -24,7 +24,7 @@ def fill(account: Account) -> None:
         {"uuid": GUIDE, "name": "Spring", "started_sending_at": "2026-03-02 10:00:00", "expiry_date": "2026-03-05 10:00:00"},
         {
             "clicks": [click(Phone_Number=ANN, Clicked_At="2026-03-02 10:04:31", Link_Name="Offers")],
-            "delivery": [copy(ANN, "Hi Ann, 20% off until Sunday"), copy(ZEB, "Hi Zeb, ask Ann on 07700 900123")],
+            "delivery": [delivery(ANN, "Hi Ann, 20% off until Sunday"), delivery(ZEB, "Hi Zeb, ask Ann on 07700 900123")],
             "recipient": [recipient(ANN, Field_Names="Town", Field_Values="Leith"), recipient(ZEB)],
         },
     )  # fmt: skip

@@ -25,9 +25,9 @@ from passona.warehouse.policy_table import privacy_of_copy
 from passona.warehouse.verification import verify
 from passona_sandbox import Account, Sandbox
 from spelling_docs import PHONE, spellings
-from support.campaigns import ONE, TWO, click, ended, going, message, unsent
+from support.campaigns import ONE, TWO, click, ended_campaign, message, open_campaign, unsent
 from support.engines import change
-from support.people import GONE, KEY, MODES, NEW_KEY, NUMBER, copy, fill, forgotten, recipient, silent
+from support.people import GONE, KEY, MODES, NEW_KEY, NUMBER, delivery, fill, forget_people, recipient, silent
 from support.stored import stored
 from support.warehouses import GUIDE, Warehouse
 from traces import People, people_of, spelled, traces
@@ -54,7 +54,7 @@ def odd(account: Account) -> None:
     """Every way in which a row may be other than the guide says, and a phone in every column of a person's row."""
     texts = [spelling.text for spelling in spellings()]
     account.put(
-        going(ONE, name="Summer", status=12_345_678_901),
+        open_campaign(ONE, name="Summer", status=12_345_678_901),
         {
             "clicks": [
                 click(n, Link_Name=f"to {text}", User_Agent=f"Mozilla/5.0 {text}", Link_Destination=f"https://e.org/?{text}")
@@ -65,7 +65,7 @@ def odd(account: Account) -> None:
                 click(1, Phone_Number="4.47701E+11", Clicked_At="2020-10-25 01:30:00", Device_Type=f"M {PHONE}"),
                 click(1), click(1),
             ],
-            "delivery": [{**copy(n), "Status": text, "Message_Copy": f"Hi {text} 😀€é"} for n, text in enumerate(texts)],
+            "delivery": [{**delivery(n), "Status": text, "Message_Copy": f"Hi {text} 😀€é"} for n, text in enumerate(texts)],
             "alt_delivery": [
                 message(1, FieldNames="A,B", FieldValues=f"{PHONE},x,y"),
                 message(1, FieldNames=["A"], FieldValues="x,y"),
@@ -185,10 +185,10 @@ def test_what_the_mode_itself_would_leave_of_people_becomes_tokens_too(
 ) -> None:
     person = {"Phone_Number": PHONE}
     account.put(
-        going(ONE, name=f"Call {PHONE}", sender=PHONE),
+        open_campaign(ONE, name=f"Call {PHONE}", sender=PHONE),
         {
             "recipient": [recipient(1) | person | {"Group_Name": "a 07700 --- 900123 b", "Field_Values": f"x,{PHONE[2:]}"}],
-            "delivery": [copy(1) | {"Sender": PHONE}],
+            "delivery": [delivery(1) | {"Sender": PHONE}],
         },
     )  # fmt: skip
     warehouse.load(box)
@@ -262,7 +262,7 @@ def test_a_personal_column_of_a_mart_is_known_by_its_name() -> None:
 def test_what_users_made_is_not_copied_and_told_in_a_line(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(NUMBER)]})
+    account.put(open_campaign(ONE), {"clicks": [click(NUMBER)]})
     warehouse.load(box)
     change(
         warehouse.path,
@@ -288,7 +288,7 @@ def test_people_are_forgotten_in_a_copy_too(warehouse: Warehouse, account: Accou
     put(warehouse, place)
     before = Warehouse(place).content()
     token = Tokens((KEY.encode(),)).of_phone(GONE)
-    found = forgotten(warehouse, "+44 7123 400003", published=[place], privacy_key=KEY)
+    found = forget_people(warehouse, "+44 7123 400003", published=[place], privacy_key=KEY)
     assert (found.left, found.files) == ([], [warehouse.address, place])
     after = Warehouse(place).content()
     lost = {name: len(before[name]) - len(rows) for name, rows in after.items() if rows != before[name]}
@@ -314,7 +314,7 @@ def test_a_copy_by_another_key_is_named_and_left(
     warehouse.load(box)
     put(warehouse, place)
     for privacy_settings in ({}, {"privacy_key": NEW_KEY}):
-        found = forgotten(warehouse, GONE, published=[place], **privacy_settings)
+        found = forget_people(warehouse, GONE, published=[place], **privacy_settings)
         (error,) = found.left
         assert error.exit_code == 2
         assert f"{place}: nobody was forgotten there, because it is of another mode or key" in str(error)
@@ -323,7 +323,7 @@ def test_a_copy_by_another_key_is_named_and_left(
 def test_what_cannot_be_is_refused(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, place: Path
 ) -> None:
-    account.put(going(ONE), {"clicks": [click()]})
+    account.put(open_campaign(ONE), {"clicks": [click()]})
     warehouse.load(box)
     for arguments, said in (
         ([], "sources.passona.privacy_key: pseudonymous mode needs a key"),
@@ -369,7 +369,9 @@ def test_the_old_copy_stays_where_a_new_one_cannot_be_vouched_for(
 
 def test_expired_campaigns_stay_as_they_are(warehouse: Warehouse, account: Account, box: Sandbox, place: Path) -> None:
     fill(account, 4)
-    account.put(ended(ONE, 100), {report: list(account.rows(ONE, report)) for report in ("clicks", "recipient")})
+    account.put(
+        ended_campaign(ONE, 100), {report: list(account.rows(ONE, report)) for report in ("clicks", "recipient")}
+    )
     warehouse.load(box)
     warehouse.load(box, retain_days=90)
     put(warehouse, place)

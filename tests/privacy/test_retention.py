@@ -16,7 +16,7 @@ from passona.source.campaigns import Campaign
 from passona.warehouse.database import open_database
 from passona.warehouse.retention import expired_campaigns
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, TWO, click, ended, going
+from support.campaigns import ONE, TWO, click, ended_campaign, open_campaign
 from support.csv_files import HEADER, row
 from support.csv_imports import import_csv
 from support.engines import change
@@ -31,7 +31,9 @@ PHONE = b"447123400003"
 
 
 def fill(account: Account) -> None:
-    account.put(ended(ONE, 100), {"clicks": [click(n, Link_Destination=f"https://e.org/?u={n}") for n in range(400)]})
+    account.put(
+        ended_campaign(ONE, 100), {"clicks": [click(n, Link_Destination=f"https://e.org/?u={n}") for n in range(400)]}
+    )
 
 
 def given_up(warehouse: Warehouse) -> bool:
@@ -47,7 +49,7 @@ def write(warehouse: Warehouse, sql: str, *parameters: object) -> None:
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
-def test_a_load_that_is_killed_before_the_file_is_made_anew_leaves_that_to_the_next(
+def test_a_rewrite_that_was_killed_is_done_by_the_next_load(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
     # Freed pages used to keep what was given up: the next load found nothing old any more.
@@ -76,7 +78,7 @@ def test_what_is_old_is_given_up_though_the_token_is_refused(
 def test_a_campaign_that_has_left_the_list_is_not_overdue_for_ever(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)]})
     warehouse.load(box)
     account.remove(ONE)
     warehouse.load(box, accept_shrink=True)
@@ -91,7 +93,7 @@ def test_rows_of_a_killed_first_load_that_the_ledger_does_not_know_go_too(
 ) -> None:
     # They used to stay in clear for ever: the ledger had nothing old to tell, and the campaign was not due any more.
     fill(account)
-    account.put(going(TWO), {"clicks": [click(500)]})
+    account.put(open_campaign(TWO), {"clicks": [click(500)]})
     warehouse.load(box, reports=["clicks"])
     warehouse.load(box, reports=["clicks"], refresh=True)  # a merge, which makes tables in the staging dataset
     write(warehouse, "DELETE FROM passona.report_ledger WHERE report = 'clicks'")
@@ -111,7 +113,7 @@ def test_rows_of_a_killed_first_load_that_the_ledger_does_not_know_go_too(
     assert warehouse.load(box, reports=["clicks"], **KEEPING, retain_mode=mode).erased == 0
 
 
-def test_without_an_expiry_the_last_change_of_all_its_reports_makes_a_campaign_old(warehouse: Warehouse) -> None:
+def test_without_an_expiry_a_campaign_ages_from_its_last_change(warehouse: Warehouse) -> None:
     # Loads judged each report by its own last change, retention by that of all of them.
     now = datetime.now(UTC)
     finished = Campaign(TWO, finished_sending_at=now - timedelta(days=91))
@@ -134,7 +136,7 @@ def test_without_an_expiry_the_last_change_of_all_its_reports_makes_a_campaign_o
 def test_what_loads_do_not_ask_for_because_of_its_age_is_not_overdue(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(TWO), {})
+    account.put(open_campaign(TWO), {})
     warehouse.load(box)
     fill(account)
     box.faults = [{"kind": "status", "code": 403, "report": "clicks"}]
@@ -149,9 +151,7 @@ def test_what_loads_do_not_ask_for_because_of_its_age_is_not_overdue(
     assert {trouble.campaign_id for trouble in seen(warehouse).troubles} == {TWO}
 
 
-def test_a_csv_of_a_campaign_that_is_too_old_is_refused_and_nothing_of_it_is_written(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
+def test_a_csv_of_an_expired_campaign_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
     file, settings, now = tmp_path / "recipient.csv", Settings("none", **KEEPING), datetime.now(UTC)
     file.write_bytes(HEADER + row(1))
     refused = pytest.raises(ConfigurationError, match=r"more than 90 days ago .* nothing was loaded")

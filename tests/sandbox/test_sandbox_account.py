@@ -41,7 +41,7 @@ def test_civil_time_is_that_of_another_zone_too(instant, zone):
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris"])
-def test_an_account_of_another_zone_is_the_same_but_for_times_without_an_offset(zone):
+def test_the_zone_of_an_account_changes_only_times_without_an_offset(zone):
     here, there = Account(rows=900, now=NOW), Account(rows=900, now=NOW, zone=zone)
     for entry, other in zip(here.campaigns(), there.campaigns(), strict=True):
         created = datetime.fromtimestamp((UUID(entry["uuid"]).time - 0x01B21DD213814000) // 10_000_000, ZoneInfo(zone))

@@ -20,8 +20,8 @@ from passona.source.client import Client
 from passona.warehouse.database import open_database
 from passona.warehouse.mail_requests import Mailing, ask, reports_to_request, requested_before
 from passona_sandbox import Account, Sandbox, Switches
-from support.campaigns import ONE, TWO, going
-from support.sandbox_requests import posts
+from support.campaigns import ONE, TWO, open_campaign
+from support.sandbox_requests import posted_reports
 from support.warehouses import GUIDE, Lines, Warehouse
 
 pytestmark = pytest.mark.both
@@ -54,12 +54,12 @@ def noted(warehouse: Warehouse) -> list[tuple[Any, ...]]:
 
 
 def numbered(account: Account, number: int) -> str:
-    return account.put(going(f"{number:08}-1111-4111-8111-111111111111"), {})
+    return account.put(open_campaign(f"{number:08}-1111-4111-8111-111111111111"), {})
 
 
 @pytest.fixture
 def one(account: Account) -> Account:
-    account.put(going(ONE), {})
+    account.put(open_campaign(ONE), {})
     return account
 
 
@@ -67,14 +67,14 @@ def test_one_post_for_each_report_and_none_of_them_again(warehouse: Warehouse, o
     keys = [(ONE, name) for name in REPORTS]
     found, said = generate(warehouse, box, *keys, *keys)
     assert [(m.campaign_id, m.report, m.fate) for m in found] == [(*key, "accepted") for key in keys]
-    assert posts(box) == keys
+    assert posted_reports(box) == keys
     assert noted(warehouse) == [(*key, "accepted", 1, True) for key in keys]
     again, _ = generate(warehouse, box, *keys)
     assert [m.fate for m in again] == ["asked before"] * 6
     assert [m.asked_at for m in again] == pytest.approx([m.asked_at for m in found], abs=timedelta(seconds=1))
-    assert len(posts(box)) == 6
+    assert len(posted_reports(box)) == 6
     generate(warehouse, box, keys[0], seconds=0)
-    assert len(posts(box)) == 7
+    assert len(posted_reports(box)) == 7
     assert said == []
 
 
@@ -99,13 +99,13 @@ def test_what_may_have_been_done_is_not_done_again_on_its_own(
     for line, uuid, (_, reported) in zip(said, uuids, UNKNOWN, strict=True):
         assert reported in line
         assert f"passona generate {uuid} --report clicks --again" in line
-    assert posts(box) == keys
+    assert posted_reports(box) == keys
     assert noted(warehouse) == [(*key, "unknown", 1, True) for key in keys]
     box.faults = []
     later, said = generate(warehouse, box, *keys)
     assert {(m.fate, m.exit_code) for m in later} == {("asked before", 4)}
     assert "--again" in said[0]
-    assert len(posts(box)) == len(UNKNOWN)
+    assert len(posted_reports(box)) == len(UNKNOWN)
 
 
 def test_an_answer_that_does_not_come_in_time_leaves_the_fate_unknown(
@@ -114,7 +114,7 @@ def test_an_answer_that_does_not_come_in_time_leaves_the_fate_unknown(
     box.faults = [{"kind": "latency", "seconds": 5, "method": "POST"}]
     found, _ = generate(warehouse, box, (ONE, "clicks"), request_timeout=0.1)
     assert [m.fate for m in found] == ["unknown"]
-    assert len(posts(box)) == 1
+    assert len(posted_reports(box)) == 1
 
 
 def test_what_the_server_refuses_is_told_and_may_be_asked_again(
@@ -131,7 +131,7 @@ def test_what_the_server_refuses_is_told_and_may_be_asked_again(
     assert [(m.fate, m.exit_code) for m in found] == [("refused", 4)] * len(statuses)
     for line, uuid, status in zip(said, uuids, statuses, strict=True):
         assert line.startswith(f"campaign {uuid}, clicks: status {status}")
-    assert posts(box) == keys
+    assert posted_reports(box) == keys
     assert [m.fate for m in generate(warehouse, box, *keys)[0]] == ["accepted"] * len(statuses)
 
 
@@ -157,7 +157,7 @@ def test_a_refused_token_ends_it_and_no_post_follows(warehouse: Warehouse, one: 
     box.faults = [{"kind": "status", "code": 401, "method": "POST", "after": 1}]
     with pytest.raises(TokenRefused):
         generate(warehouse, box, (ONE, "clicks"), (ONE, "sent"), (ONE, "unsent"))
-    assert len(posts(box)) == 2
+    assert len(posted_reports(box)) == 2
     assert [outcome for _, _, outcome, *_ in noted(warehouse)] == ["accepted", "refused"]
 
 
@@ -166,7 +166,7 @@ def test_a_kill_between_the_note_and_the_answer_leaves_it_said(
 ) -> None:
     box.faults = [{"kind": "latency", "seconds": 30, "method": "POST"}]
     process = begun("generate", ONE, "--report", "clicks", box=box)
-    while not posts(box):
+    while not posted_reports(box):
         assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -179,7 +179,7 @@ def test_a_kill_between_the_note_and_the_answer_leaves_it_said(
 
 def test_the_verb_asks_lists_and_ends_as_the_contract_says(passona: Run, tmp_path: Path) -> None:
     account = Account.empty()
-    account.put(going(ONE), {})
+    account.put(open_campaign(ONE), {})
     with Sandbox(account, Switches(mail_folder=str(tmp_path / "mails"))) as box:
         ended = passona("generate", ONE, TWO, "--report", "clicks", "--json", box=box)
         dry = passona("generate", ONE, "--report", "clicks", "--report", "sent", "--dry-run", box=box)
@@ -199,5 +199,5 @@ def test_the_verb_asks_lists_and_ends_as_the_contract_says(passona: Run, tmp_pat
 def test_nothing_is_asked_in_the_name_of_another_team(passona: Run) -> None:
     with Sandbox(Account(campaigns=0)) as box:
         strange = passona("generate", GUIDE, box=box, SOURCES__PASSONA__TEAM_UUID=ONE)
-        assert (strange.returncode, posts(box)) == (2, [])
+        assert (strange.returncode, posted_reports(box)) == (2, [])
     assert "team" in strange.stderr

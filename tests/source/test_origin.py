@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from passona_sandbox import Account, Sandbox, Switches
-from support.campaigns import ONE, going, message
+from support.campaigns import ONE, message, open_campaign
 from support.served import assert_as_served
 from support.warehouses import Warehouse
 
@@ -52,7 +52,7 @@ def test_a_next_link_to_another_server_is_followed_on_the_configured_one(
     warehouse: Warehouse, stranger: Stranger
 ) -> None:
     account = Account.empty()
-    account.put(going(ONE), {"alt_delivery": [message(n) for n in range(120)]})
+    account.put(open_campaign(ONE), {"alt_delivery": [message(n) for n in range(120)]})
     with Sandbox(account, Switches(links="foreign", foreign_host=stranger.address, per_page_limit=50)) as box:
         assert warehouse.load(box).exit_code == 0
     assert stranger.heard == []
@@ -63,7 +63,7 @@ def test_a_next_link_to_another_server_is_followed_on_the_configured_one(
 def test_a_redirect_is_not_followed_and_the_error_says_what_to_set(
     warehouse: Warehouse, account: Account, box: Sandbox, stranger: Stranger, code: int
 ) -> None:
-    account.put(going(ONE), {"alt_delivery": [message(1)]})
+    account.put(open_campaign(ONE), {"alt_delivery": [message(1)]})
     box.faults = [{"kind": "redirect", "to": f"{stranger.address}/x", "code": code, "report": "alt_delivery"}]
     outcome = warehouse.load(box)
     assert stranger.heard == []

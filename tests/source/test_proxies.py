@@ -17,7 +17,7 @@ from passona.config.settings import Settings
 from passona.errors import ConfigurationError, RequestFailed
 from passona.source.client import Client
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, click, going
+from support.campaigns import ONE, click, open_campaign
 from support.warehouses import Warehouse
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -171,7 +171,7 @@ def test_what_is_on_this_machine_is_never_asked_for_by_a_proxy(
 def test_a_load_from_this_machine_goes_past_every_proxy(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(going(ONE), {"clicks": [click(1)]})
+    account.put(open_campaign(ONE), {"clicks": [click(1)]})
     with Proxy() as proxy:
         address = f"http://{proxy.place}"
         proxies = {"HTTP_PROXY": address, "http_proxy": address, "ALL_PROXY": "socks5://127.0.0.1:9", "NO_PROXY": ""}

@@ -223,7 +223,7 @@ def test_an_answer_behind_those_that_let_the_request_go_on_is_the_answer() -> No
 
 @pytest.mark.parametrize("code", [b"101 Switching Protocols", b"102 Processing", b"103 Early Hints"])
 @pytest.mark.parametrize("more", [b"", b"Content-Length: 2\r\n", b"Transfer-Encoding: chunked\r\n"])
-def test_what_announces_an_answer_is_none_and_what_follows_it_answers_nothing_else(code: bytes, more: bytes) -> None:
+def test_an_interim_answer_is_never_taken_for_the_next_one(code: bytes, more: bytes) -> None:
     # http.client takes it for the answer; the real one would be read as the next request's.
     late = threading.Event()
 

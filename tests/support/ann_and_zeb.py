@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passona_sandbox import Account
-from support.campaigns import ONE, TWO, click, going, message
+from support.campaigns import ONE, TWO, click, message, open_campaign
 
 ANN, ZEB = "447700900123", "447700900124"
 # Stands in texts of Zeb's rows, of batches and of issues: never to be shown.
@@ -19,7 +19,7 @@ def recipient(phone: str, **other: object) -> dict[str, object]:
     }  # fmt: skip
 
 
-def copy(phone: str, text: str) -> dict[str, object]:
+def delivery(phone: str, text: str) -> dict[str, object]:
     return {
         "SMS_ID": f"m{phone[-3:]}", "Sender": "S", "Recipient": phone, "Message_Copy": text, "Status": "Success",
         "Expiry_Date": None,
@@ -36,13 +36,13 @@ def batch(text: str) -> dict[str, object]:
 def fill(account: Account, ann: str = ANN, **other: Any) -> None:
     """Ann in five reports of one campaign and in one of another, and Zeb, whose texts name her."""
     account.put(
-        going(ONE, **other),
+        open_campaign(ONE, **other),
         {
             "clicks": [
                 click(Phone_Number=ann, Link_Destination="https://e.org/?u=ann"),
                 click(Phone_Number=ZEB, Link_Destination=f"https://e.org/{SECRET}?call=+44-7700-900123"),
             ],
-            "delivery": [copy(ann, "Hi Ann\n{x}"), copy(ZEB, f"{SECRET}: call Ann on 07700 900123")],
+            "delivery": [delivery(ann, "Hi Ann\n{x}"), delivery(ZEB, f"{SECRET}: call Ann on 07700 900123")],
             "alt_delivery": [
                 message(1, Mobile=ann, FieldValues="Ann,A,odd"),
                 message(2, Mobile=ZEB, FieldValues=f"{SECRET},{ann}"),
@@ -53,4 +53,4 @@ def fill(account: Account, ann: str = ANN, **other: Any) -> None:
             "sent": [batch(f"{SECRET}: call 44 7700 900123")],
         },
     )
-    account.put(going(TWO, **other), {"recipient": [recipient(ann)], "sent": [batch(f"{SECRET} {ann} {ann}")]})
+    account.put(open_campaign(TWO, **other), {"recipient": [recipient(ann)], "sent": [batch(f"{SECRET} {ann} {ann}")]})

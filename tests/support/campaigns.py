@@ -25,18 +25,18 @@ def message(n: int = 0, **other: object) -> dict[str, object]:
     }  # fmt: skip
 
 
-def going(uuid: str, **other: object) -> dict[str, object]:
+def open_campaign(uuid: str, **other: object) -> dict[str, object]:
     """A campaign that has not ended: its reports stay open."""
     return {"uuid": uuid, "started_sending_at": "2020-06-25 20:26:02", "expiry_date": "2099-01-01 00:00:00", **other}
 
 
-def london(days: float) -> str:
+def london_time(days: float) -> str:
     """Civil time in the account's zone, so many days from now, to within the hour that summer moves."""
     return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d %H:%M:%S}"
 
 
-def ended(uuid: str, days_ago: float) -> dict[str, object]:
-    return going(uuid, expiry_date=london(-days_ago))
+def ended_campaign(uuid: str, days_ago: float) -> dict[str, object]:
+    return open_campaign(uuid, expiry_date=london_time(-days_ago))
 
 
 def unsent(n: int) -> dict[str, object]:

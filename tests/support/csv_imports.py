@@ -34,6 +34,6 @@ def import_csv(
         database.close()
 
 
-def exported(account: Account, report: str, uuid: str = ONE) -> bytes:
+def exported_csv(account: Account, report: str, uuid: str = ONE) -> bytes:
     """The report as the server mails it."""
     return render(report, account.view(uuid, report), Switches())

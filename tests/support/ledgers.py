@@ -7,11 +7,11 @@ from typing import Any
 from support.warehouses import Warehouse
 
 
-def states(warehouse: Warehouse) -> dict[tuple[str, str], str]:
+def ledger_states(warehouse: Warehouse) -> dict[tuple[str, str], str]:
     return {(c, r): s for c, r, s in warehouse.rows("SELECT campaign_id, report, state FROM passona.report_ledger")}
 
 
-def facts(warehouse: Warehouse, *columns: str) -> list[tuple[Any, ...]]:
+def ledger_columns(warehouse: Warehouse, *columns: str) -> list[tuple[Any, ...]]:
     return warehouse.rows(f"SELECT {', '.join(columns)} FROM passona.report_ledger ORDER BY campaign_id, report")
 
 

@@ -13,9 +13,9 @@ MARTS = (
 )  # fmt: skip
 
 
-def built(warehouse: Warehouse, **wanted: Any) -> Transformed:
+def build_marts(warehouse: Warehouse, **wanted: Any) -> Transformed:
     return transform(warehouse.address, "Europe/London", 0, print, BuildRequest(**wanted))
 
 
-def marts(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
+def mart_rows(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     return {mart: warehouse.rows(f"SELECT * FROM analytics.{mart} ORDER BY ALL") for mart in MARTS}

@@ -9,7 +9,7 @@ from typing import Any
 from passona.config.privacy_settings import PrivacySettings
 from passona.erasure.forget import Forgotten, forget, rewrite_all
 from passona_sandbox import Account
-from support.campaigns import ONE, TWO, click, going, message
+from support.campaigns import ONE, TWO, click, message, open_campaign
 from support.warehouses import Warehouse
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -34,7 +34,7 @@ def recipient(n: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def copy(n: int) -> dict[str, object]:
+def delivery(n: int) -> dict[str, object]:
     return {
         "SMS_ID": f"m{n}", "Sender": "S", "Recipient": f"4471234{n:05}", "Message_Copy": f"Hi Person{n:05} {{x}}",
         "Status": "Success", "Expiry_Date": None,
@@ -43,18 +43,20 @@ def copy(n: int) -> dict[str, object]:
 
 def fill(account: Account, people: int = 40, **other: Any) -> None:
     account.put(
-        going(ONE, **other),
+        open_campaign(ONE, **other),
         {
             "clicks": [click(n % people, Link_Destination=f"https://e.org/?u={n}") for n in range(2 * people)],
-            "delivery": [copy(n) for n in range(people)],
+            "delivery": [delivery(n) for n in range(people)],
             "alt_delivery": [message(n, FieldValues=f"Person{n:05}{',' * (n % 3)}") for n in range(people)],
             "recipient": [recipient(n) for n in range(people)],
         },
     )
-    account.put(going(TWO, **other), {"recipient": [recipient(n) for n in range(0, people, 2)]})
+    account.put(open_campaign(TWO, **other), {"recipient": [recipient(n) for n in range(0, people, 2)]})
 
 
-def forgotten(warehouse: Warehouse, *phones: str, published: Sequence[Path] = (), **privacy_settings: Any) -> Forgotten:
+def forget_people(
+    warehouse: Warehouse, *phones: str, published: Sequence[Path] = (), **privacy_settings: Any
+) -> Forgotten:
     texts = [("argument", phone) for phone in phones]
     known = PrivacySettings(published=tuple(map(str, published)), **privacy_settings)
     found = forget(warehouse.address, texts, known, 0, silent)

@@ -13,7 +13,7 @@ import dlt
 from passona import passona_source
 from passona.reports.definitions import REPORTS
 from passona_sandbox import Account, Sandbox
-from support.campaigns import ONE, THREE, TWO, click, going, message
+from support.campaigns import ONE, THREE, TWO, click, message, open_campaign
 from support.engines import POSTGRES, address_of, url_of
 
 # A script that runs the source; `between` may change dlt before.
@@ -69,6 +69,8 @@ def small() -> Account:
     """Three campaigns, the last of which has ended."""
     account = Account.empty()
     for number, uuid in enumerate((ONE, TWO), 1):
-        account.put(going(uuid), {"clicks": [click(n) for n in range(10 * number)], "alt_delivery": [message(1)]})
+        account.put(
+            open_campaign(uuid), {"clicks": [click(n) for n in range(10 * number)], "alt_delivery": [message(1)]}
+        )
     account.put({"uuid": THREE, **ENDED}, {"clicks": [click(n) for n in range(5)], "unsent": []})
     return account

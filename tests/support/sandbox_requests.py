@@ -5,12 +5,12 @@ from __future__ import annotations
 from passona_sandbox import Sandbox
 
 
-def asked(box: Sandbox) -> list[tuple[str, str]]:
+def requested_reports(box: Sandbox) -> list[tuple[str, str]]:
     """The reports that were asked for since last time, by campaign."""
     found = sorted({(record.campaign, record.report) for record in box.requests if record.kind == "report"})
     box.forget_requests()
     return found
 
 
-def posts(box: Sandbox) -> list[tuple[str | None, str | None]]:
+def posted_reports(box: Sandbox) -> list[tuple[str | None, str | None]]:
     return [(record.campaign, record.report) for record in box.requests if record.method == "POST"]

@@ -16,7 +16,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) ->
         time.sleep(0.01)
 
 
-def end(process: subprocess.Popen[str], number: signal.Signals) -> str:
+def end_by(process: subprocess.Popen[str], number: signal.Signals) -> str:
     """Sends a signal; what was said on stderr. A process that waits for the server would not end before 60 s."""
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=30)

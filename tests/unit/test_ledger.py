@@ -84,9 +84,7 @@ def test_what_is_settled_is_not_due() -> None:
 @pytest.mark.parametrize(
     ("report", "days"), [(CLICKS, 30), *((r, 3) for n, r in REPORTS.items() if n != "clicks")], ids=str
 )
-def test_what_is_settled_is_due_again_where_the_campaigns_end_was_moved_behind_the_check(
-    report: Report, days: int
-) -> None:
+def test_a_settled_report_is_due_again_if_the_campaign_is_prolonged(report: Report, days: int) -> None:
     known = entry("settled", report, checked_at=NOW - DAY)
     edge = NOW - DAY - days * DAY
     assert not is_due(task(report, known, expiry_date=edge), SETTINGS, NOW)
@@ -127,7 +125,7 @@ def test_a_campaign_has_not_started_only_where_all_that_is_known_of_it_says_so(d
 # --- order
 
 
-def test_never_loaded_comes_before_stale_and_the_newest_campaign_first_and_the_longest_unchecked_first() -> None:
+def test_never_loaded_reports_come_first_then_the_longest_unchecked() -> None:
     campaigns = [
         campaign("old", started_sending_at=NOW - 9 * DAY),
         campaign("new", started_sending_at=NOW - 1 * DAY),
@@ -296,7 +294,7 @@ def test_unsent_may_shrink_freely_until_it_is_settled() -> None:
     assert shrunk(task(UNSENT, entry("settled", UNSENT, row_count=100)), 0, settled=True) is not None
 
 
-def test_a_csv_with_a_row_less_than_the_api_had_is_held_and_with_less_than_half_of_the_last_csv() -> None:
+def test_a_csv_with_fewer_rows_than_the_api_had_is_held() -> None:
     listed = task(known=entry(row_count=10, api_total=10))
     assert check_csv_shrink(listed, 10, settled=True) is None
     assert "10 rows or more, as the API had, got 9" in str(check_csv_shrink(listed, 9, settled=True))
@@ -318,7 +316,7 @@ def test_the_guard_says_what_it_expected_what_came_and_what_to_do() -> None:
 # --- since
 
 
-def test_since_leaves_out_campaigns_that_ended_before_and_keeps_those_whose_end_nobody_knows() -> None:
+def test_since_keeps_campaigns_whose_end_is_unknown() -> None:
     campaigns = [
         campaign("at", expiry_date=NOW),
         campaign("before", expiry_date=NOW - timedelta(seconds=1)),

@@ -57,7 +57,7 @@ def test_names_and_values_with_as_many_parts_are_split_at_commas(
         ('"A,B"', None, [("A,B", "")]),
     ],
 )
-def test_failing_that_they_are_split_as_csv_where_quoting_makes_the_numbers_agree(
+def test_lists_are_split_as_csv_if_quoting_makes_the_numbers_agree(
     names: str, values: str | None, expected: list[tuple[str, str]]
 ) -> None:
     assert pairs(names, values) == expected

@@ -119,7 +119,7 @@ def test_the_servers_limit_is_never_passed_and_98_percent_of_it_are_used(limit: 
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_servers_limit_is_not_passed_where_answers_overtake_each_other_or_get_lost(seed: int) -> None:
+def test_the_rate_limit_holds_when_answers_are_lost_or_out_of_order(seed: int) -> None:
     clock, server = Simulated(), Laravel(60)
     run(Pace(None, clock), clock, server, 600, chance=random.Random(seed), slow=0.1, lost=0.05)
     assert server.refused == 0

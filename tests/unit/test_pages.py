@@ -312,7 +312,7 @@ json_values = st.recursive(
 @given(
     st.sampled_from(["data", "links", "meta", "next", "current_page", "last_page", "per_page", "total"]), json_values
 )
-def test_whatever_stands_in_an_envelope_it_is_taken_or_refused_and_nothing_else(key: str, value: Any) -> None:
+def test_any_envelope_is_either_accepted_or_refused(key: str, value: Any) -> None:
     try:
         page = read(**{key: value})
     except PageRefused:

@@ -48,7 +48,7 @@ def only(report: Any, row: dict[str, Any], privacy: Privacy) -> dict[str, Any]:
     }
 
 
-def test_a_token_is_hmac_sha_256_by_a_key_of_its_purpose_and_tells_the_keys_id() -> None:
+def test_a_token_is_an_hmac_and_names_its_key() -> None:
     tokens = Tokens((KEY,))
     purpose = hmac.digest(KEY, b"phone", "sha256")
     digest = hmac.new(purpose, PHONE.encode(), hashlib.sha256).hexdigest()
@@ -56,7 +56,7 @@ def test_a_token_is_hmac_sha_256_by_a_key_of_its_purpose_and_tells_the_keys_id()
     assert len(tokens.key_id) == 8
 
 
-def test_another_key_or_another_order_of_keys_is_another_id_and_gives_other_tokens() -> None:
+def test_another_key_gives_another_id_and_other_tokens() -> None:
     made = [Tokens(keys) for keys in ((KEY,), (OTHER,), (KEY, OTHER), (OTHER, KEY))]
     assert len({tokens.key_id for tokens in made}) == 4
     assert len({tokens.of_phone(PHONE)[11:] for tokens in made}) == 4
@@ -244,7 +244,7 @@ def test_what_cannot_keep_anything_private_is_refused(given: dict[str, Any]) -> 
         PrivacySettings(**given)
 
 
-def test_a_phone_in_other_words_is_the_same_token_and_the_accounts_own_number_stays() -> None:
+def test_every_spelling_of_a_phone_gives_the_same_token() -> None:
     token = Tokens((KEY,)).of_phone(PHONE)
     row = LISTS | {"Group_Name": f"Ann +{PHONE}!", "Field_Names": f"A,{PHONE}", "Field_Values": "x"}
     found = only(RECIPIENT, row, kept())

@@ -70,7 +70,7 @@ def test_reports_without_lists_have_one_table(name: str) -> None:
     assert REPORTS[name].tables == (name,)
 
 
-def test_only_clicks_settle_by_the_longer_window_only_unsent_may_shrink_only_recipients_come_before_the_start() -> None:
+def test_each_exception_to_the_rules_is_of_one_report() -> None:
     reports = REPORTS.values()
     assert [report.name for report in reports if report.clicks_window] == ["clicks"]
     assert [report.name for report in reports if report.may_shrink] == ["unsent"]
@@ -88,9 +88,7 @@ def test_columns_are_named_as_dlt_would_name_them(key: str) -> None:
 @example(DELIVERY, {"9"})  # dlt would have called it _9_..., and columns with a _ in front are its own
 @example(DELIVERY, {"a" * 39 + "_b"})
 @example(DELIVERY, {"Status", "sender", f"Sender_{column_names(DELIVERY, ['sender'])['sender'][7:]}"})
-def test_new_keys_never_share_a_column_nor_take_a_known_one_and_keep_their_names_in_dlt(
-    report: Report, keys: set[str]
-) -> None:
+def test_new_keys_get_columns_of_their_own(report: Report, keys: set[str]) -> None:
     keys -= {column.key for column in report.all_columns}
     names = column_names(report, keys)
     known = {"campaign_id", "row_id", "listed", *(column.name for column in report.all_columns)}

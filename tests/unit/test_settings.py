@@ -42,7 +42,7 @@ def test_a_token_that_cannot_be_one_is_refused_without_being_quoted(token: str) 
     [f'"{TOKEN}"', f"'{TOKEN}'", f'{TOKEN}"', f"`{TOKEN}`", "${TOKEN}", "$TOKEN", "{{TOKEN}}", "%TOKEN%", "<TOKEN>",
      "$(cat/token)", "${{secrets.TOKEN}}"],
 )  # fmt: skip
-def test_a_token_in_quotation_marks_or_a_variable_that_was_not_expanded_is_refused(token: str) -> None:
+def test_a_quoted_or_unexpanded_token_is_refused(token: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^sources\.passona\.api_token: expected the token alone") as refused:
         Settings(token)
     assert refused.value.exit_code == Exit.USAGE

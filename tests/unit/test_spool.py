@@ -153,7 +153,7 @@ def test_many_small_pages_are_few_batches(path: Path) -> None:
     assert len(list(filled(path, pages(4, BATCH_ROWS // 2)).batches())) == 2
 
 
-def test_a_later_walk_goes_on_behind_the_last_whole_batch_and_ends_with_the_same_rows(killed: Path) -> None:
+def test_a_later_walk_resumes_behind_the_last_whole_batch(killed: Path) -> None:
     walk = pages(6)
     spool = Spool(CLICKS, "c", killed)
     assert spool.resume(walk[0])
@@ -317,9 +317,7 @@ def test_a_file_of_the_day_before_yesterday_is_dropped(killed: Path) -> None:
 
 
 @pytest.mark.parametrize(("shift", "goes_on"), [(0, True), (1, False)])
-def test_rows_that_moved_on_later_pages_are_told_by_the_last_page_that_was_taken_up(
-    killed: Path, shift: int, goes_on: bool
-) -> None:
+def test_rows_that_moved_are_noticed_on_the_last_page_taken(killed: Path, shift: int, goes_on: bool) -> None:
     spool = Spool(CLICKS, "c", killed)
     assert spool.resume(pages(6)[0])
     assert spool.goes_on(pages(6, start=shift)[3]) is goes_on

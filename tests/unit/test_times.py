@@ -61,7 +61,7 @@ all_texts = st.one_of(plain_texts, turning_texts, near_texts, st.text(max_size=3
         ("2020-01-08 13:50:06", "2020-01-08T13:50:06"),  # winter
     ],
 )
-def test_the_guides_times_are_civil_times_of_london_unless_they_tell_their_offset(text: str, expected: str) -> None:
+def test_times_without_an_offset_are_london_time(text: str, expected: str) -> None:
     assert instant(text, LONDON) == (utc(expected), None)
 
 

@@ -1,10 +1,7 @@
 """The figures of the report, read from the marts that `passona transform` builds.
 
-    schema analytics -> figures -> page
-
-Sums, never rows of people: no phone number and no message leaves the warehouse here. What the vendor
-wrote (names of campaigns and links, statuses, reasons) is passed on as it is, but for numbers that could
-be a phone's, and for characters that are not shown but obeyed.
+Only sums, never rows of people: no phone number and no message leaves the warehouse here. The vendor's texts (names
+of campaigns and links, statuses, reasons) lose numbers that could be phones, and control characters.
 """
 
 from __future__ import annotations
@@ -23,11 +20,11 @@ from passona.warehouse.verification import unverified
 SCHEMA = "analytics"
 MARTS = ("campaigns", "campaign_statuses", "campaign_hours", "links", "devices", "unsent_reasons")
 UNMADE = "this warehouse has no marts, or those of another version: run passona transform"
-# Hours since sending that are shown one by one; later ones are summed.
+# Hours since sending shown one by one; later ones are summed.
 HOURS = 48
-# Ten digits and more are a phone in most countries; a date has eight, and stays.
+# Ten or more digits are a phone number in most countries; a date has eight.
 _LONG = 10
-# Of emoji, and of words in Persian and Hindi.
+# Needed by emoji, Persian and Hindi.
 _JOINERS = "\u200c\u200d"
 
 Row = dict[str, Any]
@@ -82,10 +79,10 @@ _STALE = """
 
 @dataclass(frozen=True)
 class Figures:
-    """What the page shows. Instants in UTC; rows in the order in which they are shown.
+    """What the page shows, in the order of the page. Times in UTC.
 
-    `stale`: campaigns whose tables changed after the marts were built. `interrupted`: campaigns that may be half
-    written, whose figures are of an earlier load.
+    `stale`: campaigns that changed after the marts were built. `interrupted`: campaigns that may be half written, and
+    whose figures are from an earlier load.
     """
 
     campaigns: tuple[Row, ...]
@@ -102,32 +99,32 @@ class Figures:
 
     @property
     def loaded_at(self) -> datetime | None:
-        """When the oldest of the campaigns was last seen whole; None where there is none."""
+        """Return when the campaign that was verified the longest time ago was verified, None if none was."""
         return min((row["verified_at"] for row in self.campaigns if row["verified_at"]), default=None)
 
 
 def read_figures(connection: Connection, campaign: str | None) -> Figures:
-    """The figures of one campaign, or of all.
+    """Read the figures of one campaign, or of all.
 
-    :raises ConfigurationError: the marts are missing, or do not know the campaign.
+    :raises ConfigurationError: the marts are missing, or have no such campaign.
     """
     if not set(MARTS) <= tables_of(connection, SCHEMA):
         raise ConfigurationError(UNMADE)
     try:
-        found = {name: _rows(connection, sql, campaign) for name, sql in _QUERIES.items()}
+        rows = {name: _rows(connection, sql, campaign) for name, sql in _QUERIES.items()}
         ((stale,),) = connection.execute(_STALE, {"campaign": campaign}).fetchall()
     except error_kinds("ProgrammingError") as error:
         raise ConfigurationError(UNMADE) from error
-    if campaign and not any(map(_is_loaded, found["campaigns"])):
+    if campaign and not any(map(_is_loaded, rows["campaigns"])):
         raise ConfigurationError(
             f"the marts know no campaign {campaign}: run passona load {campaign}, then passona transform"
         )
     interrupted = {uuid for uuid, _ in unverified(connection) if campaign in (None, uuid)}
-    return Figures(**found, stale=stale, interrupted=len(interrupted))
+    return Figures(**rows, stale=stale, interrupted=len(interrupted))
 
 
 def _is_loaded(row: Row) -> bool:
-    """Whether anything of a campaign was ever loaded; of one that does not exist the marts may know that it failed."""
+    """Return True if anything of a campaign was ever loaded; the marts may list a wrong uuid as failed."""
     states = {row[f"{name}_state"] for name in REPORTS}
     counts = ("targeted", "sent", "unsent", "clicks")
     return not states <= {"failed", "never loaded"} or any(row[name] for name in counts) or bool(row["verified_at"])
@@ -146,5 +143,5 @@ def _cleaned(row: Row) -> Row:
 
 
 def without_phones(text: str) -> str:
-    """The vendor's text, with what could be a phone number left out."""
+    """Return the vendor's text with possible phone numbers replaced."""
     return replaced(text, lambda _: "[number]", long_from=_LONG, in_groups=True)

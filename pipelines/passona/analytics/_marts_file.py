@@ -1,8 +1,6 @@
-"""Which marts may leave the warehouse without persons in them, and a file of those alone.
+"""`publish --marts-only`: a DuckDB file of the marts that have no rows of persons.
 
-    schema `analytics` -> PUBLIC -> a new DuckDB file
-
-A mart is left out unless it is named here: one that is new, or somebody's own, waits until it is.
+Only marts in `PUBLIC` are copied: a new mart, or a user's table, is not until it is added there.
 """
 
 from __future__ import annotations
@@ -18,11 +16,11 @@ from passona.warehouse.quoting import literal, quoted
 SCHEMA = "analytics"
 # Sums by campaign, link, device, hour, status and reason.
 PUBLIC = ("campaigns", "links", "devices", "campaign_hours", "campaign_statuses", "unsent_reasons")
-# Rows of persons: phones, what they clicked, what the account knows of them.
+# Rows of persons: phone numbers, clicks, contact fields.
 PERSONAL = ("messages", "clicks", "recipient_fields")
 
-# What the parts divide adds up to the figures of `campaigns`, as in the project's own test: a build that was
-# stopped leaves some marts newer than others.
+# Marts whose sums by campaign must equal a column of `campaigns`: an interrupted build leaves some marts newer
+# than others.
 _PARTS = {
     "campaign_statuses": ("messages", "sent"),
     "unsent_reasons": ("messages", "unsent"),
@@ -32,27 +30,27 @@ _PARTS = {
 
 
 class HalfBuilt(PassonaError):  # noqa: N818  # named for what happened, as all errors are
-    """The marts are not all of one build. Build them again (`passona transform`)."""
+    """The marts are not all of one build. Build them again with `passona transform`."""
 
 
 def is_half_built(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Return True if marts are there, and the last build of them did not come to its end."""
+    """Return True if there are marts, and their last build was interrupted."""
     last = connection.execute(
         "SELECT outcome FROM passona.runs WHERE verb = 'transform' ORDER BY started_at DESC LIMIT 1"
     ).fetchall()
-    return last in ([("running",)], [("interrupted",)]) and bool(_made(connection))
+    return last in ([("running",)], [("interrupted",)]) and bool(tables_of(connection, SCHEMA))
 
 
 def left_out(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    """The marts there are that are not known to be without persons."""
-    return tuple(sorted(_made(connection) - set(PUBLIC)))
+    """Return the tables of the schema that are not copied."""
+    return tuple(sorted(tables_of(connection, SCHEMA) - set(PUBLIC)))
 
 
 def copy_marts(connection: duckdb.DuckDBPyConnection, file: Path, storage_version: str) -> None:
-    """Writes the public marts, with their comments, to a new DuckDB file.
+    """Write the public marts, with their comments, to a new DuckDB file.
 
-    :raises ConfigurationError: they are missing.
-    :raises HalfBuilt: they disagree with each other.
+    :raises ConfigurationError: a mart is missing.
+    :raises HalfBuilt: the marts disagree with each other.
     """
     _check(connection)
     connection.execute(f"ATTACH {literal(str(file))} AS marts (READ_WRITE, STORAGE_VERSION {literal(storage_version)})")
@@ -67,7 +65,7 @@ def copy_marts(connection: duckdb.DuckDBPyConnection, file: Path, storage_versio
 
 
 def _check(connection: duckdb.DuckDBPyConnection) -> None:
-    missing = sorted(set(PUBLIC) - _made(connection))
+    missing = sorted(set(PUBLIC) - tables_of(connection, SCHEMA))
     if missing:
         raise ConfigurationError(f"the warehouse has no {SCHEMA}.{missing[0]}: run passona transform first")
     for name, (part, whole) in _PARTS.items():
@@ -83,12 +81,8 @@ def _check(connection: duckdb.DuckDBPyConnection) -> None:
             )
 
 
-def _made(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    return tables_of(connection, SCHEMA)
-
-
 def _comments(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
-    """What is commented (TABLE or COLUMN), its quoted name, the comment."""
+    """Return kind (TABLE or COLUMN), quoted name and comment."""
     found = connection.execute(
         "SELECT 'TABLE', table_name, NULL, comment FROM duckdb_tables() WHERE schema_name = $schema "
         "AND database_name = current_database() AND comment IS NOT NULL AND table_name IN $public UNION ALL "

@@ -1,11 +1,10 @@
-"""A copy of a clear warehouse as another mode would have kept it, for readers who may not see numbers.
+"""`publish --privacy`: a copy of a clear warehouse as another privacy mode would have stored it.
 
-    tables of ours, held still -> each column by its kind (`privacy`) -> a new DuckDB file -> searched for people
+    our tables -> each column by its kind (`masking.policy`) -> a new DuckDB file -> searched for people
 
-What a load in that mode stores, but for ids of rows (keyed anew, the same in all tables, so that they join) and for
-phones of people of the warehouse that the mode itself would not know as phones, or leaves where they stand in names of
-campaigns and the like: in a copy it is known whose they are, so they become tokens, too. Nothing that users made or
-added is copied, because nobody knows what is in it.
+The copy has what a load in that mode stores, with two differences. Row ids are keyed from the clear ones, the same in
+all tables, so that they join. Phone numbers of known people become tokens even in texts in which a load would not
+recognize them, such as names of campaigns. Users' own tables and columns are not copied: their content is unknown.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ Reduce = Callable[[str], str | None]
 ROWS_AT_ONCE = 50_000
 _REPORTS = REPORTS | {CAMPAIGNS.name: CAMPAIGNS}
 _DIGESTS = ("row_id", "click_id", "message_key")
-# Columns of marts, and of the tables of fields, that hold what a column of a report holds.
+# Columns of marts and fields tables, with the report column that has the same content.
 _SAME_AS = {
     "phone": (CLICKS, "phone_number"),
     "link_name": (CLICKS, "link_name"),
@@ -56,12 +55,12 @@ _SAME_AS = {
     "unsent_reasons": (UNSENT, "reason"),
 }
 KNOWN_IN_MARTS = {*_SAME_AS, *_DIGESTS, "msisdn", "field_value"}
-# Of dlt's and of this program's own tables those that readers and `passona forget` need.
+# Internal tables that readers and `passona forget` need.
 _INTERNAL = ("_dlt_loads", UPGRADES)
 _ANY_TOKEN = f"([pl]_[0-9a-f]{{8}}_[0-9a-f]{{{TOKEN_DIGITS}}})"
-# A count of recipients has fewer digits than a phone (`privacy`).
+# A count of recipients has fewer digits than a phone number.
 _IS_COUNT = "BETWEEN -999999999 AND 999999999"
-# Counts that are none are issues, as a load in such a mode notes them.
+# Impossible counts become issues, as in a load in such a mode.
 _ISSUES = f"""(
     SELECT * FROM warehouse.passona.row_issues
     UNION ALL BY NAME
@@ -73,14 +72,14 @@ _ISSUES = f"""(
         status::VARCHAR AS raw_value, 'unexpected_type' AS issue, _dlt_load_id
     FROM warehouse.passona.campaigns WHERE status NOT {_IS_COUNT}
 )"""  # noqa: S608  # constants
-# A raw value with what it needs to be understood. A list that was no text came as JSON.
+# A raw value, preceded by its report, column and issue. A list that was not text came as JSON.
 _RAW = """report || '/' || column_name || '/' || CASE WHEN issue = 'unaligned_fields' AND (row_id, column_name) IN (
     SELECT (row_id, column_name) FROM warehouse.passona.row_issues WHERE issue = 'unexpected_type'
 ) THEN 'unexpected_type' ELSE issue END || '/' || raw_value"""
 
 
 class _Kept(NamedTuple):
-    """A column of the copy: its name, what is asked of the warehouse, what is made of each text of it."""
+    """A column of the copy: its name, its SQL expression in the warehouse, and the function for each text."""
 
     name: str
     sql: str
@@ -88,30 +87,30 @@ class _Kept(NamedTuple):
 
 
 def write_reduced(connection: Any, part: Path, privacy: Privacy) -> int:
-    """Write a new DuckDB file; return the number of texts in it that name people all the same, which is to be 0.
+    """Write a new DuckDB file; return how many of its texts still name people, which must be 0.
 
-    :raises ConfigurationError: nobody noted what in the warehouse is this program's.
+    :raises ConfigurationError: the warehouse is older than the register of our tables.
     """
-    found: dict[str, str] = {}
-    for _ in range(2):  # what the mode itself leaves of people is known when it stands in the copy
+    replacements: dict[str, str] = {}
+    for _ in range(2):  # only the first copy shows which texts the mode leaves as they are
         with _new_copy(connection, part) as copy:
-            _Writer(connection, copy, privacy, found).write()
-            found = _naming(copy, privacy)
-            left = len(found) + len(_mended(copy, catalog_texts(copy), privacy))
-        if not left:
+            _Writer(connection, copy, privacy, replacements).write()
+            replacements = _find_texts(copy, privacy)
+            count = len(replacements) + len(_with_tokens(copy, catalog_texts(copy), privacy))
+        if not count:
             break
-    return left
+    return count
 
 
 def made_by_users(connection: Connection) -> tuple[str, ...]:
-    """Tables, views and columns that users made, which are not copied."""
+    """Return users' own tables, views and columns, which are not copied."""
     own = own_objects(connection)
-    there = connection.execute(
+    columns = connection.execute(
         "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
         "WHERE NOT internal AND database_name = current_database()"
     ).fetchall()
     names = set()
-    for schema, table, column in there:
+    for schema, table, column in columns:
         name = Name(schema, table)
         if name in own:
             names |= {f"{name}.{column}"} - {f"{name}.{own_column}" for own_column in own[name][1]}
@@ -122,7 +121,7 @@ def made_by_users(connection: Connection) -> tuple[str, ...]:
 
 @contextmanager
 def _new_copy(connection: Any, part: Path) -> Iterator[Any]:
-    """A session with a new file, in which the warehouse is called `warehouse`."""
+    """Yield a session with a new file, which sees the warehouse as `warehouse`."""
     part.unlink(missing_ok=True)
     umask = os.umask(0o077)
     connection.execute(f"ATTACH {literal(str(part))} AS copied (READ_WRITE, STORAGE_VERSION '{STORAGE_VERSION}')")
@@ -138,12 +137,12 @@ def _new_copy(connection: Any, part: Path) -> Iterator[Any]:
 
 @dataclass
 class _Writer:
-    """Writes all tables and views of ours. `mended`: texts that name people, without them."""
+    """Writes all our tables and views. `replacements`: texts that name people, and their form with tokens."""
 
     source: Any
     copy: Any
     privacy: Privacy
-    mended: dict[str, str] = field(default_factory=dict)
+    replacements: dict[str, str] = field(default_factory=dict)
 
     def write(self) -> None:
         internal = tables_of(self.source, DATASET)
@@ -175,7 +174,7 @@ class _Writer:
             for batch in self.source.sql(query).to_arrow_reader(ROWS_AT_ONCE):
                 with registered(self.copy, "piece", self._reduced(name, columns, batch)):
                     self.copy.execute(f"INSERT INTO {table} FROM piece")
-        if name.name == "int_user_agents":  # several may have become one
+        if name.name == "int_user_agents":  # several may have become equal
             one = f"SELECT min(rowid) FROM {table} GROUP BY user_agent"  # noqa: S608  # a constant name
             self.copy.execute(f"DELETE FROM {table} WHERE rowid NOT IN ({one})")  # noqa: S608  # a constant name
 
@@ -185,29 +184,29 @@ class _Writer:
             is_text = (
                 texts.type == pa.string() and not TextColumn("", *name, column, "VARCHAR", is_nullable=True).is_of_keys
             )
-            arrays.append(self._each(texts, reduce, mend=is_text and bool(self.mended)))
+            arrays.append(self._each(texts, reduce, replace=is_text and bool(self.replacements)))
         return pa.Table.from_arrays(arrays, names=batch.schema.names)
 
-    def _each(self, texts: pa.Array[Any], reduce: Reduce | None, *, mend: bool) -> pa.Array[Any]:
-        """The texts of a column as the copy has them. Most columns have few."""
-        if reduce is None and not mend:
+    def _each(self, texts: pa.Array[Any], reduce: Reduce | None, *, replace: bool) -> pa.Array[Any]:
+        """Return the texts of a column as the copy stores them. Most columns have few distinct ones."""
+        if reduce is None and not replace:
             return texts
         encoded: Any = texts.dictionary_encode()
         cells = [reduce(text) if reduce else text for text in encoded.dictionary.to_pylist()]
-        if mend:
-            cells = [self.mended.get(text, text) if text else text for text in cells]
+        if replace:
+            cells = [self.replacements.get(text, text) if text else text for text in cells]
         made: pa.Array[Any] = pa.array(cells, pa.string()).take(encoded.indices)
         return made
 
     def _kept(self, table: Name, column: str) -> _Kept:
         plain = quoted(column)
         if column in _DIGESTS:
-            # As `passona re-key` gives ids another key.
+            # The formula of `passona re-key`.
             key = literal(self.privacy.row_key.hex())
             return _Kept(column, f"left(sha256({key} || {plain}), {TOKEN_DIGITS})")
         if table.schema == DATASET and table.name in _REPORTS:
             return self._of_report(_REPORTS[table.name], column)
-        return _Kept(self.privacy.new_name(column), self._asked.get(column, plain), self._by_name.get(column))
+        return _Kept(self.privacy.new_name(column), self._expressions.get(column, plain), self._by_name.get(column))
 
     def _of_report(self, report: Report, column: str) -> _Kept:
         plain = quoted(column)
@@ -221,22 +220,22 @@ class _Writer:
         return _Kept(self.privacy.new_name(column), plain if kept else "NULL::VARCHAR", self.privacy.value)
 
     def _like(self, report: Report, column: str) -> Reduce:
-        """As a column of a report; where it had no text, a mart may have an empty one."""
+        """Return the function of a report column; a mart may have "" for NULL."""
         known = _column_of(report, column)
         reduce = self.privacy.reducer(report, known) if known else None
         return lambda text: reduce(text) if reduce and text else text
 
     @cached_property
     def _by_name(self) -> dict[str, Reduce]:
-        """What becomes of texts in columns that are no report's, by the columns' names."""
+        """Return the functions of columns that are not of a report, by name."""
         value = self.privacy.value
         return {name: self._like(*same) for name, same in _SAME_AS.items()} | {
             "raw_value": self._raw, "value": value, "field_value": value,
         }  # fmt: skip
 
     @cached_property
-    def _asked(self) -> dict[str, str]:
-        """What is asked of the warehouse in the place of some columns."""
+    def _expressions(self) -> dict[str, str]:
+        """Return the SQL expressions of columns that are not copied as they are."""
         names = ", ".join(map(literal, self.privacy.fields)) or "NULL"
         named = f"field_name IN ({names})"
         return {
@@ -251,7 +250,7 @@ class _Writer:
 
     @cached_property
     def _kept_columns(self) -> set[tuple[str, str]]:
-        """Columns of keys that the guide does not know, and whose values are kept."""
+        """Return the columns of unknown keys whose values the mode stores."""
         if "_keys" not in tables_of(self.source, DATASET):
             return set()
         found = self.source.execute(
@@ -261,7 +260,7 @@ class _Writer:
         return set(found)
 
     def _raw(self, text: str) -> str | None:
-        """The raw value of an issue, by what it says of which column."""
+        """Return the raw value of an issue, according to its column and issue."""
         name, column_name, issue, raw = text.split("/", 3)
         column = _column_of(_REPORTS[name], column_name)
         is_json = issue in ("repeated_key", "invalid_text")
@@ -285,7 +284,7 @@ class _Writer:
             )
 
     def _write_views(self, objects: Iterable[Name]) -> None:
-        """One after the other, until each has those that it is made of."""
+        """Create the views in the order in which they depend on each other."""
         found = self.source.execute(
             "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE database_name = current_database()"
         ).fetchall()
@@ -314,8 +313,8 @@ class _Writer:
             own = objects.get(Name(schema, table))
             if comment and own and (column is None or column in own[1]):
                 names = (schema, table, *([self.privacy.new_name(column)] if column else []))
-                said = literal(self.privacy.words(comment))
-                self.copy.execute(f"COMMENT ON {what} {'.'.join(map(quoted, names))} IS {said}")
+                text = literal(self.privacy.words(comment))
+                self.copy.execute(f"COMMENT ON {what} {'.'.join(map(quoted, names))} IS {text}")
 
     def _write_register(self) -> None:
         self.copy.execute(
@@ -331,9 +330,9 @@ def _column_of(report: Report, name: str) -> Column | None:
     return next((column for column in report.all_columns if column.name == name), None)
 
 
-def _naming(copy: Any, privacy: Privacy) -> dict[str, str]:
-    """The texts of a copy that name people of whom it has tokens, each with its form without them."""
-    found: dict[str, str] = {}
+def _find_texts(copy: Any, privacy: Privacy) -> dict[str, str]:
+    """Return the texts of a copy that name people for whom it has tokens, each with its form with tokens."""
+    replacements: dict[str, str] = {}
     reader = copy.cursor()
     for column in text_columns(copy):
         if column.is_text and not column.is_of_keys:
@@ -343,41 +342,44 @@ def _naming(copy: Any, privacy: Privacy) -> dict[str, str]:
                 {"token": _ANY_TOKEN, "phone": may_name_anybody()},
             )
             while rows := reader.fetchmany(ROWS_AT_ONCE):
-                found |= _mended(copy, [text for (text,) in rows], privacy)
-    return found
+                replacements |= _with_tokens(copy, [text for (text,) in rows], privacy)
+    return replacements
 
 
-def _mended(copy: Connection, texts: Iterable[str], privacy: Privacy) -> dict[str, str]:
-    """Those of these texts that name people, with tokens in the place of their phones."""
-    parts = {text: re.split(_ANY_TOKEN, text) for text in texts}  # tokens stand at odd places
-    named = {phone for found in parts.values() for part in found[::2] for each in pieces(part) for phone in each.phones}
-    tokens = {phone: privacy.entry(with_country(phone)) for phone in named}
-    there = _people_among(copy, set(tokens.values()))
-    people = {phone: token for phone, token in tokens.items() if token in there}
-    mended = {
-        text: "".join(part if place % 2 else _with_tokens(part, people) for place, part in enumerate(found))
-        for text, found in parts.items()
-    } if people else {}  # fmt: skip
-    return {text: without for text, without in mended.items() if without != text}
+def _with_tokens(copy: Connection, texts: Iterable[str], privacy: Privacy) -> dict[str, str]:
+    """Return the texts that name people, each with tokens in place of their phone numbers."""
+    parts = {text: re.split(_ANY_TOKEN, text) for text in texts}  # tokens are at odd positions
+    plain = (part for split in parts.values() for part in split[::2])
+    phones = {phone for part in plain for piece in pieces(part) for phone in piece.phones}
+    tokens = {phone: privacy.entry(with_country(phone)) for phone in phones}
+    known = _known_tokens(copy, set(tokens.values()))
+    people = {phone: token for phone, token in tokens.items() if token in known}
+    if not people:
+        return {}
+    replaced = {
+        text: "".join(part if place % 2 else _replace_phones(part, people) for place, part in enumerate(split))
+        for text, split in parts.items()
+    }
+    return {text: other for text, other in replaced.items() if other != text}
 
 
-def _people_among(copy: Connection, tokens: Iterable[str]) -> set[str]:
+def _known_tokens(copy: Connection, tokens: Iterable[str]) -> set[str]:
     people = " UNION ALL ".join(
         f"SELECT {report.phone_column} FROM passona.{report.name}"  # noqa: S608  # constants
         for report in REPORTS.values()
         if report.phone_column
     )
     with temp_table(copy, token=[*tokens]):
-        found = copy.execute(f"SELECT token FROM given WHERE token IN ({people})").fetchall()  # noqa: S608  # constants
-    return {token for (token,) in found}
+        rows = copy.execute(f"SELECT token FROM given WHERE token IN ({people})").fetchall()  # noqa: S608  # constants
+    return {token for (token,) in rows}
 
 
-def _with_tokens(text: str, people: Mapping[str, str]) -> str:
+def _replace_phones(text: str, people: Mapping[str, str]) -> str:
     return splice(
         text,
         (
-            (each.start, each.end, people[phone])
-            for each in pieces(text)
-            for phone in sorted(each.phones & people.keys())
+            (piece.start, piece.end, people[phone])
+            for piece in pieces(text)
+            for phone in sorted(piece.phones & people.keys())
         ),
     )

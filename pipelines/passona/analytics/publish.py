@@ -1,10 +1,10 @@
 """`passona publish`: a consistent copy of the warehouse for readers, put in place whole.
 
-    warehouse, held still -> clone or copy -> checked against the ledger -> renamed to PATH
+    checkpointed warehouse -> clone or copy -> verified against the ledger -> renamed to PATH
 
-DuckDB lets nobody read while somebody writes; readers of the copy never wait, and a load never waits for
-them. Nobody writes to the warehouse from before the copy until it is in place, so that of two copies the
-later one is the newer one. Where the file system can clone (XFS, Btrfs), no bytes are copied.
+DuckDB allows no reader while a process writes. Readers of the copy never wait, and loads never wait for them. The
+warehouse stays locked until the copy is in place, so of two copies the later one is newer. On file systems that
+can clone (XFS, Btrfs) no bytes are copied.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from passona.analytics._masked_copy import made_by_users, write_reduced
 from passona.analytics.target import check_unwritten
 from passona.config.address import Address
 from passona.errors import ConfigurationError, Exit, PassonaError
-from passona.masking.messages import reason
+from passona.masking.messages import counted, reason
 from passona.masking.policy import CLEAR, Privacy
 from passona.warehouse.connection import tables_of
 from passona.warehouse.engines.duckdb_file import open_checkpointed
@@ -40,9 +40,9 @@ from passona.warehouse.verification import INTERRUPTED, differences, read_every_
 
 log = logging.getLogger("passona")
 
-# linux/fs.h: _IOW(0x94, 9, int), which fcntl knows from Python 3.12 on.
+# linux/fs.h: _IOW(0x94, 9, int); fcntl has it since Python 3.12.
 FICLONE = getattr(fcntl, "FICLONE", 0x40049409)
-# Bytes copied in one call of the system: between two calls the program hears signals.
+# Bytes per system call: signals are handled between two calls.
 PIECE_BYTES = 64 * 1024 * 1024
 
 
@@ -54,9 +54,10 @@ class NotPublished(PassonaError):  # noqa: N818  # named for what happened, as a
 
 @dataclass(frozen=True)
 class Published:
-    """A copy in its place. `reports`: reports of campaigns that were counted and agree with the ledger.
-    `left_out`: marts that `--marts-only` left out, or what users made, of which nobody knows what is in it; None where
-    all of the warehouse was copied. `privacy`: the mode of a copy that is not the warehouse's.
+    """A published copy. `reports`: verified reports of campaigns.
+
+    `left_out`: marts that `--marts-only` skips, or users' own objects that `--privacy` skips; None for a full copy.
+    `privacy`: the mode of the copy, if it is not the warehouse's.
     """
 
     path: Path
@@ -70,7 +71,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Unpublished:
-    """Why a load put no copy in place: `exit_code` is 0 where it was not even tried."""
+    """Why a load published no copy. `exit_code`: 0 if it did not try."""
 
     reason: str
     exit_code: Exit = Exit.OK
@@ -89,26 +90,26 @@ def publish_warehouse(
     marts_only: bool,
     privacy: Privacy = CLEAR,
 ) -> Published:
-    """Publishes the warehouse at this path. Readers of it are let in meanwhile, writers are not.
+    """Publish the warehouse at this address. Meanwhile it is open to readers, and locked for writers.
 
-    :raises Busy: it is still held for writing after `wait` seconds.
-    :raises ConfigurationError: there is no warehouse, nothing in it, or somebody writes to the copy; or it is not clear
-        and the copy is to be in another mode.
-    :raises NotPublished, HalfBuilt: it does not agree with itself.
+    :raises Busy: another process writes to it for longer than `wait` seconds.
+    :raises ConfigurationError: there is no warehouse or no ledger, the old copy has a write-ahead log, or `privacy` is
+        for a clear warehouse and this one is not.
+    :raises NotPublished, HalfBuilt: its contents do not agree with the ledger, or with each other.
     """
     with open_checkpointed(warehouse, wait, notify) as source:
         return publish(source, place, marts_only=marts_only, privacy=privacy)
 
 
 def publish(source: Checkpointed, place: Replacement, *, marts_only: bool, privacy: Privacy = CLEAR) -> Published:
-    """Publishes a warehouse that is held still: puts the copy in place, or leaves the old one there.
+    """Publish a locked warehouse. Whatever fails, the old copy stays.
 
-    `privacy`: what the copy keeps of people, where it is less than the warehouse does.
+    `privacy`: the mode of the copy, if it stores less about people than the warehouse.
 
     :raises ConfigurationError, NotPublished, HalfBuilt: as above.
     :raises OSError: the copy could not be written.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     with place.part() as part:
         with _read("the warehouse"):
             _check_verified(source.connection)
@@ -129,13 +130,13 @@ def publish(source: Checkpointed, place: Replacement, *, marts_only: bool, priva
     if not privacy.is_clear:
         omitted = tuple(map(privacy.new_name, made_by_users(source.connection)))
     mode = None if privacy.is_clear else privacy.mode
-    return Published(place.path, size, cloned, reports, time.monotonic() - begun, omitted, mode)
+    return Published(place.path, size, cloned, reports, time.monotonic() - started, omitted, mode)
 
 
 def _copy(source: int, part: Path) -> bool:
-    """Fills the part with what the descriptor `source` reads; whether no bytes had to be copied.
+    """Clone or copy the file behind the descriptor `source`; return True if it was cloned.
 
-    The file is not opened by its name: to close that would let go of DuckDB's lock on it.
+    The file is not opened by name: closing it again would release DuckDB's lock.
     """
     with part.open("r+b") as file:
         try:
@@ -151,7 +152,7 @@ def _copy(source: int, part: Path) -> bool:
 
 
 def _copy_piece(source: int, target: int, offset: int) -> int:
-    """Copies some bytes from and to `offset`, within the kernel where it can; how many."""
+    """Copy some bytes from and to `offset`, inside the kernel if possible; return how many."""
     if hasattr(os, "copy_file_range"):
         try:
             if copied := os.copy_file_range(source, target, PIECE_BYTES, offset, offset):
@@ -163,7 +164,7 @@ def _copy_piece(source: int, target: int, offset: int) -> int:
 
 
 def _write_marts(source: Checkpointed, part: Path) -> None:
-    part.unlink()  # DuckDB makes its file itself
+    part.unlink()  # DuckDB creates the file itself
     with _read("the warehouse"):
         copy_marts(source.connection, part, STORAGE_VERSION)
 
@@ -200,16 +201,16 @@ def _read(what: str) -> Iterator[None]:
 
 
 def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
-    """Refuse a warehouse in which a report may be half written, or some models are newer than others.
+    """Refuse a warehouse with a report that may be half written, or with marts of an interrupted build.
 
-    :raises NotPublished: it is.
+    :raises NotPublished: it has one.
     :raises ConfigurationError: there is no ledger.
     """
     if "report_ledger" not in tables_of(connection, "passona"):
         raise ConfigurationError("the warehouse holds no report_ledger: run passona load first")
-    if found := unverified(connection):
-        (campaign_id, report), others = found[0], len(found) - 1
-        more = f" and of {others:,} more report{'' if others == 1 else 's'}" if others else ""
+    if reports := unverified(connection):
+        (campaign_id, report), others = reports[0], len(reports) - 1
+        more = f" and of {counted(others, 'more report')}" if others else ""
         raise NotPublished(
             f"campaign {campaign_id}, {report}: {INTERRUPTED}{more}; the old copy stays, run passona load"
         )
@@ -218,9 +219,9 @@ def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _check(connection: duckdb.DuckDBPyConnection) -> int:
-    """Return how many reports of campaigns the ledger vouches for; their rows are counted.
+    """Compare the rows with the ledger; return the number of verified reports.
 
-    :raises NotPublished: there are more or fewer than it says.
+    :raises NotPublished: a report has more or fewer rows than the ledger says.
     """
     for difference in differences(connection, digests=False):
         raise NotPublished(f"{difference}; the old copy stays, run passona verify and then passona load")

@@ -1,7 +1,4 @@
-"""Where a copy of the warehouse is to be put: PATH, refused where it cannot be one, before anything is loaded.
-
-PATH -> checked -> Replacement
-"""
+"""The PATH of a published copy, checked before anything is loaded or copied."""
 
 from __future__ import annotations
 
@@ -17,8 +14,7 @@ _MAGIC = slice(8, 12)
 
 
 def target(path: Path, warehouse: Address, *, personal: bool) -> Replacement:
-    """The place of a copy of `warehouse`. `personal`: whether rows of persons are in it; then a new file is its
-    owner's alone.
+    """Return where to put a copy of `warehouse`. `personal`: it has rows of persons, so only its owner may read it.
 
     :raises ConfigurationError: no copy can be there.
     """
@@ -39,7 +35,7 @@ def target(path: Path, warehouse: Address, *, personal: bool) -> Replacement:
 
 
 def check_unwritten(place: Path) -> None:
-    """Nothing, where no log stands beside a copy: DuckDB would read it as that of the new copy.
+    """Check that there is no write-ahead log of an old copy, which DuckDB would apply to the new one.
 
     :raises ConfigurationError: there is one.
     """
@@ -58,7 +54,7 @@ def _check_name(place: Path) -> None:
 
 
 def _check_old(path: Path, place: Path) -> None:
-    """Refuses what stands there, unless it is a DuckDB file."""
+    """Refuse to replace anything but a DuckDB file."""
     if not place.exists():
         return
     if place.is_dir():

@@ -1,11 +1,10 @@
-"""`passona transform`: the dbt project on the warehouse, in this process, with the file held as a load holds it.
+"""`passona transform`: run the dbt project on the warehouse, in this process.
 
-    tables of `passona` -> dbt build (pipelines/warehouse) -> schema `analytics`, every test run -> Transformed
+    tables of `passona` -> dbt build with all tests (pipelines/warehouse) -> schema `analytics`
 
-dbt opens a file by its own profile, which works because it opens it in the same way (`STORAGE_VERSION`); with a
-server it has sessions of its own, under the lock of ours.
-What dbt writes beside the warehouse goes to a folder that ends with the run. Its messages may quote rows,
-so of a failure no more is told than its name, its kind and its number of rows.
+The warehouse is locked as during a load. dbt opens a file with its own profile, which works because the options are the
+same (`STORAGE_VERSION`); on a server it has its own sessions, under our lock. Its artifacts go to a temporary folder.
+Its messages may quote rows, so a failure is reported by name, kind and number of rows only.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
@@ -31,6 +30,7 @@ from passona.config.address import Address, exists
 from passona.config.dbt_project import project_folder
 from passona.config.environment import isolated_environment
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
+from passona.masking.messages import counted
 from passona.warehouse.connection import tables_of
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.engines.engine import Workload
@@ -45,19 +45,19 @@ log = logging.getLogger("passona")
 SCHEMA = "analytics"
 _BUILT = ("model", "seed")
 _TESTS = ("test", "unit_test")
-# What the project, or the database, says of an object of the user: names of tables, columns and views alone.
+# Messages about a user's objects; they have only names of tables, columns and views.
 _OBSTACLE = re.compile(r"\S+ is in the way: .*|\S.* (?:depends on (?:column|table|view)|entries that depend on it).*")
-# dbt's semaphores have a process that tidies up after them, and complains where a signal ended the program first.
-_TRACKER_KEEPS_QUIET = "ignore:resource_tracker:UserWarning"
+# The process that cleans up dbt's semaphores complains if a signal ends the program first.
+_QUIET_TRACKER = "ignore:resource_tracker:UserWarning"
 
 
 class NotBuilt(PassonaError):  # noqa: N818  # named for what happened, as all errors are
-    """dbt could not even begin. Nothing was built; what was built before stays."""
+    """dbt could not start. Nothing was built; earlier marts stay."""
 
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What the user asked of a transformation. `select`: dbt's selectors; none: all models."""
+    """What to build. `select`: dbt's selectors; empty: all models."""
 
     full_refresh: bool = False
     select: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class BuildRequest:
 
 @dataclass
 class Transformed:
-    """What a transformation did. Lines of `failures` and `warnings` name a model or a test each."""
+    """What a transformation did. Each line of `failures` and `warnings` names a model or a test."""
 
     built: int = 0
     passed: int = 0
@@ -85,9 +85,9 @@ class Transformed:
 
 
 def check_installed(address: Address) -> None:
-    """Nothing, where dbt can be imported, with what it needs for this warehouse.
+    """Check that dbt and its adapter for this warehouse are installed.
 
-    :raises ConfigurationError: it cannot; says what to install.
+    :raises ConfigurationError: they are not; it says what to install.
     """
     extra, adapter = ("warehouse", "duckdb") if isinstance(address, Path) else ("postgres", "postgres")
     if importlib.util.find_spec("dbt") is None or importlib.util.find_spec(f"dbt.adapters.{adapter}") is None:
@@ -95,57 +95,57 @@ def check_installed(address: Address) -> None:
 
 
 def transform(
-    address: Address, timezone: str, wait: float, notify: Callable[[str], None], wanted: BuildRequest
+    address: Address, timezone: str, wait: float, notify: Callable[[str], None], request: BuildRequest
 ) -> Transformed:
-    """Builds and tests the models on the warehouse at `address`; what failed is in the outcome.
+    """Build and test the models on the warehouse at `address`; the outcome has the failures.
 
-    `timezone`: of the account, whose hours `campaign_hours` counts by. `wait`: seconds for whoever holds the file.
+    `timezone`: of the account, for the hours of `campaign_hours`.
 
-    :raises Busy: it is still held after that.
+    :raises Busy: another process uses the warehouse for longer than `wait` seconds.
     :raises ConfigurationError: there is no warehouse, or dbt is not installed.
-    :raises NotBuilt: dbt could not begin, such as with a selector that it does not understand.
+    :raises NotBuilt: dbt could not start, for example because of an invalid selector.
     """
     check_installed(address)
     if not exists(address):
         raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
     with closing(open_database(address, wait, notify)) as database:
         database.prepare()
-        return build(database, timezone, wanted)
+        return build(database, timezone, request)
 
 
 def check_models(database: Database) -> None:
-    """Nothing, where no object of the user is in the way of a model. Changes nothing.
+    """Check that no object of the user has the name of a model.
 
-    :raises ConfigurationError: one is; names it.
+    :raises ConfigurationError: one has.
     """
     database.inventory().check(model_names(project_folder()))
 
 
-def build(database: Database, timezone: str, wanted: BuildRequest) -> Transformed:
-    """The same on a warehouse that is open.
+def build(database: Database, timezone: str, request: BuildRequest) -> Transformed:
+    """Build and test the models on an open warehouse.
 
-    :raises ConfigurationError: an object of the user is in the way of a model.
-    :raises NotBuilt: as above.
+    :raises ConfigurationError: an object of the user has the name of a model.
+    :raises NotBuilt: dbt could not start.
     """
     check_models(database)
-    begun = time.monotonic()
+    started = time.monotonic()
     run_id = str(uuid.uuid4())
     database.tune(Workload.TRANSFORM)
-    outcome = Transformed(warnings=_left_as_they_were(database))
+    outcome = Transformed(warnings=_skipped_campaigns(database))
     database.begin_run(run_id, "transform")
     try:
-        for result in _build(database, timezone, wanted):
-            _take(outcome, result)
+        for result in _build(database, timezone, request):
+            _add_result(outcome, result)
     except BaseException as error:
         database.end_run(run_id, "interrupted" if is_interruption(error) else "error", 0, 0)
         raise
     database.end_run(run_id, outcome.word, 0, 0)
-    outcome.seconds = time.monotonic() - begun
+    outcome.seconds = time.monotonic() - started
     return outcome
 
 
-def _left_as_they_were(database: Database) -> list[str]:
-    """Lines on campaigns that may be half written; the project does not touch what it built of them before."""
+def _skipped_campaigns(database: Database) -> list[str]:
+    """Return a line for each campaign that may be half written; the project keeps its earlier marts."""
     reports: defaultdict[str, list[str]] = defaultdict(list)
     for campaign_id, report in unverified(database.connection):
         reports[campaign_id].append(report)
@@ -156,22 +156,22 @@ def _left_as_they_were(database: Database) -> list[str]:
     ]
 
 
-def _build(database: Database, timezone: str, wanted: BuildRequest) -> Sequence[NodeResult]:
-    """Everything that dbt built or tested, in its order."""
+def _build(database: Database, timezone: str, request: BuildRequest) -> Sequence[NodeResult]:
+    """Run dbt; return what it built and tested, in order."""
     project, folder = project_folder(), database.work.folder("dbt")
     with (
-        # What it says before it has read that it is to be quiet. Not closed: dbt keeps it from its import on.
+        # dbt prints before it reads --quiet. Not closed: dbt keeps the stream from its import on.
         contextlib.redirect_stdout(Path(os.devnull).open("w")),
         database.engine.dbt() as (target, environment),
         # dbt reads a variable for each of its options (DBT_EMPTY), and the profile reads those of libpq.
-        isolated_environment(PYTHONWARNINGS=_TRACKER_KEEPS_QUIET, **environment),
+        isolated_environment(PYTHONWARNINGS=_QUIET_TRACKER, **environment),
     ):
         # Importing dbt takes two seconds.
         from dbt.cli.main import dbtRunner
 
         variables = {"timezone": timezone, "project_version": _version(project, timezone)}
-        # What another project built may have other columns, or the same rows with other figures.
-        anew = wanted.full_refresh or _built_version(database) != variables["project_version"]
+        # Tables of another version of the project may have other columns or figures.
+        full_refresh = request.full_refresh or _built_version(database) != variables["project_version"]
         arguments = [
             "build",
             *("--project-dir", str(project), "--profiles-dir", str(project), "--target", target),
@@ -179,21 +179,20 @@ def _build(database: Database, timezone: str, wanted: BuildRequest) -> Sequence[
             *("--log-level", "none", "--log-level-file", "none", "--quiet", "--no-print", "--no-use-colors"),
             *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-partial-parse", "--no-write-json"),
             *("--vars", orjson.dumps(variables).decode()),
-            *(["--full-refresh"] if anew else []),
-            *(["--select", *wanted.select] if wanted.select else []),
+            *(["--full-refresh"] if full_refresh else []),
+            *(["--select", *request.select] if request.select else []),
         ]
         ended = dbtRunner().invoke(arguments)
     results: Any = getattr(ended.result, "results", None)
     if results is None:
-        raise NotBuilt(f"dbt could not begin: {_first_words(str(ended.exception))}") from ended.exception
-    if wanted.select and not results:
-        raise ConfigurationError(f"--select {' '.join(wanted.select)}: the project has nothing of that name")
-    found: Sequence[NodeResult] = results
-    return found
+        raise NotBuilt(f"dbt could not begin: {' '.join(str(ended.exception).split())[:300]}") from ended.exception
+    if request.select and not results:
+        raise ConfigurationError(f"--select {' '.join(request.select)}: the project has nothing of that name")
+    return cast("Sequence[NodeResult]", results)
 
 
-def _take(outcome: Transformed, result: NodeResult) -> None:
-    """Counts one result, and tells of it where it is not as it should be."""
+def _add_result(outcome: Transformed, result: NodeResult) -> None:
+    """Count one result, and add a line if it is not a success."""
     kind, name, status = str(result.node.resource_type), result.node.name, str(result.status)
     if status in ("success", "pass"):
         outcome.built += kind in _BUILT
@@ -216,21 +215,17 @@ def _take(outcome: Transformed, result: NodeResult) -> None:
 def _rows(result: NodeResult) -> str:
     if str(result.node.resource_type) == "unit_test":
         return "gives other rows than it expects"
-    return f"{result.failures or 0:,} row{'' if result.failures == 1 else 's'}"
+    return counted(result.failures or 0, "row")
 
 
 def _kind(message: str) -> str:
-    """What the database said, by its kind: its words may quote a row."""
-    found = re.search(r"^\s*((?:\w+ ){1,3}Error)\b", message.partition("\n")[2], re.MULTILINE)
-    return f"{found[1] if found else 'error'}; --debug shows more"
-
-
-def _first_words(message: str) -> str:
-    return " ".join(message.split())[:300]
+    """Return the kind of the database's error: its message may quote a row."""
+    kind = re.search(r"^\s*((?:\w+ ){1,3}Error)\b", message.partition("\n")[2], re.MULTILINE)
+    return f"{kind[1] if kind else 'error'}; --debug shows more"
 
 
 def _built_version(database: Database) -> str | None:
-    """The state of the project by which all was built at last; None if there was no such build."""
+    """Return the version of the project of the last complete build, None if there was none."""
     if "int_built_project" not in tables_of(database.connection, "analytics_staging"):
         return None
     ((version,),) = database.connection.execute(
@@ -240,9 +235,9 @@ def _built_version(database: Database) -> str | None:
 
 
 def _version(project: Path, timezone: str) -> str:
-    """A digest of the project's files and of what it is told."""
+    """Return a digest of the project's files and of its variable."""
     digest = hashlib.blake2b(timezone.encode(), digest_size=8)
-    # dbt by hand leaves copies of them in target/, and folders of those names.
+    # A manual dbt run leaves copies of them in target/.
     files = (file for file in project.rglob("*") if file.relative_to(project).parts[0] != "target")
     for file in sorted(files):
         if file.suffix in (".sql", ".csv", ".yml"):

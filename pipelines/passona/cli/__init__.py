@@ -1,7 +1,7 @@
-"""The command line: one file per verb, named as the verb is.
+"""The command line: one file per verb, with the verb's name.
 
-- `main` the verbs under one name, and the exit code of an error
-- `options` options that several verbs have; `screen`, `status_screen` what people see
+- `main` all verbs, and the exit code of an error
+- `options` what verbs share; `screen`, `status_screen` tables, JSON and progress
 """
 
 __all__ = [

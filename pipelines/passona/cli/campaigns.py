@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import click
-
 from passona.cli import options
+from passona.monitoring import logs
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  passona campaigns
-  passona campaigns --json"""
-)
+@options.verb("passona campaigns", "passona campaigns --json")
 @options.wait
 @options.as_json
-@options.output_options
 def campaigns(*, wait: float, as_json: bool) -> None:
     """List the campaigns and the state of each report.
 
-    Asks the API for the list and the warehouse for the states: never loaded, open, settled, failed, held.
+    The list is from the API, the states are from the warehouse: never loaded, open, settled, failed, held.
     Changes nothing.
     """
-    from passona.cli.screen import overview_json, print_overview, waiting
+    from passona.cli.screen import overview_document, print_overview, print_result, spinner
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings
     from passona.monitoring.overview import overview
 
     settings = load_settings()
-    with waiting("asking for the list of campaigns") as on_retry:
-        found = overview(settings, warehouse_address(), wait, options.notify, on_retry)
-    if as_json:
-        click.echo(overview_json(found))
-    else:
-        print_overview(found)
+    with spinner("requesting the list of campaigns") as on_retry:
+        listed = overview(settings, warehouse_address(), wait, logs.notify, on_retry)
+    print_result(overview_document(listed), lambda: print_overview(listed), as_json=as_json)

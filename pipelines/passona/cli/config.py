@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from passona.cli import options
 from passona.errors import ConfigurationError
 
@@ -18,14 +16,8 @@ _WIDTH = 80
 _LONGEST_NAME = len("DESTINATION__WAREHOUSE__DESTINATION_TYPE")
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  passona config
-  passona config --json"""
-)
+@options.verb("passona config", "passona config --json")
 @options.as_json
-@options.output_options
 def config(*, as_json: bool) -> None:
     """Show every setting with its value and origin.
 
@@ -34,46 +26,43 @@ def config(*, as_json: bool) -> None:
 
     Exit codes: 0, or 2 if a name is misspelled or a value cannot work.
     """
-    from passona.cli.screen import json_text
+    from passona.cli.screen import print_result
     from passona.config.address import warehouse_address
     from passona.config.configuration import read_configuration, settings_of
 
-    found = read_configuration()
-    document = _document(found)
-    if as_json:
-        click.echo(json_text(document))
-    else:
-        _print(document)
+    configuration = read_configuration()
+    document = _document(configuration)
+    print_result(document, lambda: _print(document), as_json=as_json)
     warehouse_address()
-    settings_of({"api_token": "none"} | found.values())
+    settings_of({"api_token": "none"} | configuration.values())
 
 
-def _document(found: Configuration) -> dict[str, Any]:
+def _document(configuration: Configuration) -> dict[str, Any]:
     """Return what `--json` prints."""
     from passona.config.configuration import KEYS
 
     return {
         "settings": [
-            {"section": ".".join(section), "key": key} | _shown(found, (*section, key))
+            {"section": ".".join(section), "key": key} | _shown(configuration, (*section, key))
             for section, keys in KEYS.items()
             for key in keys
         ],
-        "misspelled": [f"{name}: did you mean {meant}?" for name, meant in found.misspelled().items()],
-        "without_effect": found.without_effect(),
+        "misspelled": [f"{name}: did you mean {meant}?" for name, meant in configuration.misspelled().items()],
+        "without_effect": configuration.without_effect(),
     }
 
 
-def _shown(found: Configuration, path: tuple[str, ...]) -> dict[str, Any]:
+def _shown(configuration: Configuration, path: tuple[str, ...]) -> dict[str, Any]:
     """Return the value of a key, masked if it is secret, and its origin."""
     from passona.config.configuration import DEFAULTS, SECRETS, TYPES
 
-    setting = found.setting(path)
+    setting = configuration.setting(path)
     if setting is None:
         return {"value": DEFAULTS[path[-1]], "origin": "default"}
     if path in SECRETS:
         return {"value": _MASK, "origin": setting.origin}
     try:
-        value = found.typed_value(path[-1]) if path[-1] in TYPES else setting.value
+        value = configuration.typed_value(path[-1]) if path[-1] in TYPES else setting.value
     except ConfigurationError:  # reported after everything is printed
         value = setting.value
     return {"value": _harmless(value), "origin": setting.origin}

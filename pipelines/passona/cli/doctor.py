@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
-import click
-
 from passona.cli import options
+from passona.errors import Exit
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  passona doctor
-  passona doctor --json
-  SOURCES__PASSONA__TIMEZONE=UTC passona doctor"""
-)
+@options.verb("passona doctor", "passona doctor --json", "SOURCES__PASSONA__TIMEZONE=UTC passona doctor")
 @options.as_json
-@options.output_options
-def doctor(*, as_json: bool) -> None:
+def doctor(*, as_json: bool) -> Exit:
     """Test every assumption about the API against a real account.
 
     Sends about forty requests that only read, writes nothing, and opens no warehouse. Each assumption has a
@@ -33,7 +23,7 @@ def doctor(*, as_json: bool) -> None:
     """
     from datetime import UTC, datetime
 
-    from passona.cli.screen import json_text, spinner
+    from passona.cli.screen import print_result, spinner
     from passona.config.configuration import load_settings
     from passona.monitoring.doctor.diagnosis import diagnose, document, print_diagnosis
     from passona.monitoring.doctor.examination import examine
@@ -41,8 +31,5 @@ def doctor(*, as_json: bool) -> None:
     settings = load_settings()
     with spinner("asking the API"):
         diagnosis = diagnose(examine(settings, datetime.now(UTC)))
-    if as_json:
-        click.echo(json_text(document(diagnosis)))
-    else:
-        print_diagnosis(diagnosis)
-    sys.exit(diagnosis.exit_code)
+    print_result(document(diagnosis), lambda: print_diagnosis(diagnosis), as_json=as_json)
+    return diagnosis.exit_code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -12,6 +11,7 @@ import click
 
 from passona.cli import options
 from passona.config.settings import campaign_uuid
+from passona.monitoring import logs
 from passona.reports.definitions import Report
 
 if TYPE_CHECKING:
@@ -21,28 +21,25 @@ if TYPE_CHECKING:
     from passona.warehouse.mail_requests import Mailing
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  passona generate dc8a7564-fb1e-11e9-abb5-0242ac120008
-  passona generate dc8a7564-fb1e-11e9-abb5-0242ac120008 --report clicks --dry-run
-  passona generate dc8a7564-fb1e-11e9-abb5-0242ac120008 --report clicks --again"""
+@options.verb(
+    "passona generate dc8a7564-fb1e-11e9-abb5-0242ac120008",
+    "passona generate dc8a7564-fb1e-11e9-abb5-0242ac120008 --report clicks --dry-run",
+    "passona generate dc8a7564-fb1e-11e9-abb5-0242ac120008 --report clicks --again",
 )
 @click.argument("uuids", nargs=-1, required=True, metavar="UUID ...")
 @options.reports
-@click.option("--dry-run", is_flag=True, help="Only list what would be asked.")
-@click.option("--again", is_flag=True, help="Ask also for what was asked a short time ago.")
+@click.option("--dry-run", is_flag=True, help="Only list the reports that would be requested.")
+@click.option("--again", is_flag=True, help="Also request reports that were requested recently.")
 @click.option(
     "--again-after",
     type=click.FloatRange(0, 3650),
     default=1.0,
     show_default=True,
     metavar="DAYS",
-    help="Without --again, what was asked within so many days is not asked anew.",
+    help="Without --again, skip reports that were requested within so many days.",
 )
 @options.wait
 @options.as_json
-@options.output_options
 def generate(
     *,
     uuids: Sequence[str],
@@ -52,29 +49,30 @@ def generate(
     again_after: float,
     wait: float,
     as_json: bool,
-) -> None:
+) -> int:
     """Ask the server for reports as .csv files by mail.
 
-    One POST for each campaign and report; the mail with the link goes to the user of the token, and
-    passona import-csv loads what is behind it. Each POST is another mail: one whose fate is unknown is not
-    repeated unless you say --again. Exit codes: 0 all accepted, or asked before; 3 token refused; 4 some
-    refused or unknown.
+    Sends one POST for each campaign and report. The token's user gets a mail with a link to each file, which
+    passona import-csv loads. Each POST causes another mail, so one without an answer is not repeated unless you use
+    --again.
+
+    Exit codes: 0 all accepted, or requested before; 3 token refused; 4 some refused or without an answer.
     """
     from passona.cli.screen import print_mailings
 
     keys = [(campaign_uuid(uuid), report.name) for uuid in uuids for report in reports]
     period = timedelta(0 if again else again_after)
-    found: list[Mailing] = []
+    mailings: list[Mailing] = []
     try:
-        for mailing in _planned(keys, period, wait) if dry_run else _asked(keys, period, wait):
-            found.append(mailing)  # noqa: PERF402  # what was asked is told, whatever ends the asking
+        for mailing in _plan(keys, period, wait) if dry_run else _request(keys, period, wait):
+            mailings.append(mailing)  # noqa: PERF402  # print them even if an error ends the loop
     finally:
-        if found:
-            print_mailings(found, as_json=as_json)
-    sys.exit(max((mailing.exit_code for mailing in found), default=0))
+        if mailings:
+            print_mailings(mailings, as_json=as_json)
+    return max((mailing.exit_code for mailing in mailings), default=0)
 
 
-def _planned(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Mailing]:
+def _plan(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Mailing]:
     from passona.config.address import exists, warehouse_address
     from passona.config.configuration import load_settings
     from passona.warehouse.database import open_reader
@@ -83,12 +81,12 @@ def _planned(keys: Sequence[Key], period: timedelta, wait: float) -> Iterable[Ma
     load_settings()
     if not exists(warehouse_address()):
         return reports_to_request(keys, {})
-    with closing(open_reader(warehouse_address(), wait, options.notify)) as connection:
+    with closing(open_reader(warehouse_address(), wait, logs.notify)) as connection:
         return reports_to_request(keys, requested_before(connection, period))
 
 
-def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mailing]:
-    from passona.cli.screen import waiting
+def _request(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mailing]:
+    from passona.cli.screen import spinner
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings
     from passona.source.client import Client
@@ -96,21 +94,19 @@ def _asked(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mail
     from passona.warehouse.mail_requests import ask, reports_to_request, requested_before
 
     settings = load_settings()
-    database = open_database(warehouse_address(), wait, options.notify)
-    client = Client(settings)
-    try:
-        with waiting("asking for reports by mail") as client.on_retry:
-            database.prepare()
-            _check_team(client, settings)
-            mailings = reports_to_request(keys, requested_before(database.connection, period))
-            yield from ask(database, client, mailings, options.notify)
-    finally:
-        client.close()
-        database.close()
+    with (
+        closing(open_database(warehouse_address(), wait, logs.notify)) as database,
+        closing(Client(settings)) as client,
+        spinner("requesting reports by mail") as client.on_retry,
+    ):
+        database.prepare()
+        _check_team(client, settings)
+        mailings = reports_to_request(keys, requested_before(database.connection, period))
+        yield from ask(database, client, mailings, logs.notify)
 
 
 def _check_team(client: Client, settings: Settings) -> None:
-    """Where a team is configured, nothing is asked in the name of another."""
+    """Refuse to send requests for another team than the configured one."""
     from passona.source.campaigns import list_campaigns
     from passona.source.page_pool import PagePool
 

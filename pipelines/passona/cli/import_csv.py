@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ import click
 
 from passona.cli import options
 from passona.config.settings import campaign_uuid
-from passona.errors import ConfigurationError
+from passona.errors import ConfigurationError, Exit
+from passona.monitoring import logs
 from passona.reports.definitions import REPORTS
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _instant(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
-    """An ISO time in UTC; without an offset it is one."""
+    """Parse an ISO time; one without an offset is in UTC."""
     if text is None:
         return None
     try:
@@ -31,47 +32,41 @@ def _instant(_context: click.Context, _parameter: click.Parameter, text: str | N
         ) from None
 
 
-@click.command(
-    "import-csv",
-    epilog="""\b
-Examples:
-  passona import-csv clicks.csv --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008
-  passona import-csv downloads/ --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008
-  passona import-csv 's3://reports/dc8a7564/*.csv.gz' --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008
-  unzip -p mail.zip | passona import-csv - --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008
-  passona import-csv clicks.csv --campaign dc8a7564-... --report clicks --made-at 2026-01-31T08:00:00Z""",
+@options.verb(
+    "passona import-csv clicks.csv --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008",
+    "passona import-csv downloads/ --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008",
+    "passona import-csv 's3://reports/dc8a7564/*.csv.gz' --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008",
+    "unzip -p mail.zip | passona import-csv - --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008",
+    "passona import-csv clicks.csv --campaign dc8a7564-... --report clicks --made-at 2026-01-31T08:00:00Z",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE ...")
-@click.option(
-    "--campaign", required=True, metavar="UUID", help="The campaign the files are of: nothing in them says it."
-)
+@click.option("--campaign", required=True, metavar="UUID", help="Campaign of the files, which do not name it.")
 @click.option("--report", "name", type=click.Choice(list(REPORTS)), help="Refuse files of another report.")
 @click.option(
     "--made-at",
     metavar="TIME",
     callback=_instant,
-    help="When the files were made, if their own times do not say it: an ISO time, in UTC if it has no offset.",
+    help="When the files were generated, if they do not say: an ISO time, in UTC if it has no offset.",
 )
 @click.option(
     "--encoding",
     type=click.Choice(["utf-8", "utf-16", "cp1252", "cp850", "mac-roman"]),
-    help="Read them so, whatever they look like.",
+    help="Encoding of the files, instead of detecting it.",
 )
 @click.option(
     "--reject-to",
     type=click.Path(exists=False, dir_okay=False, path_type=Path),
     metavar="NEW_FILE",
-    help="Take lines that cannot be read aside, and load the others.",
+    help="Write unreadable lines to this file, and load the others.",
 )
-@click.option("--accept-shrink", is_flag=True, help="Take files that have far fewer rows than before.")
+@click.option("--accept-shrink", is_flag=True, help="Accept files with far fewer rows than before.")
 @click.option(
     "--accept-mangled",
     is_flag=True,
-    help="Take files of which a spreadsheet has lost most phones, most ids or all times.",
+    help="Accept files in which a spreadsheet damaged most phones, most ids or all times.",
 )
 @options.wait
 @options.as_json
-@options.output_options
 def import_csv(
     *,
     files: tuple[str, ...],
@@ -84,16 +79,19 @@ def import_csv(
     accept_mangled: bool,
     wait: float,
     as_json: bool,
-) -> None:
+) -> Exit:
     """Load reports that came by mail as .csv files.
 
-    FILE is a file (plain or gzip), a folder with .csv files, a pattern, - for standard input, the https address
-    of a mail, or an address in an object store (s3://, gs://, az://). One campaign, and one file for each of its
-    reports: which report a file is, its header says. A file counts whole or not at all; the same rules hold as for
-    passona load, and it needs no token. A file older than what the tables hold is refused. One whose age only its
-    copy on this machine tells does not settle a report: --made-at does. What a spreadsheet did to phones is undone
-    where no digit is lost; where some are, the value is NULL, and the report does not settle. Exit codes: 0 all
-    loaded, 2 usage, 4 some files refused, 5 some held by the shrink guard, 6 busy.
+    FILE is a file (plain or gzip), a folder of .csv files, a pattern, - for standard input, the https address from
+    a mail, or an address in an object store (s3://, gs://, az://). All files belong to one campaign, at most one to
+    each report; the header shows which. The rules are those of passona load: a file is loaded completely or not at
+    all. Needs no token.
+
+    A file older than the rows in the warehouse is refused. A file that does not say when it was generated does not
+    settle a report; use --made-at. Phones that a spreadsheet changed are repaired if no digit is lost. Otherwise the
+    value is NULL, and the report does not settle.
+
+    Exit codes: 0 all loaded, 2 usage, 4 some files refused, 5 some held by the shrink guard, 6 busy.
     """
     from passona.warehouse.csv_import import CsvRequest
 
@@ -103,11 +101,11 @@ def import_csv(
     request = CsvRequest(
         files, campaign_uuid(campaign), report, made_at, encoding, reject_to, accept_shrink, accept_mangled
     )
-    sys.exit(_imported(request, wait, as_json=as_json))
+    return _import(request, wait, as_json=as_json)
 
 
-def _imported(request: CsvRequest, wait: float, *, as_json: bool) -> int:
-    from passona.cli.screen import json_text, outcome_document, print_outcome, progress_bars
+def _import(request: CsvRequest, wait: float, *, as_json: bool) -> Exit:
+    from passona.cli.screen import outcome_document, print_outcome, print_result, progress_bars
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings_without_token
     from passona.warehouse.csv_import import CsvImport
@@ -115,15 +113,9 @@ def _imported(request: CsvRequest, wait: float, *, as_json: bool) -> int:
     from passona.warehouse.retention import rewrite_after_expiry
 
     settings = load_settings_without_token()
-    with progress_bars() as progress:
-        database = open_database(warehouse_address(), wait, progress.notify)
-        try:
-            outcome = CsvImport(settings, database, request, progress).run()
-            rewrite_after_expiry(database, wait, progress.notify)
-        finally:
-            database.close()
-    if as_json:
-        click.echo(json_text(outcome_document(outcome, outcome.exit_code, database.address)))
-    else:
-        print_outcome(outcome, database.address)
+    with progress_bars() as progress, closing(open_database(warehouse_address(), wait, logs.notify)) as database:
+        outcome = CsvImport(settings, database, request, progress).run()
+        rewrite_after_expiry(database, wait, logs.notify)
+    document = outcome_document(outcome, outcome.exit_code, database.address)
+    print_result(document, lambda: print_outcome(outcome, database.address), as_json=as_json)
     return outcome.exit_code

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from passona.cli.transform import run_transform
 from passona.config.settings import campaign_uuid
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import format_error, masked
+from passona.monitoring import logs
 from passona.monitoring.notifications import RunEnd
 from passona.reports.definitions import Report
 
@@ -34,8 +35,8 @@ def _since(_context: click.Context, _parameter: click.Parameter, date: datetime 
 
 
 def _uuids(uuids: Sequence[str], file: Path | None) -> tuple[str, ...]:
-    """The campaigns named on the command line and in a file, - for standard input: one a line, # begins a comment."""
-    found = [campaign_uuid(uuid) for uuid in uuids]
+    """Return the campaigns from the arguments and the file (-: standard input), one a line; # begins a comment."""
+    campaigns = [campaign_uuid(uuid) for uuid in uuids]
     if file is not None:
         name = "standard input" if str(file) == "-" else masked(file.name)
         try:
@@ -48,26 +49,24 @@ def _uuids(uuids: Sequence[str], file: Path | None) -> tuple[str, ...]:
         for number, line in enumerate(lines, 1):
             text = line.partition("#")[0].strip()
             if text:
-                found.append(campaign_uuid(text, f"{name}, line {number}"))
-        if not found:
+                campaigns.append(campaign_uuid(text, f"{name}, line {number}"))
+        if not campaigns:
             raise ConfigurationError(f"{name} names no campaign: expected one uuid a line")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(campaigns))
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  passona load                               all campaigns, what is due
-  passona load dc8a7564-fb1e-11e9-abb5-0242ac120008
-  passona load --report clicks --report delivery
-  passona load --campaigns-file due.txt --json
-  passona load --transform                   and builds the models on it
-  passona load --publish readers.duckdb      and puts a copy there for readers"""
+@options.verb(
+    "passona load                               all campaigns, what is due",
+    "passona load dc8a7564-fb1e-11e9-abb5-0242ac120008",
+    "passona load --report clicks --report delivery",
+    "passona load --campaigns-file due.txt --json",
+    "passona load --transform                   and builds the models on it",
+    "passona load --publish readers.duckdb      and puts a copy there for readers",
 )
 @click.argument("uuids", nargs=-1, metavar="[UUID ...]")
 @options.reports
 @click.option(
-    "--campaigns-file", type=click.Path(path_type=Path), help="Campaigns, one uuid a line; - is standard input."
+    "--campaigns-file", type=click.Path(path_type=Path), help="File of uuids, one a line; - is standard input."
 )
 @click.option(
     "--since",
@@ -75,24 +74,21 @@ Examples:
     callback=_since,
     help="Only campaigns that ended at this date (UTC) or later.",
 )
-@click.option("--refresh", is_flag=True, help="Walk and rewrite settled and unchanged reports too.")
-@click.option("--accept-shrink", is_flag=True, help="Take reports, and a list of campaigns, that have shrunk.")
-@click.option(
-    "--transform", "then_transform", is_flag=True, help="Build the models afterwards, as passona transform does."
-)
+@click.option("--refresh", is_flag=True, help="Load and rewrite settled and unchanged reports too.")
+@click.option("--accept-shrink", is_flag=True, help="Accept reports, and a campaign list, that have shrunk.")
+@click.option("--transform", "then_transform", is_flag=True, help="Then build the models, as passona transform does.")
 @click.option(
     "--publish",
     "publish_to",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Put a copy for readers there afterwards, as passona publish does.",
+    help="Then write a copy for readers to PATH, as passona publish does.",
 )
 @options.marts_only
 @options.metrics
 @options.on_failure
 @options.wait
 @options.as_json
-@options.output_options
 def load(
     *,
     uuids: Sequence[str],
@@ -108,73 +104,70 @@ def load(
     on_failure: str | None,
     wait: float,
     as_json: bool,
-) -> None:
+) -> Exit:
     """Bring the warehouse up to date.
 
-    Loads what is due of the campaigns given, or of all that the API lists. What is settled costs no
-    request. A load that failed in part is published all the same (each report is whole or not there), one
-    whose models failed is not. Exit codes: 0 all loaded, 1 a fault here, 2 usage or configuration, 3 token
-    refused, 4 some reports failed, 5 some held, 6 busy; 130 after Ctrl-C, 143 after SIGTERM.
+    Loads the reports that are due, of these campaigns or of all that the API lists. Settled reports cost no
+    request. A load that failed in part is still published, because each report is complete or absent; a load whose
+    models failed is not.
+
+    Exit codes: 0 all loaded, 1 a bug or an unwritable database, 2 usage or configuration, 3 token refused, 4 some
+    reports failed, 5 some held, 6 busy; 130 after Ctrl-C, 143 after SIGTERM.
     """
-    with RunEnd(metrics, on_failure) as ending:
+    with RunEnd(metrics, on_failure) as run:
         from passona.warehouse.load import LoadRequest
 
         if marts_only and publish_to is None:
             raise click.UsageError("--marts-only is for --publish PATH")
         request = LoadRequest(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
-        then = _Then(then_transform, publish_to, marts_only)
-        code = _loaded(request, then, wait, ending, as_json=as_json)
-    sys.exit(code)
+        return _load(request, _Then(then_transform, publish_to, marts_only), wait, run, as_json=as_json)
 
 
 @dataclass(frozen=True)
 class _Then:
-    """What follows a load, while the warehouse is still held."""
+    """What follows a load, before the warehouse is closed."""
 
     transform: bool
     publish_to: Path | None
     marts_only: bool
 
 
-def _loaded(request: LoadRequest, then: _Then, wait: float, ending: RunEnd, *, as_json: bool) -> Exit:
+def _load(request: LoadRequest, then: _Then, wait: float, run: RunEnd, *, as_json: bool) -> Exit:
     from passona.analytics.publish import Unpublished
     from passona.analytics.target import target
     from passona.analytics.transform import BuildRequest, build, check_installed, check_models
-    from passona.cli.screen import json_text, outcome_document, print_outcome
+    from passona.cli.screen import json_text, outcome_document, print_outcome, print_transformed
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_settings
     from passona.warehouse.database import open_database
     from passona.warehouse.retention import rewrite_after_expiry
 
     settings = load_settings()
-    ending.warehouse = address = warehouse_address()
+    run.warehouse = address = warehouse_address()
     if then.transform:
         check_installed(address)
     place = target(then.publish_to, address, personal=not then.marts_only) if then.publish_to else None
     transformed = published = None
-    database = open_database(address, wait, options.notify)
-    try:
+    with closing(open_database(address, wait, logs.notify)) as database:
         if then.transform:
             check_models(database)
         outcome = _run(settings, database, request)
         if not as_json:
             print_outcome(outcome, address)
-        rewrite_after_expiry(database, wait, options.notify)
+        rewrite_after_expiry(database, wait, logs.notify)
         if then.transform:
-            transformed = run_transform(
-                lambda: build(database, settings.timezone, BuildRequest()), address, quiet=as_json
-            )
+            transformed = run_transform(lambda: build(database, settings.timezone, BuildRequest()))
+            if not as_json:
+                print_transformed(transformed, address)
         if place:
-            published = _published(database, place, then, transformed, quiet=as_json)
-    finally:
-        database.close()
+            published = _publish(database, place, then, transformed, quiet=as_json)
     exits = outcome.exits | (transformed.exits if transformed else set())
     if isinstance(published, Unpublished) and published.exit_code:
         exits.add(published.exit_code)
     code = min(exits, default=Exit.OK)
-    ending.document = outcome_document(outcome, code, address, transformed, published)
+    run.document = outcome_document(outcome, code, address, transformed, published)
     if as_json:
-        click.echo(json_text(ending.document))
+        click.echo(json_text(run.document))
     return code
 
 
@@ -186,14 +179,14 @@ def _run(settings: Settings, database: Database, request: LoadRequest) -> Outcom
         try:
             return Load(settings, database, request, progress).run()
         except OSError as error:
-            error.filename = error.filename or database.work.path  # writing tells no name
+            error.filename = error.filename or database.work.path  # write() names no file
             raise
 
 
-def _published(
+def _publish(
     database: Database, place: Replacement, then: _Then, transformed: Transformed | None, *, quiet: bool
 ) -> Published | Unpublished:
-    """The copy put in place, or why it was not: a load that is done stays done."""
+    """Publish the copy, or report why it was not: the load itself succeeded."""
     from passona.analytics.publish import publish
     from passona.cli.screen import print_published
 
@@ -211,5 +204,5 @@ def _published(
 def _unpublished(place: Replacement, reason: str, code: Exit) -> Unpublished:
     from passona.analytics.publish import Unpublished
 
-    options.notify(f"{place.path} was not published: {reason}")
+    logs.notify(f"{place.path} was not published: {reason}")
     return Unpublished(reason, code)

@@ -1,4 +1,4 @@
-"""The command line: the verbs under one name, and what becomes of an error that is meant for people."""
+"""The command line: all verbs, and how an error becomes one line and an exit code."""
 
 from __future__ import annotations
 
@@ -36,29 +36,27 @@ log = logging.getLogger("passona")
 
 
 class _Verbs(click.Group):
-    """Turns errors meant for people into one line and the contract's exit code."""
+    """Turns an error into one line and the contract's exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         listen()
         logs.begin()
         try:
-            super().main(*args, **{**kwargs, "standalone_mode": False})
-        except SystemExit:
-            raise
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.ClickException as error:
             _show(error)
-            sys.exit(Exit.USAGE)
-        except BaseException as error:  # noqa: BLE001  # the last line of defence: one line instead of a traceback
-            sys.exit(_fail(error))
-        sys.exit(Exit.OK)
+            code = Exit.USAGE
+        except BaseException as error:  # noqa: BLE001  # the last resort: one line instead of a traceback
+            code = _fail(error)
+        sys.exit(code or Exit.OK)
 
 
 def _fail(error: BaseException) -> Exit:
-    """Says in one line what went wrong; the code to exit with."""
+    """Log the error in one line; return the exit code."""
     for cause in causes(error):
         if isinstance(cause, Interrupted):
             leave(cause.number)
-    raise_pending()  # DuckDB makes an error of its own of a signal that comes while it works
+    raise_pending()  # DuckDB turns a signal that arrives while it works into an error of its own
     line, code = format_error(error)
     trace = {"trace": _trace(error)} if log.isEnabledFor(logging.DEBUG) else {}
     log.error("%s", line, extra={"event": "error", "exit_code": int(code), **trace})
@@ -66,47 +64,33 @@ def _fail(error: BaseException) -> Exit:
 
 
 def _show(error: click.ClickException) -> None:
-    """What is wrong with the command line: to people with its usage."""
+    """Show what is wrong with the command line: to people with its usage."""
     if logs.is_json():
         log.error("%s", masked(error.format_message()), extra={"event": "error", "exit_code": int(Exit.USAGE)})
         return
-    said = io.StringIO()
-    error.show(said)
-    click.echo(masked(said.getvalue()), err=True, nl=False)
+    text = io.StringIO()
+    error.show(text)
+    click.echo(masked(text.getvalue()), err=True, nl=False)
 
 
 def _trace(error: BaseException) -> str:
-    """Where the error came from. The words of other people's errors are left out: they may quote a row."""
+    """Return where the error came from. Messages of libraries are left out: they may quote a row."""
     lines = []
     for cause in causes(error):
-        said = f": {cause}" if isinstance(cause, PassonaError | OSError) else ""
-        lines += [*traceback.format_tb(cause.__traceback__), f"{type(cause).__name__}{printable(said)}\n"]
+        message = f": {cause}" if isinstance(cause, PassonaError | OSError) else ""
+        lines += [*traceback.format_tb(cause.__traceback__), f"{type(cause).__name__}{printable(message)}\n"]
     return "".join(lines)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Start with: passona load")
 @click.version_option(version("passona-warehouse"), prog_name="passona")
-@options.output_options
 def main() -> None:
     """Passona's SMS campaign reports in a DuckDB warehouse."""
 
 
-_VERBS = (
-    load,
-    campaigns,
-    status,
-    verify,
-    config,
-    doctor,
-    generate,
-    import_csv,
-    transform,
-    report,
-    publish,
-    forget,
-    person,
-    re_key,
-    sandbox,
-)
-for _verb in _VERBS:
+options.with_output_options(main)
+for _verb in (
+    load, campaigns, status, verify, config, doctor, generate, import_csv, transform, report, publish, forget, person,
+    re_key, sandbox,
+):  # fmt: skip
     main.add_command(_verb)

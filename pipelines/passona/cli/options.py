@@ -1,6 +1,6 @@
-"""Options that several verbs have: one spelling and one help text each.
+"""What verbs share: the decorator, and options with one spelling and one help text.
 
-Known to the command line alone. Decorators, to be put above a verb's function.
+A verb's function returns its exit code; None is 0.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,14 +17,47 @@ from passona.monitoring.failure_hook import check_target
 from passona.reports.definitions import REPORTS, Report
 from passona.warehouse.replacement import Replacement, usual_mode
 
+if TYPE_CHECKING:
+    from passona.config.address import Address
+
 log = logging.getLogger("passona")
 
-wait = click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for whoever holds the warehouse.")
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 
-marts_only = click.option(
-    "--marts-only", is_flag=True, help="Publish the sums of schema analytics alone, no rows of persons."
-)
+def verb(*examples: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a command of a function, with these examples and the options that every verb has."""
+    epilog = "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples)])
+    return lambda function: with_output_options(click.command(epilog=epilog)(function))
+
+
+def with_output_options(command: click.Command) -> click.Command:
+    """Add the options that every verb has, and that may also come before it."""
+    command.params += [
+        click.Option(
+            ["--log-format"],
+            type=click.Choice(["text", "json"]),
+            default="text",
+            expose_value=False,
+            is_eager=True,  # before any other option can be wrong
+            callback=_log_format,
+            help="Write stderr for people, or as one JSON object a line.",
+        ),
+        _level_option(["-v", "--verbose"], logging.INFO, "Show retries on stderr."),
+        _level_option(["--debug"], logging.DEBUG, "Show where an error came from."),
+    ]
+    return command
+
+
+def _log_format(_context: click.Context, _parameter: click.Parameter, name: str) -> None:
+    if name == "json":
+        logs.use_json()
+
+
+def _level_option(names: Sequence[str], level: int, text: str) -> click.Option:
+    def lower(_context: click.Context, _parameter: click.Parameter, is_set: bool) -> None:
+        if is_set:
+            log.setLevel(min(level, log.level))
+
+    return click.Option(names, is_flag=True, expose_value=False, callback=lower, help=text)
 
 
 def _metrics(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Replacement | None:
@@ -41,25 +74,30 @@ def _on_failure(_context: click.Context, _parameter: click.Parameter, target: st
     return target
 
 
+def _reports(_context: click.Context, _parameter: click.Parameter, names: Sequence[str]) -> tuple[Report, ...]:
+    return tuple(REPORTS[name] for name in dict.fromkeys(names)) or tuple(REPORTS.values())
+
+
+wait = click.option(
+    "--wait", default=60.0, show_default=True, help="Seconds to wait while another process uses the warehouse."
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+marts_only = click.option(
+    "--marts-only", is_flag=True, help="Publish only the sums of schema analytics, no rows of persons."
+)
 metrics = click.option(
     "--metrics",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_metrics,
-    help="Write how it ended there, as OpenMetrics text, put in place whole.",
+    help="Replace this file with the outcome as OpenMetrics text.",
 )
 on_failure = click.option(
     "--on-failure",
     metavar="COMMAND|URL",
     callback=_on_failure,
-    help="If it fails (exit codes 1 to 6): run this (no shell), the JSON outcome on its input, or POST that there.",
+    help="On exit codes 1 to 6, run this without a shell, the JSON outcome on its stdin, or POST it there.",
 )
-
-
-def _reports(_context: click.Context, _parameter: click.Parameter, names: Sequence[str]) -> tuple[Report, ...]:
-    return tuple(REPORTS[name] for name in dict.fromkeys(names)) or tuple(REPORTS.values())
-
-
 reports = click.option(
     "--report",
     "reports",
@@ -70,35 +108,14 @@ reports = click.option(
 )
 
 
-def _level(level: int) -> Callable[[click.Context, click.Parameter, bool], None]:
-    def lower(_context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-        if wanted:
-            log.setLevel(min(level, log.level))
+def existing_warehouse() -> Address:
+    """Return the configured address of the warehouse.
 
-    return lower
+    :raises UsageError: there is no warehouse.
+    """
+    from passona.config.address import exists, warehouse_address
 
-
-def _log_format(_context: click.Context, _parameter: click.Parameter, name: str) -> None:
-    if name == "json":
-        logs.use_json()
-
-
-def output_options(verb: Any) -> Any:
-    """The options that every verb has, and that may stand before it too."""
-    for names, level, text in (
-        (("--debug",), logging.DEBUG, "Show where an error came from."),
-        (("-v", "--verbose"), logging.INFO, "Say on stderr what is retried and walked again."),
-    ):
-        verb = click.option(*names, is_flag=True, expose_value=False, callback=_level(level), help=text)(verb)
-    return click.option(
-        "--log-format",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        expose_value=False,
-        is_eager=True,  # before any other option can be wrong
-        callback=_log_format,
-        help="What stderr is for: people, or a program that takes one JSON object a line.",
-    )(verb)
-
-
-notify = logs.notify
+    address = warehouse_address()
+    if not exists(address):
+        raise click.UsageError(f"there is no warehouse at {address}")
+    return address

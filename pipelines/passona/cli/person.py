@@ -9,46 +9,48 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from passona.cli import options
+from passona.masking.messages import counted, printable
+from passona.monitoring import logs
 
 if TYPE_CHECKING:
     from passona.erasure.person import Person
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  passona person "+44 7123 456789"           a phone with its country code
-  passona person - < number.txt              so that it is not in the shell's history
-  passona person --json - < number.txt > answer.json
-  passona person p_3f9a2c41_0123456789abcdef0123456789abcdef"""
+@options.verb(
+    'passona person "+44 7123 456789"           a phone with its country code',
+    "passona person - < number.txt              so that it is not in the shell's history",
+    "passona person --json - < number.txt > answer.json",
+    "passona person p_3f9a2c41_0123456789abcdef0123456789abcdef",
 )
 @click.argument("phone")
 @options.wait
 @options.as_json
-@options.output_options
 def person(*, phone: str, wait: float, as_json: bool) -> None:
     """Print everything that is stored about a person, table by table.
 
-    PHONE is a phone with its country code, a token of a warehouse that holds tokens, or - to read either from
-    standard input. Rows of other people whose texts name the number are counted, and never shown. Needs no API
-    token, asks nothing of the API and changes nothing.
+    PHONE is a phone number with its country code, a token of a pseudonymous warehouse, or - to read either from
+    standard input. Rows of other people whose texts contain the number are counted, never shown. Needs no API
+    token, sends no request and changes nothing.
 
-    Exit codes: 0, also if nothing is stored; 2 no warehouse, or no phone; 6 busy.
+    Exit codes: 0, also if nothing is stored; 2 no warehouse, or no phone number; 6 busy.
     """
-    from passona.cli.screen import json_text, spinner
+    from passona.cli.screen import print_result, spinner
     from passona.config.address import warehouse_address
     from passona.config.configuration import load_privacy_settings
     from passona.erasure.person import person as find_person
 
-    with spinner("looking through the warehouse"):
-        found = find_person(warehouse_address(), _given(phone), load_privacy_settings(), wait, options.notify)
-    if as_json:
-        click.echo(json_text(_document(found)))
-    else:
-        _print(found)
+    with spinner("searching the warehouse"):
+        result = find_person(warehouse_address(), _read(phone), load_privacy_settings(), wait, logs.notify)
+    document = {
+        "privacy": result.privacy,
+        "kept_out_since": result.blocked_since,
+        "tables": result.tables,
+        "named_by_others": [vars(mention) for mention in result.mentions],
+    }
+    print_result(document, lambda: _print(result), as_json=as_json)
 
 
-def _given(phone: str) -> tuple[str, str]:
+def _read(phone: str) -> tuple[str, str]:
     from passona.masking.people import lines_of
 
     if phone != "-":
@@ -59,42 +61,28 @@ def _given(phone: str) -> tuple[str, str]:
     return lines[0]
 
 
-def _document(found: Person) -> dict[str, object]:
-    return {
-        "privacy": found.privacy,
-        "kept_out_since": found.blocked_since,
-        "tables": found.tables,
-        "named_by_others": [vars(mention) for mention in found.mentions],
-    }
-
-
-def _print(found: Person) -> None:
-    from passona.cli.screen import counted
-    from passona.masking.messages import printable
-
-    for name, rows in found.tables.items():
+def _print(result: Person) -> None:
+    for name, rows in result.tables.items():
         click.echo(f"{printable(name)}: {counted(len(rows), 'row')}")
         _print_rows(rows)
-    if found.blocked_since:
-        click.echo(f"kept out of loads since {_shown(found.blocked_since)} (passona forget)")
-    for mention in found.mentions:
+    if result.blocked_since:
+        click.echo(f"kept out of loads since {_shown(result.blocked_since)} (passona forget)")
+    for mention in result.mentions:
         where = printable(f"{mention.table}, column {mention.column}")
         click.echo(f"named in {counted(mention.rows, 'row')} of others: {where}")
-    total = sum(map(len, found.tables.values()))
+    total = sum(map(len, result.tables.values()))
     if total:
-        click.echo(f"{counted(total, 'row')} in {counted(len(found.tables), 'table')}")
+        click.echo(f"{counted(total, 'row')} in {counted(len(result.tables), 'table')}")
     else:
-        hint = "" if found.blocked_since else "; a number needs its country code"
+        hint = "" if result.blocked_since else "; a number needs its country code"
         click.echo(f"no row of this person is stored here{hint}")
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
-    """One line per value, so that a row of any table fits; values are wrapped."""
+    """Print one line per value, so that a row of any table fits; long values wrap."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-
-    from passona.masking.messages import printable
 
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(max_width=30, overflow="fold")

@@ -5,33 +5,26 @@ from __future__ import annotations
 import click
 
 from passona.cli import options
+from passona.monitoring import logs
 
 
-@click.command(
-    "re-key",
-    epilog="""\b
-Examples:
-  export SOURCES__PASSONA__PRIVACY_FORMER_KEYS='["the key until today"]'
-  export SOURCES__PASSONA__PRIVACY_KEY=$(openssl rand -hex 32)
-  passona re-key""",
+@options.verb(
+    "export SOURCES__PASSONA__PRIVACY_FORMER_KEYS='[\"the key until today\"]'",
+    "export SOURCES__PASSONA__PRIVACY_KEY=$(openssl rand -hex 32)",
+    "passona re-key",
 )
 @options.wait
-@options.output_options
 def re_key(*, wait: float) -> None:
-    """Give every token of the warehouse a new key.
+    """Change the key of all tokens in the warehouse.
 
-    Move the key that was privacy_key to the end of privacy_former_keys, set the new one, and run this. Both
-    are needed from then on. Ids of rows are others afterwards, so open reports are written once more.
+    Before, move the value of privacy_key to the end of privacy_former_keys, and set the new privacy_key. Both
+    are needed from then on. Row ids change too, so the next load writes open reports again.
     """
-    from passona.config.address import exists, warehouse_address
     from passona.config.configuration import load_privacy_settings
-    from passona.erasure.rekey import re_key as change
+    from passona.erasure.rekey import re_key as change_key
 
     privacy_settings = load_privacy_settings()
-    address = warehouse_address()
-    if not exists(address):
-        raise click.UsageError(f"there is no warehouse at {address}")
-    changed = change(address, privacy_settings, wait, options.notify)
+    changed = change_key(options.existing_warehouse(), privacy_settings, wait, logs.notify)
     click.echo(f"{changed.total():,} values in {len(changed)} tables have the new key; the file is rewritten")
     if privacy_settings.published:
-        options.notify("published copies have the old tokens still: publish them anew")
+        logs.notify("published copies still have the old tokens: publish them again")

@@ -1,11 +1,11 @@
-"""What people see: progress while a load runs (on a terminal alone), tables and JSON when it is done."""
+"""The screen: progress on a terminal, tables and JSON documents on standard output."""
 
 from __future__ import annotations
 
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -29,18 +29,18 @@ from passona.analytics.publish import Published, Unpublished
 from passona.analytics.transform import SCHEMA, Transformed
 from passona.config.address import Address
 from passona.errors import Exit
-from passona.masking.messages import escaped, printable
+from passona.masking.messages import counted, escaped, printable
 from passona.monitoring import logs
 from passona.monitoring.overview import NEVER_LOADED, Overview
 from passona.reports.definitions import REPORTS, Report
 from passona.source.ledger import Task
 from passona.source.pages import Page
 from passona.warehouse.mail_requests import Mailing
-from passona.warehouse.run import Outcome
+from passona.warehouse.run import Outcome, ReportOutcome
 
 
 class _Bars(Progress):
-    """Bars, and above them a line for what is waited for, if there is any."""
+    """Progress bars, with a line above them while a request is retried."""
 
     def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
         self._spinner = Spinner("dots")
@@ -48,7 +48,7 @@ class _Bars(Progress):
         super().__init__(*columns, **options)
 
     def wait_for(self, text: str) -> None:
-        """Shows this line; "" for none."""
+        """Show this line; "" removes it."""
         self._spinner.update(text=plain(text))
         self._waits = bool(text)
 
@@ -59,12 +59,9 @@ class _Bars(Progress):
 
 
 class Watch:
-    """Progress of a load on stderr: a bar for each report on a terminal, nothing but what is logged elsewhere.
+    """Progress of a load on stderr: on a terminal a bar for each report, elsewhere nothing."""
 
-    While a request is retried, a line shows the attempt and the pause.
-    """
-
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, enabled: bool) -> None:
         self._lock = threading.Lock()
         self._rows: dict[str, int] = dict.fromkeys(REPORTS, 0)
         self._tasks: dict[str, TaskID] = {}
@@ -75,7 +72,7 @@ class Watch:
             TextColumn("{task.fields[rows]:>11,} rows"),
             TimeElapsedColumn(),
             console=console,
-            disable=not console.is_terminal or logs.is_json(),
+            disable=not enabled,
             transient=True,
         )
 
@@ -87,7 +84,7 @@ class Watch:
                 self._tasks[name] = self.bars.add_task(name, total=count, rows=0)
 
     def rows(self, report: Report, count: int) -> None:
-        """So many rows of a report's file are read."""
+        """Show how many rows of a report's file are read."""
         if report.name not in self._tasks:
             self._tasks[report.name] = self.bars.add_task(report.name, total=1, rows=0)
         self.bars.update(self._tasks[report.name], rows=count)
@@ -108,71 +105,59 @@ class Watch:
         logs.notify(line)
 
 
-def _terminal() -> Console:
-    """Standard error. FORCE_COLOR makes no terminal of it: what moves has no place in a log."""
-    return Console(stderr=True, force_terminal=sys.stderr.isatty())
-
-
 @contextmanager
-def waiting(text: str) -> Iterator[Callable[[str], None]]:
-    """A line on a terminal that moves as long as the block lasts, elsewhere nothing; what is yielded changes it."""
-    console = _terminal()
+def _terminal() -> Iterator[tuple[Console, bool]]:
+    """Yield standard error, and whether progress may be shown there; then logged lines appear above it.
+
+    FORCE_COLOR does not make a log file a terminal.
+    """
+    console = Console(stderr=True, force_terminal=sys.stderr.isatty())
     if not console.is_terminal or logs.is_json():
-        yield lambda _line: None
+        yield console, False
         return
-    with console.status(plain(text)) as line, _lines_on(console):
-        yield lambda text: line.update(plain(text))
-
-
-def _lines_on(console: Console) -> AbstractContextManager[None]:
-    """Lines that are logged go above what moves on this console."""
-    return logs.written(lambda line: console.print(plain(line), soft_wrap=True))
+    with logs.written(lambda line: console.print(plain(line), soft_wrap=True)):
+        yield console, True
 
 
 @contextmanager
 def progress_bars() -> Iterator[Watch]:
-    """A watch whose bars live as long as the block."""
-    console = _terminal()
-    watch = Watch(console)
-    if watch.bars.disable:
-        yield watch
-        return
-    with watch.bars, _lines_on(console):
-        yield watch
+    """Show the progress of a load while the block lasts."""
+    with _terminal() as (console, enabled):
+        watch = Watch(console, enabled=enabled)
+        with watch.bars:
+            yield watch
 
 
 @contextmanager
-def spinner(what: str) -> Iterator[None]:
-    """A line on a terminal that moves while the block lasts, with the seconds; nothing elsewhere."""
-    console = _terminal()
-    if not console.is_terminal or logs.is_json():
-        yield
-        return
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+def spinner(text: str) -> Iterator[Callable[[str], None]]:
+    """Show a line with a spinner and the seconds on a terminal; the yielded function changes its text."""
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
     with (
-        Progress(*columns, console=console, transient=True) as progress,
-        logs.written(lambda line: console.print(plain(line), soft_wrap=True)),
+        _terminal() as (console, enabled),
+        Progress(*columns, console=console, transient=True, disable=not enabled) as progress,
     ):
-        progress.add_task(what, total=None)
-        yield
+        task = progress.add_task(text, total=None)
+        yield lambda text: progress.update(task, description=printable(text))
+
+
+def print_result(document: Any, print_table: Callable[[], None], *, as_json: bool) -> None:
+    """Print a verb's result: the document as JSON, or the table for people."""
+    if as_json:
+        click.echo(json_text(document))
+    else:
+        print_table()
 
 
 def print_outcome(outcome: Outcome, address: Address) -> None:
-    """The closing table of a load; none where an error ended it before any report was had, and has said all."""
+    """Print the table of a load, unless an error ended it before the first report."""
     if outcome.errors and not any(report.any for report in outcome.reports.values()):
         return
     table = new_table("report", "loaded", "unchanged", "failed", "held", "pages", "rows", "field rows", "issues")
-    sums = [0] * 8
-    for name, report in outcome.reports.items():
-        counts = report.counts
-        numbers = [
-            report.loaded, report.unchanged, report.failed, report.held, report.pages,
-            counts.rows, counts.fields, counts.issues,
-        ]  # fmt: skip
-        sums = [total + number for total, number in zip(sums, numbers, strict=True)]
+    counts = {name: _counts(report).values() for name, report in outcome.reports.items()}
+    for name, numbers in counts.items():
         table.add_row(name, *(f"{number:,}" for number in numbers))
     table.add_section()
-    table.add_row("all", *(f"{number:,}" for number in sums))
+    table.add_row("all", *(f"{sum(column):,}" for column in zip(*counts.values(), strict=True)))
     console = wide()
     console.print(table)
     summary = (
@@ -182,6 +167,19 @@ def print_outcome(outcome: Outcome, address: Address) -> None:
     console.print(plain(summary), soft_wrap=True)
 
 
+def _counts(report: ReportOutcome) -> dict[str, int]:
+    return {
+        "loaded": report.loaded,
+        "unchanged": report.unchanged,
+        "failed": report.failed,
+        "held": report.held,
+        "pages": report.pages,
+        "rows": report.counts.rows,
+        "field_rows": report.counts.fields,
+        "issues": report.counts.issues,
+    }
+
+
 def outcome_document(
     outcome: Outcome,
     code: Exit,
@@ -189,40 +187,29 @@ def outcome_document(
     transformed: Transformed | None = None,
     published: Published | Unpublished | None = None,
 ) -> dict[str, Any]:
-    """How a load ended, with what followed it. `code`: what the program ends with."""
-    return (
-        {
-            "run_id": outcome.run_id,
-            "outcome": code.word,
-            "exit_code": int(code),
-            "warehouse": str(address),
-            "campaigns": outcome.campaigns,
-            "requests": outcome.requests,
-            "seconds": round(outcome.seconds, 3),
-            "reports": {
-                name: {
-                    "loaded": report.loaded,
-                    "unchanged": report.unchanged,
-                    "failed": report.failed,
-                    "held": report.held,
-                    "pages": report.pages,
-                    "rows": report.counts.rows,
-                    "field_rows": report.counts.fields,
-                    "issues": report.counts.issues,
-                }
-                for name, report in outcome.reports.items()
-            },
-            "erased": outcome.erased,
-            "drift": outcome.drift,
-            "errors": outcome.errors,
-        }
-        | ({"transform": transformed_document(transformed, address)} if transformed else {})
-        | ({"publish": published_document(published)} if published else {})
-    )
+    """Return how a load and the steps after it ended. `code`: the exit code of the command."""
+    document = {
+        "run_id": outcome.run_id,
+        "outcome": code.word,
+        "exit_code": int(code),
+        "warehouse": str(address),
+        "campaigns": outcome.campaigns,
+        "requests": outcome.requests,
+        "seconds": round(outcome.seconds, 3),
+        "reports": {name: _counts(report) for name, report in outcome.reports.items()},
+        "erased": outcome.erased,
+        "drift": outcome.drift,
+        "errors": outcome.errors,
+    }
+    if transformed:
+        document["transform"] = transformed_document(transformed, address)
+    if published:
+        document["publish"] = published_document(published)
+    return document
 
 
 def print_transformed(outcome: Transformed, address: Address) -> None:
-    """The closing table of a transformation."""
+    """Print the table of a transformation."""
     table = new_table("built", "tests passed", "warnings", "failed", "skipped", "seconds")
     numbers = [outcome.built, outcome.passed, len(outcome.warnings), len(outcome.failures), outcome.skipped]
     table.add_row(*(f"{number:,}" for number in numbers), f"{outcome.seconds:.1f}")
@@ -287,23 +274,21 @@ def print_overview(found: Overview) -> None:
     console.print(f"\n{counted(len(found.campaigns), 'campaign')}; - is never loaded")
 
 
-def overview_json(found: Overview) -> str:
-    return json_text(
-        [
-            {
-                "campaign_id": campaign.campaign_id,
-                "name": campaign.name,
-                "expiry_date": campaign.expiry_date,
-                "listed": campaign.listed,
-                "reports": {name: found.state(campaign, name) for name in REPORTS},
-            }
-            for campaign in found.campaigns
-        ]
-    )
+def overview_document(found: Overview) -> list[dict[str, Any]]:
+    return [
+        {
+            "campaign_id": campaign.campaign_id,
+            "name": campaign.name,
+            "expiry_date": campaign.expiry_date,
+            "listed": campaign.listed,
+            "reports": {name: found.state(campaign, name) for name in REPORTS},
+        }
+        for campaign in found.campaigns
+    ]
 
 
 def print_mailings(found: Sequence[Mailing], *, as_json: bool) -> None:
-    """What became of each report asked for by mail."""
+    """Print the fate of each report that was requested by mail."""
     if as_json:
         names = ("campaign_id", "report", "fate", "asked_at", "said")
         click.echo(json_text([{name: getattr(mailing, name) for name in names} for mailing in found]))
@@ -316,7 +301,7 @@ def print_mailings(found: Sequence[Mailing], *, as_json: bool) -> None:
 
 
 def plain(text: str) -> Text:
-    """Text from elsewhere, as it stands: brackets and colons in it are no markup."""
+    """Return text from elsewhere as it stands: brackets in it are not markup."""
     return Text(printable(text))
 
 
@@ -328,12 +313,8 @@ def new_table(*headers: str, numbers: bool = True) -> Table:
 
 
 def wide() -> Console:
-    """Standard output, where no column is ever cut to the width of a terminal."""
+    """Return standard output, wide enough that no column is cut."""
     return Console(highlight=False, width=240)
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def json_text(document: Any) -> str:

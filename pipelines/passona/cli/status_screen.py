@@ -1,43 +1,45 @@
-"""What `passona status` shows: three tables for people, one JSON document for programs."""
+"""`passona status` on the screen: three tables for people, one JSON document for programs."""
 
 from __future__ import annotations
 
 import dataclasses
 from datetime import datetime
+from typing import Any
 
-from passona.cli.screen import counted, json_text, new_table, plain, wide
+from passona.cli.screen import new_table, plain, wide
+from passona.masking.messages import counted
 from passona.monitoring.status import Run, Status, format_age
 
-# Reports in trouble that are listed one by one; a bad night has thousands, and --json has them all.
+# Failed and held reports shown one by one; a bad night has thousands, and --json has them all.
 MOST_TROUBLES = 20
 
 
-def print_status(found: Status) -> None:
-    """Runs, reports, troubles, and as the last line whether all is well."""
+def print_status(status: Status) -> None:
+    """Print runs, reports and troubles, and in the last line whether all is well."""
     console = wide()
-    _print_runs(found)
+    _print_runs(status)
     console.print()
-    _print_reports(found)
-    if found.troubles:
+    _print_reports(status)
+    if status.troubles:
         console.print()
-        _print_troubles(found)
+        _print_troubles(status)
     console.print()
-    for line in found.overdue:
+    for line in status.overdue:
         console.print(plain(f"overdue: {line}"), soft_wrap=True)
-    console.print(plain(f"{_verdict(found)}: {found.path}"), soft_wrap=True)
+    console.print(plain(f"{_verdict(status)}: {status.path}"), soft_wrap=True)
 
 
-def _verdict(found: Status) -> str:
-    parts = [counted(len(found.troubles), "report") + " failed or held"] if found.troubles else []
-    parts += [counted(len(found.overdue), "line") + " overdue"] if found.overdue else []
-    return ", ".join(parts) or f"all is fresh, nothing is older than {format_age(found.max_age)}"
+def _verdict(status: Status) -> str:
+    parts = [counted(len(status.troubles), "report") + " failed or held"] if status.troubles else []
+    parts += [counted(len(status.overdue), "line") + " overdue"] if status.overdue else []
+    return ", ".join(parts) or f"all is fresh, nothing is older than {format_age(status.max_age)}"
 
 
-def _print_runs(found: Status) -> None:
+def _print_runs(status: Status) -> None:
     table = new_table("last runs (UTC)", "verb", "outcome", "took", "requests", "rows", numbers=False)
     for column in table.columns[3:]:
         column.justify = "right"
-    for run in found.runs:
+    for run in status.runs:
         table.add_row(
             f"{run.started_at:%Y-%m-%d %H:%M}", run.verb, run.outcome, _took(run), _number(run.requests),
             _number(run.row_count),
@@ -45,11 +47,11 @@ def _print_runs(found: Status) -> None:
     wide().print(table)
 
 
-def _print_reports(found: Status) -> None:
+def _print_reports(status: Status) -> None:
     table = new_table(
         "report", "settled", "open", "failed", "held", "never loaded", "stale", "rows", "oldest not settled (UTC)"
     )
-    for name, report in found.reports.items():
+    for name, report in status.reports.items():
         numbers = (
             report.settled, report.open, report.failed, report.held, report.never_loaded, report.stale, report.rows,
         )  # fmt: skip
@@ -57,18 +59,18 @@ def _print_reports(found: Status) -> None:
     wide().print(table)
 
 
-def _print_troubles(found: Status) -> None:
+def _print_troubles(status: Status) -> None:
     table = new_table("campaign", "name", "report", "state", "checked (UTC)", "rows are of", numbers=False)
     console = wide()
-    for trouble in found.troubles[:MOST_TROUBLES]:
+    for trouble in status.troubles[:MOST_TROUBLES]:
         table.add_row(
             trouble.campaign_id, plain(trouble.name or ""), trouble.report, trouble.state,
             _instant(trouble.checked_at), _instant(trouble.verified_at) or "-",
         )  # fmt: skip
     console.print(table)
-    for line in dict.fromkeys(trouble.error or "" for trouble in found.troubles[:MOST_TROUBLES]):
+    for line in dict.fromkeys(trouble.error or "" for trouble in status.troubles[:MOST_TROUBLES]):
         console.print(plain(f"  {line}"), soft_wrap=True)
-    more = len(found.troubles) - MOST_TROUBLES
+    more = len(status.troubles) - MOST_TROUBLES
     if more > 0:
         console.print(f"and {more:,} more; --json lists all")
 
@@ -85,11 +87,5 @@ def _instant(value: datetime | None) -> str:
     return f"{value:%Y-%m-%d %H:%M}" if value else ""
 
 
-def status_json(found: Status) -> str:
-    return json_text(
-        dataclasses.asdict(found)
-        | {
-            "max_age": found.max_age.total_seconds(),
-            "fresh": not found.overdue,
-        }
-    )
+def status_document(status: Status) -> dict[str, Any]:
+    return dataclasses.asdict(status) | {"max_age": status.max_age.total_seconds(), "fresh": not status.overdue}

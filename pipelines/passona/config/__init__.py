@@ -1,9 +1,9 @@
-"""What this process is configured with: settings, the warehouse's address, environment, signals.
+"""The configuration of this process: settings, the warehouse's address, environment, signals.
 
 - `configuration` reads `sources.passona` from dlt's files and variables into `settings` and `privacy_settings`
-- `address` where the warehouse is; `path_syntax` paths that DuckDB and dlt read as they stand
-- `environment` which of the user's variables the libraries see; `dlt_context` the configuration that dlt sees
-- `dbt_project` where the models are; `signals` how Ctrl-C and SIGTERM end a run
+- `address` locates the warehouse; `path_syntax` avoids paths that DuckDB or dlt would misread
+- `environment` limits the variables that libraries see; `dlt_context` is the configuration that dlt sees
+- `dbt_project` locates the models; `signals` ends a run at Ctrl-C and SIGTERM
 """
 
 __all__ = [

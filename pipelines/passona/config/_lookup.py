@@ -1,4 +1,4 @@
-"""Everything configured for dlt on this machine: each value with its full section and its origin.
+"""Read everything configured for dlt on this machine: each value with its full section and its origin.
 
     secret files, variables, secrets.toml, config.toml (the project's, then the global one), vaults -> settings
 
@@ -53,7 +53,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """The name by which the user knows it."""
+        """Return the name that the user knows."""
         return self.origin if self.is_variable else f"{'.'.join(self.path)} in {self.origin}"
 
 
@@ -61,20 +61,20 @@ class Setting:
 _NO_AIRFLOW = Setting(("providers",), "enable_airflow_secrets", False, "default")
 
 
-def read_settings(known: Mapping[Section, bool]) -> Sequence[Setting]:
+def read_settings(names: Mapping[Section, bool]) -> Sequence[Setting]:
     """Read all settings, in the order in which they count.
 
-    `known`: the full names to ask secret files and vaults for, which cannot be listed; True marks a secret.
+    `names`: the full names to look up in secret files and vaults, which cannot be listed; True marks a secret.
 
     :raises ConfigurationError: a file or a vault cannot be read.
     """
-    secrets = [path for path, secret in known.items() if secret]
+    secrets = [path for path, secret in names.items() if secret]
     settings = [*_secret_files(secrets), *plain_settings()]
-    return [*settings, *_vaults(settings, known)]
+    return [*settings, *_vaults(settings, names)]
 
 
 def plain_settings() -> Sequence[Setting]:
-    """Read variables and dlt's files alone.
+    """Read only variables and dlt's files.
 
     :raises ConfigurationError: a file cannot be read.
     """
@@ -89,7 +89,7 @@ def as_document(settings: Iterable[Setting]) -> dict[str, Any]:
         for name in setting.section:
             node = node.setdefault(name, {})
             if not isinstance(node, dict):
-                break  # an earlier setting has the whole section as one value
+                break  # an earlier setting defines the whole section as one value
         else:
             node.setdefault(setting.key, setting.value)
     return document
@@ -106,7 +106,7 @@ def _secret_files(paths: Iterable[Section]) -> Iterator[Setting]:
 
 def _variables(variables: Mapping[str, str]) -> Iterator[Setting]:
     for name, value in variables.items():
-        # dlt reads upper case only. Swapping the case keeps any other spelling apart from the right one.
+        # dlt reads upper case only, so another case must stay a different name: swap it.
         *section, key = name.swapcase().split("__")
         yield Setting(tuple(section), key, value, name, is_variable=True)
 
@@ -121,7 +121,7 @@ def _files() -> Iterator[Setting]:
 def _folder() -> Path:
     """Return the folder of dlt's files for this project.
 
-    :raises ConfigurationError: variables name another folder than the one that is here.
+    :raises ConfigurationError: variables name another folder, and this one has settings, too.
     """
     variables = user_environment()
     folder = Path(variables.get(PLACES[0], "."), variables.get(PLACES[1], _FOLDER))
@@ -139,7 +139,7 @@ def _parsed(file: Path) -> Mapping[str, Any]:
         return tomllib.loads(_text(file) or "")
     except tomllib.TOMLDecodeError as error:
         place = str(error).rpartition("(at ")[2].rstrip(")")
-        # Its own message may quote the value.
+        # tomllib's message may quote the value.
         raise ConfigurationError(f"{_shown(file)} is not TOML, at {place}; text needs quotation marks") from None
 
 
@@ -155,7 +155,7 @@ def _text(file: Path) -> str | None:
 
 
 def _shown(file: Path) -> str:
-    """Return a path relative to the working directory or to the home folder, where it is in one of them."""
+    """Return a path relative to the working directory or the home folder, if it is in one of them."""
     for folder, prefix in ((Path.cwd(), ""), (Path.home(), "~")):
         if file.absolute().is_relative_to(folder):
             return os.path.join(prefix, file.absolute().relative_to(folder))  # noqa: PTH118  # prefix may be empty
@@ -170,13 +170,13 @@ def _flat(section: Section, document: Mapping[str, Any], origin: str, *, secret:
             yield Setting(section, key, value, origin, secret=secret)
 
 
-def _vaults(settings: Sequence[Setting], known: Mapping[Section, bool]) -> Iterator[Setting]:
-    """Ask the vaults that these settings enable for the known names.
+def _vaults(settings: Sequence[Setting], names: Mapping[Section, bool]) -> Iterator[Setting]:
+    """Look up these names in the vaults that the settings enable.
 
-    :raises ConfigurationError: a vault cannot be opened or asked.
+    :raises ConfigurationError: a vault cannot be opened or read.
     """
     for provider in _other_providers(settings):
-        for (*section, key), secret in known.items():
+        for (*section, key), secret in names.items():
             try:
                 value, _ = provider.get_value(key, TSecretStrValue if secret else AnyType, None, *section)
             except Exception as error:
@@ -193,12 +193,12 @@ def _other_providers(settings: Sequence[Setting]) -> Sequence[ConfigProvider]:
     if PluggableRunContext in container:
         providers = container[PluggableRunContext].providers.providers
         return [each for each in providers if not isinstance(each, EnvironProvider | SettingsTomlProvider)]
-    of_providers = [setting for setting in settings if setting.section[:1] == ("providers",)]
-    enabling = [setting for setting in of_providers if setting.key.startswith("enable_")]
+    provider_settings = [setting for setting in settings if setting.section[:1] == ("providers",)]
+    enabling = [setting for setting in provider_settings if setting.key.startswith("enable_")]
     if not enabling:
         return []
     try:
-        with dlt_context.use(as_document([*of_providers, _NO_AIRFLOW])) as providers:
+        with dlt_context.use(as_document([*provider_settings, _NO_AIRFLOW])) as providers:
             return providers[1:]  # the first one is the document itself
     except Exception as error:
         raise ConfigurationError(f"{enabling[0].name}: the vault cannot be opened ({type(error).__name__})") from error

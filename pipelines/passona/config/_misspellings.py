@@ -40,7 +40,7 @@ def find_misspelled(settings: Iterable[Setting], keys: Keys) -> dict[str, str]:
 
 
 def find_ineffective(settings: Iterable[Setting], keys: Keys) -> list[Setting]:
-    """Return the settings that look as if they configured this program, and do not."""
+    """Return the settings that seem to configure this program, but have no effect."""
     return [setting for setting in settings if _meant(setting, keys) is None and _is_without_effect(setting, keys)]
 
 

@@ -1,4 +1,4 @@
-"""Where the warehouse is: a DuckDB file or a Postgres database, as dlt's configuration names it.
+"""Locate the warehouse, a DuckDB file or a Postgres database, from dlt's configuration.
 
 destination.warehouse (type, credentials) -> warehouse_address -> a path or a Server
 """
@@ -20,39 +20,38 @@ from passona.config.path_syntax import catalog_name
 from passona.errors import ConfigurationError
 
 _CREDENTIALS = "destination.warehouse.credentials"
-# What people ask for by their schemas.
+# Schemas that users name in queries.
 _SCHEMAS = ("passona", "analytics", "analytics_staging")
 _FORM = "postgresql://user:password@host:5432/database"
 
 
 @dataclass(frozen=True)
 class Server:
-    """A database of a Postgres server; the dataset is its schema `passona`. Shown without user and password."""
+    """A database of a Postgres server; the dataset is its schema `passona`. Printed without user and password."""
 
     credentials: PostgresCredentials = field(repr=False)
 
     def __str__(self) -> str:
-        found = self.credentials
-        return f"postgresql://{found.host}:{found.port}/{found.database}"
+        return f"postgresql://{self.credentials.host}:{self.credentials.port}/{self.credentials.database}"
 
     @property
     def name(self) -> str:
-        """What its files on this machine are called by."""
-        found = self.credentials
-        return re.sub(r"[^0-9A-Za-z.-]", "_", f"{found.database}.{found.host}.{found.port}")
+        """Return a name for its files on this machine."""
+        name = f"{self.credentials.database}.{self.credentials.host}.{self.credentials.port}"
+        return re.sub(r"[^0-9A-Za-z.-]", "_", name)
 
 
 Address = Path | Server
 
 
 def warehouse_address() -> Address:
-    """The warehouse that dlt's configuration names by destination `warehouse`; warehouse.duckdb if none.
+    """Return the address of dlt's destination `warehouse`; warehouse.duckdb by default.
 
-    :raises ConfigurationError: another kind of destination, or a name that cannot work.
+    :raises ConfigurationError: the destination is of another type, or its address cannot work.
     """
-    found = configuration()
-    kind = str(found.value((*WAREHOUSE, "destination_type")) or "duckdb")
-    credentials: Any = found.value((*WAREHOUSE, "credentials"))
+    config = configuration()
+    kind = str(config.value((*WAREHOUSE, "destination_type")) or "duckdb")
+    credentials: Any = config.value((*WAREHOUSE, "credentials"))
     match kind.rpartition(".")[2]:
         case "duckdb":
             return _file(credentials)
@@ -65,14 +64,14 @@ def warehouse_address() -> Address:
 
 
 def exists(address: Address) -> bool:
-    """Whether there is a warehouse; what a server holds is seen when it is opened."""
+    """Return False if the file does not exist. A server is checked when it is opened."""
     return not isinstance(address, Path) or address.is_file()
 
 
 def check_driver() -> None:
-    """Nothing, where psycopg2 can be imported, by which all here speak to Postgres.
+    """Check that psycopg2 is installed.
 
-    :raises ConfigurationError: it cannot; says what to install.
+    :raises ConfigurationError: it is not.
     """
     if importlib.util.find_spec("psycopg2") is None:
         raise ConfigurationError(
@@ -82,9 +81,9 @@ def check_driver() -> None:
 
 
 def check_file_name(path: Path, role: str, example: str) -> None:
-    """Do nothing where people who open the file can ask for its tables by schema and name.
+    """Check that a query can name the file's tables by schema and name.
 
-    :raises ConfigurationError: DuckDB would take a schema's name for that of the file, or cannot open the file.
+    :raises ConfigurationError: DuckDB would confuse the file with a schema, or cannot open it.
     """
     name = catalog_name(path)
     if name in _SCHEMAS:
@@ -132,9 +131,9 @@ def _file(credentials: Any) -> Path:
 
 
 def real_path(path: Path) -> Path:
-    """The file itself where a path is a link to it: DuckDB's log and lock, and a new file in its place, belong there.
+    """Resolve links, because DuckDB's log and lock, and a replacement, belong beside the file itself.
 
-    :raises ConfigurationError: links that lead nowhere but to each other.
+    :raises ConfigurationError: the link leads to itself.
     """
     try:
         return path.resolve(strict=path.is_symlink() and path.exists())
@@ -150,11 +149,11 @@ def _server(credentials: Any) -> Server:
     if isinstance(credentials, str) and not re.match(r"postgres(ql)?://", credentials):
         raise ConfigurationError(f"{_CREDENTIALS}: expected {_FORM}, got something else")
     try:
-        found = PostgresCredentials(credentials)
-        found.resolve()
+        resolved = PostgresCredentials(credentials)
+        resolved.resolve()
     except Exception as error:
         raise ConfigurationError(f"{_CREDENTIALS}: expected {_FORM}, got what cannot be read as that") from error
-    missing = [name for name in ("host", "database", "username") if not getattr(found, name)]
+    missing = [name for name in ("host", "database", "username") if not getattr(resolved, name)]
     if missing:
         raise ConfigurationError(f"{_CREDENTIALS}: expected {_FORM}, got no {', no '.join(missing)}")
-    return Server(found)
+    return Server(resolved)

@@ -1,6 +1,6 @@
-"""The settings: dlt's own configuration, in the sections `sources.passona` and `destination.warehouse`.
+"""Read the settings from dlt's configuration, sections `sources.passona` and `destination.warehouse`.
 
-    lookup -> spelling (names checked) -> values by key -> Settings, Keeping, or the warehouse's address
+    _lookup -> _misspellings (names checked) -> values by key -> Settings, PrivacySettings, or the warehouse's address
 
 Nothing here changes the process: in a notebook or in Dagster, the environment and dlt stay as they are.
 """
@@ -26,7 +26,7 @@ from passona.config.privacy_settings import PrivacySettings
 from passona.config.settings import Settings, check_zone
 from passona.errors import ConfigurationError
 
-# The keys of `sources.passona`, in the order of `passona config`. Meanings and checks: `Settings`, `Keeping`.
+# The keys of `sources.passona`, in the order of `passona config`. Meanings and checks: `Settings`, `PrivacySettings`.
 TYPES: Mapping[str, type] = {
     "api_token": str, "base_url": str, "timezone": str, "team_uuid": str, "page_size": int, "concurrency": int,
     "requests_per_minute": int, "retry_pause": float, "request_timeout": float, "settle_days": int,
@@ -91,7 +91,7 @@ class Configuration:
         return find_misspelled(self.settings, KEYS)
 
     def without_effect(self) -> list[str]:
-        """Return the names of settings that look as if they configured this program, and do not."""
+        """Return the names of settings that seem to configure this program, but have no effect."""
         return [setting.name for setting in find_ineffective(self.settings, KEYS)]
 
 
@@ -108,17 +108,17 @@ def configuration() -> Configuration:
 
     :raises ConfigurationError: a file cannot be read, or a name is misspelled.
     """
-    found = read_configuration()
-    _check_names(found.misspelled())
-    if accounts := found.setting((*SOURCE, ACCOUNTS)):
+    config = read_configuration()
+    _check_names(config.misspelled())
+    if accounts := config.setting((*SOURCE, ACCOUNTS)):
         raise ConfigurationError(
             f"{accounts.name}: this version does not support accounts; use one warehouse per token"
         )
-    return found
+    return config
 
 
 def check_names(*arguments: str) -> None:
-    """Nothing, where every name in the section `sources.passona` is a key. `arguments`: those of the source besides.
+    """Check that every name in section `sources.passona` is a key, or one of the source's other `arguments`.
 
     :raises ConfigurationError: a name is misspelled, or a file cannot be read.
     """
@@ -130,12 +130,12 @@ def _check_names(misspelled: Mapping[str, str]) -> None:
         raise ConfigurationError(f"{name}: there is no such key; did you mean {meant}? passona config shows all")
 
 
-def load_settings(**known: str) -> Settings:
-    """Return the checked settings. `known`: values that need not be looked up.
+def load_settings(**overrides: str) -> Settings:
+    """Return the checked settings. `overrides`: values that replace the configured ones.
 
     :raises ConfigurationError: there is no token, a name is misspelled, or a value cannot work.
     """
-    return settings_of(configuration().values() | known)
+    return settings_of(configuration().values() | overrides)
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:
@@ -152,42 +152,30 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
 
 
 def load_settings_without_token() -> Settings:
-    """Return the settings for verbs that send no request.
-
-    :raises ConfigurationError: as above.
-    """
+    """Return the settings for verbs that send no request. Raises like `load_settings`."""
     return load_settings(api_token="none")  # noqa: S106  # stands for none
 
 
 def load_privacy_settings() -> PrivacySettings:
-    """Return the privacy and retention settings only, for verbs that need no token.
-
-    :raises ConfigurationError: as above.
-    """
+    """Return only the privacy and retention settings, for verbs that need no token. Raises like `load_settings`."""
     names = {field.name for field in dataclasses.fields(PrivacySettings)}
     return PrivacySettings(**{key: value for key, value in configuration().values().items() if key in names})
 
 
 def load_retain_days() -> int | None:
-    """Return `retain_days` only, for verbs that read the warehouse and need no key.
-
-    :raises ConfigurationError: as above.
-    """
+    """Return only `retain_days`, for verbs that need no key. Raises like `load_settings`."""
     return PrivacySettings(retain_days=configuration().values().get("retain_days")).retain_days
 
 
 def load_timezone() -> str:
-    """Return the account's time zone only, for verbs that need no token.
-
-    :raises ConfigurationError: as above.
-    """
+    """Return only the account's time zone, for verbs that need no token. Raises like `load_settings`."""
     name = str(configuration().values().get("timezone", Settings.timezone))
     check_zone(name)
     return name
 
 
 def _converted(setting: Setting, value: Any, kind: type) -> Any:
-    """Convert a value as dlt does, except that true and false are neither numbers nor text."""
+    """Convert a value as dlt does, but accept true and false neither as a number nor as a text."""
     wrong = ConfigurationError(f"{setting.name}: expected {_KINDS[kind]}, got something else")
     if isinstance(value, bool | dict) or (kind is not list and isinstance(value, list)):
         raise wrong
@@ -205,15 +193,15 @@ def _converted(setting: Setting, value: Any, kind: type) -> Any:
 def object_store(address: str) -> tuple[Any, str]:
     """Return the file system (fsspec) of an address such as s3://bucket/folder, and the path in it.
 
-    Credentials are those of dlt's own filesystem source: `credentials` in section `sources.filesystem`, or what the
-    tools of the store have configured on this machine.
+    Credentials are those of dlt's filesystem source: `sources.filesystem.credentials`, or those that the store's own
+    tools have configured on this machine.
 
-    :raises ConfigurationError: a package is not installed, or there are no credentials.
+    :raises ConfigurationError: a package or credentials are missing.
     """
     scheme, path = address.partition("://")[0], ("sources", "filesystem")
-    ours = [setting for setting in configuration().settings if setting.path[: len(path)] == path]
+    document = as_document(setting for setting in configuration().settings if setting.path[: len(path)] == path)
     try:
-        with dlt_context.use(as_document(ours)):
+        with dlt_context.use(document):
             return fsspec_from_config(resolve_configuration(FilesystemConfiguration(bucket_url=address), sections=path))
     except MissingDependencyException as error:
         packages = " ".join(f'"{name}"' for name in error.dependencies)
@@ -223,4 +211,4 @@ def object_store(address: str) -> tuple[Any, str]:
             f"{scheme}:// needs credentials: set them under [sources.filesystem.credentials] in .dlt/secrets.toml"
         ) from error
     except (ValueError, ImportError) as error:
-        raise ConfigurationError(f"{scheme}:// is no object store that is known here") from error
+        raise ConfigurationError(f"{scheme}:// is not a supported object store") from error

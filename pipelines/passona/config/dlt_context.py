@@ -1,8 +1,8 @@
-"""What dlt sees as its configuration: one document, and nothing else.
+"""Give dlt one document as its whole configuration.
 
-dlt looks a key up in its section, then in each shorter section, and at last by its bare name, in variables and files
-alike. So DEV_MODE=true, set for another pipeline, would send a load to another schema. Inside `use`, dlt has one
-provider, which holds one document.
+dlt looks up a key in its section, then in each shorter section, and finally by its bare name, in variables and files.
+So DEV_MODE=true, set for another pipeline, would send a load to another schema. Inside `use`, dlt has one provider with
+one document.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import RunContext
 
-# For every use of dlt. Telemetry is off, because only the contract's requests are sent; dlt's log is off, because it
-# quotes errors of the database, which may quote a row. A signal ends the program at once; dlt would only note it.
-# `lookup` asks vaults for our own keys.
+# For every use of dlt. No telemetry, because only the contract's requests are allowed. No log, because it quotes errors
+# of the database, which may quote a row. No handling of signals, because dlt would only record them. No Airflow,
+# because `_lookup` reads vaults.
 _ALWAYS = {
     "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL", "intercept_signals": False},
     "providers": {"enable_airflow_secrets": False},
 }
-# What a load relies on. No copy of a load stays in the staging
-# tables or in the files of a loaded package. A job that fails is not retried, so that the run can report it. Jobs run
-# one after another: that takes a third less memory than side by side and, on one connection, no more time.
+# For loads. No copy of the rows stays in staging tables or in files of a loaded package. A failed job is not retried,
+# so that the run can report it. Jobs run one by one: a third less memory and, on one connection, no slower.
 LOADING = {
     "load": {
         "truncate_staging_dataset": True,
@@ -70,7 +69,7 @@ def use(document: Mapping[str, Any]) -> Iterator[list[ConfigProvider]]:
         with container.injectable_context(own) as context:
             yield context.providers.providers
     finally:
-        # dlt leaves a context in place whose vault cannot be opened.
+        # dlt leaves its context in place if a vault cannot be opened.
         if PluggableRunContext in container and container[PluggableRunContext] is own:
             if former is None:
                 del container[PluggableRunContext]

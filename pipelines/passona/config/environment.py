@@ -1,10 +1,10 @@
-"""The environment: what the user set, and what of it the libraries of this process may see.
+"""Hide the user's environment variables from libraries, except harmless ones.
 
-    os.environ -> isolate -> user_environment (all of it, to look settings up) + os.environ (what KEPT allows)
+    os.environ -> isolate -> user_environment (all variables, to look up settings) + os.environ (those in KEPT)
 
 dlt, dbt, DuckDB, Arrow and libpq read variables of their own, some of them at import: DLT_* changes column names,
 DBT_EMPTY builds empty tables, PGOPTIONS changes the schema of a session. A list of harmful variables would never be
-complete, so this is a list of harmless ones.
+complete, so KEPT lists the harmless ones.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-# Places on this machine, the terminal, the locale, and how to reach and open what is elsewhere: none of it changes
-# what a row means. `_PASSONA_` completes command lines in shells; coverage counts the lines of child processes.
+# Paths, terminal, locale, and access to other systems: none of it changes what a row means. `_PASSONA_` is for shell
+# completion, coverage for child processes of tests.
 KEPT = re.compile(
     r"PATH|HOME|USER|LOGNAME|USERNAME|HOSTNAME|SHELL|PWD|TMPDIR|TMP|TEMP|VIRTUAL_ENV|XDG_.*|LD_.*|DYLD_.*"
     r"|SYSTEMROOT|WINDIR|COMSPEC|PATHEXT|USERPROFILE|HOMEDRIVE|HOMEPATH|APPDATA|LOCALAPPDATA|PROGRAMDATA"
@@ -34,9 +34,9 @@ _removed: dict[str, str] = {}
 
 
 def isolate() -> None:
-    """Remove from this process what PYTHON* and other variables would change in libraries.
+    """Remove variables that would change libraries, and undo the effects of PYTHON*.
 
-    Only for the process of the command line, before it imports any library.
+    Only for the command line's process, before it imports any library.
     """
     _removed.update({name: value for name, value in os.environ.items() if not KEPT.fullmatch(name)})
     for name in _removed:
@@ -46,7 +46,7 @@ def isolate() -> None:
     warnings.simplefilter("ignore")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A character that PYTHONIOENCODING or the locale cannot print must not fail a load that is done.
+            # A character that the terminal cannot print must not fail a finished load.
             stream.reconfigure(errors="replace")
 
 
@@ -57,7 +57,7 @@ def user_environment() -> Mapping[str, str]:
 
 @contextmanager
 def isolated_environment(**variables: str) -> Iterator[None]:
-    """Show libraries only what they may see, plus these variables; restore the environment afterwards."""
+    """Show libraries only harmless variables and these; restore the environment afterwards."""
     before = dict(os.environ)
     _replace({name: value for name, value in before.items() if KEPT.fullmatch(name)} | variables)
     try:

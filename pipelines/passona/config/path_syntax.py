@@ -1,7 +1,7 @@
-"""What DuckDB and dlt take for syntax in a path, and paths without it, whatever the user's folders are called.
+"""Avoid paths in which DuckDB or dlt would see syntax.
 
-DuckDB names the catalog of a file by the file's name, and takes what follows a `?` for parameters. dlt makes file
-names with `%`, and writes them into SQL as they are, where DuckDB also takes `*` for a pattern and `a=b` for a column.
+DuckDB derives a catalog's name from the file's name, and reads parameters after a `?`. dlt formats file names with `%`,
+and writes them into SQL unescaped, where DuckDB also reads `*` as a pattern and `a=b` as a column.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ _PLAIN = re.compile(r"[\w /.,+@()&-]*")
 
 
 def catalog_name(path: Path) -> str:
-    """Return what DuckDB calls the catalog of a file, in lower case."""
+    """Return DuckDB's name for the catalog of a file, in lower case."""
     return path.name.partition("?")[0].lstrip(".").partition(".")[0].lower()
 
 
 def log_of(path: Path) -> Path:
-    """Return where DuckDB keeps what is not in a file yet."""
+    """Return the path of DuckDB's write-ahead log of a file."""
     name, mark, parameters = path.name.partition("?")
     return path.with_name(f"{name}.wal{mark}{parameters}")
 
 
 def work_folder(path: Path) -> Path:
-    """Return the folder beside a warehouse for what is temporary; DuckDB opens files in it, so it has no `?`."""
+    """Return the folder for temporary files beside a warehouse. DuckDB opens files in it, so it has no `?`."""
     if "?" not in path.name:
         return path.with_name(f"{path.name}.work")
     return path.with_name(f"{path.name.replace('?', '_')}-{_digest(path.name)}.work")
 
 
 def plain_folder(folder: Path) -> Path:
-    """Return a path without syntax for a temporary folder: the same, or one of its own in the system's temp folder.
+    """Return a path without syntax for a temporary folder: itself, or a folder in the system's temp folder.
 
-    The same for the same folder, so that what a killed run left there is found by the next.
+    Deterministic, so the next run finds what a killed run left.
 
     :raises ConfigurationError: the system's temp folder has syntax in its path, too.
     """
@@ -49,7 +49,7 @@ def plain_folder(folder: Path) -> Path:
 
 
 def _temp_folder() -> Path:
-    for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108  # what is made there is its owner's alone
+    for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108  # the new folder is private
         real = Path(folder).resolve()
         if _PLAIN.fullmatch(str(real)) and real.is_dir():
             return real

@@ -1,6 +1,6 @@
-"""What is kept of people, and for how long: the keys of `sources.passona` that say so, checked once.
+"""The privacy and retention keys of `sources.passona`, checked.
 
-Apart from `settings`, because verbs that ask nothing of the server (`forget`, `re-key`) need no token.
+Separate from `settings`, because verbs that send no request (`forget`, `re-key`) need no token.
 """
 
 from __future__ import annotations
@@ -11,20 +11,19 @@ from passona.errors import ConfigurationError
 
 PRIVACY_MODES = ("clear", "pseudonymous", "minimal")
 RETAIN_MODES = ("columns", "rows")
-# Phone numbers are few, some ten thousand million: what keeps a token from being guessed is the key alone.
-# 32 characters of hexadecimal are 128 bits.
+# There are only some 10**10 phone numbers, so only the key protects a token. 32 hexadecimal characters are 128 bits.
 SHORTEST_KEY = 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacySettings:
-    """What a warehouse keeps of personal data.
+    """What a warehouse stores about people.
 
-    `privacy`: one of PRIVACY_MODES. `privacy_key`: makes the tokens. `privacy_former_keys`: those before
-    it, oldest first, that the tokens also rest on since `passona re-key`. `privacy_fields`: names of
-    contacts' fields, and keys that are new in the API, whose values are kept in pseudonymous mode.
-    `retain_days`: days after a campaign's end at which its personal data go, None for never;
-    `retain_mode`: whether as columns or with their rows. `published`: copies of the warehouse to forget in.
+    `privacy`: one of PRIVACY_MODES. `privacy_key`: the key of tokens. `privacy_former_keys`: earlier keys, oldest
+    first, which tokens still depend on after `passona re-key`. `privacy_fields`: contact fields, and new keys of the
+    API, whose values are stored in pseudonymous mode. `retain_days`: days from a campaign's end until its personal
+    data is erased, None for never. `retain_mode`: one of RETAIN_MODES. `published`: copies in which `forget` also
+    erases.
     """
 
     privacy: str = "clear"
@@ -50,7 +49,7 @@ class PrivacySettings:
         for key in self.keys:
             _check_key(key)
         if len({*self.keys}) < len(self.keys):
-            raise ConfigurationError("sources.passona.privacy_former_keys: a key stands twice, or is the key of today")
+            raise ConfigurationError("sources.passona.privacy_former_keys: a key occurs twice, or equals privacy_key")
         if self.privacy == "minimal" and self.privacy_fields:
             raise ConfigurationError(
                 "sources.passona.privacy_fields: minimal mode keeps no field values; take it out, or use pseudonymous"
@@ -58,7 +57,7 @@ class PrivacySettings:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys that tokens rest on, oldest first; none in clear mode."""
+        """Return the keys of tokens, oldest first; none in clear mode."""
         if self.privacy == "clear" or self.privacy_key is None:
             return ()
         return (*self.privacy_former_keys, self.privacy_key)

@@ -1,7 +1,6 @@
-"""What one run is told: the keys of `sources.passona`, checked once. Found by `configuration`.
+"""The keys of `sources.passona`, checked. `configuration` reads them.
 
-Everything but the token has a default. Values that cannot work are refused here, before the first
-request, with what to set instead.
+Everything except the token has a default. Values that cannot work are refused before the first request.
 """
 
 from __future__ import annotations
@@ -14,22 +13,30 @@ from urllib.parse import urlsplit
 from passona.config.privacy_settings import PrivacySettings
 from passona.errors import ConfigurationError
 
-# Digits that may be a phone's: errors name none.
+# Digits that may be a phone's, masked in errors.
 _PHONE = re.compile(r"\+?[0-9](?:\W{0,2}[0-9]){5,}")
-# Quotation marks that a shell or a file of variables left there, and what names a variable.
+# Quotation marks from a shell or an env file, and the syntax of variables.
 _NOT_IN_TOKENS = frozenset("\"'`${}<>%")
+_RANGES = {
+    "page_size": (1, 10_000),
+    "concurrency": (1, 64),
+    "requests_per_minute": (1, 100_000),
+    "settle_days": (0, 3650),
+    "clicks_settle_days": (0, 3650),
+    "retry_pause": (0, 60),
+    "request_timeout": (0.1, 3600),
+}
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
 class Settings(PrivacySettings):
-    """What one run needs to know of the account and of the user's wishes; what is kept of people: `Keeping`.
+    """The settings of one run.
 
-    `timezone`: IANA name of the zone of times without an offset. `page_size`: rows a page asked
-    for. `concurrency`: requests in flight, all together. `requests_per_minute`: an upper bound of
-    the user's, None for none. `settle_days`, `clicks_settle_days`: days after a campaign's end.
-    `retry_pause`: seconds before the first repeat of a request; doubles with each.
-    `request_timeout`: seconds one request may take in all, from the name server to the end of its body.
+    `timezone`: IANA name of the zone of times without an offset. `page_size`: rows to request per page.
+    `concurrency`: total requests in flight. `requests_per_minute`: an upper bound, None for none.
+    `settle_days`, `clicks_settle_days`: days after a campaign's end. `retry_pause`: seconds before the first retry of
+    a request; doubles each time. `request_timeout`: total seconds of a request, DNS lookup and body included.
     """
 
     api_token: str = field(repr=False)
@@ -48,9 +55,9 @@ class Settings(PrivacySettings):
         super().__post_init__()
         object.__setattr__(self, "base_url", _checked_address(self.base_url))
         if not self.api_token or any(c.isspace() or not c.isprintable() for c in self.api_token):
-            raise ConfigurationError("sources.passona.api_token is empty or has blanks in it; paste the token alone")
+            raise ConfigurationError("sources.passona.api_token is empty or contains blanks; paste only the token")
         if not self.api_token.isascii():
-            raise ConfigurationError("sources.passona.api_token has characters that no token has")
+            raise ConfigurationError("sources.passona.api_token has characters that are not in any token")
         if not _NOT_IN_TOKENS.isdisjoint(self.api_token):
             raise ConfigurationError(
                 "sources.passona.api_token: expected the token alone, got quotation marks around it, or the name of a "
@@ -59,28 +66,27 @@ class Settings(PrivacySettings):
         check_zone(self.timezone)
         if self.team_uuid is not None:
             object.__setattr__(self, "team_uuid", campaign_uuid(self.team_uuid, "sources.passona.team_uuid"))
-        _check_range("page_size", self.page_size, 1, 10_000)
-        _check_range("concurrency", self.concurrency, 1, 64)
-        if self.requests_per_minute is not None:
-            _check_range("requests_per_minute", self.requests_per_minute, 1, 100_000)
-        _check_range("settle_days", self.settle_days, 0, 3650)
-        _check_range("clicks_settle_days", self.clicks_settle_days, 0, 3650)
-        _check_range("retry_pause", self.retry_pause, 0, 60)
-        _check_range("request_timeout", self.request_timeout, 0.1, 3600)
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ConfigurationError(f"sources.passona.{name}: {value} is not between {low} and {high}")
         self._check_retention()
 
     def _check_retention(self) -> None:
-        """What is still asked for cannot be given up yet: the next load would bring it back."""
+        """Refuse to erase data that reports still load: the next load would restore it."""
         longest = max(self.settle_days, self.clicks_settle_days)
         if self.retain_days is not None and self.retain_days <= longest:
             raise ConfigurationError(
                 f"sources.passona.retain_days: {self.retain_days} is not more than {longest}, the days that reports "
-                "are asked for after a campaign's end (settle_days, clicks_settle_days)"
+                "are loaded after a campaign's end (settle_days, clicks_settle_days)"
             )
 
 
 def campaign_uuid(text: str, where: str = "campaign") -> str:
-    """A uuid in its canonical form (lower case, with dashes), or an error that names where it stood."""
+    """Return a uuid in canonical form (lower case, with dashes).
+
+    :raises ConfigurationError: the text is no uuid; names `where` it came from.
+    """
     try:
         return str(uuid.UUID(text.strip()))
     except ValueError as error:
@@ -91,7 +97,10 @@ def campaign_uuid(text: str, where: str = "campaign") -> str:
 
 
 def _checked_address(text: str) -> str:
-    """The base address with one closing slash. http is for loopback alone: a token is a password."""
+    """Return the base address with one trailing slash.
+
+    :raises ConfigurationError: the address is unusable, or http to another machine: the token would be readable.
+    """
     try:
         parts = urlsplit(text.strip())
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -99,10 +108,10 @@ def _checked_address(text: str) -> str:
         good = False
     if not good:
         raise ConfigurationError(
-            f"sources.passona.base_url: {text!r} is no http address; the vendor's is https://passona.co.uk/api/2.0/"
+            f"sources.passona.base_url: {text!r} is not an http address; the vendor's is https://passona.co.uk/api/2.0/"
         )
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigurationError("sources.passona.base_url may hold scheme, host, port and path, nothing else")
+        raise ConfigurationError("sources.passona.base_url may contain only scheme, host, port and path")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise ConfigurationError(
             f"sources.passona.base_url: http would send the token in clear to {parts.hostname}; use https"
@@ -111,11 +120,11 @@ def _checked_address(text: str) -> str:
 
 
 def check_zone(name: str) -> None:
-    """Nothing, where there is a zone of this IANA name.
+    """Check the IANA name of a time zone.
 
-    :raises ConfigurationError: there is none.
+    :raises ConfigurationError: there is no such zone.
     """
-    # The command line knows this module, and must start without pendulum.
+    # Importing the command line must not import pendulum.
     import pendulum
     from pendulum.tz.exceptions import InvalidTimezone
 
@@ -125,8 +134,3 @@ def check_zone(name: str) -> None:
         raise ConfigurationError(
             f"sources.passona.timezone: no zone is called {name!r}; use an IANA name such as Europe/London"
         ) from error
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ConfigurationError(f"sources.passona.{name}: {value} is not between {low} and {high}")

@@ -1,11 +1,11 @@
-"""Ctrl-C and SIGTERM end the program in good order, and soon.
+"""End the program at Ctrl-C and SIGTERM, in good order and soon.
 
-The first signal is an `Interrupted` in the main thread: the run notes that it was interrupted and lets
-the warehouse go. It waits for the end of an import, for modules written in C may crash or swallow what is
-raised in their midst. Where all this takes too long (a thread that connects cannot be woken), and at the second
-signal, the program prints its last line and ends as a kill would end it, which costs nothing that is in the warehouse.
+The first signal raises `Interrupted` in the main thread: the run records the interruption and releases the warehouse.
+During an import it is deferred, because C modules may crash or swallow the exception. If this takes too long (a
+connecting thread cannot be woken), or at the second signal, the program prints its last line and exits at once. Nothing
+in the warehouse is lost.
 
-Imported before anything else, so that the time without a handler is short: it imports nothing slow itself.
+Imported first, so that a handler is installed early: it imports nothing slow itself.
 """
 
 from __future__ import annotations
@@ -24,19 +24,18 @@ from typing import NoReturn
 from passona.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# To write what is verified takes a second, to note the end of the run a tenth of one; whoever pressed
-# Ctrl-C waits no longer than this.
+# Writing verified reports takes a second, recording the end of the run 0.1 s. The program exits no later than this.
 END_SECONDS = 5.0
-# How often it is looked whether an import has ended; the slowest takes a second.
-LOOK_SECONDS = 0.05
+# Between two checks for the end of an import. The slowest import takes a second.
+CHECK_SECONDS = 0.05
 _IMPORTING = "<frozen importlib._bootstrap>"
 
 
 class _Signals:
-    """The signal that came, if one did, whether it is to be raised yet, and what holds it back."""
+    """`received`: the first signal. `pending`: not raised yet. `deferred`: not to be raised now."""
 
     def __init__(self) -> None:
-        self.came: int | None = None
+        self.received: int | None = None
         self.pending = False
         self.deferred = False
 
@@ -45,8 +44,8 @@ _signals = _Signals()
 
 
 def listen() -> None:
-    """From now on SIGINT and SIGTERM raise `Interrupted`. To be called from the main thread."""
-    _forget_pipe()
+    """Make SIGINT and SIGTERM raise `Interrupted`. Call this in the main thread."""
+    _close_pipe()
     received, wakeup = os.pipe()
     os.set_blocking(wakeup, False)
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
@@ -56,44 +55,41 @@ def listen() -> None:
             signal.signal(number, _interrupt)
 
 
-def _forget_pipe() -> None:
+def _close_pipe() -> None:
     """End the thread of an earlier `listen`."""
     if (wakeup := signal.set_wakeup_fd(-1)) >= 0:
         os.close(wakeup)
 
 
 def _watch(received: int) -> None:
-    """End the program at the second signal, or where the first one was not enough. Give up when the pipe is closed."""
-    came, left, until = 0, None, 0.0
-    while select.select([received], [], [], left)[0]:
+    """Exit at the second signal, or END_SECONDS after the first. Return when the pipe is closed."""
+    first, timeout, deadline = 0, None, 0.0
+    while select.select([received], [], [], timeout)[0]:
         if not (number := os.read(received, 1)):
             os.close(received)
             return
-        if number[0] in SIGNALS:  # timers come here, too
-            if came:
+        if number[0] in SIGNALS:  # the pipe also reports timers
+            if first:
                 break
-            came, until = number[0], time.monotonic() + END_SECONDS
-        left = max(0.0, until - time.monotonic()) if came else None
-    leave(came)
+            first, deadline = number[0], time.monotonic() + END_SECONDS
+        timeout = max(0.0, deadline - time.monotonic()) if first else None
+    leave(first)
 
 
 def raise_pending() -> None:
-    """At the end of the program: a signal that came and was swallowed on its way ends it now."""
+    """Exit at the end of the program if a signal was received but swallowed."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    _forget_pipe()
-    if _signals.came is not None:
-        leave(_signals.came)
+    _close_pipe()
+    if _signals.received is not None:
+        leave(_signals.received)
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """A signal in this block is raised at its end: DuckDB and dlt take it for a query that failed, and try again.
-
-    A block within another is a part of it.
-    """
+    """Raise a signal in this block only at its end: DuckDB and dlt would retry the query. Re-entrant."""
     outer, _signals.deferred = _signals.deferred, True
     try:
         yield
@@ -104,29 +100,29 @@ def deferred() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    _signals.came, _signals.pending = number, True
-    for each in SIGNALS:  # the next one is for `_watch`: raised here it would break off the good order
+    _signals.received, _signals.pending = number, True
+    for each in SIGNALS:  # leave the second signal to `_watch`
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, lambda _number, _frame: None)
-    signal.signal(signal.SIGALRM, _look)
-    _look(number, frame)
+    signal.signal(signal.SIGALRM, _raise_if_possible)
+    _raise_if_possible(number, frame)
 
 
-def _look(_number: int, frame: FrameType | None) -> None:
-    """Raises the signal that came, if it may be raised here and now; looks again soon in the middle of an import."""
+def _raise_if_possible(_number: int, frame: FrameType | None) -> None:
+    """Raise the pending signal unless it is deferred; check again soon during an import."""
     importing = _signals.pending and _is_importing(frame)
-    signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS if importing else 0)
+    signal.setitimer(signal.ITIMER_REAL, CHECK_SECONDS if importing else 0)
     if _signals.pending and not _signals.deferred and not importing:
         _raise()
 
 
 def _raise() -> NoReturn:
     _signals.pending = False
-    raise Interrupted(_signals.came or 0)
+    raise Interrupted(_signals.received or 0)
 
 
 def _is_importing(frame: FrameType | None) -> bool:
-    """Whether the main thread is in the middle of an import."""
+    """Return True if the main thread is importing a module."""
     while frame is not None:
         if frame.f_code.co_filename == _IMPORTING:
             return True
@@ -135,13 +131,13 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 def leave(number: int) -> NoReturn:
-    """Says that signal `number` ended the program, and ends it without waiting for any thread."""
+    """Print that signal `number` ended the program, and exit without waiting for threads."""
     cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # progress bars hide it
-    # It knows how lines are to be written; before it is there, they are plain.
+    # Formats the line as JSON if requested; before it is imported, the line is plain.
     line = getattr(sys.modules.get("passona.monitoring.logs"), "line", None)
     line = line or (lambda _event, text, **_: f"passona: {text}")
-    said = line("stopped", "stopped; what was verified is kept, run it again for the rest", exit_code=128 + number)
-    with suppress(OSError, ValueError):  # nobody may be there to read it
-        sys.stderr.write(f"{cursor}{said}\n")
+    text = line("stopped", "stopped; what was verified is kept, run it again for the rest", exit_code=128 + number)
+    with suppress(OSError, ValueError):  # stderr may be closed
+        sys.stderr.write(f"{cursor}{text}\n")
         sys.stderr.flush()
     os._exit(128 + number)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import re
-import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +47,6 @@ def download(address: str, to: Path) -> datetime | None:
             _answer(address) as answer,
             to.open("wb") as file,
         ):
-            _check_room(answer, to, host)
             limit.until = time.monotonic() + LONGEST_SECONDS
             for piece in answer.iter_content(PIECE_BYTES):
                 file.write(piece)
@@ -57,8 +54,8 @@ def download(address: str, to: Path) -> datetime | None:
                 raise requests.Timeout
             return _made(answer.headers.get("Last-Modified"))
     except (requests.RequestException, ValueError) as error:  # ValueError: an invalid redirect
-        why = "it did not come in time" if limit.ended else type(error).__name__
-        raise RequestFailed(f"{host}: the file cannot be had ({why}); nothing of it is loaded, run again") from None
+        why = "timeout" if limit.ended else type(error).__name__
+        raise RequestFailed(f"{host}: the download failed ({why}); nothing of it is loaded, run again") from None
 
 
 def _answer(address: str) -> requests.Response:
@@ -85,16 +82,9 @@ def _answer(address: str) -> requests.Response:
             answer.close()
             session.cookies.clear()
             if not answer.is_redirect:
-                raise RequestFailed(f"{parts.hostname}: status {answer.status_code}; links of mails end after a while")
+                raise RequestFailed(f"{parts.hostname}: status {answer.status_code}; mailed links expire")
             address = urljoin(address, answer.headers["Location"])
     raise RequestFailed(f"{urlsplit(address).hostname}: more than {MOST_REDIRECTS} redirects")
-
-
-def _check_room(answer: requests.Response, to: Path, host: str | None) -> None:
-    reported, free = answer.headers.get("Content-Length", ""), shutil.disk_usage(to.parent).free
-    size = int(reported) if re.fullmatch("[0-9]{1,18}", reported) else 0
-    if size > free:
-        raise RequestFailed(f"{host}: the file has {size:,} bytes, and {free:,} are free; make room and run again")
 
 
 def _made(last_modified: str | None) -> datetime | None:

@@ -170,7 +170,7 @@ def _report(header: tuple[str, ...], wanted: Report | None, text: str, delimiter
     # Columns may be new or missing, as keys of the JSON may; fewer than half in common is another table.
     if score < 0.5:
         names = f"the keys of {wanted.name}" if wanted else "the keys of one of the six reports"
-        got = f"{len(header)} columns of which that cannot be said"
+        got = f"{len(header)} columns with other names"
         raise FileRefused(f"expected a header with {names}, got {_line_of_header(text, delimiter) or got}")
     if wanted is not None and wanted not in equal:
         raise FileRefused(f"expected a header of {wanted.name}, got that of {best.name}")

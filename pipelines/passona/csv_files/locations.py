@@ -89,7 +89,7 @@ def _local(place: str) -> list[Path]:
     try:
         path = Path(place).expanduser()
     except RuntimeError:  # ~somebody
-        raise ConfigurationError(f"{masked(place)}: nobody of this name has a home folder here") from None
+        raise ConfigurationError(f"{masked(place)}: no user of this name has a home folder here") from None
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -121,7 +121,7 @@ def _stored(address: str, folder: Path, made_at: datetime | None) -> Iterator[tu
             made = _stored_at(store.info(name))
             yield f"{scheme}://{name}", _file(copy, PurePosixPath(name).name, made_at, made, vouched=False)
     except Exception as error:  # each store has errors of its own
-        raise RequestFailed(f"{scheme}://: the files cannot be had ({type(error).__name__}); run again") from error
+        raise RequestFailed(f"{scheme}://: the files cannot be read ({type(error).__name__}); run again") from error
     if not names:
         raise ConfigurationError(f"{masked(address)}: no such file")
 

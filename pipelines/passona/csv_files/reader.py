@@ -119,7 +119,7 @@ class _Rejects:
         if self._path is None or line.is_header:
             raise self._source.refused(
                 f"line {line.number} cannot be read: {line.fault}; its text has {len(line.text)} characters "
-                "(--reject-to FILE takes such lines aside)"
+                "(--reject-to FILE writes such lines there and loads the others)"
             )
         if self._file is None:
             self._path.touch(0o600, exist_ok=False)

@@ -1,9 +1,9 @@
-"""A person goes out of every table of a warehouse, and so do the rows that belong to theirs.
+"""Erase people from every table of a warehouse.
 
-    People -> rows of the reports, their fields and issues -> ledger -> marts -> what is left in other texts
+    People -> rows of the reports, their fields and issues -> ledger -> marts -> other texts
 
-Rows of the marts are built anew by `passona transform`, because the rows of their campaigns are fewer.
-The bytes are gone when the file has been rewritten (`duckdb_rewriting`).
+`passona transform` then rebuilds the marts of the campaigns. The bytes are gone once the file has been rewritten
+(`duckdb_rewriting`).
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from passona.warehouse.ownership import owned
 
 
 def erase(connection: Connection, people: People, in_texts: Sequence[str], apart: Collection[str] = ()) -> Counter[str]:
-    """Erase people in the caller's transaction; return the rows that went or lost the number, by table.
+    """Erase people in the caller's transaction; return the number of rows deleted or changed, by table.
 
     A copy may lack some tables.
 
-    `in_texts`: phones to look for in other texts (`phones_of_texts`). `apart`: tables that are erased elsewhere.
+    `in_texts`: phones to replace in other texts (`phones_of_texts`). `apart`: tables that `erase_linked` erased.
     """
     columns = [column for column in text_columns(connection) if column.shown not in apart]
     create_people_table(connection, people, columns)
     connection.execute("CREATE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
     erased: Counter[str] = Counter()
-    there = {column.shown for column in columns}
+    tables = {column.shown for column in columns}
     for report in REPORTS.values():
-        if report.phone_key is not None and f"passona.{report.name}" in there:
+        if report.phone_key is not None and f"passona.{report.name}" in tables:
             erased += _erase_report(connection, report)
-    if "passona.report_ledger" in there:
-        _note_in_ledger(connection)
+    if "passona.report_ledger" in tables:
+        _update_ledger(connection)
     erased += _erase_marts(connection, columns)
     erased += erase_texts(connection, columns, in_texts, people.tokens)
     connection.execute("DROP TABLE _people")
@@ -54,7 +54,7 @@ def erase(connection: Connection, people: People, in_texts: Sequence[str], apart
 
 
 def create_people_table(connection: Connection, people: People, columns: Iterable[TextColumn] = ()) -> None:
-    """Makes the table `_people` of all that stands for them in columns of phones, in whatever spelling."""
+    """Create the table `_people`: their phones and tokens, in every spelling that columns of phones have."""
     spelled = {
         text
         for column in columns
@@ -67,8 +67,8 @@ def create_people_table(connection: Connection, people: People, columns: Iterabl
 
 
 def find_people(connection: Connection, values: Sequence[str], columns: Iterable[TextColumn] | None = None) -> set[str]:
-    """Those of these phones or tokens that stand in a column of phones. `columns`: all, if none are given."""
-    found: set[str] = set()
+    """Return which of these phones or tokens occur in a column of phones. `columns`: default all."""
+    people: set[str] = set()
     phones = [value for value in values if value.isdigit()]
     for column in text_columns(connection) if columns is None else columns:
         if column.is_of_phones:
@@ -76,19 +76,19 @@ def find_people(connection: Connection, values: Sequence[str], columns: Iterable
                 same = (
                     f"SELECT given.value FROM given WHERE given.value IN (SELECT {column.as_text} FROM {column.table})"  # noqa: S608  # quoted names
                 )
-                found |= {value for (value,) in connection.execute(same).fetchall()}
+                people |= {value for (value,) in connection.execute(same).fetchall()}
             for text in texts_that_may_name(connection, column, phones):
-                found |= phones_of(text).intersection(phones)
-    return found
+                people |= phones_of(text).intersection(phones)
+    return people
 
 
 def searchable_phones(connection: Connection, phones: Sequence[str]) -> list[str]:
-    """Phones that nothing which stays holds as a part: in ids, in longer numbers. Bytes tell of these alone."""
+    """Return the phones that no remaining id or longer number contains: only these can be searched for in bytes."""
     columns = text_columns(connection)
-    return [phone for phone in phones if not any(_stays_within(connection, column, phone) for column in columns)]
+    return [phone for phone in phones if not any(_remains_in(connection, column, phone) for column in columns)]
 
 
-def _stays_within(connection: Connection, column: TextColumn, phone: str) -> bool:
+def _remains_in(connection: Connection, column: TextColumn, phone: str) -> bool:
     return not column.is_of_numbers and any(
         core(phone) in re.sub("[^0-9]", "", text) and (column.is_of_keys or not column.names(text, spellings_of(phone)))
         for text in texts_that_may_name(connection, column, [phone])
@@ -96,14 +96,14 @@ def _stays_within(connection: Connection, column: TextColumn, phone: str) -> boo
 
 
 def phones_of_texts(connection: Connection, phones: Sequence[str]) -> list[str]:
-    """Phones to look for in other texts: not the ends of other people's, which were given without country code."""
+    """Return the phones to replace in texts: not a number without country code that ends another person's."""
     columns = text_columns(connection)
-    found = find_people(connection, phones, columns)
-    return [phone for phone in phones if phone in found or not ends_another(connection, phone, columns)]
+    known = find_people(connection, phones, columns)
+    return [phone for phone in phones if phone in known or not ends_another(connection, phone, columns)]
 
 
 def ends_another(connection: Connection, phone: str, columns: Iterable[TextColumn]) -> bool:
-    """Whether somebody else's phone ends in these digits."""
+    """Return True if another person's phone ends in these digits."""
     return any(
         other.endswith(phone)
         for column in columns
@@ -114,7 +114,7 @@ def ends_another(connection: Connection, phone: str, columns: Iterable[TextColum
 
 
 def is_one_of_them(column: str) -> str:
-    """A condition on a column of phones, however they are written there."""
+    """Return an SQL condition: the phone is one of `_people`."""
     return f"{column} IN (SELECT _people.phone FROM _people)"  # noqa: S608  # quoted names
 
 
@@ -123,14 +123,16 @@ def _erase_report(connection: Connection, report: Report) -> Counter[str]:
         f"INSERT INTO _erased SELECT campaign_id, '{report.name}', row_id FROM passona.{report.name} "  # noqa: S608  # constant names
         f"WHERE {is_one_of_them(str(report.phone_column))}"
     )
-    theirs = f"row_id IN (SELECT row_id FROM _erased WHERE report = '{report.name}')"  # noqa: S608  # a constant name
-    erased = Counter({f"passona.{name}": deleted(connection, f"passona.{name}", theirs) for name in report.tables})
-    erased["passona.row_issues"] += deleted(connection, "passona.row_issues", f"report = '{report.name}' AND {theirs}")
+    ids = f"row_id IN (SELECT row_id FROM _erased WHERE report = '{report.name}')"  # noqa: S608  # a constant name
+    erased = Counter({f"passona.{name}": deleted(connection, f"passona.{name}", ids) for name in report.tables})
+    erased["passona.row_issues"] += deleted(
+        connection, "passona.row_issues", f"report = '{report.name}' AND {ids}"
+    )
     return erased
 
 
-def _note_in_ledger(connection: Connection) -> None:
-    """The counts stay true, and the digest is another: the next walk tells it."""
+def _update_ledger(connection: Connection) -> None:
+    """Adjust the row counts, and clear the digests: the next walk computes them."""
     connection.execute(
         "UPDATE passona.report_ledger AS ledger SET row_count = row_count - gone.number, "
         "suppressed = coalesce(suppressed, 0) + gone.number, digest = NULL "
@@ -140,18 +142,18 @@ def _note_in_ledger(connection: Connection) -> None:
 
 
 def _erase_marts(connection: Connection, columns: Collection[TextColumn]) -> Counter[str]:
-    """Rows of theirs in all other tables, and what the marts keep of a click beside its row."""
+    """Delete their rows in all other tables, and what marts derive from their clicks."""
     erased: Counter[str] = Counter()
     own = {f"passona.{report.name}" for report in REPORTS.values()}
     for column in columns:
         if column.is_of_phones and column.shown not in own:
             erased[column.shown] += deleted(connection, column.table, is_one_of_them(column.as_text))
     tables = {column.shown for column in columns}
-    ours = owned(connection)
-    if ours is not None:  # in a copy that has no register all models are ours
-        tables &= ours.keys()
+    register = owned(connection)
+    if register is not None:  # in a copy without a register all models are ours
+        tables &= register.keys()
     if {"analytics.links", "passona.clicks"} <= tables:
-        # Without any click left, the address may have been this person's own.
+        # A link without any other click may have been made for this person.
         erased["analytics.links"] += deleted(
             connection,
             "analytics.links AS links",
@@ -160,43 +162,43 @@ def _erase_marts(connection: Connection, columns: Collection[TextColumn]) -> Cou
             "AND clicks.link_destination IS NOT DISTINCT FROM links.link_destination)",
         )
     if "analytics_staging.int_user_agents" in tables:
-        connection.execute("DELETE FROM analytics_staging.int_user_agents")  # of the last build; the next makes it
+        connection.execute("DELETE FROM analytics_staging.int_user_agents")  # a cache: the next build fills it
     return erased
 
 
 def erase_texts(
     connection: Connection, columns: Iterable[TextColumn], phones: Sequence[str], tokens: frozenset[str]
 ) -> Counter[str]:
-    """Numbers and tokens within other texts: another's message, an address, a table that somebody made.
+    """Replace numbers and tokens within other texts: messages to others, addresses, users' tables.
 
-    Columns of phones have lost the rows that are theirs; whatever is left there is another's number.
+    Columns of phones are skipped: their rows are deleted, and the remaining numbers are other people's.
     """
     changed: Counter[str] = Counter()
     spelled = all_spellings(phones)
 
     def without(text: str) -> str:
         numbers_erased = erased(text, spelled.__contains__)
-        return TOKEN.sub(lambda found: ERASED if found[0] in tokens else found[0], numbers_erased)
+        return TOKEN.sub(lambda token: ERASED if token[0] in tokens else token[0], numbers_erased)
 
     for column in columns:
         if not column.is_of_phones and not column.is_of_keys:
             texts = texts_naming(connection, column, phones, tokens)
-            changed[column.shown] += _replaced(connection, column, {text: without(text) for text in sorted(texts)})
+            changed[column.shown] += _replace(connection, column, {text: without(text) for text in sorted(texts)})
     return changed
 
 
-def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, str]) -> int:
-    """Give texts of a column another form; the rows it was so in.
+def _replace(connection: Connection, column: TextColumn, after: Mapping[str, str]) -> int:
+    """Replace texts of a column; return the number of rows.
 
-    A value that is no text goes whole where its type has no place for the mark, and with its row where it must be one.
-    A row goes too where a rule of the user's table may have no place for the mark.
+    A value of another type than text becomes NULL if the type cannot hold the mark. Its row is deleted if the column is
+    NOT NULL, or if a constraint of the user's table may refuse the mark.
     """
     if not after:
         return 0
     if misfits := _misfits(connection, column, after):
         with temp_table(connection, before=misfits):
-            gone = deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
-        return gone + _replaced(connection, column, {text: after[text] for text in after.keys() - {*misfits}})
+            rows = deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
+        return rows + _replace(connection, column, {text: after[text] for text in after.keys() - {*misfits}})
     with temp_table(connection, before=[*after], after=[*after.values()]):
         if column.is_text:
             value = "given.after"
@@ -213,40 +215,40 @@ def _replaced(connection: Connection, column: TextColumn, after: Mapping[str, st
 
 
 def _misfits(connection: Connection, column: TextColumn, after: Mapping[str, str]) -> list[str]:
-    """Return texts whose new form a user's table may not take.
+    """Return the texts whose new form a user's table may refuse.
 
-    Those of a column with a CHECK or a foreign key, and in one whose values may stand there once, those that are
-    nothing but the number, or would be like another.
+    With a CHECK or a foreign key, these are all. In a unique column, these are texts of only the number, and those that
+    would become equal to another.
     """
-    rules = _rules(connection, column)
-    if rules & {"CHECK", "FOREIGN KEY"}:
+    constraints = _constraints(connection, column)
+    if constraints & {"CHECK", "FOREIGN KEY"}:
         return [*after]
-    if not rules or not column.is_text:
+    if not constraints or not column.is_text:
         return []
     with temp_table(connection, after=[*after.values()]):
         same = f"SELECT {column.quoted} FROM {column.table} WHERE {column.quoted} IN (SELECT given.after FROM given)"  # noqa: S608  # quoted names
-        there = [text for (text,) in connection.execute(same).fetchall()]
-    often = Counter([*after.values(), *there])
-    return [text for text, left in after.items() if left == ERASED or often[left] > 1]
+        existing = [text for (text,) in connection.execute(same).fetchall()]
+    counts = Counter([*after.values(), *existing])
+    return [text for text, new in after.items() if new == ERASED or counts[new] > 1]
 
 
-def _rules(connection: Connection, column: TextColumn) -> set[str]:
-    """The kinds of rules that a user's table of a DuckDB file has for the values of a column."""
+def _constraints(connection: Connection, column: TextColumn) -> set[str]:
+    """Return the kinds of constraints on a column of a user's table in a DuckDB file."""
     if column.is_ours or is_server(connection):
         return set()
     place = "database_name = ? AND schema_name = ? AND table_name = ?"
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT constraint_type FROM duckdb_constraints() "  # noqa: S608  # constants
         "WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'CHECK', 'FOREIGN KEY') "
         f"AND {place} AND list_contains(constraint_column_names, ?) UNION ALL "
         f"SELECT 'UNIQUE' FROM duckdb_indexes() WHERE is_unique AND {place} AND contains(expressions, ?)",
         [column.database, column.schema, column.table_name, column.name] * 2,
     ).fetchall()
-    return {rule for (rule,) in found}
+    return {kind for (kind,) in rows}
 
 
 def named_elsewhere(connection: Connection, people: People) -> list[str]:
-    """On a server, tables that users made beside ours and that name one of these people: theirs to erase."""
+    """Return the users' own tables on a server that name one of these people, for the user to erase."""
     if not is_server(connection):
         return []
     columns = [column for column in every_column(connection) if column.may_name and not column.is_ours]
@@ -260,7 +262,7 @@ def deleted(connection: Connection, table: str, condition: str) -> int:
 
 
 def changed(connection: Connection, table: str, sql: str) -> int:
-    """The rows that a statement changed.
+    """Execute a statement; return the number of rows that it changed.
 
     :raises ConfigurationError: a constraint of the user's table forbids it.
     """

@@ -1,8 +1,6 @@
-"""Tables of users that foreign keys link: `forget` erases from each in a transaction of its own.
+"""Users' tables with foreign keys: `forget` erases from each in its own transaction, referring tables first.
 
-    rows that refer -> rows referred to, or their phone alone
-
-DuckDB holds a key against rows that the same transaction has deleted, so rows that refer go first, and for good.
+DuckDB checks a foreign key even against rows that the same transaction has deleted.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from passona.warehouse.connection import Connection, is_server, transaction
 
 
 def linked_tables(connection: Connection) -> list[str]:
-    """Return the tables of a DuckDB file that foreign keys link, those that refer before those referred to."""
+    """Return the tables of a DuckDB file with foreign keys between them, referring tables first."""
     if is_server(connection):
         return []
     links = connection.execute(
@@ -39,9 +37,9 @@ def erase_linked(
 ) -> Counter[str]:
     """Erase people from these tables (`linked_tables`); without `keep` only count. Return the rows by table.
 
-    A row of a phone that rows of others refer to by another column stays, without the phone.
+    A row that other rows refer to by another column than the phone stays, without the phone.
 
-    :raises ConfigurationError: a row can neither go nor lose the phone. It names the table.
+    :raises ConfigurationError: a row can neither be deleted nor lose the phone. It names the table.
     """
     erased: Counter[str] = Counter()
     for table in tables:
@@ -91,7 +89,7 @@ def _blank(connection: Connection, column: TextColumn) -> int:
 
 
 def _count(connection: Connection, columns: Sequence[TextColumn], people: People, in_texts: Sequence[str]) -> int:
-    """Count the rows that name these people: in a transaction that is taken back, DuckDB deletes none of them."""
+    """Count the rows that name these people: DuckDB cannot delete them in a transaction that is rolled back."""
     condition = " OR ".join(f"{column.as_text} IN (SELECT unnest(?::VARCHAR[]))" for column in columns) or "false"
     texts = [
         [

@@ -1,6 +1,6 @@
-"""`passona forget`: a person goes out of the warehouse and its copies, and is kept out.
+"""`passona forget`: erase people from the warehouse and its published copies, and keep them out.
 
-phones -> People -> erasure, spools -> kept out -> (models built anew) -> file rewritten, bytes searched
+phones -> People -> rows erased, spools dropped -> kept out -> (marts rebuilt) -> file rewritten, bytes searched
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,9 +32,10 @@ Mode = tuple[str, str | None]
 
 @dataclass
 class Forgotten:
-    """What was erased. `tables`: rows by table, of all files. `built`: whether there are marts to build anew.
-    `unfound`: where people were given of whom the warehouse has no row. `left`: why copies are as they were.
-    `elsewhere`: tables of the user on a server that name these people.
+    """What was erased. `tables`: rows by table, of all files. `built`: there are marts to rebuild.
+
+    `unfound`: arguments of which the warehouse has no row. `elsewhere`: the user's tables on a server that name these
+    people. `left`: why some copies are unchanged.
     """
 
     people: int = 0
@@ -57,9 +58,9 @@ def forget(
     *,
     dry_run: bool = False,
 ) -> Forgotten:
-    """Erases people from the tables of the warehouse and keeps them out. The bytes go with `rewrite_all`.
+    """Erase people from the tables of the warehouse and keep them out. `rewrite_all` removes the bytes.
 
-    :raises Busy: the warehouse is held for longer than `wait` seconds.
+    :raises Busy: another process uses the warehouse for longer than `wait` seconds.
     :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
     """
     with _opened(address, wait, notify) as database:
@@ -86,11 +87,11 @@ def rewrite_all(
     *,
     into: Forgotten,
 ) -> None:
-    """Rewrites the warehouse, and erases the same people from its copies, which are rewritten too.
+    """Rewrite the warehouse, and erase the same people from its copies and rewrite those.
 
-    `into`: takes what was done, and which copies could not be.
+    `into`: collects the results, and why some copies are unchanged.
 
-    :raises StillThere: a number is in the bytes of the warehouse.
+    :raises StillThere: the bytes of the warehouse still contain a number.
     """
     with _opened(address, wait, notify) as database:
         who = people(texts, privacy_of(database, privacy_settings))
@@ -99,7 +100,7 @@ def rewrite_all(
         into.files.append(address)
 
     def forget_in(copy: Path) -> None:
-        Replacement(copy).clear()  # what a killed publish left holds them too
+        Replacement(copy).clear()  # leftovers of a killed publish name them too
         with _opened(copy, wait, notify, whole=False) as database:
             privacy = privacy_there(database, mode, privacy_settings, "forgotten")
             into.tables += _erased(database, people(texts, privacy) if privacy else who, keep=True)
@@ -110,7 +111,7 @@ def rewrite_all(
 
 
 def in_copies(privacy_settings: PrivacySettings, done: str, work: Callable[[Path], None]) -> list[PassonaError]:
-    """Do this work on each published copy; return why it could not be done on some. `done`: for the errors."""
+    """Do this work on each published copy; return the errors. `done`: a verb for the messages."""
     left: list[PassonaError] = []
     for published in map(Path, privacy_settings.published):
         try:
@@ -127,11 +128,11 @@ def in_copies(privacy_settings: PrivacySettings, done: str, work: Callable[[Path
 
 
 def privacy_there(database: Database, mode: Mode, privacy_settings: PrivacySettings, done: str) -> Privacy | None:
-    """What a copy keeps of people, None where that is what the warehouse does, whose `mode` this is.
+    """Return the privacy of a copy, None if it is that of the warehouse, `mode`.
 
-    A copy of a clear warehouse may have tokens (`publish --privacy`). `done`: for the error.
+    A copy of a clear warehouse may have tokens (`publish --privacy`). `done`: a verb for the message.
 
-    :raises ConfigurationError: it is of another mode or key.
+    :raises ConfigurationError: the copy is of another mode or key.
     """
     found = mode_of_copy(database.connection)
     if found in (mode, None):
@@ -148,18 +149,15 @@ def privacy_there(database: Database, mode: Mode, privacy_settings: PrivacySetti
 
 @contextmanager
 def _opened(address: Address, wait: float, notify: Callable[[str], None], *, whole: bool = True) -> Iterator[Database]:
-    """`whole`: has all tables of the contract, or gets them; a copy is left as it is."""
-    database = open_database(address, wait, notify)
-    try:
+    """Open a warehouse or a copy. `whole`: create missing tables of the contract."""
+    with closing(open_database(address, wait, notify)) as database:
         if whole:
             database.prepare()
         yield database
-    finally:
-        database.close()
 
 
 def _erase(database: Database, who: People, into: Forgotten, *, keep: bool) -> None:
-    """Out of the tables; without `keep` it is only counted."""
+    """Erase from the tables; without `keep`, only count."""
     into.unfound = who.unfound(find_people(database.connection, who.values))
     into.elsewhere = named_elsewhere(database.connection, who)
     into.tables = _erased(database, who, keep=keep)
@@ -177,7 +175,7 @@ def _erased(database: Database, who: People, *, keep: bool) -> Counter[str]:
 
 
 def drop_spools(database: Database) -> int:
-    """Unfinished walks hold whole pages: they begin anew."""
+    """Delete the spools, which have whole pages: unfinished walks start again. Return how many."""
     spools = list(database.spools.iterdir())
     shutil.rmtree(database.spools)
     database.spools.mkdir(mode=0o700)

@@ -1,8 +1,8 @@
-"""`passona forget --lift`: a person who was forgotten by mistake is let in again, by the next load.
+"""`passona forget --lift`: let people in again who were forgotten by mistake.
 
-    phones -> entries -> off the list in warehouse and copies; reports that may have lost something -> due
+    phones -> entries -> removed from the list in warehouse and copies; reports that may lack rows -> due
 
-Nothing is erased or written anew here: what is due is asked for by the next load, and replaces what is there.
+No rows are written here: the next load requests the due reports and replaces their rows.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from passona.warehouse.policy_table import blocked_since, known_mode, privacy_of
 from passona.warehouse.quoting import literal, quoted
 from passona.warehouse.retention import expired_in_warehouse
 
-# What keeps one person out.
+# The entries of the list that keep one person out.
 Entries = tuple[str, ...]
 
 
 @dataclass
 class Lifted:
-    """What was done. `people`: who was kept out. `unknown`: where those were given who were not.
+    """What was done. `people`: how many were kept out. `unknown`: the arguments that name nobody who was.
 
-    `due`: reports that the next load asks for. `unlisted`: those of them whose campaigns are not in the list, so that
-    a load asks for them by uuid alone. `expired`: reports past retention, which never come back. `built`: whether
-    there are marts. `left`: why copies are as they were.
+    `due`: reports that the next load requests. `unlisted`: those whose campaigns are not listed, so that only a load by
+    uuid requests them. `expired`: reports past retention, which never come back. `built`: there are marts. `left`: why
+    some copies are unchanged.
     """
 
     people: int = 0
@@ -64,7 +64,7 @@ def lift(
 ) -> Lifted:
     """Let people in again whom `forget` keeps out of the warehouse and its copies. `dry_run`: only count.
 
-    :raises Busy: the warehouse is held for longer than `wait` seconds.
+    :raises Busy: another process uses the warehouse for longer than `wait` seconds.
     :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
     """
     lifted = Lifted()
@@ -90,7 +90,7 @@ def lift(
 
 
 def _persons(database: Database, texts: Texts, privacy_settings: PrivacySettings) -> dict[Entries, str]:
-    """The entries of each person, with where the person was given: once, in whatever spellings."""
+    """Return the entries of each person, with the argument that names the person."""
     privacy = privacy_of(database, privacy_settings)
     return {people([text], privacy).entries: text[0] for text in texts}
 
@@ -100,7 +100,7 @@ def _kept_out(connection: Connection, persons: Sequence[Entries]) -> list[Entrie
 
 
 def _count(connection: Connection, privacy_settings: PrivacySettings, lifted: Lifted) -> None:
-    old = expired_in_warehouse(connection, privacy_settings.retain_days, datetime.now(UTC))
+    past = expired_in_warehouse(connection, privacy_settings.retain_days, datetime.now(UTC))
     lifted.built = "int_built_campaigns" in tables_of(connection, "analytics_staging")
     found = connection.execute(
         "SELECT campaign_id, report, expired_at IS NOT NULL, coalesce(listed, false) "  # noqa: S608  # names of ours
@@ -108,7 +108,7 @@ def _count(connection: Connection, privacy_settings: PrivacySettings, lifted: Li
         f"WHERE suppressed > 0 OR (campaign_id, report) IN ({' UNION '.join(_marked(connection))}) ORDER BY 1, 2"
     ).fetchall()
     for campaign_id, report, is_expired, is_listed in found:
-        if is_expired or campaign_id in old:
+        if is_expired or campaign_id in past:
             lifted.expired.append((campaign_id, report))
             continue
         lifted.due.append((campaign_id, report))
@@ -117,7 +117,7 @@ def _count(connection: Connection, privacy_settings: PrivacySettings, lifted: Li
 
 
 def _marked(connection: Connection) -> Iterator[str]:
-    """In SQL, campaign and report of rows in which something was erased, table by table."""
+    """Yield queries for campaign and report of rows from which a text was erased, one for each table."""
     own = own_columns(connection)
     places = [(literal(report.name), name) for report in REPORTS.values() for name in report.tables]
     for report, table in [*places, ("report", "row_issues")]:
@@ -138,7 +138,7 @@ def _let_in(database: Database, persons: Sequence[Entries], due: Sequence[Key]) 
 
 
 def _make_due(connection: Connection, due: Sequence[Key]) -> None:
-    """The rows there are still vouched for; without a digest the next walk is written even if it finds the same."""
+    """Clear the digests, so that the next walk is written even if it finds the same rows."""
     with temp_table(connection, campaign_id=[key[0] for key in due], report=[key[1] for key in due]):
         connection.execute(
             "UPDATE passona.report_ledger SET digest = NULL, state = CASE state WHEN 'settled' THEN 'open' "

@@ -1,8 +1,8 @@
-"""`passona person`: everything that is stored about one person, and where texts of others name the number.
+"""`passona person`: everything stored about one person, and which rows of others contain the number.
 
-    phone or token -> texts that stand for it -> rows, fields and issues by table | counts of other rows
+    phone or token -> its spellings in the warehouse -> rows, fields and issues by table | counts of other rows
 
-The warehouse is opened for reading alone. Rows are the person's by a column of phones, as `passona forget` sees it.
+Opens the warehouse read-only. A row is the person's if a column of phones says so, as for `passona forget`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from passona.warehouse.connection import Connection, registered, tables_of, temp
 from passona.warehouse.database import open_reader
 from passona.warehouse.policy_table import blocked_since, read_privacy
 
-# Stands for the phone of somebody else in a row of the person's.
+# Replaces the phone of another person in a row of this one.
 OTHER = "[another person]"
-# Read as they are; values of other types are read as texts.
+# Types that are read as they are; all others are read as texts.
 _PLAIN = (
     "VARCHAR", "CHARACTER VARYING", "TEXT", "BOOLEAN", "INTEGER", "BIGINT", "DOUBLE", "DOUBLE PRECISION",
     "TIMESTAMP WITH TIME ZONE",
@@ -41,7 +41,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Mention:
-    """How many rows of others name the number in a column, and in which campaigns, where the table tells it."""
+    """How many rows of others contain the number in a column, and in which campaigns, if the table has them."""
 
     table: str
     column: str
@@ -51,8 +51,8 @@ class Mention:
 
 @dataclass(frozen=True)
 class Person:
-    """What is stored about a person. `privacy`: the mode of the warehouse. `tables`: their rows by table, only tables
-    that have some. `kept_out_since`: when the person was forgotten (UTC), None if that is not so.
+    """What is stored about a person. `privacy`: the mode of the warehouse. `blocked_since`: when the person was
+    forgotten (UTC), or None. `tables`: their rows, by tables that have any.
     """
 
     privacy: str
@@ -71,10 +71,10 @@ def person(
     wait: float,
     notify: Callable[[str], None],
 ) -> Person:
-    """Find a person in the warehouse at `address`. `text`: a phone or a token, with where it was given.
+    """Find a person in the warehouse at `address`. `text`: where the phone or token is from, and itself.
 
     :raises ConfigurationError: there is no warehouse, the text is no phone, or the privacy is not the warehouse's.
-    :raises Busy: it is being written for longer than `wait` seconds.
+    :raises Busy: another process writes to it for longer than `wait` seconds.
     """
     if not exists(address):
         raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
@@ -85,15 +85,15 @@ def person(
         who = people([text], privacy)
         columns = [column for column in every_column(connection) if not _is_internal(column)]
         since = blocked_since(connection, who.entries)
-        return Person(privacy.mode, since, *_found(connection, who, columns))
+        return Person(privacy.mode, since, *_find(connection, who, columns))
 
 
-def _found(connection: Connection, who: People, columns: _Columns) -> tuple[dict[str, list[Row]], list[Mention]]:
-    """The person's rows by table, and where others name the number."""
+def _find(connection: Connection, who: People, columns: _Columns) -> tuple[dict[str, list[Row]], list[Mention]]:
+    """Return the person's rows by table, and the mentions in other rows."""
     (issues,) = (each for each in columns if each.shown == "passona.row_issues" and each.name == "raw_value")
     phones = [column for column in columns if column.is_of_phones]
     values = {text for column in phones for text in texts_that_stand_for(connection, column, who.phones)}
-    # A phone that came as another type than a text is kept there alone.
+    # A phone of another type than text is stored only there.
     in_issues = texts_naming(connection, issues, who.phones, who.tokens)
     with temp_table(connection, value=sorted({*who.values, *values, *in_issues})):
         conditions = _conditions(columns)
@@ -109,7 +109,7 @@ def _found(connection: Connection, who: People, columns: _Columns) -> tuple[dict
 
 
 def _is_internal(column: TextColumn) -> bool:
-    """Whether it is of no part of the contract, and so is the program's or dlt's."""
+    """Return True if the column is not part of the contract."""
     return column.is_ours and (column.name.startswith("_") or column.table_name.startswith("_"))
 
 
@@ -118,7 +118,7 @@ def _of_table(columns: _Columns, table: str) -> list[TextColumn]:
 
 
 def _conditions(columns: _Columns) -> dict[str, str]:
-    """In SQL, which rows of each table are the person's; tables that have none by their making are left out."""
+    """Return, by table, the SQL condition for the person's rows; tables without a column of phones have none."""
     conditions: defaultdict[str, list[str]] = defaultdict(list)
     for column in columns:
         if column.is_of_phones:
@@ -130,8 +130,8 @@ def _conditions(columns: _Columns) -> dict[str, str]:
             f"row_id IN (SELECT row_id FROM passona.row_issues WHERE report = '{report.name}' "  # noqa: S608  # constant names
             f"AND column_name = '{report.phone_column}' AND raw_value IN (SELECT value FROM given))"
         )
-        theirs = " OR ".join(conditions[f"passona.{report.name}"])
-        within = f"row_id IN (SELECT row_id FROM passona.{report.name} WHERE {theirs})"  # noqa: S608  # constant names
+        condition = " OR ".join(conditions[f"passona.{report.name}"])
+        within = f"row_id IN (SELECT row_id FROM passona.{report.name} WHERE {condition})"  # noqa: S608  # constant names
         for child in report.tables[1:]:
             conditions[f"passona.{child}"].append(within)
         conditions["passona.row_issues"].append(f"(report = '{report.name}' AND {within})")
@@ -151,7 +151,7 @@ def _rows(connection: Connection, columns: _Columns, condition: str, who: People
 
 
 def _own(cell: object, known: Collection[str]) -> object:
-    """A cell of a column of phones, unless it is somebody else's."""
+    """Return a cell of a column of phones, unless it is another person's."""
     phones = {cell} if TOKEN.fullmatch(str(cell)) else phones_of(str(cell))
     return OTHER if phones and phones.isdisjoint(known) else cell
 
@@ -163,7 +163,7 @@ def _sortable(cell: object) -> str:
 def _mentions(
     connection: Connection, who: People, columns: _Columns, conditions: Mapping[str, str]
 ) -> Iterable[Mention]:
-    """Rows of others whose texts name the person, by column."""
+    """Yield the rows of others whose texts name the person, by column."""
     with_campaigns = {column.shown for column in columns if column.name == "campaign_id"}
     for column in columns:
         is_searched = column.is_text or (column.may_name and not column.is_ours)

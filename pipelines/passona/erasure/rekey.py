@@ -1,8 +1,7 @@
-"""`passona re-key`: every token of a warehouse becomes one of a new key; nobody's phone is needed for it.
+"""`passona re-key`: replace every token of a warehouse by one of a new key, without the phones.
 
-A token cannot be turned back, so the new key is applied to the old token: what a load makes of a phone is
-the new key's token of the old key's token (`tokens.Tokens`). Both keys are needed from then on, and who
-has the old one alone, from wherever it leaked, can tell nothing of the new tokens.
+A token cannot be reversed, so the new key is applied to the old token. From then on a load makes the new key's token of
+the old key's token (`tokens.Tokens`), so it needs both keys. A leaked old key reveals nothing about new tokens.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from operator import attrgetter
 from pathlib import Path
 
@@ -34,47 +34,46 @@ _BLOCK = 64  # bytes of a block of SHA-256
 def re_key(
     address: Address, privacy_settings: PrivacySettings, wait: float, notify: Callable[[str], None]
 ) -> Counter[str]:
-    """Rows with new tokens or ids, by table. The file is rewritten: no old token stays in it.
+    """Replace tokens and row ids, and rewrite the file; return the number of changed values by table.
 
-    :raises ConfigurationError: the warehouse has no tokens, or they are not of the keys before the last.
+    :raises ConfigurationError: the warehouse has no tokens, or they are not of the former keys.
     """
     if not isinstance(address, Path):
         raise ConfigurationError(
             f"{address} cannot have a new key: re-key is for a DuckDB file; load into a new database with the new key"
         )
-    database = open_database(address, wait, notify)
-    try:
+    with closing(open_database(address, wait, notify)) as database:
         database.prepare()
-        known = known_mode(database.connection)
-        keys = _keys(privacy_settings, *known)
+        mode, key_id = known_mode(database.connection)
+        keys = _keys(privacy_settings, mode, key_id)
         run_id = str(uuid.uuid4())
         database.begin_run(run_id, "re-key")
         with transaction(database.connection):
-            changed = _changed_all(database.connection, keys, known[1])
+            changed = _change_all(database.connection, keys, key_id)
         database.end_run(run_id, "ok", 0, 0)
         drop_spools(database)
         database.rewrite((), wait, notify)
-    finally:
-        database.close()
     return +changed
 
 
-def _changed_all(connection: Connection, keys: tuple[bytes, ...], key_id: str | None) -> Counter[str]:
-    """Every token and every id in every table. Tokens that an earlier run left are found too."""
+def _change_all(connection: Connection, keys: tuple[bytes, ...], key_id: str | None) -> Counter[str]:
+    """Replace every token and row id in every table, tokens of an interrupted run included."""
     changed: Counter[str] = Counter()
     new = Tokens(keys)
     _name_row_ids(connection)
     for column in filter(attrgetter("is_text"), text_columns(connection)):
-        # One key after the other: what still has an older key's token gets there by the same steps.
+        # Key by key, so that tokens of older keys take the same steps.
         for count in range(1, len(keys)):
-            changed[column.shown] += _tokens_changed(connection, column, keys[: count + 1])
+            changed[column.shown] += _change_tokens(connection, column, keys[: count + 1])
         if new.key_id != key_id and column.name in _DIGESTS:
-            anew = f"UPDATE {column.table} SET {column.quoted} = left(sha256($key || {column.quoted}), {TOKEN_DIGITS})"  # noqa: S608  # quoted names
+            update = (
+                f"UPDATE {column.table} SET {column.quoted} = left(sha256($key || {column.quoted}), {TOKEN_DIGITS})"  # noqa: S608  # quoted names
+            )
             if not column.is_ours:  # a user's own ids may be called so
-                anew += f" WHERE {column.quoted} IN (SELECT row_id FROM _row_ids)"  # noqa: S608  # quoted names
-            changed[column.shown] += _changed(connection, anew, {"key": new.row_key.hex()})
+                update += f" WHERE {column.quoted} IN (SELECT row_id FROM _row_ids)"  # noqa: S608  # quoted names
+            changed[column.shown] += _execute(connection, update, {"key": new.row_key.hex()})
     if changed.total():
-        # Rows are others now, so the next walk of an open report finds another content, and writes it.
+        # Row ids are part of the digest: the next walk of an open report is written.
         connection.execute("UPDATE passona.report_ledger SET digest = NULL")
     connection.execute("UPDATE passona._privacy SET key_id = ?", [new.key_id])
     connection.execute("DROP TABLE _row_ids")
@@ -82,20 +81,20 @@ def _changed_all(connection: Connection, keys: tuple[bytes, ...], key_id: str | 
 
 
 def _name_row_ids(connection: Connection) -> None:
-    """Make the table `_row_ids` of all ids as they are before they change."""
+    """Create the table `_row_ids` of all row ids before the change."""
     ids = " UNION ALL ".join(f"SELECT row_id FROM passona.{name}" for name in REPORTS)  # noqa: S608  # constant names
     connection.execute(f"CREATE TEMP TABLE _row_ids AS {ids}")
 
 
-def _tokens_changed(connection: Connection, column: TextColumn, keys: tuple[bytes, ...]) -> int:
-    """Gives tokens of the keys before the last the last one, until none is left in any text."""
+def _change_tokens(connection: Connection, column: TextColumn, keys: tuple[bytes, ...]) -> int:
+    """Apply the last key to tokens of the keys before it, until no text has one; return the number of updates."""
     changed = 0
     old, new = Tokens(keys[:-1]), Tokens(keys)
     for letter, purpose in _PURPOSES.items():
         before, after = f"{letter}_{old.key_id}_", f"{letter}_{new.key_id}_"
         values: dict[str, object] = {"before": before, "after": after, **_pads(purpose_key(keys[-1], purpose))}
-        anew = _tokens_anew(column, before)
-        while rows := _changed(connection, anew, values):  # each pass takes one token of a text
+        update = _token_update(column, before)
+        while rows := _execute(connection, update, values):  # each pass takes one token of a text
             changed += rows
     return changed
 
@@ -115,8 +114,8 @@ def _keys(privacy_settings: PrivacySettings, mode: str, key_id: str | None) -> t
     return keys
 
 
-def _tokens_anew(column: TextColumn, before: str) -> str:
-    """An UPDATE that gives the first token of a text the new key's, wherever it stands, and however often."""
+def _token_update(column: TextColumn, before: str) -> str:
+    """Return an UPDATE that replaces the first token of each text, wherever it occurs."""
     form = f"'{before}[0-9a-f]{{{TOKEN_DIGITS}}}'"
     token = f"regexp_extract({column.quoted}, {form})"
     old = f"right({token}, {TOKEN_DIGITS})"
@@ -133,6 +132,6 @@ def _pads(key: bytes) -> dict[str, bytes]:
     return {"inner": bytes(byte ^ 0x36 for byte in padded), "outer": bytes(byte ^ 0x5C for byte in padded)}
 
 
-def _changed(connection: Connection, sql: str, values: dict[str, object]) -> int:
+def _execute(connection: Connection, sql: str, values: dict[str, object]) -> int:
     ((rows,),) = connection.execute(sql, values).fetchall()
     return int(rows)

@@ -1,6 +1,6 @@
-"""The columns of a warehouse in whose values a person may be named, and the texts in them that do.
+"""The columns of a warehouse that may contain a person's number, and the texts that do.
 
-catalog -> columns, ours and the users' -> texts that may name (by SQL) -> texts that do (by `phones`)
+catalog -> columns, ours and the users' -> candidate texts (by SQL) -> texts that name a person (by `phones`)
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from passona.warehouse.connection import IS_GENERATED, Connection, is_server
 from passona.warehouse.ownership import INTERNAL, SCHEMAS, STAGING, owned
 from passona.warehouse.quoting import literal, quoted
 
-# Columns that hold a phone, in the tables of the reports, of the marts, and of whoever made others of them.
+# Names of columns of phones in reports, marts, and users' tables made from them.
 _PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")
-# Columns of ids and digests, of the reports and of the marts: digits in them are no phone, and they join rows.
+# Columns of ids and digests in reports and marts: they join rows, and their digits are not phones.
 _KEYS = {
     *(name for table in TABLES.values() for name in table.schema.names if name.endswith("_id")),
     *(name for table in TABLES.values() for name, kind in table.personal.items() if kind in ("id", "digest")),
     *("digest", "click_id", "message_key", "_dlt_load_id", "_dlt_id", "_snapshot"),
 }
-# Its last twelve digits of hexadecimal may all be decimal.
+# Its last twelve hexadecimal digits may all be decimal.
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 TOKEN = re.compile(PHONE_TOKEN)
 _REPORTS = {f"{DATASET}.{name}" for name in REPORTS}
 _TEXT_TYPES = ("VARCHAR", "character varying", "text")
-# Types in whose values no number of a person stands, though digits do.
+# Types whose values have digits, but no phone numbers.
 _OTHER_TYPES = re.compile("bool|date|time|interval|uuid|bit|xid", re.IGNORECASE)
 _SEVERAL_VALUES = re.compile(r"STRUCT|MAP|UNION|JSON|.*\]$", re.IGNORECASE | re.DOTALL)
 _NUMBERS = re.compile(
@@ -49,14 +49,14 @@ FROM information_schema.columns JOIN information_schema.tables USING (table_cata
 WHERE table_type = 'BASE TABLE' AND table_schema IN ({", ".join(map(literal, SCHEMAS))})
 ORDER BY 2, 3, ordinal_position
 """  # noqa: S608  # constants
-# Phones in one expression: thirty take DuckDB no longer than one, a hundred many times as long.
+# Phones in one regular expression: thirty take DuckDB no longer than one, a hundred many times as long.
 _AT_ONCE = 10
 
 
 class TextColumn(NamedTuple):
-    """A column, by its names as they are, whose values can be read as texts. `type`: as SQL writes it.
+    """A column whose values can be read as texts. `type`: as SQL writes it.
 
-    `is_ours`: whether its table is one that this program or dlt made.
+    `is_ours`: this program or dlt made its table.
     """
 
     database: str
@@ -74,22 +74,22 @@ class TextColumn(NamedTuple):
 
     @property
     def may_name(self) -> bool:
-        """Return True if a number may stand in its values. What is generated follows the columns it is made of."""
+        """Return True if its values may contain a phone. Generated columns follow the columns they derive from."""
         return not self.is_generated and not _OTHER_TYPES.match(self.type)
 
     @property
     def is_of_numbers(self) -> bool:
-        """Whether a value of it is one number, and so a phone as a whole or not at all: 0.447700900123 is none."""
+        """Return True if each value is one number, which is a phone as a whole or not at all: 0.447700900123 is not."""
         return bool(_NUMBERS.fullmatch(self.type))
 
     @property
     def as_text(self) -> str:
-        """Its values as text, in SQL."""
+        """Return its values as text, in SQL."""
         return self.quoted if self.is_text else f"CAST({self.quoted} AS VARCHAR)"
 
     @property
     def table(self) -> str:
-        """The table as SQL names it, so that no temporary one can be meant."""
+        """Return the full name of the table in SQL, which no temporary table can shadow."""
         return ".".join(map(quoted, (self.database, self.schema, self.table_name)))
 
     @property
@@ -98,7 +98,7 @@ class TextColumn(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The table as people read it."""
+        """Return the name of the table for people."""
         return f"{self.schema}.{self.table_name}"
 
     @property
@@ -107,23 +107,23 @@ class TextColumn(NamedTuple):
 
     @property
     def is_of_keys(self) -> bool:
-        """Whether it holds ids or digests, or belongs to dlt or to the register: nothing in it is a text.
+        """Return True if it has ids or digests, or is internal to dlt or this program.
 
-        In tables of users names tell nothing: people keep numbers under any of them.
+        In users' tables a name proves nothing: people store numbers under any name.
         """
         return self.is_ours and (self.name.lower() in _KEYS or self.table_name.startswith("_"))
 
     def names(self, text: str, phones: Collection[str]) -> bool:
-        """Return True if a value of the column names one of these phones. `phones`: in all their spellings."""
+        """Return True if a value of the column contains one of these phones. `phones`: in all their spellings."""
         if self.is_of_numbers:
             return read_phone(text) in phones
         return not _UUID.fullmatch(text) and names_one(text, phones)
 
 
 def text_columns(connection: Connection) -> list[TextColumn]:
-    """Every column in whose values a number may stand. In a file of all tables, on a server of those that are ours.
+    """Return every column that may contain a phone: in a file of all tables, on a server of ours.
 
-    Of the columns that this program made only those of text and those of the reports: others hold sums.
+    Of our columns only texts and those of the reports: the others are sums.
     """
     columns = [column for column in every_column(connection) if column.may_name]
     if is_server(connection):
@@ -139,14 +139,14 @@ def _holds_sums(column: TextColumn, made: Mapping[str, Collection[str]] | None) 
 
 
 def every_column(connection: Connection) -> list[TextColumn]:
-    """Every column of every table, in their order; on a server those of our schemas."""
+    """Return every column of every table in order; on a server of our schemas."""
     made = owned(connection)
     found = connection.execute(_COLUMNS_OF_SERVER if is_server(connection) else _COLUMNS_OF_FILE).fetchall()
     return [TextColumn(*(*values, _is_table_of_ours(values[1], values[2], made))) for values in found]
 
 
 def _is_table_of_ours(schema: str, table: str, made: Collection[str] | None) -> bool:
-    if made is None:  # in a copy that has no register
+    if made is None:  # in a copy without a register
         return schema in SCHEMAS
     is_internal = table in TABLES or table in INTERNAL or table.startswith("_dlt_")
     return f"{schema}.{table}" in made or (schema in (DATASET, STAGING) and is_internal)
@@ -155,7 +155,7 @@ def _is_table_of_ours(schema: str, table: str, made: Collection[str] | None) -> 
 def texts_naming(
     connection: Connection, column: TextColumn, phones: Sequence[str], tokens: Collection[str]
 ) -> set[str]:
-    """Return the values of a column, as texts, that name one of these phones, or have one of these tokens in them."""
+    """Return the values of a column, as texts, that contain one of these phones or tokens."""
     spelled = all_spellings(phones)
     found = {text for text in texts_that_may_name(connection, column, phones) if column.names(text, spelled)}
     if tokens:
@@ -167,14 +167,14 @@ def texts_naming(
 
 
 def texts_that_stand_for(connection: Connection, column: TextColumn, phones: Sequence[str]) -> set[str]:
-    """Return the values of a column of phones, as texts, that are one of these phones in whatever spelling."""
+    """Return the values of a column of phones, as texts, that are one of these phones in any spelling."""
     spelled = all_spellings(phones)
     texts = texts_that_may_name(connection, column, phones)
     return {text for text in texts if not phones_of(text).isdisjoint(spelled)}
 
 
 def texts_that_may_name(connection: Connection, column: TextColumn, phones: Sequence[str]) -> Iterator[str]:
-    """Texts of a column in which one of these phones may stand; nearly all that name none are left out."""
+    """Yield the texts of a column that may contain one of these phones; nearly all others are skipped."""
     for at in range(0, len(phones), _AT_ONCE):
         form = literal(may_name(phones[at : at + _AT_ONCE]))
         found = connection.execute(

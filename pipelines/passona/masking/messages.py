@@ -89,3 +89,8 @@ def masked(text: str) -> str:
     from passona.masking.likely_phones import replaced  # slow: the command line listens to signals first
 
     return replaced(text, lambda _: "***", long_from=6)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 page`, `1,200 pages`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

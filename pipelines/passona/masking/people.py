@@ -89,8 +89,8 @@ def _checked_phone(text: str, place: str) -> str:
     digits = read_phone(text)
     if digits is None or digits.startswith("0"):
         got = (
-            "a number of which a spreadsheet has lost digits" if is_mangled(text) and any(map(str.isdigit, text))
-            else f"{len(text)} characters that are neither"
+            "a number that lost digits in a spreadsheet" if is_mangled(text) and any(map(str.isdigit, text))
+            else f"{len(text)} other characters"
         )  # fmt: skip
         raise ConfigurationError(
             f"{place}: expected a phone with its country code (+44 7123 456789 or 447123456789), or a token of this "

@@ -118,26 +118,25 @@ class Privacy:
         by_key = dict(zip(report.sorted_keys, columns, strict=True))
         if self.forgotten:
             for column in report.all_columns:
-                by_key[column.key] = self._without_their_numbers(column, by_key[column.key])
+                by_key[column.key] = self._erase_forgotten(column, by_key[column.key])
         if self.is_clear:
             return [by_key[key] for key in report.sorted_keys]
         for column in report.columns:
-            by_key[column.key] = self._column(report, column, by_key[column.key])
+            by_key[column.key] = self._reduce_column(report, column, by_key[column.key])
         if report.lists:
             names, values = (column.key for column in report.lists)
-            lists = [self._lists(*pair) for pair in zip(by_key[names], by_key[values], strict=True)]
+            lists = [self._reduce_lists(*pair) for pair in zip(by_key[names], by_key[values], strict=True)]
             by_key[names], by_key[values] = [names for names, _ in lists], [values for _, values in lists]
         return [by_key[key] for key in report.sorted_keys]
 
-    def _without_their_numbers(self, column: Column, cells: Cells) -> Cells:
+    def _erase_forgotten(self, column: Column, cells: Cells) -> Cells:
         """Erase the numbers of forgotten people in texts of other people's rows."""
         if column.personal in ("phone", "id"):
             return cells
-        texts = {cell for cell in cells if cell is not None and not (column.kind == "time" and has_form_of_time(cell))}
-        without = {text: self._without_number(text) for text in texts}
-        return [cell if cell is None else without.get(cell, cell) for cell in cells]
+        is_time = column.kind == "time"
+        return _mapped(cells, lambda text: text if is_time and has_form_of_time(text) else self._erase_in_text(text))
 
-    def _without_number(self, text: str) -> str:
+    def _erase_in_text(self, text: str) -> str:
         return text if not self.forgotten or _UUID.fullmatch(text) else erased(text, self._is_forgotten_phone)
 
     def _is_forgotten_phone(self, phone: str) -> bool:
@@ -151,40 +150,38 @@ class Privacy:
         """Reduce the value of a key that the guide does not know."""
         if not text or not (self.is_clear or self._is_kept(key)):
             return None
-        text = self._without_number(text)
+        text = self._erase_in_text(text)
         return text if self.is_clear else self.value(text)
 
     def mismatched_value(self, text: str) -> str:
         """Reduce a value (as JSON) of another type than the guide's."""
-        return self._without_number(text) if self.is_clear else f"({_type_of(text)})"
+        return self._erase_in_text(text) if self.is_clear else f"({_type_of(text)})"
 
     def reducer(self, report: Report, column: Column) -> Callable[[str], str | None] | None:
         """Return the function that reduces a text of this column; None if texts are stored as they are."""
         if column.personal == "device" and self.mode == "minimal":
-            return _nothing
+            return _drop
         if column.personal == "id" or (column.kind == "text" and (report.phone_key is None or column.key in _OWN)):
             return None
-        return self._by_kind.get(column.personal) or {"time": _time, "integer": _count}.get(column.kind, self.words)
+        return self._by_kind.get(column.personal) or {"time": _reduce_time, "integer": _reduce_count}.get(
+            column.kind, self.words
+        )
 
-    def _column(self, report: Report, column: Column, cells: Cells) -> Cells:
+    def _reduce_column(self, report: Report, column: Column, cells: Cells) -> Cells:
         reduce = self.reducer(report, column)
-        if reduce is None:
-            return cells
-        # Most columns have few distinct values: statuses, groups, browsers.
-        reduced = {cell: reduce(cell) for cell in {*cells} if cell is not None}
-        return [None if cell is None else reduced[cell] for cell in cells]
+        return cells if reduce is None else _mapped(cells, reduce)
 
     @cached_property
     def _by_kind(self) -> dict[str, Callable[[str], str | None]]:
         return {
-            "phone": self._phone,
+            "phone": self._reduce_phone,
             "text": alphabets,
-            "link": self._link,
-            "agent": self.agent_class if self.mode == "minimal" else self._machine,
-            "device": self._machine,
+            "link": self._reduce_link,
+            "agent": self.agent_class if self.mode == "minimal" else self._reduce_agent,
+            "device": self._reduce_agent,
         }
 
-    def _phone(self, text: str) -> str:
+    def _reduce_phone(self, text: str) -> str:
         return blur(text) if is_mangled(text) else self._token(person_of(text))
 
     @cached_property
@@ -192,10 +189,10 @@ class Privacy:
         # A phone occurs in several reports, often in several rows.
         return lru_cache(maxsize=100_000)(self.tokens.of_phone)
 
-    def _in_text(self, digits: str) -> str:
+    def _token_in_text(self, digits: str) -> str:
         return self._token(with_country(digits))
 
-    def _link(self, text: str) -> str:
+    def _reduce_link(self, text: str) -> str:
         try:
             parts = urlsplit(text)
             # Before `hostname` lowers the case: &ThinSpace; is an escape, &thinspace; is none.
@@ -211,21 +208,23 @@ class Privacy:
         """Replace phones in a text about a person."""
         return text if _UUID.fullmatch(text) else self._without_phones(text, _LONG)
 
-    def _machine(self, text: str) -> str:
+    def _reduce_agent(self, text: str) -> str:
         return self._without_phones(text, _LONG_IN_AGENT)
 
     @cached_property
     def _without_phones(self) -> Callable[[str, int], str]:
-        return lru_cache(maxsize=10_000)(lambda text, long_from: replaced(text, self._in_text, long_from=long_from))
+        return lru_cache(maxsize=10_000)(
+            lambda text, long_from: replaced(text, self._token_in_text, long_from=long_from)
+        )
 
     def value(self, text: str) -> str:
         """Reduce the value of an allowed field. Long numbers stay: the user wants those of customers and orders."""
-        return replaced(text, self._in_text, long_from=None)
+        return replaced(text, self._token_in_text, long_from=None)
 
     def _is_kept(self, name: str) -> bool:
         return name in self.fields and self.mode == "pseudonymous"
 
-    def _lists(self, names: str | None, values: str | None) -> tuple[str | None, str | None]:
+    def _reduce_lists(self, names: str | None, values: str | None) -> tuple[str | None, str | None]:
         """Reduce a row's field names and values: the same fields, with empty values for names that are not allowed."""
         fields = pairs(names, values)
         if fields is None:
@@ -237,15 +236,21 @@ class Privacy:
 CLEAR = Privacy()
 
 
-def _nothing(_text: str) -> None:
+def _mapped(cells: Cells, change: Callable[[str], str | None]) -> Cells:
+    # Most columns have few distinct values: statuses, groups, browsers.
+    changed = {cell: change(cell) for cell in {*cells} if cell is not None}
+    return [None if cell is None else changed[cell] for cell in cells]
+
+
+def _drop(_text: str) -> None:
     return None
 
 
-def _time(text: str) -> str:
+def _reduce_time(text: str) -> str:
     return text if has_form_of_time(text) else shape(text)
 
 
-def _count(text: str) -> str:
+def _reduce_count(text: str) -> str:
     return text if _COUNT.fullmatch(text) else shape(text)
 
 

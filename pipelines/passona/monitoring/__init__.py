@@ -1,7 +1,7 @@
-"""How the warehouse is doing, and who is told.
+"""How the warehouse is doing, and who hears about it.
 
-- `status` freshness and outcomes, from the warehouse alone; `overview` the API's list beside it
-- `notifications` the end of a run: `_metrics` (Prometheus) and `failure_hook` (`--on-failure`)
+- `status` freshness and outcomes, from the warehouse alone; `overview` adds the API's campaign list
+- `notifications` the end of a run: `_metrics` (`--metrics`) and `failure_hook` (`--on-failure`)
 - `logs` standard error, as text or JSON; `doctor` assumptions about the API, tested against a real account
 """
 

@@ -1,11 +1,9 @@
-"""What is said on standard error: lines for people, or one JSON object a line.
+"""Standard error: lines for people, or one JSON object a line.
 
-    log.info, log.warning, say -> Lines -> Text or Json -> stderr
-
-Levels: error ends a run or fails a report; warning is what somebody should know (a report held, a warehouse
-waited for, a key that is new); info is each run, report and package, and what is tried again; debug each answer
-of the server. For people (text) warnings and errors are shown, `-v` shows info too; JSON begins at info.
-Nothing personal: what is said is made from names, numbers and kinds, and JSON holds the fields below alone.
+Levels: error ends a run or fails a report. Warning is what a person should know: a held report, a wait for the
+warehouse, a new key. Info is each run, report, package and retry. Debug is each response of the server. Text shows
+warnings and errors, and info with `-v`; JSON shows info too. Nothing personal is logged: lines consist of names,
+numbers and kinds, and JSON has no fields but `FIELDS`.
 """
 
 from __future__ import annotations
@@ -32,29 +30,31 @@ class Text(logging.Formatter):
     """Lines for people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        said = printable(record.getMessage())
-        ours = record.name == log.name and record.levelno >= logging.WARNING
-        return f"{record.__dict__.get('trace', '')}passona: {said}" if ours else f"{record.levelname[0]} {said}"
+        message = printable(record.getMessage())
+        is_ours = record.name == log.name and record.levelno >= logging.WARNING
+        return (
+            f"{record.__dict__.get('trace', '')}passona: {message}" if is_ours else f"{record.levelname[0]} {message}"
+        )
 
 
 class Json(logging.Formatter):
-    """One JSON object a line: `ts` (UTC), `level`, `event`, `message`, and those of FIELDS that are known."""
+    """One JSON object a line: `ts` (UTC), `level`, `event`, `message`, and the FIELDS that are set."""
 
     def format(self, record: logging.LogRecord) -> str:
-        said = printable(record.getMessage())
-        known = record.__dict__
+        message = printable(record.getMessage())
+        values = record.__dict__
         line = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
-            "event": known.get("event", "message"),
-            "message": said if record.name == log.name else masked(said),
+            "event": values.get("event", "message"),
+            "message": message if record.name == log.name else masked(message),
         }
-        line |= {name: known[name] for name in FIELDS if known.get(name) is not None}
+        line |= {name: values[name] for name in FIELDS if values.get(name) is not None}
         return json.dumps(line, ensure_ascii=False)
 
 
 class Lines(logging.Handler):
-    """Writes to what standard error is at that moment; `write` puts a line elsewhere, such as above progress bars."""
+    """Writes each record with `write`: by default to standard error, or above progress bars."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,15 +72,14 @@ def _to_stderr(line: str) -> None:
 
 
 def begin() -> None:
-    """From now on all that is logged is shown, from warnings on: ours, and the errors of libraries."""
+    """Show our warnings and errors, and the errors of libraries."""
     logging.basicConfig(handlers=[Lines()], level=logging.ERROR, force=True)
     log.setLevel(logging.WARNING)
 
 
 def use_json() -> None:
-    """From now on in JSON, from info on."""
-    handler = _handler()
-    if handler:
+    """Switch to JSON, from info on."""
+    if handler := _handler():
         handler.setFormatter(Json())
     logging.captureWarnings(True)
     log.setLevel(min(logging.INFO, log.level))
@@ -92,12 +91,12 @@ def is_json() -> bool:
 
 
 def notify(line: str) -> None:
-    """One line that somebody should know of."""
+    """Log one line that a person should know."""
     log.warning("%s", line, extra={"event": "notice"})
 
 
 def line(event: str, message: str, **fields: object) -> str:
-    """What an error would be shown as; for whoever must write it without waiting for any lock."""
+    """Return an error as it would be logged, for a signal handler that must not wait for a lock."""
     record = log.makeRecord(log.name, logging.ERROR, "", 0, message, (), None, extra={"event": event, **fields})
     handler = _handler()
     return handler.format(record) if handler else Text().format(record)
@@ -105,7 +104,7 @@ def line(event: str, message: str, **fields: object) -> str:
 
 @contextmanager
 def written(write: Callable[[str], None]) -> Iterator[None]:
-    """Lines go there while the block lasts."""
+    """Send lines to `write` while the block lasts."""
     handler = _handler()
     if handler is None:
         yield

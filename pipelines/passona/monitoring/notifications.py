@@ -1,8 +1,6 @@
-"""How a run ended, told to those who asked for it: `--metrics` and `--on-failure`.
+"""Report how a run ended: `--metrics` and `--on-failure`.
 
-    with Ending(...) as ending -> outcome, or the error that passes -> metrics, then whoever hears of failures
-
-A run that is stopped by a signal writes its metrics, and tells nobody else: who stopped it knows.
+A run that is stopped by a signal writes its metrics only: whoever stopped it knows.
 """
 
 from __future__ import annotations
@@ -24,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class RunEnd:
-    """Around a run. `warehouse` and `document`, the outcome as JSON has it, are set within as they become known."""
+    """Wraps a run, which sets `warehouse` and `document`, the outcome as `--json` prints it, once they are known."""
 
     def __init__(self, metrics: Replacement | None, on_failure: str | None) -> None:
         self._metrics, self._on_failure = metrics, on_failure
-        self._begun = time.monotonic()
+        self._started = time.monotonic()
         self.warehouse: Address | None = None
         self.document: Mapping[str, Any] | None = None
 
@@ -42,28 +40,24 @@ class RunEnd:
         if document is None:
             return
         if self._metrics is not None:
-            self._write(self._metrics, document)
+            self._write_metrics(self._metrics, document)
         if self._on_failure is not None and Exit.OK < document["exit_code"] <= Exit.BUSY:
-            self._tell(self._on_failure, document)
+            from passona.monitoring.failure_hook import call_hook
 
-    def _write(self, metrics: Replacement, document: Mapping[str, Any]) -> None:
+            if problem := call_hook(self._on_failure, document):
+                logs.notify(problem)
+
+    def _write_metrics(self, file: Replacement, document: Mapping[str, Any]) -> None:
         from passona.monitoring._metrics import write_metrics
 
         try:
-            write_metrics(metrics, document, time.monotonic() - self._begun, self.warehouse)
-        except OSError as problem:
-            logs.notify(f"the metrics could not be written: {format_error(problem)[0]}")
-
-    def _tell(self, target: str, document: Mapping[str, Any]) -> None:
-        from passona.monitoring.failure_hook import tell_failure
-
-        problem = tell_failure(target, document)
-        if problem:
-            logs.notify(problem)
+            write_metrics(file, document, time.monotonic() - self._started, self.warehouse)
+        except OSError as error:
+            logs.notify(f"the metrics could not be written: {format_error(error)[0]}")
 
 
 def _document(error: BaseException) -> dict[str, Any]:
-    """The outcome of a run that ended in an error."""
+    """Return the outcome of a run that ended in an error."""
     for cause in causes(error):
         if isinstance(cause, Interrupted):
             return {"outcome": "interrupted", "exit_code": 128 + cause.number, "errors": []}

@@ -1,4 +1,4 @@
-"""`passona campaigns`: the list from the API beside the states from the warehouse. Changes nothing."""
+"""`passona campaigns`: the API's list with the states from the warehouse. Changes nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEVER_LOADED = "never loaded"
 
 @dataclass(frozen=True)
 class Overview:
-    """The campaigns of the list, and the ledger."""
+    """The listed campaigns, newest first, and the ledger."""
 
     campaigns: tuple[Campaign, ...]
     entries: dict[Key, Entry]
@@ -37,10 +37,10 @@ def overview(
     notify: Callable[[str], None],
     on_retry: Callable[[str], None] = lambda _line: None,
 ) -> Overview:
-    """Campaigns as the API lists them, newest first, with the state of each report.
+    """Return the campaigns that the API lists, with the state of each report.
 
-    :raises WalkFailed, TokenRefused: the list cannot be had.
-    :raises Busy: the warehouse is being written.
+    :raises WalkFailed, TokenRefused: the API did not return the list.
+    :raises Busy: another process writes to the warehouse for longer than `wait` seconds.
     """
     client = Client(settings)
     client.on_retry = on_retry

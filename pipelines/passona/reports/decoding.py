@@ -1,11 +1,11 @@
-"""JSON as values, whatever JSON allows: what other parsers refuse or change without a word is kept, and marked.
+"""Decode JSON without loss: values that parsers refuse or silently change are kept and marked.
 
-    bytes -> decode -> dicts, lists, texts, numbers; `Number`, `UnstorableText`, `RepeatedKeys` where one is not enough
+    bytes -> decode -> dicts, lists, texts, numbers; `Number`, `UnstorableText`, `RepeatedKeys` for special values
 
-Nearly every answer is plain, and decoded fast. An answer is decoded again, exactly, if the fast parser refuses it, or
-if it holds a float, which would be rounded, or a key twice, of which the first value would be lost.
+Nearly every response is plain and decoded by orjson. A response is decoded again, exactly, if orjson refuses it, or if
+it has a float (orjson would round it) or a repeated key (orjson would drop the first value).
 """
-# ruff: noqa: N818  # errors are named for what happened
+# ruff: noqa: N818  # errors have the name of the event
 
 from __future__ import annotations
 
@@ -20,49 +20,49 @@ import orjson
 Row = dict[str, Any]
 Pair = tuple[str, Any]
 
-# Values are texts, once in a while a list or an object; what is deeper than this is an attack or a fault.
+# Values are texts, rarely lists or objects. Deeper nesting is an attack or a fault.
 DEEPEST = 100
-# Python converts no integer of more than 4,300 digits.
+# Python refuses to convert more than 4,300 digits.
 _LONGEST_INTEGER = 1_000
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PLAIN = {str, int, bool, type(None)}
 _KEY_AND_BLANK = re.compile(rb'"[ \t\r\n]+:')
-# Where none of these is, there is none of those either; that takes no time.
+# A cheap test: without any of these, `_KEY_AND_BLANK` cannot match.
 _HINTS = (b" :", b"\t", b"\r", b"\n")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class NotJSON(ValueError):
-    """The bytes are no JSON."""
+    """The bytes are not JSON."""
 
 
 class TooDeep(ValueError):
-    """Lists and objects within each other go deeper than `DEEPEST`."""
+    """Values are nested deeper than `DEEPEST`."""
 
 
 class Number(str):
-    """A JSON number as it was written, where an int or a float would not keep it. NaN and Infinity are such."""
+    """A JSON number as written, because an int or a float would change it; also NaN and Infinity."""
 
     __slots__ = ()
 
 
 class UnstorableText(str):
-    """A text with characters that no database keeps, here as U+FFFD. `raw`: the JSON as it came.
+    """A text with characters that databases refuse, replaced by U+FFFD. `raw`: the JSON as it came.
 
-    Such are surrogates without their half, and bytes that are no UTF-8: a byte is written as \\udc80 to \\udcff.
+    These are lone surrogates and bytes that are not UTF-8, written as \\udc80 to \\udcff.
     """
 
     __slots__ = ("raw",)
     raw: str
 
     def __new__(cls, text: str) -> UnstorableText:
-        made = super().__new__(cls, _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text))
-        made.raw = _escaped(json.dumps(text, ensure_ascii=False))
-        return made
+        self = super().__new__(cls, _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text))
+        self.raw = _escaped(json.dumps(text, ensure_ascii=False))
+        return self
 
 
 class RepeatedKeys(Row):
-    """An object that has a key more than once. The last value counts; `pairs`: all, as they came."""
+    """An object with a repeated key. The last value counts; `pairs`: all of them, in order."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
         super().__init__(pairs)
@@ -70,10 +70,10 @@ class RepeatedKeys(Row):
 
 
 def decode(body: bytes) -> Any:
-    """Return the document in these bytes.
+    """Decode a document.
 
-    :raises NotJSON: there is none.
-    :raises TooDeep: values are nested deeper than any of the API's.
+    :raises NotJSON: the bytes are not JSON.
+    :raises TooDeep: values are nested too deep.
     """
     body = body.lstrip(BYTE_ORDER_MARK)
     try:
@@ -84,14 +84,14 @@ def decode(body: bytes) -> Any:
 
 
 def earlier_pairs(row: Row) -> list[Pair]:
-    """Return the pairs of an object that a later one with the same key outdoes."""
+    """Return the pairs of an object whose key occurs again later."""
     pairs = row.pairs if isinstance(row, RepeatedKeys) else ()
     last = {key: place for place, (key, _) in enumerate(pairs)}
     return [pair for place, pair in enumerate(pairs) if last[pair[0]] != place]
 
 
 def all_values(row: Row, key: str) -> list[Any]:
-    """Return all that an object has under a key, the one that counts last; None if it has nothing."""
+    """Return all values of a key, the one that counts last; [None] without the key."""
     if not isinstance(row, RepeatedKeys):
         return [row.get(key)]
     return [value for name, value in row.pairs if name == key] or [None]
@@ -99,34 +99,31 @@ def all_values(row: Row, key: str) -> list[Any]:
 
 def without_keys(row: Row, keys: Iterable[str]) -> Row:
     """Return the object without some of its keys."""
-    pairs = row.pairs if isinstance(row, RepeatedKeys) else row.items()
-    return _object([pair for pair in pairs if pair[0] not in keys])
+    return _object([pair for pair in _pairs(row) if pair[0] not in keys])
 
 
 def with_value(row: Row, key: str, value: object) -> Row:
-    """Return the object with another value under a key that it has once."""
-    pairs = row.pairs if isinstance(row, RepeatedKeys) else row.items()
-    return _object([(name, value if name == key else old) for name, old in pairs])
+    """Return the object with another value for a key that occurs once."""
+    return _object([(name, value if name == key else old) for name, old in _pairs(row)])
 
 
 def json_text(value: object) -> str:
-    """Return a decoded value as JSON, with numbers as they were written and every pair of repeated keys."""
+    """Return a decoded value as JSON, with numbers as written and every pair of repeated keys."""
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, UnstorableText):
         return value.raw
     if isinstance(value, dict):
-        pairs = value.pairs if isinstance(value, RepeatedKeys) else value.items()
-        return "{" + ",".join(f"{json_text(key)}:{json_text(item)}" for key, item in pairs) + "}"
+        return "{" + ",".join(f"{json_text(key)}:{json_text(item)}" for key, item in _pairs(value)) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(json_text, value)) + "]"
     return _escaped(json.dumps(value, ensure_ascii=False))
 
 
 def _is_exact(document: Any, body: bytes) -> bool:
-    """Whether the fast parser kept all of a page: plain values in its rows, and as many keys as the bytes have.
+    """Return True if orjson lost nothing of a page: its rows have plain values, and as many keys as the bytes.
 
-    Each key in the bytes ends with `":`, if there is no blank between; a text may have that too, behind a backslash.
+    In the bytes each key ends with `":`, unless a blank is between; a text may contain that too, after a backslash.
     """
     rows = document.get("data") if isinstance(document, dict) else None
     if not isinstance(rows, list) or not set(map(type, rows)) <= {dict}:
@@ -142,12 +139,12 @@ def _is_exact(document: Any, body: bytes) -> bool:
 
 
 def _levels(document: Any) -> Iterator[list[Any]]:
-    """The values of each level: the document, those in it, those in these.
+    """Yield the values of each level of nesting, outermost first.
 
-    :raises TooDeep: there are too many.
+    :raises TooDeep: there are too many levels.
     """
     level = [document]
-    for _ in range(DEEPEST + 3):  # the document, its data and its rows are no values yet
+    for _ in range(DEEPEST + 3):  # plus the levels of the document, its data and its rows
         yield level
         containers = [value for value in level if isinstance(value, (dict, list))]
         level = [item for each in containers for item in (each.values() if isinstance(each, dict) else each)]
@@ -166,7 +163,7 @@ def _decode_exactly(body: bytes) -> Any:
             parse_float=Number,
             parse_int=lambda digits: int(digits) if len(digits) < _LONGEST_INTEGER else Number(digits),
             parse_constant=Number,
-            strict=False,  # a line's end within a text is no damage
+            strict=False,  # accept line ends within texts
         )
     except RecursionError as error:
         raise TooDeep from error
@@ -179,8 +176,12 @@ def _decode_exactly(body: bytes) -> Any:
 
 def _object(pairs: Sequence[Pair]) -> Row:
     pairs = [(_escaped(key), _marked(value)) for key, value in pairs]
-    found = dict(pairs)
-    return found if len(found) == len(pairs) else RepeatedKeys(pairs)
+    row = dict(pairs)
+    return row if len(row) == len(pairs) else RepeatedKeys(pairs)
+
+
+def _pairs(row: Row) -> Iterable[Pair]:
+    return row.pairs if isinstance(row, RepeatedKeys) else row.items()
 
 
 def _marked(value: Any) -> Any:
@@ -188,10 +189,10 @@ def _marked(value: Any) -> Any:
 
 
 def is_storable(value: object) -> bool:
-    """Return True if the value is a text, with nothing in it that no database keeps."""
+    """Return True if the value is a text that databases accept."""
     return isinstance(value, str) and (value.isascii() or _SURROGATE.search(value) is None)
 
 
 def _escaped(text: str) -> str:
-    """A text with its surrogates as JSON writes them."""
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """Escape surrogates as JSON does."""
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

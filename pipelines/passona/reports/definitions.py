@@ -1,8 +1,7 @@
-"""The six reports and the campaign list, as frozen values: all that differs between them is here.
+"""The six reports and the campaign list as frozen values, with all differences between them.
 
-Keys and their order: the vendor's reports guide ("Six different types of reports are available").
-Types: its samples; every value is a string or null, but `RecipientCount`, an integer.
-Columns are the keys in snake_case, as dlt names them.
+Keys and their order are those of the vendor's reports guide, types those of its samples: every value is a string or
+null, except `RecipientCount`, an integer. Columns are the keys in snake_case, as dlt names them.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from functools import cached_property
 from typing import Literal
 
 Kind = Literal["text", "time", "integer"]
-# What a column tells of a person; what becomes of each kind in each mode: `privacy`, docs/privacy.md.
-# no: nothing but by the row it stands in. phone, text (as one person received it), link (may be one
-# person's own), agent (browser string), device (guesses made from it), value (of a contact's field), raw
-# (text of any column), id (of one person's message: the vendor can tell whose), digest (of such a row).
+# The kind of personal data in a column; `masking.policy` and docs/privacy.md define each kind in each mode.
+# no: none. phone. text: as one person received it. link: may be personal. agent: user agent. device: derived from it.
+# value: of a contact's field. raw: text of any column. id: of one person's message, which the vendor can resolve.
+# digest: of a row about a person.
 Personal = Literal["no", "phone", "text", "link", "agent", "device", "value", "raw", "id", "digest"]
 
 
@@ -30,10 +29,9 @@ def snake_case(key: str) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """One key of a report. `comment` says what it holds, as DuckDB will show it.
+    """One key of a report. `comment`: the column's comment in the database. `personal`: its kind of personal data.
 
-    `personal`: what it tells of a person; every column says so. `rename`: the column's name where it is
-    not the key in snake_case.
+    `rename`: the column's name, if it is not the key in snake_case.
     """
 
     key: str
@@ -51,13 +49,13 @@ class Column:
 class Report:
     """One report type.
 
-    `name`: path segment of the API, name of the resource and of the table.
-    `grain`: one row per what.
+    `name`: the API's path segment, also the name of resource and table.
+    `grain`: what one row stands for.
     `columns`: the keys that become columns, in the guide's order.
     `lists`: the keys of the comma-joined names and values, which become the child table.
-    `clicks_window`: settles by the longer window of clicks, because clicks come for weeks.
-    `may_shrink`: loses rows in the ordinary course of a sending campaign (`unsent`: pending ones).
-    `before_start`: may have rows before its campaign has started sending.
+    `clicks_window`: settles after `clicks_settle_days`, because clicks arrive for weeks.
+    `may_shrink`: loses rows while its campaign is sending (`unsent`: pending ones).
+    `before_start`: may have rows before its campaign starts sending.
     """
 
     name: str
@@ -70,22 +68,22 @@ class Report:
 
     @cached_property
     def all_columns(self) -> tuple[Column, ...]:
-        """Every key of a row, the two lists included."""
+        """Return every key of a row, the two lists included."""
         return self.columns + (self.lists or ())
 
     @cached_property
     def sorted_keys(self) -> tuple[str, ...]:
-        """Every key of a row in the order in which `row_id` is computed."""
+        """Return every key of a row in the order of `row_id`."""
         return tuple(sorted(column.key for column in self.all_columns))
 
     @cached_property
     def phone_key(self) -> str | None:
-        """The key of the person's phone, None for a report that tells of no single person."""
+        """Return the key of the phone, None for a report about no single person."""
         return next((column.key for column in self.columns if column.personal == "phone"), None)
 
     @property
     def phone_column(self) -> str | None:
-        """The same as its table names it."""
+        """Return the column of the phone, None for a report about no single person."""
         return next((column.name for column in self.columns if column.personal == "phone"), None)
 
     @property
@@ -131,7 +129,7 @@ DELIVERY = Report(
         Column("Recipient", f"phone of the recipient: {_PHONE}", "phone"),
         Column("Message_Copy", "text as this person received it", "text"),
         Column("Status", "delivery status in the vendor's words (known: Success)", "no"),
-        Column("Expiry_Date", "instant at which an undelivered message is given up", "no", "time"),
+        Column("Expiry_Date", "instant at which an undelivered message expires", "no", "time"),
     ),
 )
 ALT_DELIVERY = Report(
@@ -186,7 +184,7 @@ REPORTS: dict[str, Report] = {
     report.name: report for report in (CLICKS, DELIVERY, ALT_DELIVERY, RECIPIENT, SENT, UNSENT)
 }
 
-# The list of campaigns, read by the same rules. Keys: fixtures of the vendor's PHP SDK, v2.
+# The campaign list, read by the same rules. Its keys are those in the fixtures of the vendor's PHP SDK, v2.
 CAMPAIGNS = Report(
     "campaigns",
     "campaign",
@@ -210,27 +208,27 @@ CAMPAIGNS = Report(
 _OUR_COLUMNS = {"campaign_id", "row_id", "listed"}
 
 
-def column_names(report: Report, keys: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
-    """Names for keys that the guide does not know: snake_case where that is free and plain, else with
-    a piece of the key's digest, so that none of these keys shares a column with another, or takes a known one.
+def column_names(report: Report, keys: Iterable[str], existing: Iterable[str] = ()) -> dict[str, str]:
+    """Return a column name for each key that the guide does not know.
 
-    `taken`: the columns there are. A key that is written as its column comes before others.
+    It is the key in snake_case if that is plain and unused, else with a piece of the key's digest, so that no two keys
+    share a column. `existing`: columns of the table. A key that equals its column name has precedence.
     """
-    used = {column.name for column in report.all_columns} | _OUR_COLUMNS | {name.lower() for name in taken}
+    used = {column.name for column in report.all_columns} | _OUR_COLUMNS | {name.lower() for name in existing}
     names = {}
     for key in sorted(keys, key=lambda key: (key != snake_case(key), key)):
         name = snake_case(key)
         if name in used or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,40}", key) or "__" in key:
-            name = _name_apart(key, used)
+            name = _unused_name(key, used)
         names[key] = name
         used.add(name)
     return names
 
 
-def _name_apart(key: str, taken: set[str]) -> str:
-    """A free name: what can be kept of the key, and as much of its digest as it takes."""
-    # A name must begin with a letter: dlt puts a _ before a digit, and its own columns begin with _.
+def _unused_name(key: str, used: set[str]) -> str:
+    """Return an unused name: a part of the key, and as much of its digest as necessary."""
+    # A name begins with a letter: dlt prefixes a digit with _, which marks its own columns.
     stem = re.sub(r"^(?![a-z])", "x_", snake_case(key))[:40].strip("_")
     sizes = range(4, hashlib.blake2b.MAX_DIGEST_SIZE + 1)
     names = (f"{stem}_{hashlib.blake2b(key.encode(), digest_size=size).hexdigest()}" for size in sizes)
-    return next(name for name in names if name not in taken)
+    return next(name for name in names if name not in used)

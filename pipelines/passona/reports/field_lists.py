@@ -1,8 +1,8 @@
-"""Comma-joined names and values: two texts of a row in, one field row per pair out (contract, rule 6).
+"""Split comma-joined names and values of a row into one field row per pair (contract, rule 6). Pure.
 
-Pure. Nothing forbids a comma inside a value and no escaping is documented, so a row is split only
-where the number of parts proves it: at bare commas, else as CSV records, else not at all.
-`pairs` is the meaning, for one row. `field_rows` is the same for columns, at the speed of Arrow.
+A value may contain a comma, and no escaping is documented. So a row is split only if both sides have the same number
+of parts: at bare commas, else as CSV records, else not at all. `pairs` defines this for one row; `field_rows` does the
+same for columns, at Arrow's speed.
 """
 
 from __future__ import annotations
@@ -25,31 +25,25 @@ _CSV_FIELD = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\Z)')
 
 
 def pairs(names: str | None, values: str | None) -> list[tuple[str, str]] | None:
-    """Names and values by position, or None where their numbers cannot be made to agree.
+    """Return names and values by position, None if their numbers differ.
 
-    Nothing (None) is a list of no parts; opposite a single name it is one empty value.
+    None is a list without parts, but opposite a single name it is one empty value.
     """
-    left, right = _bare_parts(names), _bare_parts(values)
-    if values is None and len(left) == 1:
-        right = [""]
-    if len(left) == len(right):
-        return list(zip(left, right, strict=True))
-    quoted_left, quoted_right = _record_parts(names), _record_parts(values)
-    if quoted_left is None or quoted_right is None:
-        return None
-    if values is None and len(quoted_left) == 1:
-        quoted_right = [""]
-    if len(quoted_left) != len(quoted_right):
-        return None
-    return list(zip(quoted_left, quoted_right, strict=True))
+    for split in (_bare_parts, _record_parts):
+        left, right = split(names), split(values)
+        if values is None and left is not None and len(left) == 1:
+            right = [""]
+        if left is not None and right is not None and len(left) == len(right):
+            return list(zip(left, right, strict=True))
+    return None
 
 
-def _bare_parts(text: str | None) -> list[str]:
+def _bare_parts(text: str | None) -> list[str] | None:
     return [] if text is None else text.split(",")
 
 
 def _record_parts(text: str | None) -> list[str] | None:
-    """The fields of a text that is one well-formed CSV record, else None."""
+    """Return the fields of a text that is one well-formed CSV record, else None."""
     if text is None:
         return []
     parts, at = [], 0
@@ -63,7 +57,7 @@ def _record_parts(text: str | None) -> list[str] | None:
 
 
 def field_rows(row_ids: pa.Array[Any], names: pa.Array[Any], values: pa.Array[Any]) -> tuple[pa.Table, list[int]]:
-    """The field rows of a column of rows, and the positions of the rows that could not be split."""
+    """Return the field rows of these rows, and the positions of rows that cannot be split."""
     name_parts = pc.split_pattern(names, ",")
     counts = pc.list_value_length(name_parts)
     lone = pc.and_(pc.equal(counts, pa.scalar(1)), pc.is_null(values)).fill_null(False)
@@ -71,10 +65,10 @@ def field_rows(row_ids: pa.Array[Any], names: pa.Array[Any], values: pa.Array[An
     aligned: Any = pc.equal(counts, pc.list_value_length(value_parts)).fill_null(False)
     nothing = pc.and_(pc.is_null(names), pc.is_null(values))
     split = _flattened(row_ids.filter(aligned), name_parts.filter(aligned), value_parts.filter(aligned))
-    left: list[Any] = pc.indices_nonzero(pc.invert(pc.or_(aligned, nothing))).to_pylist()
-    if not left:
+    others: list[Any] = pc.indices_nonzero(pc.invert(pc.or_(aligned, nothing))).to_pylist()
+    if not others:
         return split, []
-    slow, unaligned = _slow_rows(left, row_ids, names, values)
+    slow, unaligned = _slow_rows(others, row_ids, names, values)
     return pa.concat_tables([split, slow]), unaligned
 
 
@@ -97,12 +91,12 @@ def _slow_rows(
     rows: list[tuple[str, int, str, str]] = []
     unaligned = []
     for position in positions:
-        found = pairs(names[position].as_py(), values[position].as_py())
-        if found is None:
+        fields = pairs(names[position].as_py(), values[position].as_py())
+        if fields is None:
             unaligned.append(position)
             continue
         row_id = row_ids[position].as_py()
-        rows += [(row_id, number, name, value) for number, (name, value) in enumerate(found, 1)]
+        rows += [(row_id, number, name, value) for number, (name, value) in enumerate(fields, 1)]
     columns = list(zip(*rows, strict=True)) or [()] * len(FIELDS)
     arrays = [pa.array(column, kind.type) for column, kind in zip(columns, FIELDS, strict=True)]
     return pa.Table.from_arrays(arrays, schema=FIELDS), unaligned

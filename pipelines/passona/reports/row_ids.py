@@ -1,12 +1,11 @@
-"""`row_id` and `digest`: what makes a row that row, and a report that content.
+"""`row_id` and `digest`: the identity of a row, and of a report's content.
 
-A row's id is a BLAKE2b digest of campaign, report and the row's texts in the order of their keys
-("" as null, numbers as text, keys unknown to the guide last): JSON and .csv agree on it, and the
-order of pages does not matter. The second, third, ... of equal rows get a digest of that id and
-their ordinal (`number_equals`), so that ids are unique.
+A row's id is a BLAKE2b digest of campaign, report and the row's texts in the order of their keys ("" as null, numbers
+as text, keys unknown to the guide last). JSON and .csv yield the same id, in any order of pages. The second, third, ...
+of equal rows get a digest of that id and their ordinal (`Ordinals`), so ids are unique.
 
-A report's digest is a sum over the ids its rows have before ordinals are given: the same for the
-same multiset of rows in whatever order, and it can be taken while pages come.
+A report's digest is a sum over the ids without ordinals. It identifies the multiset of rows in any order, and can be
+computed while pages arrive.
 """
 
 from __future__ import annotations
@@ -22,16 +21,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# 128 bits: among a billion rows of one report the chance that two share an id is below 1 in 10**20.
+# 128 bits: in a report of a billion rows, the probability of a collision is below 1 in 10**20.
 ID_BYTES = 16
 _WORD = 2**64
 
 
 def row_ids(report: str, campaign_id: str, rows: Iterable[tuple[object, ...]], key: bytes = b"") -> list[str]:
-    """The ids, in hexadecimal, of rows given as texts in the order of their keys.
-
-    `key`: without it nobody can tell whether an id is that of a row; empty for none.
-    """
+    """Return the ids, in hexadecimal, of rows as texts in the order of their keys. `key`: empty for unkeyed ids."""
     start = hashlib.blake2b(orjson.dumps((campaign_id, report)), digest_size=ID_BYTES, key=key)
     ids = []
     for row in rows:
@@ -42,19 +38,19 @@ def row_ids(report: str, campaign_id: str, rows: Iterable[tuple[object, ...]], k
 
 
 def listed(ids: pa.Array[Any]) -> list[str]:
-    """A column of ids as a list; a column of ids holds no null."""
+    """Return a column of ids, which has no null, as a list."""
     return cast("list[str]", ids.to_pylist())
 
 
 def digest_of(ids: list[str]) -> str:
-    """A digest of ids in their order."""
+    """Return a digest of ids in this order."""
     return hashlib.blake2b("".join(ids).encode(), digest_size=ID_BYTES).hexdigest()
 
 
 class Fingerprint:
-    """Takes the ids of a report's rows as they come; then gives its digest and the ids that repeat.
+    """Collects the ids of a report; returns its digest and the ids that may repeat.
 
-    Keeps 8 bytes a row: half of each id is enough to find those that may repeat.
+    Keeps 8 bytes a row: half of each id is enough to find repeats.
     """
 
     def __init__(self) -> None:
@@ -71,15 +67,15 @@ class Fingerprint:
         self._halves.extend(words[::2])
 
     def digest(self) -> str:
-        """128 bits in hexadecimal; equal for equal content, whatever its order."""
+        """Return 128 bits in hexadecimal, equal for equal content in any order."""
         return hashlib.blake2b(repr((len(self), self._sums)).encode(), digest_size=ID_BYTES).hexdigest()
 
     def repeated(self) -> frozenset[int]:
-        """First halves of the ids that may occur more than once."""
+        """Return the first halves of ids that may occur more than once."""
         return frozenset(word for part in range(self._parts()) for word in _repeated(self._halves, part, self._parts()))
 
     def _parts(self) -> int:
-        # Looked at in parts of some 200,000, so that memory does not grow with the report.
+        # In parts of some 200,000 ids, so that memory does not grow with the report.
         return 1 + len(self) // 200_000
 
 
@@ -89,46 +85,46 @@ def _repeated(words: array[int], part: int, parts: int) -> list[int]:
         whole = pc.multiply(pc.divide(numbers, pa.scalar(parts, pa.uint64())), pa.scalar(parts, pa.uint64()))
         numbers = numbers.filter(pc.equal(pc.subtract(numbers, whole), pa.scalar(part, pa.uint64())))
     counts = pc.value_counts(numbers)
-    often = counts.field("values").filter(pc.greater(counts.field("counts"), pa.scalar(1)))
-    return cast("list[int]", often.to_pylist())
+    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), pa.scalar(1)))
+    return cast("list[int]", repeated.to_pylist())
 
 
 def stored_digest(ids: Iterable[str]) -> str:
-    """The digest of a report from the ids in its table, which equal rows have with their ordinals."""
-    there = set(ids)
+    """Return the digest of a report from the ids in its table, where equal rows have ordinals."""
+    stored = set(ids)
     numbered: set[str] = set()
     equals: list[str] = []
-    for row_id in there:
+    for row_id in stored:
         ordinal = 2
-        while (other := _numbered_id(row_id, ordinal)) in there:
+        while (other := _numbered_id(row_id, ordinal)) in stored:
             numbered.add(other)
             equals.append(row_id)
             ordinal += 1
     fingerprint = Fingerprint()
-    fingerprint.add([*(there - numbered), *equals])
+    fingerprint.add([*(stored - numbered), *equals])
     return fingerprint.digest()
 
 
 def _numbered_id(row_id: str, ordinal: int) -> str:
-    """The id of the second, third, ... of equal rows."""
+    """Return the id of the second, third, ... of equal rows."""
     return hashlib.blake2b(f"{row_id} {ordinal}".encode(), digest_size=ID_BYTES).hexdigest()
 
 
 class Ordinals:
-    """Gives equal rows their ordinals, piece by piece, over one pass of a report."""
+    """Numbers equal rows in one pass over a report, piece by piece."""
 
     def __init__(self, repeated: frozenset[int]) -> None:
         self._repeated = repeated
         self._seen: Counter[str] = Counter()
 
     def number(self, ids: pa.Array[Any]) -> pa.Array[Any]:
-        """The ids with those of second and later equal rows replaced by ones of their own."""
+        """Return unique ids: the second and later of equal rows get their own."""
         if not self._repeated:
             return ids
         return pa.array([self._numbered(row_id) for row_id in listed(ids)], pa.string())
 
     def repeats(self, row_id: str) -> bool:
-        """Whether another row may have the same id."""
+        """Return True if another row may have the same id."""
         return int.from_bytes(bytes.fromhex(row_id[:16]), sys.byteorder) in self._repeated
 
     def _numbered(self, row_id: str) -> str:

@@ -1,12 +1,10 @@
-"""Times of the reports: text in, instants in UTC out, and what could not be taken at its face.
+"""Convert the times of reports from text to instants in UTC, with an issue for each that is not stored as sent. Pure.
 
-Pure. Forms: the guide's samples (`2020-06-08 13:50:06`, `2020-06-27T20:26:30+0100`) and what a
-newer framework writes (`2020-06-27T19:26:30.000000Z`). Without an offset: civil time in the
-account's zone (contract, rule 5).
+Forms: the guide's samples (`2020-06-08 13:50:06`, `2020-06-27T20:26:30+0100`) and those of newer frameworks
+(`2020-06-27T19:26:30.000000Z`). A time without an offset is civil time in the account's zone (contract, rule 5).
 
-`instant` is the meaning, for one text. `instants` is the same for a column, at the speed of Arrow:
-it takes only texts of the plain form, within quarters of an hour in which the zone's offset stands
-still, and leaves everything else to `instant`.
+`instant` defines this for one text. `instants` does the same for a column, at Arrow's speed: it converts plain texts
+in quarters of an hour without a change of offset, and leaves the others to `instant`.
 """
 
 from __future__ import annotations
@@ -28,14 +26,13 @@ _FORM = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,6}))?(Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
-_QUARTER = 900  # seconds; zones change their offset at full quarters of an hour, and each is checked
+_QUARTER = 900  # seconds
 
 
 def instant(text: str, zone: str) -> tuple[dt.datetime | None, str | None]:
-    """The instant in UTC that a text means, and the issue with it, if any.
+    """Return the instant in UTC and the issue with it, if any.
 
-    A time that occurs twice is the earlier one (`ambiguous_time`); one that does not exist is moved
-    forward by the gap (`nonexistent_time`); what cannot be read is None (`invalid_time`).
+    `ambiguous_time`: the earlier of two instants. `nonexistent_time`: moved forward by the gap. `invalid_time`: None.
     """
     form = _FORM.fullmatch(text)
     if form is None:
@@ -55,18 +52,18 @@ def instant(text: str, zone: str) -> tuple[dt.datetime | None, str | None]:
 
 
 def has_form_of_time(text: str) -> bool:
-    """Whether a text looks like a time, though there may be none such."""
+    """Return True for the form of a time, even if no such time exists (30 February)."""
     return _FORM.fullmatch(text) is not None
 
 
 def count_unreadable(texts: pa.Array[Any]) -> int:
-    """How many of a column's texts are no time, in whatever zone; empty ones do not count."""
+    """Count the non-empty texts of a column that are no time."""
     _, issues = instants(pc.if_else(pc.equal(texts, pa.scalar("")), None, texts), "UTC")
     return sum(issue == "invalid_time" for _, issue in issues)
 
 
 def python_values(column: pa.ChunkedArray[Any]) -> list[Any]:
-    """A column as Python values, its instants in UTC: as `to_pylist`, which takes five times as long for instants."""
+    """Return a column as Python values; five times as fast as `to_pylist` for instants."""
     if column.type != UTC_TIME:
         return column.to_pylist()
     micros = column.cast(pa.int64()).to_pylist()
@@ -74,7 +71,10 @@ def python_values(column: pa.ChunkedArray[Any]) -> list[Any]:
 
 
 def _fixed(offset: str) -> dt.timedelta:
-    """The offset written in a time. More than a day of it is an error."""
+    """Return a written offset.
+
+    :raises ValueError: it is a day or more.
+    """
     if offset == "Z":
         return dt.timedelta(0)
     hours, minutes = int(offset[1:3]), int(offset[-2:])
@@ -85,22 +85,22 @@ def _fixed(offset: str) -> dt.timedelta:
 
 
 def _offset(civil: dt.datetime, zone: str, fold: int) -> dt.timedelta:
-    found = _zone(zone).utcoffset(civil.replace(fold=fold))
-    assert found is not None  # noqa: S101  # for the types: a zone always has an offset for a civil time
-    return found
+    offset = _zone(zone).utcoffset(civil.replace(fold=fold))
+    assert offset is not None  # noqa: S101  # for the type checker: a zone always has an offset
+    return offset
 
 
 @lru_cache(maxsize=8)
 def _zone(name: str) -> pendulum.Timezone:
-    # pendulum reads the zone's file each time it is asked for one.
+    # pendulum reads the zone's file at each call.
     return pendulum.timezone(name)
 
 
 @lru_cache(maxsize=65_536)
 def _steady_offset(quarter: int, zone: str) -> int | None:
-    """Seconds east of UTC during a quarter of an hour of civil time, None if they change in it.
+    """Return the offset in seconds east of UTC in a quarter of an hour, None if it changes.
 
-    `quarter` counts quarters since 1970-01-01 00:00 civil time.
+    `quarter`: quarters since 1970-01-01 00:00 civil time.
     """
     try:
         start = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=quarter * _QUARTER)  # noqa: DTZ001  # civil on purpose
@@ -109,46 +109,42 @@ def _steady_offset(quarter: int, zone: str) -> int | None:
         if len(offsets) > 1:
             return None
         offset = offsets.pop()
-        _ = [end - offset for end in ends]  # an instant before the year 1 or after 9999 is an error
+        _ = [end - offset for end in ends]  # raises before the year 1 and after 9999
     except OverflowError:
         return None
     return int(offset.total_seconds())
 
 
 def instants(texts: pa.Array[Any], zone: str) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
-    """The instants of a column of texts, null for null, and the issues as (position, issue)."""
+    """Return the instants of a column, null for null, and the issues as (position, issue)."""
     civil = _plain_civil(texts)
     seconds = pc.cast(civil, pa.int64())
-    quarters = _floor_divided(seconds, _QUARTER).dictionary_encode()
+    quarters: Any = pc.cast(pc.floor(pc.divide(pc.cast(seconds, pa.float64()), float(_QUARTER))), pa.int64())
+    quarters = quarters.dictionary_encode()
     steady = pa.array([_steady_offset(quarter, zone) for quarter in quarters.dictionary.to_pylist()], pa.int64())
     utc = pc.subtract(seconds, pc.take(steady, quarters.indices))
     fast = pc.cast(pc.cast(utc, pa.timestamp("s", tz="UTC")), UTC_TIME)
-    left = pc.and_(pc.is_valid(texts), pc.is_null(fast))
-    if not pc.any(left).as_py():
+    unread = pc.and_(pc.is_valid(texts), pc.is_null(fast))
+    if not pc.any(unread).as_py():
         return fast, []
-    return _with_slow(texts, fast, left, zone)
+    return _with_slow(texts, fast, unread, zone)
 
 
 def _plain_civil(texts: pa.Array[Any]) -> pa.Array[Any]:
-    """Civil times of texts in the plain form, in seconds; null where a text is not of it."""
+    """Return the civil times of plain texts, in seconds; null for other texts."""
     plain: pa.Array[Any] = pc.if_else(pc.match_substring_regex(texts, _PLAIN), texts, None)
     try:
         return plain.cast(pa.timestamp("s"))
     except pa.ArrowInvalid:
-        # One impossible time (30 February) fails the whole cast: let `instant` read this column.
+        # One impossible time (30 February) fails the whole cast, so `instant` reads this column.
         return pa.nulls(len(texts), pa.timestamp("s"))
 
 
-def _floor_divided(numbers: pa.Array[Any], by: int) -> pa.Array[Any]:
-    floored: pa.Array[Any] = pc.floor(pc.divide(numbers.cast(pa.float64()), float(by)))
-    return floored.cast(pa.int64())
-
-
 def _with_slow(
-    texts: pa.Array[Any], fast: pa.Array[Any], left: pa.Array[Any], zone: str
+    texts: pa.Array[Any], fast: pa.Array[Any], unread: pa.Array[Any], zone: str
 ) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
-    """Fills what the fast way left, each distinct text read once."""
-    encoded = pc.dictionary_encode(pc.if_else(left, texts, None))
+    """Fill in the unread texts, converting each distinct text once."""
+    encoded = pc.dictionary_encode(pc.if_else(unread, texts, None))
     read = [instant(text, zone) for text in encoded.dictionary.to_pylist()]
     values = pa.array([value for value, _ in read], UTC_TIME)
     issues = [

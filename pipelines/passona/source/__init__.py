@@ -3,7 +3,7 @@
     source -> _runs -> _extraction -> walk (client, paginator, pages, spool) -> rows -> resources -> dlt
 
 - `source` the function `passona_source`; `_arguments` checks what it is called with
-- `_runs` which resources share a run; `_extraction` one run; `_selection` what it works on
+- `_runs` which resources share a run; `_extraction` one run; `_selection` its work; `_new_columns` of unknown keys
 - `_load_package` the package and dataset that dlt extracts into; `_destination`, `_dataset_lock`
 - `campaigns` which campaigns exist; `ledger` what was loaded, and so what is due
 - `client` HTTP over the `transport`; `pace` when a request may go

@@ -10,7 +10,7 @@ import shutil
 import threading
 import uuid
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -25,9 +25,10 @@ from passona.errors import PassonaError, Stopped, TokenRefused, Unreachable, Wal
 from passona.masking.mode import first_mode, privacy_in
 from passona.masking.people import people
 from passona.masking.policy import Privacy
-from passona.reports.definitions import CAMPAIGNS, REPORTS, Report, column_names
+from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
 from passona.reports.tables import TABLES
 from passona.source._load_package import LoadPackage
+from passona.source._new_columns import NewColumns
 from passona.source._selection import SourceRequest, select
 from passona.source.campaigns import Campaign, CampaignList, list_campaigns, unknown_campaign
 from passona.source.client import Client
@@ -77,7 +78,7 @@ class Extraction:
             self._failing.callback(self._dataset_lock.release)
         reports = [report for name, report in REPORTS.items() if name in self.names]
         self._contents = self._package.contents(reports)
-        self._columns = {table: dict(columns) for table, columns in self._contents.columns.items()}
+        self._new_columns = NewColumns(self._contents.columns, self._contents.taken)
         privacy = self._privacy()
         self._spools = _Spools(self._package.working_folder)
         self._failing.callback(self._spools.remove)
@@ -115,7 +116,7 @@ class Extraction:
 
     def campaigns(self) -> Iterator[Item]:
         """Yield an item for each campaign of which anything is due, and one for all others of the list."""
-        columns = self._new_columns(CAMPAIGNS.name)
+        columns = self._new_columns.to_note(CAMPAIGNS.name)
         for campaign_id in self._tasks:
             yield self._campaign_batch([campaign_id], columns)
             columns = {}
@@ -152,7 +153,7 @@ class Extraction:
     def _list(self, privacy: Privacy) -> CampaignList | None:
         """Return the list of campaigns; None if it cannot be read and the request names campaigns."""
         try:
-            return list_campaigns(self._client, self._pool, self._settings, privacy, self._name_keys)
+            return list_campaigns(self._client, self._pool, self._settings, privacy, self._new_columns.name)
         except WalkFailed as error:
             if not self._request.campaigns or self._settings.team_uuid or isinstance(error, Unreachable):
                 raise
@@ -208,8 +209,8 @@ class Extraction:
 
     def _replace(self, batch: Batch, task: Task, walk: Walk) -> None:
         batch.walks = [walk]
-        batch.columns = self._name_keys(task.report, walk.spool.new_keys)
-        batch.new_columns = self._new_columns(task.report.name)
+        batch.columns = self._new_columns.name(task.report, walk.spool.new_keys)
+        batch.new_columns = self._new_columns.to_note(task.report.name)
         batch.campaign = self._bare_row(walk.campaign_id)
         if task.key in self._contents.entries:
             with self._lock:
@@ -235,22 +236,6 @@ class Extraction:
             raise error
         with self._lock:
             self._failures[str(error)] = None
-
-    def _name_keys(self, report: Report, keys: Iterable[str]) -> dict[str, str]:
-        """Return the columns of keys that the guide does not know, by key."""
-        with self._lock:
-            known = self._columns.setdefault(report.name, {})
-            taken = {*self._contents.taken.get(report.name, ()), *known.values()}
-            known |= column_names(report, {*keys} - known.keys(), taken)
-            return {key: known[key] for key in keys}
-
-    def _new_columns(self, table: str) -> dict[str, str]:
-        """Return the columns of keys that the dataset does not know yet, each once per run."""
-        with self._lock:
-            noted = self._contents.columns.get(table, {})
-            new = {key: name for key, name in self._columns.get(table, {}).items() if key not in noted}
-            self._contents.columns = {**self._contents.columns, table: {**noted, **new}}
-            return new
 
 
 @dataclass

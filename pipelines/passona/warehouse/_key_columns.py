@@ -47,8 +47,8 @@ def key_columns(connection: Connection, report: Report, keys: Iterable[str]) -> 
         else:
             columns[json.loads(key)] = column
     existing = {column for table, column in columns_of(connection, DATASET) if table == report.name}
-    taken = {*(existing - unclaimed), *columns.values()}
-    for key, column in column_names(report, keys - columns.keys(), taken=taken).items():
+    occupied = {*(existing - unclaimed), *columns.values()}
+    for key, column in column_names(report, keys - columns.keys(), existing=occupied).items():
         connection.execute("INSERT INTO passona._keys VALUES (?, ?, ?)", [report.name, column, json.dumps(key)])
         columns[key] = column
     return {key: columns[key] for key in keys}

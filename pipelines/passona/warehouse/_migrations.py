@@ -52,7 +52,7 @@ def migrate(connection: Connection) -> None:
         return
     if form is not None:
         _lower_campaign_ids(connection)
-    step = "made so" if form is None else "campaign ids are in lower case"
+    step = "created" if form is None else "campaign ids are in lower case"
     connection.execute(f"INSERT INTO {DATASET}.{UPGRADES} VALUES (?, ?, ?, now())", [FORM, step, _this_version()])
 
 

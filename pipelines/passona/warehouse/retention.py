@@ -10,18 +10,18 @@ not know are half a report, and are deleted in any case.
 from __future__ import annotations
 
 import secrets
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from passona.reports.definitions import CAMPAIGNS
 from passona.reports.tables import DATASET, TABLES
 from passona.source.campaigns import Campaign, campaign_values
-from passona.warehouse.connection import Connection, columns_of, tables_of, temp_table, transaction
+from passona.warehouse.connection import Connection, tables_of, temp_table, transaction
 from passona.warehouse.engines.engine import Workload
 from passona.warehouse.ledger_table import REPORT_TABLES, trusted_entries
-from passona.warehouse.ownership import SCHEMAS, own_columns, own_staging, owned
+from passona.warehouse.ownership import own_columns, own_objects, own_staging
 from passona.warehouse.quoting import literal, quoted
 
 if TYPE_CHECKING:
@@ -148,11 +148,12 @@ def _erase(connection: Connection, expired: Collection[str], now: datetime, *, r
             condition = _expired(f"{report} <> '{CAMPAIGNS.name}'")  # issues of the list of campaigns are no person's
             changes = None if rows else _without_personal_values(connection, table, salt)
             erased[f"passona.{table}"] += _change(connection, f"passona.{table}", changes, condition)
-        for table, present in _own_tables(connection, (_MARTS | _TOTALS).keys()).items():
+        marts = {str(name): columns for name, (_, columns) in own_objects(connection).items()}
+        for table in (_MARTS | _TOTALS).keys() & marts.keys():
             changes = None
             if not rows or table in _TOTALS:
-                personal = [column for column in (_MARTS | _TOTALS)[table] if column in present]
-                changes = _set(personal, [column for column in _MART_DIGESTS if column in present], salt)
+                personal = [column for column in (_MARTS | _TOTALS)[table] if column in marts[table]]
+                changes = _set(personal, [column for column in _MART_DIGESTS if column in marts[table]], salt)
             erased[table] += _change(connection, table, changes, _expired())
         connection.execute(
             "UPDATE passona.report_ledger SET expired_at = ?, digest = NULL, state = 'settled', "  # noqa: S608  # constants
@@ -220,14 +221,3 @@ def _change(connection: Connection, table: str, changes: str | None, condition: 
 def _changed(connection: Connection, sql: str) -> int:
     ((rows,),) = connection.execute(sql).fetchall()
     return int(rows)
-
-
-def _own_tables(connection: Connection, names: Collection[str]) -> Mapping[str, set[str]]:
-    """Return those of these tables that this program created, with their columns."""
-    ours = owned(connection) or {}
-    tables: defaultdict[str, set[str]] = defaultdict(set)
-    for schema in SCHEMAS:
-        for table, column in columns_of(connection, schema):
-            if (name := f"{schema}.{table}") in ours and name in names:
-                tables[name].add(column)
-    return tables

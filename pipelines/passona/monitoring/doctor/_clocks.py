@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
+from passona.masking.messages import counted
 from passona.monitoring.doctor._evidence import Evidence
 from passona.monitoring.doctor._findings import Finding, Verdict, assumption, broken, holds, unclear
-from passona.monitoring.doctor._words import several, share
+from passona.monitoring.doctor._words import share
 from passona.monitoring.doctor._zones import Sample, has_offset, judge_zone, made_at
 from passona.reports.definitions import ALT_DELIVERY, DELIVERY, SENT
 from passona.reports.times import instant
@@ -46,7 +47,7 @@ def zone_of_expiry(evidence: Evidence) -> Finding:
         else:
             without_offset += 1
     if without_offset:
-        seen = f"Expiry_Date of {several(without_offset, 'campaign')} came without an offset"
+        seen = f"Expiry_Date of {counted(without_offset, 'campaign')} came without an offset"
         return broken(seen, "nothing to set: loads read it in timezone; compare created_at to check timezone")
     if not samples:
         return unclear("no campaign with messages and an expiry_date")
@@ -66,7 +67,7 @@ def zone_of_reports(evidence: Evidence) -> Finding:
         return finding
     delays = _start_delays(evidence)
     if delays and all(timedelta(0) <= delay <= SOON for delay in delays):
-        minutes, campaigns = SOON.seconds // 60, several(len(delays), "campaign")
+        minutes, campaigns = SOON.seconds // 60, counted(len(delays), "campaign")
         return holds(f"first SentOn within {minutes} minutes of started_sending_at, in {campaigns}")
     return finding
 

@@ -6,9 +6,9 @@ from collections import Counter
 
 from passona.config.settings import Settings
 from passona.errors import Exit
+from passona.masking.messages import counted
 from passona.monitoring.doctor._evidence import UUID, Evidence
 from passona.monitoring.doctor._findings import Finding, assumption, broken, holds, unclear
-from passona.monitoring.doctor._words import several
 from passona.reports.definitions import REPORTS
 
 # The only header of this kind that loads obey (`pace`).
@@ -65,7 +65,7 @@ def campaign_ids(evidence: Evidence) -> Finding:
         return broken(f"{len(uuids) - len(valid)} of {len(uuids)} campaigns without a uuid", advice)
     if len(set(valid)) < len(valid):
         return broken(f"{len(valid) - len(set(valid))} of {len(valid)} campaigns listed twice", f"run again; {advice}")
-    return holds(f"all of {several(len(valid), 'campaign')}")
+    return holds(f"all of {counted(len(valid), 'campaign')}")
 
 
 @assumption("the reports of listed campaigns are available", matters=True)

@@ -8,9 +8,10 @@ from collections import Counter
 from functools import cache
 
 from passona.config.dbt_project import project_folder
+from passona.masking.messages import counted
 from passona.monitoring.doctor._evidence import Evidence
 from passona.monitoring.doctor._findings import Finding, assumption, broken, holds, unclear
-from passona.monitoring.doctor._words import counted, named, names, several, shape, share, tally
+from passona.monitoring.doctor._words import frequencies, named, names, shape, share, tally
 from passona.reports.decoding import Row
 from passona.reports.definitions import ALT_DELIVERY, DELIVERY, REPORTS, UNSENT
 
@@ -55,8 +56,8 @@ def types(evidence: Evidence) -> Finding:
         return unclear("no rows were seen")
     if columns:
         advice = "nothing to set: such values are NULL, and row_issues keeps their texts; ask the vendor"
-        return broken(counted(columns), advice, columns=columns)
-    return holds(f"all of {several(rows, 'row')}", rows=rows)
+        return broken(frequencies(columns), advice, columns=columns)
+    return holds(f"all of {counted(rows, 'row')}", rows=rows)
 
 
 @assumption("phones are digits only")
@@ -87,8 +88,8 @@ def lists(evidence: Evidence) -> Finding:
     seen = f"{bad:,} of {rows:,} rows cannot be split ({share(bad, rows)})"
     if bad > UNSPLIT * rows:
         advice = "nothing to set: row_issues keeps their texts, and they have no field rows"
-        return broken(f"{seen}: {counted(unsplit)}", advice, rows=rows, unsplit=unsplit)
-    seen = f"{seen}; row_issues keeps their texts" if bad else f"all of {several(rows, 'row')}"
+        return broken(f"{seen}: {frequencies(unsplit)}", advice, rows=rows, unsplit=unsplit)
+    seen = f"{seen}; row_issues keeps their texts" if bad else f"all of {counted(rows, 'row')}"
     return holds(seen, rows=rows, unsplit=unsplit)
 
 
@@ -102,12 +103,12 @@ def statuses(evidence: Evidence) -> Finding:
     unknown = {value for value in values if value.lower() not in _known_statuses()}
     if unknown:
         return broken(
-            f"{counted(values)}; not known: {named(unknown)}",
+            f"{frequencies(values)}; not known: {named(unknown)}",
             "add them to seeds/message_statuses.csv of the dbt project; until then they count as unmapped",
             values=tally(values),
             unknown=names(unknown),
         )
-    return holds(counted(values), values=tally(values))
+    return holds(frequencies(values), values=tally(values))
 
 
 @cache
@@ -125,7 +126,7 @@ def reasons(evidence: Evidence) -> Finding:
     if len(values) > MANY:
         seen = f"{len(values)} different ones, so they are texts"
         return broken(seen, "nothing to set: count them by their first words")
-    return holds(counted(values), values=tally(values))
+    return holds(frequencies(values), values=tally(values))
 
 
 @assumption("status 0 is not started, 2 finished")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from passona.masking.messages import counted
 from passona.monitoring.doctor._evidence import Evidence
 from passona.monitoring.doctor._findings import Finding, Verdict, assumption, broken, holds, unclear
 from passona.monitoring.doctor._paging import order
-from passona.monitoring.doctor._words import several
 from passona.reports.definitions import ALT_DELIVERY, DELIVERY, SENT, UNSENT
 
 # Pages of two reports in different orders share at least this many messages by chance; only then
@@ -34,7 +34,7 @@ def message_ids(evidence: Evidence) -> Finding:
         expected += len(ids | alt_ids) if whole else len(ids & alt_ids)
         by_chance += len(ids) if whole else len(ids) * len(alt_ids) // total
     if joined and joined >= JOINED * expected:
-        return holds(f"{several(joined, 'message')} seen in both reports", joined=joined)
+        return holds(f"{counted(joined, 'message')} seen in both reports", joined=joined)
     if by_chance < EXPECTED and not joined:
         return unclear("too few messages of one campaign were seen in both reports" if by_chance else "no messages")
     return broken(f"{joined:,} of {max(expected, by_chance):,} messages are in both reports", _UNJOINED, joined=joined)
@@ -56,7 +56,7 @@ def message_key(evidence: Evidence) -> Finding:
                     f"{repeated:,} of {rows:,} rows of {report} with the {key} of another, in {uuid}", _KEYLESS
                 )
             total += rows
-    return holds(f"all of {several(total, 'row')}", rows=total) if total else unclear("no messages were seen")
+    return holds(f"all of {counted(total, 'row')}", rows=total) if total else unclear("no messages were seen")
 
 
 @assumption("MessageId of sent is the campaign's")
@@ -77,7 +77,7 @@ def _judge_campaign_ids(evidence: Evidence, report: str) -> Finding:
         return unclear(f"no rows of {report} with a MessageId were seen")
     if others:
         return broken(f"{others:,} of {len(pairs):,} differ", "nothing to set: no table and no mart joins by it")
-    return holds(f"all of {several(len(pairs), 'row')}")
+    return holds(f"all of {counted(len(pairs), 'row')}")
 
 
 @assumption("a row of sent is a batch of messages")
@@ -96,4 +96,4 @@ def batches(evidence: Evidence) -> Finding:
         return unclear("no campaign with all of its batches was seen")
     if mismatch:
         return broken(mismatch, "nothing to set: analytics.campaigns shows the difference as batch_residual")
-    return holds(f"recipients add up to the rows of delivery in {several(compared, 'campaign')}")
+    return holds(f"recipients add up to the rows of delivery in {counted(compared, 'campaign')}")

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from passona.masking.messages import counted
 from passona.monitoring.doctor._evidence import Evidence
 from passona.monitoring.doctor._findings import Finding, assumption, broken, holds, unclear
 from passona.monitoring.doctor._requests import Response
-from passona.monitoring.doctor._words import several
 from passona.reports.definitions import CAMPAIGNS, CLICKS, REPORTS
 
 _ALL = (CAMPAIGNS.name, *REPORTS)
@@ -94,7 +94,7 @@ def pages(evidence: Evidence) -> Finding:
         if disagreement := _disagreement(walk):
             return broken(disagreement, "run again; a load retries such a walk, and refuses the report if it stays so")
     whole = [walk for walk in _walks(evidence.of(*_ALL)) if walk[0].page and len(walk) == walk[0].page.last_page]
-    return holds(f"all of {several(len(responses), 'page')}; {several(len(whole), 'report')} read whole")
+    return holds(f"all of {counted(len(responses), 'page')}; {counted(len(whole), 'report')} read whole")
 
 
 def _walks(responses: Sequence[Response]) -> list[list[Response]]:
@@ -166,7 +166,7 @@ def order(evidence: Evidence) -> Finding:
         compared += 1
     if not compared:
         return unclear("no page of three different rows to read twice")
-    return holds(f"{several(compared, 'page')} read twice, both times the same")
+    return holds(f"{counted(compared, 'page')} read twice, both times the same")
 
 
 def _row_keys(response: Response) -> list[str]:

@@ -23,7 +23,7 @@ def tally(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(shown.items(), key=lambda item: (-item[1], item[0]))[:SHOWN])
 
 
-def counted(counts: Mapping[str, int]) -> str:
+def frequencies(counts: Mapping[str, int]) -> str:
     """Return `Success 12, Failed 3`."""
     shown = tally(counts)
     return ", ".join(f"{value} {count:,}" for value, count in shown.items()) + _more(counts, shown)
@@ -59,11 +59,6 @@ def shape(text: str) -> str:
     """Return the text with 9 for each digit and a for each letter: `9999-99-99 99:99:9`."""
     form = re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", text[:LONGEST_SHAPE]))
     return printable(form) + ("..." if len(text) > LONGEST_SHAPE else "")
-
-
-def several(number: int, noun: str) -> str:
-    """Return `1 page`, `1,200 pages`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def share(part: int, whole: int) -> str:

@@ -11,11 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from passona.errors import Exit
-from passona.masking.messages import printable
+from passona.masking.messages import counted, printable
 from passona.monitoring.doctor import _clocks, _connection, _contents, _messages, _paging
 from passona.monitoring.doctor._evidence import Evidence
 from passona.monitoring.doctor._findings import Assumption, Finding, Verdict, unclear
-from passona.monitoring.doctor._words import several
 
 # In the order of the functions.
 ASSUMPTIONS = tuple(
@@ -92,8 +91,8 @@ def _summary(diagnosis: Diagnosis) -> str:
     failure = "something is wrong" if evidence.reached else "nothing could be checked"
     return (
         f"{len(verdicts)} assumptions: {hold} hold, {fail} do not, {open_} unclear; "
-        f"{several(evidence.row_count, 'row')} of {several(len(_campaigns(evidence)), 'campaign')}, "
-        f"{several(evidence.requests, 'request')}, {evidence.seconds:.1f} s: "
+        f"{counted(evidence.row_count, 'row')} of {counted(len(_campaigns(evidence)), 'campaign')}, "
+        f"{counted(evidence.requests, 'request')}, {evidence.seconds:.1f} s: "
         f"{_WORDS.get(diagnosis.exit_code, failure)}"
     )
 

@@ -239,8 +239,9 @@ def _connect(
         except duckdb.Error as error:
             holder = _holder(str(error))
             if holder is None:
+                reason = str(error).splitlines()[0][:200]
                 raise ConfigurationError(
-                    f"{path} cannot be opened as a DuckDB file: {_first_line(error)}{_what_to_do(path, str(error))}"
+                    f"{path} cannot be opened as a DuckDB file: {reason}{_what_to_do(path, str(error))}"
                 ) from error
             raise Locked(holder) from None
 
@@ -274,7 +275,3 @@ def _smaller(default: str, gigabytes: int) -> str:
     number, unit = default.split()
     size = float(number) * 1024.0 ** ("KiB", "MiB", "GiB", "TiB").index(unit) / 1024**2
     return min((size, default), (gigabytes, f"{gigabytes} GiB"))[1]
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:200]
