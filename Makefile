@@ -1,4 +1,4 @@
-# Everything that people and CI do here. `make help` lists it.
+# Everything that developers and CI run. `make help` lists it.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ DAGSTER_BIN := .venv-dagster/bin
 DAGSTER_STAMP := .venv-dagster/.installed
 SPARK_BIN := .venv-spark/bin
 SPARK_STAMP := .venv-spark/.installed
-# A Postgres that is installed, and where none is, one from PyPI.
+# An installed Postgres, or one from PyPI.
 POSTGRES := $(firstword $(shell command -v initdb) $(wildcard /usr/lib/postgresql/*/bin/initdb))
 POSTGRES_STAMP := .venv-postgres/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -15,10 +15,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow soak postgres-check spark-check versions-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
 
-help: ## this list
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-install: $(STAMP) ## the environment in .venv, with the versions of constraints.txt
+install: $(STAMP) ## create .venv with the versions of constraints.txt
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP) ## a local Passona, loaded into demo/warehouse.duckdb, and three questions answered
+demo: $(STAMP) ## load a local Passona into demo/warehouse.duckdb and answer three questions
 	@$(BIN)/python pipelines/tools/demo.py
 
 # One process more than cores: some tests wait for slow servers.
@@ -39,12 +39,12 @@ test: $(STAMP) ## the tests that need no server, but for the slow ones; on two c
 test-slow: $(STAMP) ## the slow ones: every variant, many kills, servers that keep one waiting
 	@$(PYTEST) -m 'slow and not postgres'
 
-soak: $(STAMP) ## 300 runs killed, with logs of up to 300 MB, 200 copies under 20 readers, 190 foreign variables; two hours
+soak: $(STAMP) ## 300 killed runs with logs of up to 300 MB, 200 copies under 20 readers, 190 foreign variables; two hours
 	@PASSONA_KILLS=200 PASSONA_PUBLICATIONS=200 PASSONA_FOREIGN=1 \
 	  $(BIN)/python -m pytest -n 2 tests/loading/test_kills.py tests/analytics/test_publish.py tests/engines/test_isolation.py
 	@PASSONA_LOGS=2,30,300 PASSONA_ROUNDS=4 $(BIN)/python -m pytest -n 1 tests/loading/test_big_kills.py
 
-privacy: $(STAMP) ## 100,000 hostile rows in each privacy mode, killed and not, every byte searched; ten minutes
+privacy: $(STAMP) ## load 100,000 hostile rows in each privacy mode, also with kills, and search every byte for people; ten minutes
 	@PYTHONPATH=pipelines/tools $(BIN)/python benchmarks/privacy.py
 	@PASSONA_PEOPLE=100000 $(BIN)/python -m pytest tests/privacy/test_forget_everywhere.py -k one_of_many
 
@@ -52,14 +52,14 @@ postgres-check: $(STAMP) $(if $(POSTGRES),,$(POSTGRES_STAMP)) ## the same tests 
 	@PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/python*/site-packages/pgserver/pginstall/bin):)$$PATH" \
 	  $(BIN)/python tests/support/postgres_server.py $(PYTEST) -m '(both or postgres) and not duckdb'
 
-# Its programs alone: what else is in the package, and needs others, starts servers in a way of its own.
+# Only its programs are used: the rest of the package needs dependencies and starts servers differently.
 $(POSTGRES_STAMP): constraints.txt
 	@echo "installing Postgres into .venv-postgres (half a minute, once; 50 MB)"
 	@$(PYTHON) -m venv --clear .venv-postgres
 	@.venv-postgres/bin/python -m pip install --quiet --constraint constraints.txt --no-deps pgserver
 	@touch $@
 
-spark-check: $(SPARK_STAMP) ## the models on Spark, with their unit tests; needs Java 17; three minutes, not part of check
+spark-check: $(SPARK_STAMP) ## build the models on Spark and run their unit tests; needs Java 17; three minutes, not part of check
 	@$(SPARK_BIN)/python benchmarks/spark_units.py
 
 $(SPARK_STAMP): pyproject.toml constraints.txt benchmarks/spark-constraints.txt
@@ -69,42 +69,42 @@ $(SPARK_STAMP): pyproject.toml constraints.txt benchmarks/spark-constraints.txt
 	  --constraint benchmarks/spark-constraints.txt --editable '.[spark]'
 	@touch $@
 
-versions-check: ## all tests on the newest DuckDB, those of loads and the source on each Python here; an hour (one: ONLY=3.13)
+versions-check: ## run all tests on the newest DuckDB, those of loads and the source on each Python here; an hour (one: ONLY=3.13)
 	@$(PYTHON) benchmarks/versions.py $(if $(ONLY),--only $(ONLY))
 
-faults: $(STAMP) ## docs/faults.md: some fifty faults, applied to the program and to dlt's rest_api; ten minutes
+faults: $(STAMP) ## write docs/faults.md: some fifty faults, applied to the program and to dlt's rest_api; ten minutes
 	@PYTHONPATH=pipelines/tools $(BIN)/python benchmarks/faults.py
 
-nights: $(STAMP) ## docs/nights.md: thirty nights of a live account, seven of them bad; some minutes
+nights: $(STAMP) ## write docs/nights.md: thirty nights of a live account, seven of them bad; some minutes
 	@PASSONA_NIGHTS=1 $(BIN)/python -m pytest tests/loading/test_nights.py -k thirty
 
-bench: $(STAMP) ## benchmarks/RESULTS.md: speed and memory, compared with others; half an hour (one: ONLY=name)
+bench: $(STAMP) ## write benchmarks/RESULTS.md: speed and memory, compared with others; half an hour (one: ONLY=name)
 	@$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY))
 
-docs: $(STAMP) ## docs/errors.md from the code, and the results in docs/sql.md and docs/dlt.md on the demo's data
+docs: $(STAMP) ## update docs/errors.md from the code, and the results in docs/sql.md and docs/dlt.md
 	@$(BIN)/python pipelines/tools/error_docs.py
 	@$(BIN)/python pipelines/tools/sql_docs.py
 	@$(BIN)/python pipelines/tools/dlt_docs.py
 
-spellings: $(STAMP) ## docs/spellings.md, docs/spreadsheets.md: what becomes of some ninety spellings of a number, and of as many files
+spellings: $(STAMP) ## update docs/spellings.md and docs/spreadsheets.md: some ninety spellings of a number, and as many files
 	@$(BIN)/python pipelines/tools/spelling_docs.py
 	@$(BIN)/python pipelines/tools/spreadsheet_docs.py
 
-schema: $(STAMP) ## schemas/export/passona.schema.yaml, dlt's schema as a load leaves it
+schema: $(STAMP) ## update schemas/export/passona.schema.yaml, dlt's schema as a load leaves it
 	@$(BIN)/python pipelines/tools/schema_export.py
 
-picture: $(STAMP) ## docs/report.png, the report of the demo; needs Chromium
+picture: $(STAMP) ## update docs/report.png, the report of the demo; needs Chromium
 	@$(BIN)/python pipelines/tools/picture.py
 
 # dagster-dbt looks for dbt on the path; Dagster keeps its runs in DAGSTER_HOME.
 dagster dagster-check: export PATH := $(CURDIR)/$(DAGSTER_BIN):$(PATH)
 dagster: export DAGSTER_HOME ?= $(CURDIR)/.dagster
 dagster: export PASSONA_WAREHOUSE ?= $(CURDIR)/warehouse.duckdb
-dagster: $(DAGSTER_STAMP) ## Dagster at http://127.0.0.1:3000, with this environment's token and PASSONA_WAREHOUSE
+dagster: $(DAGSTER_STAMP) ## run Dagster at http://127.0.0.1:3000, with this environment's token and PASSONA_WAREHOUSE
 	@mkdir -p $(DAGSTER_HOME) && cp pipelines/dagster_project/dagster.yaml $(DAGSTER_HOME)
 	@$(DAGSTER_BIN)/dagster dev --host 127.0.0.1 --port 3000 --python-file pipelines/dagster_project/definitions.py
 
-dagster-check: $(DAGSTER_STAMP) ## a night, a subset and a refused token in Dagster, against a sandbox
+dagster-check: $(DAGSTER_STAMP) ## run a night, a subset and a refused token in Dagster, against a sandbox
 	@$(DAGSTER_BIN)/python pipelines/dagster_project/check.py
 
 $(DAGSTER_STAMP): pyproject.toml constraints.txt pipelines/dagster_project/constraints.txt
@@ -116,14 +116,14 @@ $(DAGSTER_STAMP): pyproject.toml constraints.txt pipelines/dagster_project/const
 
 check: format lint types test test-slow ## what CI runs: format, lint, types, all tests that need no server
 
-format: $(STAMP) ## is the code formatted
+format: $(STAMP) ## check the formatting
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 
-lint: $(STAMP) ## does the linter find anything
+lint: $(STAMP) ## run the linter
 	@$(BIN)/ruff check --quiet .
 
-types: $(STAMP) ## do the types hold, strictly
+types: $(STAMP) ## check the types, strictly
 	@$(BIN)/mypy
 
-clean: ## the environments, the demo and all caches away
+clean: ## delete the environments, the demo and all caches
 	@rm -rf $(VENV) .venv-dagster .venv-spark .venv-postgres .venv-versions .dagster demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

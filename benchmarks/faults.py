@@ -111,7 +111,7 @@ def prepare(folder: Path) -> None:
     with serving(NONE, ROWS_BEFORE) as (box, _):
         assert load(folder / "ours.duckdb", NONE, box) == (0, "")
         for key in KEYS:
-            assert load_with_rest_api(folder / f"{key}.duckdb", NONE, box, key) is None
+            assert load_with_rest_api(folder / f"{key}.duckdb", NONE, box, key, limit=None) is None
 
 
 def apply(fault: Fault, folder: Path) -> Line:
@@ -182,7 +182,7 @@ def shortened(error: str) -> str:
     return re.sub(r" \((walked|tried) [^)]*\)", "", core)
 
 
-def load_with_rest_api(path: Path, fault: Fault, box: Sandbox, key: str) -> str | None:
+def load_with_rest_api(path: Path, fault: Fault, box: Sandbox, key: str, limit: float | None = LIMIT) -> str | None:
     """Load with `rest_api` in a process of its own, and return its error, if any.
 
     :raises subprocess.TimeoutExpired: it did not end within the limit, and was killed.
@@ -197,7 +197,7 @@ def load_with_rest_api(path: Path, fault: Fault, box: Sandbox, key: str) -> str 
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         try:
-            stdout, _ = process.communicate(timeout=LIMIT)
+            stdout, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             process.kill()
             raise

@@ -83,7 +83,7 @@ def _check(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _comments(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
     """Return kind (TABLE or COLUMN), quoted name and comment."""
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT 'TABLE', table_name, NULL, comment FROM duckdb_tables() WHERE schema_name = $schema "
         "AND database_name = current_database() AND comment IS NOT NULL AND table_name IN $public UNION ALL "
         "SELECT 'COLUMN', table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = $schema "
@@ -92,5 +92,5 @@ def _comments(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str
     ).fetchall()
     return [
         (what, ".".join(quoted(name) for name in (table, column) if name), comment)
-        for what, table, column, comment in found
+        for what, table, column, comment in rows
     ]

@@ -253,11 +253,11 @@ class _Writer:
         """Return the columns of unknown keys whose values the mode stores."""
         if "_keys" not in tables_of(self.source, DATASET):
             return set()
-        found = self.source.execute(
+        columns = self.source.execute(
             "SELECT table_name, column_name FROM passona._keys WHERE key->>'$' IN (SELECT unnest(?::VARCHAR[]))",
             [sorted(self.privacy.fields)],
         ).fetchall()
-        return set(found)
+        return set(columns)
 
     def _raw(self, text: str) -> str | None:
         """Return the raw value of an issue, according to its column and issue."""
@@ -285,10 +285,10 @@ class _Writer:
 
     def _write_views(self, objects: Iterable[Name]) -> None:
         """Create the views in the order in which they depend on each other."""
-        found = self.source.execute(
+        views = self.source.execute(
             "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE database_name = current_database()"
         ).fetchall()
-        waiting = [sql for schema, name, sql in found if Name(schema, name) in objects]
+        waiting = [sql for schema, name, sql in views if Name(schema, name) in objects]
         while waiting:
             later = []
             for sql in waiting:
@@ -301,7 +301,7 @@ class _Writer:
             waiting = later
 
     def _write_comments(self, objects: Mapping[Name, tuple[str, list[str]]]) -> None:
-        found = self.source.execute(
+        comments = self.source.execute(
             "SELECT 'TABLE', schema_name, table_name, NULL, comment FROM duckdb_tables() "
             "WHERE database_name = current_database() UNION ALL "
             "SELECT 'VIEW', schema_name, view_name, NULL, comment FROM duckdb_views() "
@@ -309,7 +309,7 @@ class _Writer:
             "SELECT 'COLUMN', schema_name, table_name, column_name, comment FROM duckdb_columns() "
             "WHERE database_name = current_database()"
         ).fetchall()
-        for what, schema, table, column, comment in found:
+        for what, schema, table, column, comment in comments:
             own = objects.get(Name(schema, table))
             if comment and own and (column is None or column in own[1]):
                 names = (schema, table, *([self.privacy.new_name(column)] if column else []))

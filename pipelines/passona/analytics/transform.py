@@ -185,7 +185,8 @@ def _build(database: Database, timezone: str, request: BuildRequest) -> Sequence
         ended = dbtRunner().invoke(arguments)
     results: Any = getattr(ended.result, "results", None)
     if results is None:
-        raise NotBuilt(f"dbt could not begin: {' '.join(str(ended.exception).split())[:300]}") from ended.exception
+        reason = " ".join(str(ended.exception).split())[:300]
+        raise NotBuilt(f"dbt could not begin: {reason}") from ended.exception
     if request.select and not results:
         raise ConfigurationError(f"--select {' '.join(request.select)}: the project has nothing of that name")
     return cast("Sequence[NodeResult]", results)

@@ -67,22 +67,22 @@ def _forget(texts: Texts, wait: float, *, dry_run: bool) -> int:
 
     privacy_settings, address = load_privacy_settings(), options.existing_warehouse()
     with spinner("counting rows" if dry_run else "erasing rows"):
-        found = erase(address, texts, privacy_settings, wait, logs.notify, dry_run=dry_run)
+        result = erase(address, texts, privacy_settings, wait, logs.notify, dry_run=dry_run)
     code = Exit.OK
     if not dry_run:
-        code = _rebuild_marts(address, wait) if found.built else Exit.OK
+        code = _rebuild_marts(address, wait) if result.built else Exit.OK
         with spinner("rewriting and searching the files"):
-            rewrite_all(address, texts, privacy_settings, wait, logs.notify, into=found)
-    for where in found.unfound:
+            rewrite_all(address, texts, privacy_settings, wait, logs.notify, into=result)
+    for where in result.unfound:
         logs.notify(f"{where}: nobody of this number was found here; numbers need their country code")
-    for table in found.elsewhere:
+    for table in result.elsewhere:
         logs.notify(
             f"{table} is not a table of passona-warehouse and names these people too: erase them there yourself"
         )
-    _print_forgotten(found, dry_run=dry_run)
-    for error in found.left:
+    _print_forgotten(result, dry_run=dry_run)
+    for error in result.left:
         logs.notify(str(error))
-    return min({code, *(error.exit_code for error in found.left)} - {Exit.OK}, default=Exit.OK)
+    return min({code, *(error.exit_code for error in result.left)} - {Exit.OK}, default=Exit.OK)
 
 
 def _lift(texts: Texts, wait: float, *, dry_run: bool) -> int:
@@ -91,32 +91,32 @@ def _lift(texts: Texts, wait: float, *, dry_run: bool) -> int:
     from passona.erasure.lift import lift
 
     with spinner("searching for what is due"):
-        found = lift(options.existing_warehouse(), texts, load_privacy_settings(), wait, logs.notify, dry_run=dry_run)
-    for where in found.unknown:
+        result = lift(options.existing_warehouse(), texts, load_privacy_settings(), wait, logs.notify, dry_run=dry_run)
+    for where in result.unknown:
         logs.notify(f"{where}: nobody of this number is kept out here")
-    if found.people:
-        _print_lifted(found, dry_run=dry_run)
-    for error in found.left:
+    if result.people:
+        _print_lifted(result, dry_run=dry_run)
+    for error in result.left:
         logs.notify(str(error))
-    return min((error.exit_code for error in found.left), default=Exit.OK)
+    return min((error.exit_code for error in result.left), default=Exit.OK)
 
 
-def _print_lifted(found: Lifted, *, dry_run: bool) -> None:
-    people = "1 person" if found.people == 1 else f"{found.people} people"
-    reports = counted(len(found.due), "report")
+def _print_lifted(result: Lifted, *, dry_run: bool) -> None:
+    people = "1 person" if result.people == 1 else f"{result.people} people"
+    reports = counted(len(result.due), "report")
     if dry_run:
         click.echo(f"{people} would be let in again; {reports} would be due; nothing was changed")
     else:
-        command = "passona load --transform" if found.built else "passona load"
+        command = "passona load --transform" if result.built else "passona load"
         click.echo(f"{people} let in again; {reports} due: run {command}")
-    if found.unlisted:
-        uuids = ", ".join(sorted({campaign_id for campaign_id, _ in found.unlisted}))
+    if result.unlisted:
+        uuids = ", ".join(sorted({campaign_id for campaign_id, _ in result.unlisted}))
         click.echo(
-            f"{counted(len(found.unlisted), 'report')} of these only come with passona load UUID or passona "
+            f"{counted(len(result.unlisted), 'report')} of these only come with passona load UUID or passona "
             f"import-csv, because the campaigns are not listed: {uuids}"
         )
-    if found.expired:
-        click.echo(f"{counted(len(found.expired), 'report')} cannot come back: past retain_days")
+    if result.expired:
+        click.echo(f"{counted(len(result.expired), 'report')} cannot come back: past retain_days")
 
 
 def _rebuild_marts(address: Address, wait: float) -> Exit:
@@ -133,21 +133,21 @@ def _rebuild_marts(address: Address, wait: float) -> Exit:
     return run_transform(lambda: transform(address, load_timezone(), wait, logs.notify, BuildRequest())).exit_code
 
 
-def _print_forgotten(found: Forgotten, *, dry_run: bool) -> None:
+def _print_forgotten(result: Forgotten, *, dry_run: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table("table", "rows", title="would be erased" if dry_run else "erased", title_justify="left")
     table.columns[1].justify = "right"
-    for name, rows in sorted(found.tables.items()):
+    for name, rows in sorted(result.tables.items()):
         table.add_row(escape(printable(name)), f"{rows:,}")
     Console().print(table)
-    people = "1 person" if found.people == 1 else f"{found.people} people"
+    people = "1 person" if result.people == 1 else f"{result.people} people"
     if dry_run:
         click.echo(f"{people}; nothing was changed")
         return
-    searched = f", {found.searched:,} bytes searched" if found.searched else ""
-    left = f"; NOT in {len(found.left)} of the published copies" if found.left else ""
-    files = "1 file" if len(found.files) == 1 else f"{len(found.files)} files"
+    searched = f", {result.searched:,} bytes searched" if result.searched else ""
+    left = f"; NOT in {len(result.left)} of the published copies" if result.left else ""
+    files = "1 file" if len(result.files) == 1 else f"{len(result.files)} files"
     click.echo(f"{people} forgotten; {files} rewritten{searched}{left}")

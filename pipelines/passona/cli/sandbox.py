@@ -54,20 +54,13 @@ from passona.errors import ConfigurationError
 )
 def sandbox(
     *,
-    port: int,
-    campaigns: int,
-    rows: int,
-    seed: int,
-    hostile: bool,
-    live: bool,
     per_page_limit: int,
     ignore_per_page: bool,
     links: Any,
-    zone: Any,
     latency: float,
     rate_limit: int | None,
     mail_folder: Path | None,
-    faults: Path | None,
+    **account: Any,
 ) -> None:
     """Run a local Passona with made-up campaigns.
 
@@ -84,16 +77,6 @@ def sandbox(
         mail_folder=str(mail_folder or ""),
     )
     try:
-        run(
-            port=port,
-            campaigns=campaigns,
-            rows=rows,
-            seed=seed,
-            hostile=hostile,
-            live=live,
-            zone=zone,
-            faults=faults,
-            switches=switches,
-        )
+        run(**account, switches=switches)
     except (ValueError, OSError) as error:
         raise ConfigurationError(f"sandbox: {error}") from error

@@ -232,69 +232,71 @@ def transformed_document(outcome: Transformed, address: Address) -> dict[str, An
     }
 
 
-def print_published(found: Published) -> None:
-    how = found.privacy or ("cloned" if found.cloned else "copied" if found.left_out is None else "marts alone")
+def print_published(published: Published) -> None:
+    how = published.privacy or (
+        "cloned" if published.cloned else "copied" if published.left_out is None else "marts alone"
+    )
     console = wide()
     console.print(
         plain(
-            f"{found.path}: published, {how}, {found.bytes / 1_000_000:.1f} MB, "
-            f"{counted(found.reports, 'report')} agree with the ledger, {found.seconds:.1f} s"
+            f"{published.path}: published, {how}, {published.bytes / 1_000_000:.1f} MB, "
+            f"{counted(published.reports, 'report')} agree with the ledger, {published.seconds:.1f} s"
         ),
         soft_wrap=True,
     )
-    if found.left_out:
-        what = "left out, because you made it" if found.privacy else "left out"
-        console.print(plain(f"{what}: {', '.join(found.left_out)}"), soft_wrap=True)
+    if published.left_out:
+        what = "left out, because you made it" if published.privacy else "left out"
+        console.print(plain(f"{what}: {', '.join(published.left_out)}"), soft_wrap=True)
 
 
-def published_document(found: Published | Unpublished) -> dict[str, Any]:
-    if isinstance(found, Unpublished):
-        return {"outcome": found.word, "exit_code": int(found.exit_code), "error": found.reason}
+def published_document(published: Published | Unpublished) -> dict[str, Any]:
+    if isinstance(published, Unpublished):
+        return {"outcome": published.word, "exit_code": int(published.exit_code), "error": published.reason}
     return {
         "outcome": "ok",
         "exit_code": 0,
-        "path": str(found.path),
-        "bytes": found.bytes,
-        "cloned": found.cloned,
-        "reports": found.reports,
-        "seconds": round(found.seconds, 3),
-        "left_out": found.left_out,
-        "privacy": found.privacy,
+        "path": str(published.path),
+        "bytes": published.bytes,
+        "cloned": published.cloned,
+        "reports": published.reports,
+        "seconds": round(published.seconds, 3),
+        "left_out": published.left_out,
+        "privacy": published.privacy,
     }
 
 
-def print_overview(found: Overview) -> None:
+def print_overview(overview: Overview) -> None:
     table = new_table("campaign", "name", "ends", *REPORTS, numbers=False)
-    for campaign in found.campaigns:
+    for campaign in overview.campaigns:
         ends = f"{campaign.expiry_date:%Y-%m-%d}" if campaign.expiry_date else ""
-        states = (found.state(campaign, name).replace(NEVER_LOADED, "-") for name in REPORTS)
+        states = (overview.state(campaign, name).replace(NEVER_LOADED, "-") for name in REPORTS)
         table.add_row(campaign.campaign_id, plain(campaign.name or ""), ends, *states)
     console = wide()
     console.print(table)
-    console.print(f"\n{counted(len(found.campaigns), 'campaign')}; - is never loaded")
+    console.print(f"\n{counted(len(overview.campaigns), 'campaign')}; - is never loaded")
 
 
-def overview_document(found: Overview) -> list[dict[str, Any]]:
+def overview_document(overview: Overview) -> list[dict[str, Any]]:
     return [
         {
             "campaign_id": campaign.campaign_id,
             "name": campaign.name,
             "expiry_date": campaign.expiry_date,
             "listed": campaign.listed,
-            "reports": {name: found.state(campaign, name) for name in REPORTS},
+            "reports": {name: overview.state(campaign, name) for name in REPORTS},
         }
-        for campaign in found.campaigns
+        for campaign in overview.campaigns
     ]
 
 
-def print_mailings(found: Sequence[Mailing], *, as_json: bool) -> None:
+def print_mailings(mailings: Sequence[Mailing], *, as_json: bool) -> None:
     """Print the fate of each report that was requested by mail."""
     if as_json:
         names = ("campaign_id", "report", "fate", "asked_at", "said")
-        click.echo(json_text([{name: getattr(mailing, name) for name in names} for mailing in found]))
+        click.echo(json_text([{name: getattr(mailing, name) for name in names} for mailing in mailings]))
         return
     table = new_table("campaign", "report", "fate", "asked at", numbers=False)
-    for mailing in found:
+    for mailing in mailings:
         asked_at = f"{mailing.asked_at:%Y-%m-%d %H:%M:%S} UTC" if mailing.asked_at else ""
         table.add_row(mailing.campaign_id, mailing.report, mailing.fate, asked_at)
     wide().print(table)

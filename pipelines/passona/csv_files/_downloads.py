@@ -54,7 +54,7 @@ def download(address: str, to: Path) -> datetime | None:
                 raise requests.Timeout
             return _made(answer.headers.get("Last-Modified"))
     except (requests.RequestException, ValueError) as error:  # ValueError: an invalid redirect
-        why = "timeout" if limit.ended else type(error).__name__
+        why = "it did not come in time" if limit.ended else type(error).__name__
         raise RequestFailed(f"{host}: the download failed ({why}); nothing of it is loaded, run again") from None
 
 

@@ -125,9 +125,7 @@ def _erase_report(connection: Connection, report: Report) -> Counter[str]:
     )
     ids = f"row_id IN (SELECT row_id FROM _erased WHERE report = '{report.name}')"  # noqa: S608  # a constant name
     erased = Counter({f"passona.{name}": deleted(connection, f"passona.{name}", ids) for name in report.tables})
-    erased["passona.row_issues"] += deleted(
-        connection, "passona.row_issues", f"report = '{report.name}' AND {ids}"
-    )
+    erased["passona.row_issues"] += deleted(connection, "passona.row_issues", f"report = '{report.name}' AND {ids}")
     return erased
 
 

@@ -134,12 +134,12 @@ def privacy_there(database: Database, mode: Mode, privacy_settings: PrivacySetti
 
     :raises ConfigurationError: the copy is of another mode or key.
     """
-    found = mode_of_copy(database.connection)
-    if found in (mode, None):
+    copy_mode = mode_of_copy(database.connection)
+    if copy_mode in (mode, None):
         return None
-    if mode[0] == "clear" and found and privacy_settings.privacy_key:
-        privacy = privacy_of_copy(privacy_settings, found[0])
-        if found[1] == privacy.tokens.key_id:
+    if mode[0] == "clear" and copy_mode and privacy_settings.privacy_key:
+        privacy = privacy_of_copy(privacy_settings, copy_mode[0])
+        if copy_mode[1] == privacy.tokens.key_id:
             return privacy
     raise ConfigurationError(
         f"{database.address}: nobody was {done} there, because it is of another mode or key than the warehouse; "

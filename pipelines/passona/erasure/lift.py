@@ -102,12 +102,12 @@ def _kept_out(connection: Connection, persons: Sequence[Entries]) -> list[Entrie
 def _count(connection: Connection, privacy_settings: PrivacySettings, lifted: Lifted) -> None:
     past = expired_in_warehouse(connection, privacy_settings.retain_days, datetime.now(UTC))
     lifted.built = "int_built_campaigns" in tables_of(connection, "analytics_staging")
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT campaign_id, report, expired_at IS NOT NULL, coalesce(listed, false) "  # noqa: S608  # names of ours
         "FROM passona.report_ledger AS ledger LEFT JOIN passona.campaigns AS campaigns USING (campaign_id) "
         f"WHERE suppressed > 0 OR (campaign_id, report) IN ({' UNION '.join(_marked(connection))}) ORDER BY 1, 2"
     ).fetchall()
-    for campaign_id, report, is_expired, is_listed in found:
+    for campaign_id, report, is_expired, is_listed in rows:
         if is_expired or campaign_id in past:
             lifted.expired.append((campaign_id, report))
             continue

@@ -141,11 +141,11 @@ def _conditions(columns: _Columns) -> dict[str, str]:
 def _rows(connection: Connection, columns: _Columns, condition: str, who: People) -> list[Row]:
     names = ", ".join(each.quoted if each.type.upper() in _PLAIN else each.as_text for each in columns)
     table = next(iter(columns)).table
-    found = connection.execute(f"SELECT {names} FROM {table} WHERE {condition}").fetchall()  # noqa: S608  # quoted names
+    cells_of_rows = connection.execute(f"SELECT {names} FROM {table} WHERE {condition}").fetchall()  # noqa: S608  # quoted names
     known = {*who.values, *all_spellings(who.phones)}
     rows = [
         {c.name: _own(cell, known) if c.is_of_phones else cell for c, cell in zip(columns, cells, strict=True)}
-        for cells in found
+        for cells in cells_of_rows
     ]
     return sorted(rows, key=lambda row: [_sortable(cell) for cell in row.values()])
 
@@ -174,10 +174,10 @@ def _mentions(
         others = f"({conditions.get(column.shown, 'false')}) IS NOT TRUE"
         campaign = f"CAST({'campaign_id' if column.shown in with_campaigns else 'NULL'} AS VARCHAR)"
         with registered(connection, "naming", pa.table({"text": pa.array(sorted(texts), pa.string())})):
-            found = connection.execute(
+            counts = connection.execute(
                 f"SELECT {campaign}, count(*) FROM {column.table} "  # noqa: S608  # quoted names
                 f"WHERE {column.as_text} IN (SELECT text FROM naming) AND {others} GROUP BY 1 ORDER BY 1"
             ).fetchall()
-        if found:
-            campaigns = [campaign for campaign, _ in found if campaign is not None]
-            yield Mention(column.shown, column.name, sum(rows for _, rows in found), campaigns)
+        if counts:
+            campaigns = [campaign for campaign, _ in counts if campaign is not None]
+            yield Mention(column.shown, column.name, sum(rows for _, rows in counts), campaigns)

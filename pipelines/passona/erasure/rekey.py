@@ -66,12 +66,10 @@ def _change_all(connection: Connection, keys: tuple[bytes, ...], key_id: str | N
         for count in range(1, len(keys)):
             changed[column.shown] += _change_tokens(connection, column, keys[: count + 1])
         if new.key_id != key_id and column.name in _DIGESTS:
-            update = (
-                f"UPDATE {column.table} SET {column.quoted} = left(sha256($key || {column.quoted}), {TOKEN_DIGITS})"  # noqa: S608  # quoted names
-            )
-            if not column.is_ours:  # a user's own ids may be called so
-                update += f" WHERE {column.quoted} IN (SELECT row_id FROM _row_ids)"  # noqa: S608  # quoted names
-            changed[column.shown] += _execute(connection, update, {"key": new.row_key.hex()})
+            query = f"UPDATE {column.table} SET {column.quoted} = left(sha256($key || {column.quoted}), {TOKEN_DIGITS})"  # noqa: S608  # quoted names
+            if not column.is_ours:  # a user's own ids may have such a name
+                query += f" WHERE {column.quoted} IN (SELECT row_id FROM _row_ids)"  # noqa: S608  # quoted names
+            changed[column.shown] += _execute(connection, query, {"key": new.row_key.hex()})
     if changed.total():
         # Row ids are part of the digest: the next walk of an open report is written.
         connection.execute("UPDATE passona.report_ledger SET digest = NULL")

@@ -141,8 +141,8 @@ def _holds_sums(column: TextColumn, made: Mapping[str, Collection[str]] | None) 
 def every_column(connection: Connection) -> list[TextColumn]:
     """Return every column of every table in order; on a server of our schemas."""
     made = owned(connection)
-    found = connection.execute(_COLUMNS_OF_SERVER if is_server(connection) else _COLUMNS_OF_FILE).fetchall()
-    return [TextColumn(*(*values, _is_table_of_ours(values[1], values[2], made))) for values in found]
+    rows = connection.execute(_COLUMNS_OF_SERVER if is_server(connection) else _COLUMNS_OF_FILE).fetchall()
+    return [TextColumn(*(*values, _is_table_of_ours(values[1], values[2], made))) for values in rows]
 
 
 def _is_table_of_ours(schema: str, table: str, made: Collection[str] | None) -> bool:
@@ -157,13 +157,13 @@ def texts_naming(
 ) -> set[str]:
     """Return the values of a column, as texts, that contain one of these phones or tokens."""
     spelled = all_spellings(phones)
-    found = {text for text in texts_that_may_name(connection, column, phones) if column.names(text, spelled)}
+    naming = {text for text in texts_that_may_name(connection, column, phones) if column.names(text, spelled)}
     if tokens:
         rows = connection.execute(
             f"SELECT DISTINCT {column.as_text} FROM {column.table} WHERE strpos({column.as_text}, 'p_') > 0"  # noqa: S608  # quoted names
         ).fetchall()
-        found |= {text for (text,) in rows if not set(TOKEN.findall(text)).isdisjoint(tokens)}
-    return found
+        naming |= {text for (text,) in rows if not set(TOKEN.findall(text)).isdisjoint(tokens)}
+    return naming
 
 
 def texts_that_stand_for(connection: Connection, column: TextColumn, phones: Sequence[str]) -> set[str]:
@@ -177,8 +177,8 @@ def texts_that_may_name(connection: Connection, column: TextColumn, phones: Sequ
     """Yield the texts of a column that may contain one of these phones; nearly all others are skipped."""
     for at in range(0, len(phones), _AT_ONCE):
         form = literal(may_name(phones[at : at + _AT_ONCE]))
-        found = connection.execute(
+        rows = connection.execute(
             f"SELECT DISTINCT {column.as_text} FROM {column.table} "  # noqa: S608  # quoted names, digits
             f"WHERE regexp_replace({column.as_text}, {form}, '') <> {column.as_text}"
         ).fetchall()
-        yield from (text for (text,) in found)
+        yield from (text for (text,) in rows)

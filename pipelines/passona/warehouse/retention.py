@@ -81,7 +81,7 @@ def expire(database: Database, privacy_settings: PrivacySettings, now: datetime,
     database.tune(Workload.WALK)
     if erased:
         notify(
-            f"retention: personal data of {erased.total():,} rows in {len(erased)} tables are given up "
+            f"retention: personal data of {erased.total():,} rows in {len(erased)} tables are erased "
             f"(retain_days {days})"
         )
     return erased.total()
