@@ -91,6 +91,7 @@ def rows_of_others(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
 
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.slow_after(1)
 def test_a_number_in_the_texts_of_others_does_not_return(
     loaded: Warehouse, account: Account, box: Sandbox, tmp_path: Path, mode: str
 ) -> None:
