@@ -390,7 +390,7 @@ def test_files_come_from_an_object_store(tmp_path: Path) -> None:
     ("place", "said"),
     [
         ("s3://bucket/clicks.csv", r'needs what is not installed: pip install "dlt\[s3\]"'),
-        ("nonsense://bucket/clicks.csv", "no object store"),
+        ("nonsense://bucket/clicks.csv", "not a supported object store"),
         ("http://example.org/clicks.csv", "expected an https address"),
         ("nowhere.csv", "no such file"),
         ("nowhere/*.csv", "no such file"),
