@@ -297,7 +297,7 @@ def test_a_vault_that_cannot_be_opened_is_named(set_to: Any) -> None:
 
 NO_EFFECTS = """
 import logging, os, sys, warnings
-from passona.config.configuration import load_keeping, load_retain_days, load_settings, load_timezone, read_configuration
+from passona.config.configuration import load_privacy_settings, load_retain_days, load_settings, load_timezone, read_configuration
 from passona.config.address import warehouse_address
 from dlt.common.configuration.container import Container
 from dlt.common import logger
@@ -310,7 +310,7 @@ if sys.argv[1] == "used":
     dlt.config.get("anything")
     assert dlt.config["load.workers"] == 3
 before = state()
-load_settings(), load_keeping(), load_retain_days(), load_timezone(), warehouse_address(), read_configuration().without_effect()
+load_settings(), load_privacy_settings(), load_retain_days(), load_timezone(), warehouse_address(), read_configuration().without_effect()
 assert state() == before
 """
 

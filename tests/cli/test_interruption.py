@@ -112,6 +112,8 @@ def test_a_second_signal_ends_it_at_once_with_the_last_line(tmp_path: Path, name
     # In the middle of a query, where Python hears no signal; the first one is held back.
     script = (
         "import os, signal, threading, time, duckdb\n"
+        # A shell that started the tests with & has SIGINT ignored, and children inherit that.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from passona.config.signals import deferred, listen; listen()\n"
         f"def strike():\n    for _ in range(99): os.kill(os.getpid(), signal.{name}); time.sleep(0.1)\n"
         "with deferred():\n"
