@@ -33,7 +33,7 @@ demo: $(STAMP) ## load a local Passona into demo/warehouse.duckdb and answer thr
 
 # One process more than cores: some tests wait for slow servers.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-test: $(STAMP) ## the tests that need no server, but for the slow ones; on two cores two and a half minutes
+test: $(STAMP) ## the tests that need no server, but for the slow ones; about twenty minutes on two cores
 	@$(PYTEST) -m 'not slow and not postgres'
 
 test-slow: $(STAMP) ## the slow ones: every variant, many kills, servers that keep one waiting
@@ -48,7 +48,7 @@ privacy: $(STAMP) ## load 100,000 hostile rows in each privacy mode, also with k
 	@PYTHONPATH=pipelines/tools $(BIN)/python benchmarks/privacy.py
 	@PASSONA_PEOPLE=100000 $(BIN)/python -m pytest tests/privacy/test_forget_everywhere.py -k one_of_many
 
-postgres-check: $(STAMP) $(if $(POSTGRES),,$(POSTGRES_STAMP)) ## the same tests on a Postgres server of their own, started and stopped; five minutes
+postgres-check: $(STAMP) $(if $(POSTGRES),,$(POSTGRES_STAMP)) ## the same tests on a Postgres server of their own, started and stopped; half an hour
 	@PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/python*/site-packages/pgserver/pginstall/bin):)$$PATH" \
 	  $(BIN)/python tests/support/postgres_server.py $(PYTEST) -m '(both or postgres) and not duckdb'
 
