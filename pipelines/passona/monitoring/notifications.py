@@ -1,6 +1,6 @@
 """Report how a run ended: `--metrics` and `--on-failure`.
 
-A run that is stopped by a signal writes its metrics only: whoever stopped it knows.
+A run that a signal stops only writes its metrics: the sender of the signal knows.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from passona.config.settings import Settings
 from passona.csv_files.cells import Quality
 from passona.csv_files.form import DELIMITERS, Form
 from passona.csv_files.locations import fetch_files
-from passona.csv_files.reader import CsvFile
+from passona.csv_files.reader import Contents, CsvFile
 from passona.errors import ConfigurationError, FileRefused, Interrupted, PassonaError
 from passona.reports.definitions import REPORTS, Report
 from passona.source.campaigns import Campaign, check_team
@@ -74,12 +74,11 @@ class CsvProgress(Protocol):
 
 @dataclass(frozen=True)
 class _Parsed:
-    """A file that was read whole. `rejected`: its lines that could not be read."""
+    """A file that was read whole: its contents, and the walk that they make."""
 
     file: CsvFile
+    contents: Contents
     walk: Walk
-    quality: Quality
-    rejected: int
 
 
 class CsvImport:
@@ -92,8 +91,6 @@ class CsvImport:
         self._outcome.campaigns = 1
         self._package = Package()
         self._notified: set[str] = set()
-        # Files read as cp1252 because their bytes are neither UTF-8 nor marked.
-        self._guessed: set[str] = set()
 
     def run(self) -> Outcome:
         return self._run.execute(self._import)
@@ -185,12 +182,10 @@ class CsvImport:
         walk = Walk(form.report, task.campaign.campaign_id, contents.spool, 1)
         self._run.report_drift("the header", form.report.name, walk.spool.new_keys, walk.spool.missing_keys)
         self._check_quality(file, walk, contents.quality)
-        return _Parsed(file, walk, contents.quality, contents.rejected)
+        return _Parsed(file, contents, walk)
 
     def _notify_form(self, file: CsvFile, form: Form) -> None:
         delimiter = DELIMITERS.get(form.delimiter, form.delimiter)
-        if form.encoding == "cp1252" and self._request.encoding is None:
-            self._guessed.add(file.name)
         line = f"{file.name}: read as {form.encoding}, values parted by {delimiter}"
         if (form.encoding, form.delimiter) != ("utf-8", ",") and line not in self._notified:
             self._notified.add(line)
@@ -241,7 +236,7 @@ class CsvImport:
                 "a later time (if it was made later, say when with --made-at)"
             )
         entry = self._entry(task, parsed)
-        total, settled = walk.row_count + walk.spool.suppressed + parsed.rejected, entry.state == "settled"
+        total, settled = walk.row_count + walk.spool.suppressed + parsed.contents.rejected, entry.state == "settled"
         shrink = None if self._request.accept_shrink else check_csv_shrink(task, total, settled=settled)
         if shrink is not None:
             self._report_error(shrink, "report_held", task.report)
@@ -255,19 +250,19 @@ class CsvImport:
 
     def _entry(self, task: Task, parsed: _Parsed) -> Entry:
         """Return the ledger entry of a file. One that lost something, or is of unknown age, settles nothing."""
-        file, quality, notify = parsed.file, parsed.quality, self._progress.notify
+        file, contents, notify = parsed.file, parsed.contents, self._progress.notify
         entry = entry_of_import(task, parsed.walk, self._settings, self._outcome.run_id)
         if self._request.accept_shrink:
             entry = accept(entry)
-        if parsed.rejected:
-            notify(f"{file.name}: {parsed.rejected} lines cannot be read and are in {self._request.rejects}")
-        if quality.losses or quality.fills_a_sheet:
+        if contents.rejected:
+            notify(f"{file.name}: {contents.rejected} lines cannot be read and are in {self._request.rejects}")
+        if contents.quality.losses or contents.quality.fills_a_sheet:
             return replace(entry, state="open")
-        if parsed.rejected:
+        if contents.rejected:
             return reopened(task, entry)
         if entry.state == "open":
             return entry
-        if file.name in self._guessed:
+        if contents.form.encoding == "cp1252" and self._request.encoding is None:  # a guess: it has no mark
             notify(
                 f"{file.name}: {task.report.name} stays open, because its bytes do not say whether it is cp1252, cp850 "
                 "or mac-roman; look at a letter with an accent, and import it again with --encoding"
