@@ -268,7 +268,7 @@ def changed(connection: Connection, table: str, sql: str) -> int:
         ((rows,),) = connection.execute(sql).fetchall()
     except error_kinds("IntegrityError") as error:
         raise ConfigurationError(
-            f"{table.partition(' ')[0]}: a constraint keeps people in this table, so they are not forgotten yet: drop it, "
-            "or erase them there yourself, and run again"
+            f"{table.partition(' ')[0]}: a constraint keeps people in this table, so they are not forgotten yet: drop "
+            "it, or erase them there yourself, and run again"
         ) from error
     return int(rows)
