@@ -9,11 +9,13 @@ SPARK_BIN := .venv-spark/bin
 SPARK_STAMP := .venv-spark/.installed
 # An installed Postgres, or one from PyPI.
 POSTGRES := $(firstword $(shell command -v initdb) $(wildcard /usr/lib/postgresql/*/bin/initdb))
-POSTGRES_STAMP := .venv-postgres/.installed
+POSTGRES_STAMP := $(STAMP) $(if $(POSTGRES),,.venv-postgres/.installed)
+ON_POSTGRES = PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/python*/site-packages/pgserver/pginstall/bin):)$$PATH" \
+  $(BIN)/python tests/support/postgres_server.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow soak postgres-check spark-check versions-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test test-slow test-postgres test-duckdb chromium soak postgres-check spark-check versions-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,11 +35,24 @@ demo: $(STAMP) ## load a local Passona into demo/warehouse.duckdb and answer thr
 
 # One process more than cores: some tests wait for slow servers.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-test: $(STAMP) ## the tests that need no server, but for the slow ones; about twenty minutes on two cores
+test: $(STAMP) ## the core of the tests, on DuckDB; two and a half minutes on two cores
 	@$(PYTEST) -m 'not slow and not postgres'
 
-test-slow: $(STAMP) ## the slow ones: every variant, many kills, servers that keep one waiting
+test-slow: $(STAMP) ## all other tests on DuckDB: every variant, many kills, servers that keep one waiting; half an hour
 	@$(PYTEST) -m 'slow and not postgres'
+
+test-postgres: $(POSTGRES_STAMP) ## the core of the tests, on a Postgres server of their own, started and stopped
+	@$(ON_POSTGRES) $(PYTEST) -m '(both or postgres) and not duckdb and not slow'
+
+test-duckdb: ## the core of the tests, on the newest DuckDB
+	@$(PYTHON) pipelines/tools/versions.py --only duckdb -- -m 'not slow and not postgres'
+
+# Without a browser, the tests of the report in one are skipped. A root without one is in a container, or is CI.
+chromium:
+	@if [ "$$(id -u)" = 0 ] && ! command -v chromium >/dev/null && command -v apt-get >/dev/null; then \
+	  echo "installing Chromium, for the tests of the report in a browser"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null; fi || \
+	  echo "Chromium could not be installed; the tests of the report in a browser are skipped"
 
 soak: $(STAMP) ## 300 killed runs with logs of up to 300 MB, 200 copies under 20 readers, 190 foreign variables; two hours
 	@PASSONA_KILLS=200 PASSONA_PUBLICATIONS=200 PASSONA_FOREIGN=1 \
@@ -48,12 +63,11 @@ privacy: $(STAMP) ## load 100,000 hostile rows in each privacy mode, also with k
 	@PYTHONPATH=pipelines/tools $(BIN)/python benchmarks/privacy.py
 	@PASSONA_PEOPLE=100000 $(BIN)/python -m pytest tests/privacy/test_forget_everywhere.py -k one_of_many
 
-postgres-check: $(STAMP) $(if $(POSTGRES),,$(POSTGRES_STAMP)) ## the same tests on a Postgres server of their own, started and stopped; half an hour
-	@PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/python*/site-packages/pgserver/pginstall/bin):)$$PATH" \
-	  $(BIN)/python tests/support/postgres_server.py $(PYTEST) -m '(both or postgres) and not duckdb'
+postgres-check: $(POSTGRES_STAMP) ## all tests that are the same on both engines, on a Postgres server; half an hour
+	@$(ON_POSTGRES) $(PYTEST) -m '(both or postgres) and not duckdb'
 
 # Only its programs are used: the rest of the package needs dependencies and starts servers differently.
-$(POSTGRES_STAMP): constraints.txt
+.venv-postgres/.installed: constraints.txt
 	@echo "installing Postgres into .venv-postgres (half a minute, once; 50 MB)"
 	@$(PYTHON) -m venv --clear .venv-postgres
 	@.venv-postgres/bin/python -m pip install --quiet --constraint constraints.txt --no-deps pgserver
@@ -70,7 +84,7 @@ $(SPARK_STAMP): pyproject.toml constraints.txt benchmarks/spark-constraints.txt
 	@touch $@
 
 versions-check: ## run all tests on the newest DuckDB, those of loads and the source on each Python here; an hour (one: ONLY=3.13)
-	@$(PYTHON) benchmarks/versions.py $(if $(ONLY),--only $(ONLY))
+	@$(PYTHON) pipelines/tools/versions.py $(if $(ONLY),--only $(ONLY))
 
 faults: $(STAMP) ## write docs/faults.md: some fifty faults, applied to the program and to dlt's rest_api; ten minutes
 	@PYTHONPATH=pipelines/tools $(BIN)/python benchmarks/faults.py
@@ -114,7 +128,7 @@ $(DAGSTER_STAMP): pyproject.toml constraints.txt pipelines/dagster_project/const
 	  --constraint pipelines/dagster_project/constraints.txt --editable '.[dagster]'
 	@touch $@
 
-check: format lint types test test-slow ## what CI runs: format, lint, types, all tests that need no server
+check: format lint types chromium test test-slow test-postgres test-duckdb ## what CI runs; three quarters of an hour
 
 format: $(STAMP) ## check the formatting
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }

@@ -1,9 +1,9 @@
 """`make versions-check`: run all tests on the newest DuckDB, and those of loads and the source on every Python here.
 
-    python benchmarks/versions.py [--only duckdb|3.13]
+    python pipelines/tools/versions.py [--only duckdb|3.13] [-- arguments of pytest on the newest DuckDB]
 
-Each version has an environment of its own in .venv-versions. The Pythons are those of pyproject.toml's classifiers;
-one that is neither on the path nor installed by pyenv is skipped. The exit code is 1 if anything failed.
+Each version has an environment of its own in .venv-versions. The Pythons are those of pyproject.toml's classifiers; one
+that is neither on the path nor installed by pyenv is skipped. The exit code is 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / ".venv-versions"
 TESTS = ("tests/loading/test_load.py", "tests/source/test_source.py")
 CLASSIFIER = "Programming Language :: Python :: 3."
@@ -25,18 +25,21 @@ CLASSIFIER = "Programming Language :: Python :: 3."
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the tests on other versions of DuckDB and Python.")
     parser.add_argument("--only", help="duckdb, or a Python such as 3.13")
-    only = parser.parse_args().only
-    results = [_run_on_newest_duckdb()] if only in (None, "duckdb") else []
+    parser.add_argument("pytest", nargs="*", help="arguments of pytest on the newest DuckDB")
+    arguments = parser.parse_args()
+    only = arguments.only
+    results = [_run_on_newest_duckdb(arguments.pytest)] if only in (None, "duckdb") else []
     results += [_run_on_python(version) for version in _pythons() if only in (None, version)]
     return int(not all(results))
 
 
-def _run_on_newest_duckdb() -> bool:
+def _run_on_newest_duckdb(arguments: list[str]) -> bool:
     ENVIRONMENTS.mkdir(exist_ok=True)
     unpinned = ENVIRONMENTS / "constraints.txt"
     pins = (ROOT / "constraints.txt").read_text().splitlines(keepends=True)
     unpinned.write_text("".join(pin for pin in pins if not pin.startswith("duckdb==")))
-    return _run("DuckDB", sys.executable, unpinned, ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"])
+    workers = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+    return _run("DuckDB", sys.executable, unpinned, [*workers, *arguments])
 
 
 def _run_on_python(version: str) -> bool:
