@@ -45,7 +45,7 @@ def _run_on_newest_duckdb(arguments: list[str]) -> bool:
 def _run_on_python(version: str) -> bool:
     interpreter = _interpreter(version)
     if interpreter is None:
-        print(f"Python {version}: not installed, skipped", flush=True)
+        _print(f"Python {version}: not installed, skipped")
         return True
     return _run(f"Python {version}", interpreter, ROOT / "constraints.txt", ["-n", "2", *TESTS])
 
@@ -66,7 +66,7 @@ def _run(name: str, interpreter: str, constraints: Path, tests: list[str]) -> bo
     """Update an environment, run tests in it, and return True if everything succeeded."""
     folder = ENVIRONMENTS / name.lower().replace(" ", "-")
     python = str(folder / "bin" / "python")
-    print(f"{name}: installing into {folder.relative_to(ROOT)}", flush=True)
+    _print(f"{name}: installing into {folder.relative_to(ROOT)}")
     install = [python, "-m", "pip", "install", "--quiet", "--upgrade", "--constraint", str(constraints)]
     succeeded = _succeeds([interpreter, "-m", "venv", str(folder)]) and _succeeds(
         [*install, "--editable", ".[dev]", "duckdb"], show=True
@@ -74,8 +74,13 @@ def _run(name: str, interpreter: str, constraints: Path, tests: list[str]) -> bo
     versions = "import duckdb, platform; print('DuckDB', duckdb.__version__, 'on Python', platform.python_version())"
     succeeded = succeeded and _succeeds([python, "-c", versions], show=True)
     succeeded = succeeded and _succeeds([python, "-m", "pytest", *tests], show=True)
-    print(f"{name}: {'passed' if succeeded else 'failed'}", flush=True)
+    _print(f"{name}: {'passed' if succeeded else 'failed'}")
     return succeeded
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _succeeds(command: list[str], *, show: bool = False) -> bool:
