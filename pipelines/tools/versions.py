@@ -85,7 +85,8 @@ def _print(line: str) -> None:
 
 def _succeeds(command: list[str], *, show: bool = False) -> bool:
     output = None if show else subprocess.DEVNULL
-    return subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, check=False).returncode == 0
+    ended = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, check=False)  # noqa: S603  # our own commands
+    return ended.returncode == 0
 
 
 if __name__ == "__main__":
