@@ -1,24 +1,15 @@
-"""Judges of the clocks: the zone of times without an offset, and whether all times can be read. Pure."""
+"""Judges of the clocks: the zone of times without an offset. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
 
 from passona.masking.messages import counted
 from passona.monitoring.doctor._evidence import Evidence
-from passona.monitoring.doctor._findings import Finding, Verdict, assumption, broken, holds, unclear
-from passona.monitoring.doctor._words import share
+from passona.monitoring.doctor._findings import Finding, assumption, broken, unclear
 from passona.monitoring.doctor._zones import Sample, has_offset, judge_zone, made_at
-from passona.reports.definitions import ALT_DELIVERY, DELIVERY, SENT
+from passona.reports.definitions import ALT_DELIVERY, DELIVERY
 from passona.reports.times import instant
-
-# Pairs compared per campaign: as many as the largest page has.
-COMPARED = 500
-# A first batch goes out within minutes of the start that the list names.
-SOON = timedelta(minutes=10)
-# One published sample is malformed; where more are, the form is another.
-UNREADABLE = 0.01
 
 
 @assumption("the list's times are in timezone", matters=True)
@@ -56,51 +47,9 @@ def zone_of_expiry(evidence: Evidence) -> Finding:
 
 @assumption("the reports' times are in timezone", matters=True)
 def zone_of_reports(evidence: Evidence) -> Finding:
-    """Compare MessageSent with the instant in MessageId; failing that, the first SentOn with the campaign's start."""
+    """Compare MessageSent with the instant in MessageId."""
     samples = []
-    for rows in evidence.rows(ALT_DELIVERY.name).values():
-        pairs = [(row.get("MessageSent"), made_at(row.get("MessageId"))) for row in rows[:COMPARED]]
+    for response in evidence.of(ALT_DELIVERY.name):
+        pairs = [(row.get("MessageSent"), made_at(row.get("MessageId"))) for row in response.rows]
         samples += [Sample(text, moment) for text, moment in pairs if isinstance(text, str) and moment]
-    readable = [sample for sample in samples if instant(sample.text, "UTC")[0] is not None]
-    finding = judge_zone(readable, evidence.settings.timezone, "MessageSent and MessageId's instant")
-    if finding.verdict is not Verdict.UNCLEAR or finding.facts:
-        return finding
-    delays = _start_delays(evidence)
-    if delays and all(timedelta(0) <= delay <= SOON for delay in delays):
-        minutes, campaigns = SOON.seconds // 60, counted(len(delays), "campaign")
-        return holds(f"first SentOn within {minutes} minutes of started_sending_at, in {campaigns}")
-    return finding
-
-
-def _start_delays(evidence: Evidence) -> list[timedelta]:
-    """Return the time from the list's start to the first batch of each campaign, both read in `timezone`."""
-    delays = []
-    for uuid, texts in evidence.texts(SENT.name, "SentOn").items():
-        campaign = evidence.campaigns.get(uuid)
-        times = [time for text in texts if (time := instant(text, evidence.settings.timezone)[0])]
-        if campaign and campaign.started_sending_at and times:
-            delays.append(min(times) - campaign.started_sending_at)
-    return delays
-
-
-@assumption("times have a known form", matters=True)
-def readable_times(evidence: Evidence) -> Finding:
-    readings = evidence.readings
-    times = {f"{name}.{column}": n for name, reading in readings.items() for column, n in reading.times.items()}
-    unreadable = {
-        f"{name}.{column}": count
-        for name, reading in readings.items()
-        for column, count in reading.issue("invalid_time").items()
-    }
-    total, bad = sum(times.values()), sum(unreadable.values())
-    if not total:
-        return unclear("no times were seen")
-    if not bad:
-        return holds(f"all of {total:,}", times=total, unreadable=0)
-    shapes = sum((reading.unreadable for reading in readings.values()), Counter[str]())
-    seen = f"{bad:,} of {total:,} are unreadable ({share(bad, total)}), such as {shapes.most_common(1)[0][0]}"
-    if any(count > max(1, UNREADABLE * times[column]) for column, count in unreadable.items()):
-        worst = max(unreadable, key=lambda column: unreadable[column])
-        advice = "nothing to set: they are NULL, and row_issues keeps their texts; report the form to us"
-        return broken(f"{seen}, most of them in {worst}", advice, times=total, unreadable=bad)
-    return holds(f"{seen}; they are NULL, and row_issues keeps their texts", times=total, unreadable=bad)
+    return judge_zone(samples, evidence.settings.timezone, "MessageSent and MessageId's instant")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from passona.errors import Exit
 from passona.monitoring.doctor._evidence import Evidence
@@ -21,24 +20,23 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was seen, and what to set or do about it. `facts`: the same for programs."""
+    """What was seen, and what to set or do about it."""
 
     verdict: Verdict
     seen: str
     to_do: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
-def holds(seen: str, to_do: str = "", **facts: Any) -> Finding:
-    return Finding(Verdict.HOLDS, seen, to_do, facts)
+def holds(seen: str, to_do: str = "") -> Finding:
+    return Finding(Verdict.HOLDS, seen, to_do)
 
 
-def broken(seen: str, to_do: str, **facts: Any) -> Finding:
-    return Finding(Verdict.BROKEN, seen, to_do, facts)
+def broken(seen: str, to_do: str) -> Finding:
+    return Finding(Verdict.BROKEN, seen, to_do)
 
 
-def unclear(seen: str, to_do: str = "", **facts: Any) -> Finding:
-    return Finding(Verdict.UNCLEAR, seen, to_do, facts)
+def unclear(seen: str, to_do: str = "") -> Finding:
+    return Finding(Verdict.UNCLEAR, seen, to_do)
 
 
 Judge = Callable[[Evidence], Finding]

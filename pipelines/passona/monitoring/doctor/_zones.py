@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pendulum
 
@@ -102,29 +101,28 @@ def judge_zone(samples: Sequence[Sample], zone: str, what: str) -> Finding:
         return unclear(f"{what}: {len(related)} of {len(naive)} pairs show a zone")
     covered = sorted(seasons(sample.instant for sample in related))
     agreeing = sum(agrees(sample, zone) for sample in naive)
-    facts: dict[str, Any] = {"pairs": len(naive), "agree": agreeing, "seasons": covered}
     when = " and ".join(covered) if len(covered) > 1 else f"{covered[0]} only"
     seen = f"{what}: {agreeing:,} of {len(naive):,} agree with {zone}, in {when}"
     if not fits(related, zone):
-        return _judge_other_zone(related, zone, seen, facts)
+        return _judge_other_zone(related, zone, seen)
     rivals = [name for name in WELL_KNOWN[:2] if not _same(name, zone) and fits(related, name)]
     if rivals:
-        return unclear(f"{seen}; {rivals[0]} fits too", "run again when there are campaigns of the summer", **facts)
-    return holds(seen, **facts)
+        return unclear(f"{seen}; {rivals[0]} fits too", "run again when there are campaigns of the summer")
+    return holds(seen)
 
 
-def _judge_other_zone(samples: Sequence[Sample], zone: str, seen: str, facts: dict[str, Any]) -> Finding:
+def _judge_other_zone(samples: Sequence[Sample], zone: str, seen: str) -> Finding:
     zones = [name for name in fitting(samples) if name != zone]
     if not zones and fits(samples, zone, MOST):
-        return unclear(f"{seen}; no other zone fits better", **facts)
+        return unclear(f"{seen}; no other zone fits better")
     if not zones:
         offsets = Counter(str(offset(sample)) for sample in samples)
         counts = ", ".join(f"{name} {count}" for name, count in offsets.most_common(3))
-        return broken(f"{seen}; ahead of UTC by {counts}", "no zone fits: ask the vendor", **facts)
+        return broken(f"{seen}; ahead of UTC by {counts}", "no zone fits: ask the vendor")
     advice = f'set timezone = "{zones[0]}", then passona load --refresh'
-    if len(facts["seasons"]) == 1 and len(zones) > 1:
+    if len(seasons(sample.instant for sample in samples)) == 1 and len(zones) > 1:
         advice = f"set timezone to yours, one of {', '.join(zones)}; only one season was seen"
-    return broken(seen, advice, zones=zones, **facts)
+    return broken(seen, advice)
 
 
 def _same(one: str, other: str) -> bool:
