@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-from passona.cli.screen import outcome_document
+from passona.cli.outcome import outcome_document
 from passona.errors import Busy, ConfigurationError, Exit, NotWritten
 from passona.monitoring._metrics import write_metrics
 from passona.monitoring.failure_hook import call_hook, check_target

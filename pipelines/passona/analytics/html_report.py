@@ -24,7 +24,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from passona.analytics._figures import HOURS, Figures, Row, read_figures
-from passona.config.address import Address, exists
+from passona.config.address import Address, check_exists
 from passona.errors import ConfigurationError
 from passona.masking.messages import counted
 from passona.reports.definitions import REPORTS
@@ -56,8 +56,7 @@ def write_report(
     """
     if not out.parent.is_dir():
         raise ConfigurationError(f"the folder of the report does not exist: {out.parent}; make it first")
-    if not exists(warehouse):
-        raise ConfigurationError(f"there is no warehouse at {warehouse}: run passona load, then passona transform")
+    check_exists(warehouse)
     with closing(open_reader(warehouse, wait, notify)) as connection:
         figures = read_figures(connection, campaign)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from passona.config.address import Address, exists
+from passona.config.address import Address, check_exists
 from passona.config.dbt_project import project_folder
 from passona.config.environment import isolated_environment
 from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
@@ -106,8 +106,7 @@ def transform(
     :raises NotBuilt: dbt could not start, for example because of an invalid selector.
     """
     check_installed(address)
-    if not exists(address):
-        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+    check_exists(address)
     with closing(open_database(address, wait, notify)) as database:
         database.prepare()
         return build(database, timezone, request)

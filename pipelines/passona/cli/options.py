@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,9 +16,6 @@ from passona.monitoring import logs
 from passona.monitoring.failure_hook import check_target
 from passona.reports.definitions import REPORTS, Report
 from passona.warehouse.replacement import Replacement, usual_mode
-
-if TYPE_CHECKING:
-    from passona.config.address import Address
 
 log = logging.getLogger("passona")
 
@@ -106,16 +103,3 @@ reports = click.option(
     callback=_reports,
     help="Only this report; may be repeated.",
 )
-
-
-def existing_warehouse() -> Address:
-    """Return the configured address of the warehouse.
-
-    :raises UsageError: there is no warehouse.
-    """
-    from passona.config.address import exists, warehouse_address
-
-    address = warehouse_address()
-    if not exists(address):
-        raise click.UsageError(f"there is no warehouse at {address}")
-    return address

@@ -68,6 +68,22 @@ def exists(address: Address) -> bool:
     return not isinstance(address, Path) or address.is_file()
 
 
+def check_exists(address: Address) -> None:
+    """Check that there is a warehouse.
+
+    :raises ConfigurationError: there is none.
+    """
+    if not exists(address):
+        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+
+
+def existing_warehouse() -> Address:
+    """Return the address of the warehouse. Raises like `warehouse_address` and `check_exists`."""
+    address = warehouse_address()
+    check_exists(address)
+    return address
+
+
 def check_driver() -> None:
     """Check that psycopg2 is installed.
 

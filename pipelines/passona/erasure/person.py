@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from passona.config.address import Address, exists
+from passona.config.address import Address, check_exists
 from passona.config.privacy_settings import PrivacySettings
 from passona.erasure._erase import ends_another
 from passona.erasure.text_columns import TOKEN, TextColumn, every_column, texts_naming, texts_that_stand_for
@@ -76,8 +76,7 @@ def person(
     :raises ConfigurationError: there is no warehouse, the text is no phone, or the privacy is not the warehouse's.
     :raises Busy: another process writes to it for longer than `wait` seconds.
     """
-    if not exists(address):
-        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+    check_exists(address)
     with closing(open_reader(address, wait, notify)) as connection:
         if "report_ledger" not in tables_of(connection, "passona"):
             raise ConfigurationError(f"{address} holds no tables of passona: run passona load first")

@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from passona.config.address import Address, exists
+from passona.config.address import Address, check_exists
 from passona.errors import ConfigurationError
 from passona.masking.messages import counted
 from passona.reports.definitions import REPORTS
@@ -115,8 +115,7 @@ def status(
     :raises ConfigurationError: there is no warehouse.
     :raises Busy: another process writes to it for longer than `wait` seconds.
     """
-    if not exists(address):
-        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+    check_exists(address)
     now = datetime.now(UTC)
     with closing(open_reader(address, wait, notify)) as connection:
         if not {"runs", "report_ledger"} <= tables_of(connection, DATASET):

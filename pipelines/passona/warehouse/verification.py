@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from passona.config.address import Address, exists
-from passona.errors import ConfigurationError
+from passona.config.address import Address, check_exists
 from passona.reports.definitions import CAMPAIGNS
 from passona.reports.row_ids import stored_digest
 from passona.source.ledger import Key
@@ -73,8 +72,7 @@ def verify(address: Address, wait: float, notify: Callable[[str], None]) -> Veri
     :raises duckdb.Error: a part of the file cannot be read.
     :raises NotWritten: the database could not be written.
     """
-    if not exists(address):
-        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+    check_exists(address)
     with closing(open_database(address, wait, notify)) as database:
         database.prepare()
         if not is_server(database.connection):
