@@ -129,7 +129,7 @@ def build(database: Database, timezone: str, request: BuildRequest) -> Transform
     check_models(database)
     started = time.monotonic()
     run_id = str(uuid.uuid4())
-    database.tune(Workload.TRANSFORM)
+    database.tune(Workload.REBUILD)
     outcome = Transformed(warnings=_skipped_campaigns(database))
     database.begin_run(run_id, "transform")
     try:

@@ -59,9 +59,7 @@ def publish(
 
 
 def print_published(published: Published) -> None:
-    how = published.privacy or (
-        "cloned" if published.cloned else "copied" if published.left_out is None else "marts alone"
-    )
+    how = published.privacy or ("copied" if published.left_out is None else "marts alone")
     console = wide()
     console.print(
         plain(
@@ -83,7 +81,6 @@ def published_document(published: Published | Unpublished) -> dict[str, Any]:
         "exit_code": 0,
         "path": str(published.path),
         "bytes": published.bytes,
-        "cloned": published.cloned,
         "reports": published.reports,
         "seconds": round(published.seconds, 3),
         "left_out": published.left_out,

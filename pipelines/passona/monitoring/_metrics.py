@@ -1,14 +1,13 @@
 """`--metrics FILE`: how a load ended and how fresh the warehouse is, as OpenMetrics text.
 
 Only gauges: they read the same in the older Prometheus text format, which node_exporter uses. Labels are names of
-reports and outcomes, nothing personal. If another run holds the warehouse, the file keeps what it said about it.
+reports and outcomes, nothing personal. If another run holds the warehouse, the file says nothing about it.
 
 prometheus_client is not used here: it writes exit codes as `4.0`, and saves no more than `Gauge`.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from passona.config.address import Address, exists
@@ -30,11 +28,6 @@ from passona.warehouse.replacement import Replacement
 OUTCOMES = ("ok", "error", "usage", "token refused", "failed", "held", "busy", "interrupted")
 STATES = ("open", "settled", "failed", "held")
 RESULTS = ("loaded", "unchanged", "failed", "held")
-_OF_WAREHOUSE = re.compile(
-    r"^# HELP passona_(?:last_success_timestamp_seconds|reports|oldest_verified_timestamp_seconds) .*\n"
-    r"(?:(?!# HELP |# EOF).*\n)*",
-    re.MULTILINE,
-)
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ def write_metrics(file: Replacement, document: Mapping[str, Any], seconds: float
 
     :raises OSError: it could not be written; the old one stays.
     """
-    warehouse = "".join(map(str, _warehouse_gauges(address))) or _previous(file.path)
+    warehouse = "".join(map(str, _warehouse_gauges(address)))
     text = "".join(map(str, _run_gauges(document, seconds))) + warehouse + "# EOF\n"
     with file.part() as part:
         part.write_text(text, encoding="utf-8", newline="\n")
@@ -127,11 +120,3 @@ def _read_gauges(connection: Connection) -> Iterator[Gauge]:
         "When the oldest report that may still change was verified.",
         [({"report": name}, oldest[name].timestamp()) for name in REPORTS if name in oldest],
     )
-
-
-def _previous(path: Path) -> str:
-    """Return what the old file says about the warehouse."""
-    try:
-        return "".join(_OF_WAREHOUSE.findall(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -29,8 +29,6 @@ CATALOG = "warehouse"
 # DuckDB's buffers; beyond, it spills to the work folder, so that memory stays flat with packages of any size. Loads of
 # 2,000,000 rows take the same time without a limit.
 MEMORY_LIMIT = "64MB"
-# Models of ten million messages take hardly longer than without this limit.
-TRANSFORM_GIGABYTES = 4
 
 _OURS = "database_name = current_database() AND lower(schema_name) IN $schemas"
 _RELATIONS = f"""
@@ -151,7 +149,6 @@ def _settings(connection: duckdb.DuckDBPyConnection) -> dict[Workload, tuple[str
         Workload.WALK: (f"SET memory_limit = '{MEMORY_LIMIT}'", f"SET threads = {max(1, threads // 2)}"),
         Workload.WRITE: (f"SET memory_limit = '{MEMORY_LIMIT}'", all_cores),
         Workload.REBUILD: (all_memory, all_cores),
-        Workload.TRANSFORM: (f"SET memory_limit = {literal(_smaller(default, TRANSFORM_GIGABYTES))}", all_cores),
     }
 
 
@@ -268,10 +265,3 @@ def _what_to_do(path: Path, message: str) -> str:
     if "replaying WAL" in message:
         return f"; if the file is a backup, remove {log_of(path).name}, which is of another state of it, and try again"
     return "; restore a backup, then run passona verify" if "orrupt" in message else ""
-
-
-def _smaller(default: str, gigabytes: int) -> str:
-    """Return the smaller of two sizes; `default` as DuckDB writes it, `18.7 GiB`."""
-    number, unit = default.split()
-    size = float(number) * 1024.0 ** ("KiB", "MiB", "GiB", "TiB").index(unit) / 1024**2
-    return min((size, default), (gigabytes, f"{gigabytes} GiB"))[1]

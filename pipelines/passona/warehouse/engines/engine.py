@@ -25,8 +25,7 @@ class Workload(enum.Enum):
 
     WALK = "packages are written while reports are walked"
     WRITE = "the last package is written, nothing is walked"
-    REBUILD = "whole tables are changed"
-    TRANSFORM = "models are built"
+    REBUILD = "whole tables are changed, models are built"
 
 
 @dataclass(frozen=True)
