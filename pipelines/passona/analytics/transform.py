@@ -16,7 +16,6 @@ import logging
 import os
 import re
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -29,12 +28,13 @@ import orjson
 from passona.config.address import Address, check_exists
 from passona.config.dbt_project import project_folder
 from passona.config.environment import isolated_environment
-from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
+from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import counted
 from passona.warehouse.connection import tables_of
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.engines.engine import Workload
 from passona.warehouse.ownership import model_names
+from passona.warehouse.run_record import RunRecord
 from passona.warehouse.verification import INTERRUPTED, unverified
 
 if TYPE_CHECKING:
@@ -128,17 +128,12 @@ def build(database: Database, timezone: str, request: BuildRequest) -> Transform
     """
     check_models(database)
     started = time.monotonic()
-    run_id = str(uuid.uuid4())
     database.tune(Workload.REBUILD)
     outcome = Transformed(warnings=_skipped_campaigns(database))
-    database.begin_run(run_id, "transform")
-    try:
+    with database.run(record := RunRecord("transform")):
         for result in _build(database, timezone, request):
             _add_result(outcome, result)
-    except BaseException as error:
-        database.end_run(run_id, "interrupted" if is_interruption(error) else "error", 0, 0)
-        raise
-    database.end_run(run_id, outcome.word, 0, 0)
+        record.outcome = outcome.word
     outcome.seconds = time.monotonic() - started
     return outcome
 

@@ -6,7 +6,6 @@ phones -> People -> rows erased, spools dropped -> kept out -> (marts rebuilt) -
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -24,6 +23,7 @@ from passona.warehouse.connection import tables_of, transaction
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.policy_table import block, known_mode, mode_of_copy, privacy_of, privacy_of_copy
 from passona.warehouse.replacement import Replacement
+from passona.warehouse.run_record import RunRecord
 
 Texts = Sequence[tuple[str, str]]
 # A warehouse's mode and the id of its key.
@@ -70,11 +70,10 @@ def forget(
             _erase(database, who, forgotten, keep=False)
             forgotten.left += in_copies(privacy_settings, "forgotten", lambda _: None)
             return forgotten
-        run_id = str(uuid.uuid4())
-        database.begin_run(run_id, "forget")
-        _erase(database, who, forgotten, keep=True)
-        forgotten.spools = drop_spools(database)
-        database.end_run(run_id, "ok", 0, 0, erased=forgotten.tables.total())
+        with database.run(record := RunRecord("forget")):
+            _erase(database, who, forgotten, keep=True)
+            forgotten.spools = drop_spools(database)
+            record.erased = forgotten.tables.total()
     return forgotten
 
 

@@ -7,7 +7,6 @@ No rows are written here: the next load requests the due reports and replaces th
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from passona.warehouse.ownership import own_columns
 from passona.warehouse.policy_table import blocked_since, known_mode, privacy_of, unblock
 from passona.warehouse.quoting import literal, quoted
 from passona.warehouse.retention import expired_in_warehouse
+from passona.warehouse.run_record import RunRecord
 
 # The entries of the list that keep one person out.
 Entries = tuple[str, ...]
@@ -127,14 +127,11 @@ def _marked(connection: Connection) -> Iterator[str]:
 
 
 def _let_in(database: Database, persons: Sequence[Entries], due: Sequence[Key]) -> None:
-    run_id = str(uuid.uuid4())
-    database.begin_run(run_id, "forget")
-    with database.writing("who is let in again"):
+    with database.run(RunRecord("forget")), database.writing("who is let in again"):
         with transaction(database.connection):
             unblock(database.connection, chain.from_iterable(persons))
             _make_due(database.connection, due)
         drop_spools(database)
-    database.end_run(run_id, "ok", 0, 0)
 
 
 def _make_due(connection: Connection, due: Sequence[Key]) -> None:

@@ -20,7 +20,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from passona.config import dlt_context
 from passona.config.address import Address, check_driver
 from passona.config.signals import deferred
-from passona.errors import ConfigurationError, NotWritten, causes
+from passona.errors import ConfigurationError, NotWritten, causes, is_interruption
 from passona.reports.definitions import Report
 from passona.reports.tables import DATASET, TABLES
 from passona.source.ledger import INTERRUPTED
@@ -31,7 +31,6 @@ from passona.warehouse._load_package import Package
 from passona.warehouse._locking import writing
 from passona.warehouse._migrations import check_readable
 from passona.warehouse._row_counts import check_written
-from passona.warehouse._run_log import RunLog
 from passona.warehouse._schema import create_tables, describe
 from passona.warehouse._work_folder import WorkFolder
 from passona.warehouse.connection import Connection, error_kinds, is_server, temp_table
@@ -40,6 +39,7 @@ from passona.warehouse.engines.engine import Engine, Workload
 from passona.warehouse.ownership import Inventory
 from passona.warehouse.policy_table import known_mode
 from passona.warehouse.quoting import literal, quoted
+from passona.warehouse.run_record import RunLog, RunRecord
 
 PIPELINE = "passona"
 
@@ -211,54 +211,54 @@ class Database:
             if file.name in useless or file.suffix != ".arrow" or file.stat().st_mtime < oldest:
                 file.unlink()
 
-    def begin_run(
-        self,
-        run_id: str,
-        verb: str,
-        at: datetime | None = None,
-        *,
-        outcome: str = "running",
-        campaign_id: str | None = None,
-        report: str | None = None,
-    ) -> None:
-        """Record that a run began, `at` (UTC) or now. `outcome`: stays if the run is killed, unless it is `running`.
+    @contextlib.contextmanager
+    def run(self, run: RunRecord) -> Iterator[None]:
+        """Record the begin of a run, and its end as this block leaves it in `run`. `running` becomes `ok` or an error.
 
         :raises NotWritten: the database could not be written.
         """
+        self._begin(run)
+        try:
+            yield
+        except BaseException as error:
+            if run.outcome == "running":
+                run.outcome = "interrupted" if is_interruption(error) else "error"
+            with contextlib.suppress(Exception):  # the first error is the one to report
+                self._end(run)
+            raise
+        if run.outcome == "running":
+            run.outcome = "ok"
+        self._end(run)
+
+    def _begin(self, run: RunRecord) -> None:
         self._end_run_log()
-        self._run_log = RunLog(run_id, verb)
+        self._run_log = RunLog(run.run_id, run.verb)
         self._run_log.begin(self.address)
         with self.writing("the begin of the run"):
             self.connection.execute(
                 "INSERT INTO passona.runs "
                 "(run_id, started_at, verb, outcome, version, campaign_id, report, _dlt_load_id) "
                 "VALUES (?, coalesce(?, now()), ?, ?, ?, ?, ?, '')",
-                [run_id, at, verb, outcome, version("passona-warehouse"), campaign_id, report],
+                [
+                    run.run_id,
+                    run.began,
+                    run.verb,
+                    run.outcome,
+                    version("passona-warehouse"),
+                    run.campaign_id,
+                    run.report,
+                ],
             )
 
-    def end_run(
-        self,
-        run_id: str,
-        outcome: str,
-        requests: int,
-        row_count: int,
-        at: datetime | None = None,
-        *,
-        began: datetime | None = None,
-        erased: int = 0,
-    ) -> None:
-        """Record how a run ended, `at` (UTC) or now. `began`: corrects its begin, which a wrong clock dated.
-
-        :raises NotWritten: the database could not be written.
-        """
+    def _end(self, run: RunRecord) -> None:
         with self.writing("the end of the run"):
             self.connection.execute(
                 "UPDATE passona.runs SET started_at = coalesce(?, started_at), finished_at = coalesce(?, now()), "
                 "outcome = ?, requests = ?, row_count = ?, erased = ? WHERE run_id = ?",
-                [began, at, outcome, requests, row_count, erased, run_id],
+                [run.began, run.ended, run.outcome, run.requests, run.row_count, run.erased, run.run_id],
             )
         if self._run_log is not None:
-            self._run_log.log_outcome(outcome, requests, row_count)
+            self._run_log.log_outcome(run.outcome, run.requests, run.row_count)
 
     def _end_run_log(self) -> None:
         if self._run_log is not None:
