@@ -7,8 +7,6 @@ dark, print). The page includes it and d3, on which it builds, as published, wit
 forbids every request, and every script but these.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import os

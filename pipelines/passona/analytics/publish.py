@@ -6,8 +6,6 @@ DuckDB allows no reader while a process writes. Readers of the copy never wait, 
 warehouse stays locked until the copy is in place, so of two copies the later one is newer.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import time
@@ -25,13 +23,12 @@ from passona.config.address import Address
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import counted, reason
 from passona.masking.policy import CLEAR, Privacy
-from passona.warehouse.connection import tables_of
+from passona.warehouse.connection import literal, tables_of
 from passona.warehouse.engines.duckdb_file import open_checkpointed
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION
 from passona.warehouse.engines.engine import Checkpointed
 from passona.warehouse.ledger_table import Ledger
 from passona.warehouse.policy_table import mode_of_copy
-from passona.warehouse.quoting import literal
 from passona.warehouse.replacement import Replacement
 from passona.warehouse.verification import INTERRUPTED, differences, read_every_block, unverified
 

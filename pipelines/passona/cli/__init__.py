@@ -4,9 +4,4 @@
 - `options` what verbs share; `screen` tables, JSON and progress; `outcome` what a load or an import did
 """
 
-__all__ = [
-    "main",
-    "options",
-    "outcome",
-    "screen",
-]
+__all__ = ["main", "options", "outcome", "screen"]

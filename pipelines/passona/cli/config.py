@@ -1,7 +1,5 @@
 """`passona config`."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`passona doctor`."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from passona.cli import options

@@ -1,7 +1,5 @@
 """`passona forget`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`passona generate`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta

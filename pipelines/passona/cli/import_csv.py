@@ -1,7 +1,5 @@
 """`passona import-csv`."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path

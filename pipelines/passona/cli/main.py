@@ -1,7 +1,5 @@
 """The command line: all verbs, and how an error becomes one line and an exit code."""
 
-from __future__ import annotations
-
 import io
 import logging
 import sys

@@ -3,8 +3,6 @@
 A verb's function returns its exit code; None is 0.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path

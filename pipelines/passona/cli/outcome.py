@@ -1,7 +1,5 @@
 """What a load or an import did: a table for people, a document for programs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from passona.cli.screen import new_table, plain, wide

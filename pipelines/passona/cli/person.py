@@ -1,7 +1,5 @@
 """`passona person`."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`passona publish`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

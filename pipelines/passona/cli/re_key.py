@@ -1,7 +1,5 @@
 """`passona re-key`."""
 
-from __future__ import annotations
-
 import click
 
 from passona.cli import options

@@ -1,7 +1,5 @@
 """`passona report`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -1,7 +1,5 @@
 """`passona sandbox`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The screen: progress on a terminal, tables and JSON documents on standard output."""
 
-from __future__ import annotations
-
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence

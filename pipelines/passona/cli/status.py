@@ -1,7 +1,5 @@
 """`passona status`."""
 
-from __future__ import annotations
-
 import dataclasses
 from datetime import datetime
 from typing import Any

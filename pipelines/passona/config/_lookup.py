@@ -6,8 +6,6 @@ The order is dlt's: the first one counts. Unlike dlt's own lookup, this one sets
 never falls back to a shorter section: `sources.timezone` is not `sources.passona.timezone`.
 """
 
-from __future__ import annotations
-
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -3,8 +3,6 @@
 destination.warehouse (type, credentials) -> warehouse_address -> a path or a Server
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re

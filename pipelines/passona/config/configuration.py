@@ -5,8 +5,6 @@
 Nothing here changes the process: in a notebook or in Dagster, the environment and dlt stay as they are.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

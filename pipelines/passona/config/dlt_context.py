@@ -5,8 +5,6 @@ So DEV_MODE=true, set for another pipeline, would send a load to another schema.
 one document.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any

@@ -3,8 +3,6 @@
 Everything except the token has a default. Values that cannot work are refused before the first request.
 """
 
-from __future__ import annotations
-
 import re
 import uuid
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 phones -> People -> rows erased, spools dropped -> kept out -> (marts rebuilt) -> file rewritten, bytes searched
 """
 
-from __future__ import annotations
-
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

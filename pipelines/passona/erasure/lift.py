@@ -5,8 +5,6 @@
 No rows are written here: the next load requests the due reports and replaces their rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -23,11 +21,10 @@ from passona.masking.phones import ERASED
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import TABLES
 from passona.source.ledger import Key
-from passona.warehouse.connection import Connection, tables_of, temp_table, transaction
+from passona.warehouse.connection import Connection, literal, quoted, tables_of, temp_table, transaction
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.ownership import own_columns
 from passona.warehouse.policy_table import blocked_since, known_mode, privacy_of, unblock
-from passona.warehouse.quoting import literal, quoted
 from passona.warehouse.retention import expired_in_warehouse
 from passona.warehouse.run_record import RunRecord
 

@@ -5,8 +5,6 @@
 Opens the warehouse read-only. A row is the person's if a column of phones says so, as for `passona forget`.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing

@@ -4,8 +4,6 @@ A token cannot be reversed, so the new key is applied to the old token. From the
 the old key's token (`tokens.Tokens`), so it needs both keys. A leaked old key reveals nothing about new tokens.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing

@@ -6,8 +6,6 @@ warnings and errors, and info with `-v`; JSON shows info too. Nothing personal i
 numbers and kinds, and JSON has no fields but `FIELDS`.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Callable, Iterator

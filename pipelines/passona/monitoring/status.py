@@ -7,8 +7,6 @@ began longer ago than `max_age`. Settled reports never are, nor reports that no 
 are not listed, have not started, or are past `retain_days`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing

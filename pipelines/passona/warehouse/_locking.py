@@ -1,7 +1,5 @@
 """Waiting for the lock on the warehouse, and writes that may fail."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Iterator

@@ -5,8 +5,6 @@
 Form 0 is that of the first version. A new column that may be NULL in old rows needs no new form: `_schema` adds it.
 """
 
-from __future__ import annotations
-
 from importlib.metadata import version
 
 from passona.errors import ConfigurationError

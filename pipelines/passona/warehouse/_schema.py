@@ -3,17 +3,14 @@
 dlt alone would create them at the end of its first load, which takes half a second, and without comments.
 """
 
-from __future__ import annotations
-
 from passona.config.dbt_project import project_folder
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET, TABLES
 from passona.warehouse._key_columns import create_key_table
 from passona.warehouse._migrations import migrate
-from passona.warehouse.connection import Connection
+from passona.warehouse.connection import Connection, literal, quoted
 from passona.warehouse.engines.engine import Engine
 from passona.warehouse.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
-from passona.warehouse.quoting import literal, quoted
 
 
 def create_tables(engine: Engine) -> None:

@@ -7,8 +7,6 @@ may hold it. It has no total to be verified against, and may be older than its c
 hold a later state, and it settles a report only if the user or the server dated it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -6,8 +6,6 @@ dlt works in a temporary folder that ends with the run. It never resumes a kille
 ledger makes those reports due again.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -33,12 +31,11 @@ from passona.warehouse._migrations import check_readable
 from passona.warehouse._row_counts import check_written
 from passona.warehouse._schema import create_tables, describe
 from passona.warehouse._work_folder import WorkFolder
-from passona.warehouse.connection import Connection, error_kinds, is_server, temp_table
+from passona.warehouse.connection import Connection, error_kinds, is_server, literal, quoted, temp_table
 from passona.warehouse.engines.duckdb_file import DuckDBFile, read_file
 from passona.warehouse.engines.engine import Engine, Workload
 from passona.warehouse.ownership import Inventory
 from passona.warehouse.policy_table import known_mode
-from passona.warehouse.quoting import literal, quoted
 from passona.warehouse.run_record import RunLog, RunRecord
 
 PIPELINE = "passona"

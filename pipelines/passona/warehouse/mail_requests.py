@@ -6,8 +6,6 @@ Each POST causes another mail, and the API does not list them. So `runs` alone p
 requesting twice. A row says `unknown` until the answer arrives, and after a kill.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

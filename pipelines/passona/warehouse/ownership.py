@@ -7,8 +7,6 @@ dataset, the dbt project its models. dlt registers its own tables in `_dlt_versi
 of an earlier version has dlt's tables or `_upgrades`, and comments on its tables.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

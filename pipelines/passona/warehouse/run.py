@@ -3,8 +3,6 @@
 begin (runs, logs) -> errors and drift -> packages -> retention -> end (runs, logs) -> Outcome
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Set

@@ -1,7 +1,5 @@
 """One run: its row in `runs`, and its log records, with one line for a cause that many reports share."""
 
-from __future__ import annotations
-
 import logging
 import time
 import uuid

@@ -5,8 +5,6 @@
 Publish, transform and report check this before they pass data on.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -16,11 +14,10 @@ from passona.config.address import Address, check_exists
 from passona.reports.definitions import CAMPAIGNS
 from passona.reports.row_ids import stored_digest
 from passona.source.ledger import Key
-from passona.warehouse.connection import Connection, is_server, tables_of, temp_table
+from passona.warehouse.connection import Connection, is_server, quoted, tables_of, temp_table
 from passona.warehouse.database import open_database
 from passona.warehouse.engines.duckdb_file import CATALOG
 from passona.warehouse.ledger_table import REPORT_TABLES, Ledger, trusted_entries
-from passona.warehouse.quoting import quoted
 
 INTERRUPTED = "a load was interrupted while it wrote this report"
 

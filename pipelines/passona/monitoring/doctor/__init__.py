@@ -11,7 +11,4 @@ An assumption is what the vendor's guide does not document, or what its samples 
 notices in every row (keys, types, times, lists) is not examined here.
 """
 
-__all__ = [
-    "diagnosis",
-    "examination",
-]
+__all__ = ["diagnosis", "examination"]

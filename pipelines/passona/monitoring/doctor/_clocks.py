@@ -1,7 +1,5 @@
 """Judges of the clocks: the zone of times without an offset. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from passona.masking.messages import counted

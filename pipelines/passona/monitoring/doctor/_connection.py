@@ -1,7 +1,5 @@
 """Judges of the connection: address, token, team, reports, limits. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from passona.config.settings import Settings

@@ -1,7 +1,5 @@
 """What an account showed: the responses, and their rows. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a judge says about an assumption: it holds, it is broken (and what to do), or the evidence is unclear. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum

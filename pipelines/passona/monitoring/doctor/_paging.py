@@ -1,7 +1,5 @@
 """Judges of the pages: sizes, links, totals, order, and messages that two reports have in common. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 
 import orjson

@@ -1,7 +1,5 @@
 """One request of the doctor and its response, whatever the server sent."""
 
-from __future__ import annotations
-
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 

@@ -4,8 +4,6 @@ The instants come from version-1 uuids (RFC 9562), which carry their time of cre
 an offset. The two times of a pair that differ by no whole quarter of an hour are unrelated, and show no zone.
 """
 
-from __future__ import annotations
-
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """All assumptions with the findings of their judges: as a table for people, and one JSON document for programs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -3,8 +3,6 @@
 Only GET, and only what a load also requests.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from contextlib import closing

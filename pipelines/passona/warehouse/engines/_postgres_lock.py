@@ -5,8 +5,6 @@ session also writes, so a run that has lost its lock cannot write. dlt and dbt h
 the run: the next run ends leftover ones before it writes anything.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -22,9 +20,8 @@ from passona.config.address import Server
 from passona.errors import Busy, NotWritten
 from passona.reports.tables import DATASET, LOCK
 from passona.warehouse._locking import Locked, wait_for
-from passona.warehouse.connection import first_row
+from passona.warehouse.connection import first_row, literal, quoted
 from passona.warehouse.engines._postgres_session import Session, connected
-from passona.warehouse.quoting import literal, quoted
 
 _RUN, _WAITS = "passona on", "passona waits on"
 # PostgreSQL cuts application_name at 63 bytes.

@@ -1,7 +1,5 @@
 """A warehouse that is a DuckDB file: locked while this run has it open, read by many processes otherwise."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -18,11 +16,10 @@ from passona.config.path_syntax import log_of, work_folder
 from passona.errors import ConfigurationError
 from passona.warehouse._locking import Locked, wait_for, writing
 from passona.warehouse._work_folder import WorkFolder
-from passona.warehouse.connection import IS_GENERATED
+from passona.warehouse.connection import IS_GENERATED, literal, quoted
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, rewrite
 from passona.warehouse.engines.engine import CachedCapabilities, Checkpointed, Workload
 from passona.warehouse.ownership import SCHEMAS, Column, Relations, relations
-from passona.warehouse.quoting import literal, quoted
 
 # The catalog's name in every session: dbt cannot quote that of some files.
 CATALOG = "warehouse"

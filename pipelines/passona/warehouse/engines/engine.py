@@ -3,8 +3,6 @@
 address -> DuckDBFile | PostgresServer (this protocol) -> database.Database
 """
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
