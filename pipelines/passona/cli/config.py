@@ -9,15 +9,7 @@ from rich.table import Table
 from passona.cli import options
 from passona.cli.screen import plain, print_result
 from passona.config.address import warehouse_address
-from passona.config.configuration import (
-    DEFAULTS,
-    KEYS,
-    SECRETS,
-    TYPES,
-    Configuration,
-    read_configuration,
-    settings_of,
-)
+from passona.config.configuration import DEFAULTS, KEYS, SECRETS, TYPES, Configuration, read_configuration, settings_of
 from passona.errors import ConfigurationError
 
 _MASK = "***"

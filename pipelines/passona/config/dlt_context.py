@@ -25,12 +25,7 @@ _ALWAYS = {
 # For loads. No copy of the rows stays in staging tables or in files of a loaded package. A failed job is not retried,
 # so that the run can report it. Jobs run one by one: a third less memory and, on one connection, no slower.
 LOADING = {
-    "load": {
-        "truncate_staging_dataset": True,
-        "delete_completed_jobs": True,
-        "raise_on_max_retries": 1,
-        "workers": 1,
-    },
+    "load": {"truncate_staging_dataset": True, "delete_completed_jobs": True, "raise_on_max_retries": 1, "workers": 1}
 }
 
 

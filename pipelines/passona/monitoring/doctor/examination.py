@@ -72,10 +72,7 @@ def _send_all(probe: Probe, settings: Settings, now: datetime) -> None:
 def _read_list(probe: Probe, first: Response) -> None:
     last = first.page.last_page if first.page else 1
     numbers = range(2, last + 1) if last <= LIST_PAGES else (2, last)
-    probe.send(
-        *(Request(CAMPAIGNS.name, page=number) for number in numbers),
-        Request(CAMPAIGNS.name, again=True),
-    )
+    probe.send(*(Request(CAMPAIGNS.name, page=number) for number in numbers), Request(CAMPAIGNS.name, again=True))
 
 
 def _sample(campaigns: Sequence[Campaign], now: datetime) -> list[Campaign]:
