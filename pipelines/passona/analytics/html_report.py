@@ -50,7 +50,6 @@ def write_report(
     """Write the page, of one campaign or of all. Replace `out` in one step.
 
     :raises ConfigurationError: no warehouse, no marts, no such campaign, no such folder.
-    :raises Busy: another process writes to the warehouse for longer than `wait` seconds.
     """
     if not out.parent.is_dir():
         raise ConfigurationError(f"the folder of the report does not exist: {out.parent}; make it first")

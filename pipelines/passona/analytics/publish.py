@@ -81,7 +81,6 @@ def publish_warehouse(
 ) -> Published:
     """Publish the warehouse at this address. Meanwhile it is open to readers, and locked for writers.
 
-    :raises Busy: another process writes to it for longer than `wait` seconds.
     :raises ConfigurationError: there is no warehouse or no ledger, the old copy has a write-ahead log, or `privacy` is
         for a clear warehouse and this one is not.
     :raises NotPublished, HalfBuilt: its contents do not agree with the ledger, or with each other.
@@ -169,11 +168,7 @@ def _read(what: str) -> Iterator[None]:
 
 
 def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
-    """Refuse a warehouse with a report that may be half written, or with marts of an interrupted build.
-
-    :raises NotPublished: it has one.
-    :raises ConfigurationError: there is no ledger.
-    """
+    """Refuse a warehouse with a report that may be half written, or with marts of an interrupted build."""
     if "report_ledger" not in tables_of(connection, "passona"):
         raise ConfigurationError("the warehouse holds no report_ledger: run passona load first")
     if reports := unverified(connection):
@@ -187,10 +182,7 @@ def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _check(connection: duckdb.DuckDBPyConnection) -> int:
-    """Compare the rows with the ledger; return the number of verified reports.
-
-    :raises NotPublished: a report has more or fewer rows than the ledger says.
-    """
+    """Compare the rows with the ledger; return the number of verified reports."""
     for difference in differences(connection, digests=False):
         raise NotPublished(f"{difference}; the old copy stays, run passona verify and then passona load")
     return sum(entry.verified_at is not None for entry in Ledger(connection).values())

@@ -101,7 +101,6 @@ def transform(
 
     `timezone`: of the account, for the hours of `campaign_hours`.
 
-    :raises Busy: another process uses the warehouse for longer than `wait` seconds.
     :raises ConfigurationError: there is no warehouse, or dbt is not installed.
     :raises NotBuilt: dbt could not start, for example because of an invalid selector.
     """

@@ -105,10 +105,7 @@ def _files() -> Iterator[Setting]:
 
 
 def _folder() -> Path:
-    """Return the folder of dlt's files for this project.
-
-    :raises ConfigurationError: variables name another folder, and this one has settings, too.
-    """
+    """Return the folder of dlt's files for this project."""
     variables = user_environment()
     folder = Path(variables.get(PLACES[0], "."), variables.get(PLACES[1], _FOLDER))
     if folder.resolve() != _FOLDER.resolve() and any((_FOLDER / name).is_file() for name in _FILES):

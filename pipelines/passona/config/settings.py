@@ -95,10 +95,7 @@ def campaign_uuid(text: str, where: str = "campaign") -> str:
 
 
 def _checked_address(text: str) -> str:
-    """Return the base address with one trailing slash.
-
-    :raises ConfigurationError: the address is unusable, or http to another machine: the token would be readable.
-    """
+    """Return the base address with one trailing slash."""
     try:
         parts = urlsplit(text.strip())
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

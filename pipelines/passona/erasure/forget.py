@@ -58,7 +58,6 @@ def forget(
 ) -> Forgotten:
     """Erase people from the tables of the warehouse and keep them out. `rewrite_all` removes the bytes.
 
-    :raises Busy: another process uses the warehouse for longer than `wait` seconds.
     :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
     """
     with _opened(address, wait, notify) as database:

@@ -61,7 +61,6 @@ def lift(
 ) -> Lifted:
     """Let people in again whom `forget` keeps out of the warehouse and its copies. `dry_run`: only count.
 
-    :raises Busy: another process uses the warehouse for longer than `wait` seconds.
     :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
     """
     lifted = Lifted()

@@ -72,7 +72,6 @@ def person(
     """Find a person in the warehouse at `address`. `text`: where the phone or token is from, and itself.
 
     :raises ConfigurationError: there is no warehouse, the text is no phone, or the privacy is not the warehouse's.
-    :raises Busy: another process writes to it for longer than `wait` seconds.
     """
     check_exists(address)
     with closing(open_reader(address, wait, notify)) as connection:

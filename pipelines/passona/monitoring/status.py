@@ -111,7 +111,6 @@ def status(
     """Return the status of the warehouse at `address`. `retain_days`: the setting that loads use.
 
     :raises ConfigurationError: there is no warehouse.
-    :raises Busy: another process writes to it for longer than `wait` seconds.
     """
     check_exists(address)
     now = datetime.now(UTC)

@@ -55,10 +55,7 @@ def migrate(connection: Connection) -> None:
 
 
 def _form(connection: Connection) -> tuple[int | None, str]:
-    """Return the form of the warehouse, None if it has no tables, and the version that gave it this form.
-
-    :raises ConfigurationError: the form is later than FORM.
-    """
+    """Return the form of the warehouse, None if it has no tables, and the version that gave it this form."""
     tables = tables_of(connection, DATASET)
     row = None
     if UPGRADES in tables:

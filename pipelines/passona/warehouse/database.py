@@ -96,7 +96,6 @@ class Database:
         """Create, migrate and describe all tables of the contract, even if nothing is ever loaded.
 
         :raises ConfigurationError: a later version created the warehouse, or an object of the user is in the way.
-        :raises NotWritten: the database could not be written.
         """
         with self.writing("the tables of the warehouse"):
             create_tables(self.engine)
@@ -192,7 +191,6 @@ class Database:
         Other processes may lock the warehouse in between, for up to `wait` seconds.
 
         :raises StillThere: one of these texts is still in its bytes.
-        :raises Busy: it was locked for longer.
         """
         self.tune(Workload.REBUILD)
         searched = self.engine.rewrite(gone, wait, notify)
@@ -210,10 +208,7 @@ class Database:
 
     @contextlib.contextmanager
     def run(self, run: RunRecord) -> Iterator[None]:
-        """Record the begin of a run, and its end as this block leaves it in `run`. `running` becomes `ok` or an error.
-
-        :raises NotWritten: the database could not be written.
-        """
+        """Record the begin of a run, and its end as this block leaves it; `running` becomes ok, or an error."""
         self._begin(run)
         try:
             yield
@@ -275,7 +270,6 @@ class Database:
 def open_database(address: Address, wait: float, notify: Callable[[str], None]) -> Database:
     """Open the warehouse for writing. Wait up to `wait` seconds for the run that has locked it.
 
-    :raises Busy: it is still locked after that; names the holder.
     :raises ConfigurationError: it is no DuckDB file, its folder does not exist, or the server cannot be reached.
     :raises OSError: its work folder cannot be created.
     """
@@ -307,7 +301,6 @@ def _pipeline(engine: Engine) -> dlt.Pipeline:
 def open_reader(address: Address, wait: float, notify: Callable[[str], None]) -> Connection:
     """Open the warehouse for reading. Many processes may do so, but not while a DuckDB file is written.
 
-    :raises Busy: it is still locked for writing after `wait` seconds.
     :raises ConfigurationError: another version created it, and it cannot be read as it is.
     """
     connection = _reader(address, wait, notify)

@@ -87,10 +87,7 @@ def expire(database: Database, privacy_settings: PrivacySettings, now: datetime,
 
 
 def rewrite_after_expiry(database: Database, wait: float, notify: Callable[[str], None]) -> None:
-    """Rewrite the warehouse if freed pages may hold expired personal data.
-
-    :raises Busy: another process locked it in between for longer than `wait` seconds.
-    """
+    """Rewrite the warehouse if freed pages may hold expired personal data."""
     if "_given_up" in tables_of(database.connection, DATASET):
         database.rewrite((), wait, notify)
         database.connection.execute("DROP TABLE passona._given_up")

@@ -133,10 +133,7 @@ class Run:
                     self.notify(f"{source} has changed: {line}")
 
     def commit(self, package: Package) -> None:
-        """Write a package, with the campaigns that are due, and drop the spools of its walks.
-
-        :raises NotWritten: the database could not be written.
-        """
+        """Write a package, with the campaigns that are due, and drop the spools of its walks."""
         begun = time.monotonic()
         with self.database.writing("the load package"):
             self.campaign_table.add_to(package)

@@ -64,10 +64,8 @@ class Verification:
 def verify(address: Address, wait: float, notify: Callable[[str], None]) -> Verification:
     """Compare all rows with the ledger, and make reports due that differ. Wait up to `wait` seconds for the lock.
 
-    :raises Busy: the warehouse is still locked after that.
     :raises ConfigurationError: there is no warehouse.
     :raises duckdb.Error: a part of the file cannot be read.
-    :raises NotWritten: the database could not be written.
     """
     check_exists(address)
     with closing(open_database(address, wait, notify)) as database:

@@ -54,10 +54,7 @@ class RunLock:
         return _STAGING + self._token
 
     def acquire(self, wait: float, notify: Callable[[str], None]) -> None:
-        """Wait up to `wait` seconds for the run that has the lock, and remove the leftovers of killed runs.
-
-        :raises Busy: that run still has it; names it.
-        """
+        """Wait up to `wait` seconds for the run that has the lock, and remove the leftovers of killed runs."""
         # PostgreSQL 14 and later have this setting; it would end a session that only waits for the API.
         self.session.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
         for name, value in _KEEPALIVE.items():
@@ -82,10 +79,7 @@ class RunLock:
         return re.sub(r" [0-9a-f]{8}$", "", str(name)).replace(_WAITS, _RUN)
 
     def _end_leftovers(self) -> None:
-        """End the sessions of runs that have lost the lock, and drop their staging datasets.
-
-        :raises Busy: the server cannot end one.
-        """
+        """End the sessions of runs that have lost the lock, and drop their staging datasets."""
         others = (
             "FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user "  # constants
             f"AND left(application_name, {len(_RUN)}) = '{_RUN}' AND application_name <> ?"

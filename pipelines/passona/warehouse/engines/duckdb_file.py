@@ -71,7 +71,6 @@ class DuckDBFile:
     def __init__(self, path: Path, wait: float, notify: Callable[[str], None]) -> None:
         """Open a file for writing. Wait up to `wait` seconds for the process that has locked it.
 
-        :raises Busy: it is still locked after that; names the holder.
         :raises ConfigurationError: it is no DuckDB file, or its folder does not exist.
         """
         self.address = path
@@ -152,7 +151,6 @@ def _settings(connection: duckdb.DuckDBPyConnection) -> dict[Workload, tuple[str
 def read_file(path: Path, wait: float, notify: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
     """Open a file for reading.
 
-    :raises Busy: it is still locked for writing after `wait` seconds.
     :raises ConfigurationError: it is no DuckDB file, or its folder does not exist.
     """
     connection = _connect(path, wait, notify, read_only=True)
@@ -164,7 +162,6 @@ def read_file(path: Path, wait: float, notify: Callable[[str], None]) -> duckdb.
 def open_checkpointed(path: Address, wait: float, notify: Callable[[str], None]) -> Iterator[Checkpointed]:
     """Open a file for copying. Other processes may read it meanwhile, but not write it.
 
-    :raises Busy: it is still locked for writing after `wait` seconds.
     :raises ConfigurationError: it does not exist, or is no DuckDB file.
     """
     if not isinstance(path, Path) or not path.is_file():

@@ -82,7 +82,6 @@ class Engine(Protocol):
         Replaces `connection`. Other processes may lock the warehouse in between, for up to `wait` seconds.
 
         :raises StillThere: one of these texts is still in its bytes.
-        :raises Busy: it was locked for longer.
         """
 
     def close(self) -> None:

@@ -91,7 +91,6 @@ class PostgresServer:
     def __init__(self, address: Server, wait: float, notify: Callable[[str], None]) -> None:
         """Lock the database. Wait up to `wait` seconds for the run that has locked it.
 
-        :raises Busy: it is still locked after that; names the holder.
         :raises ConfigurationError: it cannot be reached, or does not store texts in UTF-8.
         :raises NotWritten: the connection broke, or this role may not lock it.
         """
