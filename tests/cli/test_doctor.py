@@ -19,7 +19,7 @@ import pytest
 
 from passona.config.settings import Settings
 from passona.errors import Exit
-from passona.monitoring.doctor._findings import Finding, Verdict
+from passona.monitoring.doctor._evidence import Finding, Verdict
 from passona.monitoring.doctor.diagnosis import ASSUMPTIONS, Diagnosis, diagnose, document, print_diagnosis
 from passona.monitoring.doctor.examination import MOST_REQUESTS, examine
 from passona_sandbox import Account, Sandbox, Switches, clock

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from passona.monitoring.doctor._findings import Verdict
+from passona.monitoring.doctor._evidence import Verdict
 from passona.monitoring.doctor._zones import Sample, agrees, judge_zone, made_at, offset
 
 SUMMER, WINTER = datetime(2024, 7, 10, 8, 0, 3, tzinfo=UTC), datetime(2024, 1, 10, 8, 0, 3, tzinfo=UTC)

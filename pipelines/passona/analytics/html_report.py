@@ -9,7 +9,6 @@ forbids every request, and every script but these.
 
 import base64
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -27,6 +26,7 @@ from passona.errors import ConfigurationError
 from passona.masking.messages import counted
 from passona.reports.definitions import REPORTS
 from passona.warehouse.database import open_reader
+from passona.warehouse.replacement import Replacement, usual_mode
 
 # How many are drawn; the tables have all.
 DRAWN_CAMPAIGNS = 12
@@ -56,14 +56,11 @@ def write_report(
     check_exists(warehouse)
     with closing(open_reader(warehouse, wait, notify)) as connection:
         figures = read_figures(connection, campaign)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        part.write_text(_render(figures, datetime.now(UTC)), encoding="utf-8", newline="\n")
-        part.replace(out)
+        with Replacement(out, usual_mode()).part() as part:
+            part.write_text(_render(figures, datetime.now(UTC)), encoding="utf-8", newline="\n")
     except OSError as error:
         raise ConfigurationError(f"the report cannot be written: {error.strerror}: {out}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return figures
 
 

@@ -55,14 +55,6 @@ class NotBuilt(PassonaError):  # noqa: N818  # named for what happened, as all e
     """dbt could not start. Nothing was built; earlier marts stay."""
 
 
-@dataclass(frozen=True)
-class BuildRequest:
-    """What to build. `select`: dbt's selectors; empty: all models."""
-
-    full_refresh: bool = False
-    select: tuple[str, ...] = ()
-
-
 @dataclass
 class Transformed:
     """What a transformation did. Each line of `failures` and `warnings` names a model or a test."""
@@ -95,20 +87,20 @@ def check_installed(address: Address) -> None:
 
 
 def transform(
-    address: Address, timezone: str, wait: float, notify: Callable[[str], None], request: BuildRequest
+    address: Address, timezone: str, wait: float, notify: Callable[[str], None], *, full_refresh: bool = False
 ) -> Transformed:
     """Build and test the models on the warehouse at `address`; the outcome has the failures.
 
     `timezone`: of the account, for the hours of `campaign_hours`.
 
     :raises ConfigurationError: there is no warehouse, or dbt is not installed.
-    :raises NotBuilt: dbt could not start, for example because of an invalid selector.
+    :raises NotBuilt: dbt could not start.
     """
     check_installed(address)
     check_exists(address)
     with closing(open_database(address, wait, notify)) as database:
         database.prepare()
-        return build(database, timezone, request)
+        return build(database, timezone, full_refresh=full_refresh)
 
 
 def check_models(database: Database) -> None:
@@ -119,8 +111,8 @@ def check_models(database: Database) -> None:
     database.inventory().check(model_names(project_folder()))
 
 
-def build(database: Database, timezone: str, request: BuildRequest) -> Transformed:
-    """Build and test the models on an open warehouse.
+def build(database: Database, timezone: str, *, full_refresh: bool = False) -> Transformed:
+    """Build and test the models on an open warehouse. `full_refresh`: of all campaigns, not only changed ones.
 
     :raises ConfigurationError: an object of the user has the name of a model.
     :raises NotBuilt: dbt could not start.
@@ -130,7 +122,7 @@ def build(database: Database, timezone: str, request: BuildRequest) -> Transform
     database.tune(Workload.REBUILD)
     outcome = Transformed(warnings=_skipped_campaigns(database))
     with database.run(record := RunRecord("transform")):
-        for result in _build(database, timezone, request):
+        for result in _build(database, timezone, full_refresh=full_refresh):
             _add_result(outcome, result)
         record.outcome = outcome.word
     outcome.seconds = time.monotonic() - started
@@ -149,7 +141,7 @@ def _skipped_campaigns(database: Database) -> list[str]:
     ]
 
 
-def _build(database: Database, timezone: str, request: BuildRequest) -> Sequence[NodeResult]:
+def _build(database: Database, timezone: str, *, full_refresh: bool) -> Sequence[NodeResult]:
     """Run dbt; return what it built and tested, in order."""
     project, folder = project_folder(), database.work.folder("dbt")
     with (
@@ -164,7 +156,7 @@ def _build(database: Database, timezone: str, request: BuildRequest) -> Sequence
 
         variables = {"timezone": timezone, "project_version": _version(project, timezone)}
         # Tables of another version of the project may have other columns or figures.
-        full_refresh = request.full_refresh or _built_version(database) != variables["project_version"]
+        full_refresh = full_refresh or _built_version(database) != variables["project_version"]
         arguments = [
             "build",
             *("--project-dir", str(project), "--profiles-dir", str(project), "--target", target),
@@ -173,15 +165,12 @@ def _build(database: Database, timezone: str, request: BuildRequest) -> Sequence
             *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-partial-parse", "--no-write-json"),
             *("--vars", orjson.dumps(variables).decode()),
             *(["--full-refresh"] if full_refresh else []),
-            *(["--select", *request.select] if request.select else []),
         ]
         ended = dbtRunner().invoke(arguments)
     results: Any = getattr(ended.result, "results", None)
     if results is None:
         reason = " ".join(str(ended.exception).split())[:300]
         raise NotBuilt(f"dbt could not begin: {reason}") from ended.exception
-    if request.select and not results:
-        raise ConfigurationError(f"--select {' '.join(request.select)}: the project has nothing of that name")
     return cast("Sequence[NodeResult]", results)
 
 

@@ -4,10 +4,9 @@ import re
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from passona.cli import options
-from passona.cli.screen import plain, print_result
+from passona.cli.screen import new_table, plain, print_result
 from passona.config.address import warehouse_address
 from passona.config.configuration import DEFAULTS, KEYS, SECRETS, TYPES, Configuration, read_configuration, settings_of
 from passona.errors import ConfigurationError
@@ -68,9 +67,9 @@ def _harmless(value: Any) -> Any:
 
 def _print(document: dict[str, Any]) -> None:
     console, rows = Console(highlight=False, width=_WIDTH), document["settings"]
-    table = Table("key", "value", "origin", box=None, pad_edge=False, header_style="bold")
+    table = new_table("key", "value", "origin", numbers=False)
     for column in table.columns:
-        column.overflow = "fold"
+        column.overflow, column.no_wrap = "fold", False
     # Names of variables stay whole, to be copied. A path may be longer than a line.
     table.columns[2].no_wrap = all(len(row["origin"]) <= _LONGEST_NAME for row in rows)
     for number, row in enumerate(rows):

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from passona.analytics.transform import BuildRequest, check_installed, transform
+from passona.analytics.transform import check_installed, transform
 from passona.cli import options
 from passona.cli.screen import spinner
 from passona.cli.transform import run_transform
@@ -120,7 +120,7 @@ def _rebuild_marts(address: Address, wait: float) -> Exit:
     except ConfigurationError:
         logs.notify("dbt is not installed here: run passona transform where it is; until then totals count them still")
         return Exit.OK
-    return run_transform(lambda: transform(address, load_timezone(), wait, logs.notify, BuildRequest())).exit_code
+    return run_transform(lambda: transform(address, load_timezone(), wait, logs.notify)).exit_code
 
 
 def _print_forgotten(result: Forgotten, *, dry_run: bool) -> None:

@@ -10,7 +10,7 @@ import click
 
 from passona.analytics.publish import Published, Unpublished, publish
 from passona.analytics.target import target
-from passona.analytics.transform import BuildRequest, Transformed, build, check_installed, check_models
+from passona.analytics.transform import Transformed, build, check_installed, check_models
 from passona.cli import options
 from passona.cli.outcome import outcome_document, print_outcome
 from passona.cli.publish import print_published, published_document
@@ -146,7 +146,7 @@ def _load(request: LoadRequest, then: _Then, wait: float, run: RunEnd, *, as_jso
             print_outcome(outcome, address)
         rewrite_after_expiry(database, wait, logs.notify)
         if then.transform:
-            transformed = run_transform(lambda: build(database, settings.timezone, BuildRequest()))
+            transformed = run_transform(lambda: build(database, settings.timezone))
             if not as_json:
                 print_transformed(transformed, address)
         if place:

@@ -1,11 +1,11 @@
 """`passona transform`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from passona.analytics.transform import SCHEMA, BuildRequest, Transformed
+from passona.analytics.transform import SCHEMA, Transformed
 from passona.analytics.transform import transform as transform_warehouse
 from passona.cli import options
 from passona.cli.screen import new_table, print_result, spinner, wide
@@ -16,20 +16,21 @@ from passona.monitoring import logs
 from passona.monitoring.notifications import RunEnd
 
 
-@options.verb("passona transform", "passona transform --full-refresh", "passona transform --select campaigns --json")
+@options.verb("passona transform", "passona transform --full-refresh", "passona transform --json")
 @click.option("--full-refresh", is_flag=True, help="Rebuild all campaigns, not only those that changed.")
-@click.option("--select", multiple=True, metavar="MODEL", help="Only these, as in dbt's --select; may be repeated.")
 @options.on_failure
 @options.wait
 @options.as_json
-def transform(*, full_refresh: bool, select: Sequence[str], on_failure: str | None, wait: float, as_json: bool) -> Exit:
+def transform(*, full_refresh: bool, on_failure: str | None, wait: float, as_json: bool) -> Exit:
     """Build and test the models of schema analytics on the warehouse.
 
     Exit codes: 0 built and all tests passed, 4 tests failed (what depends on them is not built), 6 busy.
     """
     with RunEnd(None, on_failure) as run:
-        address, request = warehouse_address(), BuildRequest(full_refresh, tuple(select))
-        outcome = run_transform(lambda: transform_warehouse(address, load_timezone(), wait, logs.notify, request))
+        address, timezone = warehouse_address(), load_timezone()
+        outcome = run_transform(
+            lambda: transform_warehouse(address, timezone, wait, logs.notify, full_refresh=full_refresh)
+        )
         run.document = transformed_document(outcome, address)
         print_result(run.document, lambda: print_transformed(outcome, address), as_json=as_json)
     return outcome.exit_code

@@ -54,7 +54,7 @@ class Run:
 class ReportStatus:
     """One report over all campaigns. `never_loaded`: listed campaigns that may have rows, but no ledger entry.
 
-    `oldest`, `newest`: when the walks of reports that are not settled began.
+    `oldest`: when the first walk of those that are not settled began.
     """
 
     settled: int = 0
@@ -65,7 +65,6 @@ class ReportStatus:
     stale: int = 0
     rows: int = 0
     oldest: datetime | None = None
-    newest: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -166,8 +165,7 @@ def _reports(connection: Connection, oldest: datetime, wanted: Sequence[Key]) ->
             SELECT report, {counts},
                    count(*) FILTER (WHERE is_wanted AND coalesce(verified_at < ? OR {ahead}, true)),
                    coalesce(sum(row_count), 0)::BIGINT,
-                   min(verified_at) FILTER (WHERE is_wanted AND NOT {ahead}),
-                   max(verified_at) FILTER (WHERE is_wanted AND NOT {ahead})
+                   min(verified_at) FILTER (WHERE is_wanted AND NOT {ahead})
             FROM (
                 SELECT *, (NOT settled OR {ahead}) AND (campaign_id, report) IN (
                     SELECT campaign_id, report FROM given
@@ -183,7 +181,7 @@ def _reports(connection: Connection, oldest: datetime, wanted: Sequence[Key]) ->
                 "(SELECT campaign_id, report FROM passona.report_ledger) GROUP BY report"
             ).fetchall()
         )
-    columns = ("settled", "open", "failed", "held", "stale", "rows", "oldest", "newest")
+    columns = ("settled", "open", "failed", "held", "stale", "rows", "oldest")
     loaded = {report: dict(zip(columns, values, strict=True)) for report, *values in rows}
     return {name: ReportStatus(never_loaded=never_loaded.get(name, 0), **loaded.get(name, {})) for name in REPORTS}
 

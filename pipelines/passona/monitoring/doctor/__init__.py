@@ -3,8 +3,8 @@
     Settings -> examination (about forty GETs) -> Evidence -> one judge per assumption -> Diagnosis
 
 - `examination` which requests are sent; `_requests` a request and its response
-- `_evidence` all responses; judges, one function per assumption: `_connection`, `_paging`, `_clocks` (with `_zones`)
-- `_findings` what a judge returns; `diagnosis` the list of assumptions, the table, and the JSON document
+- `_evidence` all responses, and what a judge returns; judges, one function each: `_connection`, `_paging`, `_zones`
+- `diagnosis` the list of assumptions, the table, and the JSON document
 
 Only `examination` and `_requests` do I/O. Nothing is written, and the warehouse is not opened.
 An assumption is what the vendor's guide does not document, or what its samples show only once. What a load itself

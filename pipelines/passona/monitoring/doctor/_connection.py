@@ -4,8 +4,7 @@ from collections import Counter
 
 from passona.config.settings import Settings
 from passona.errors import Exit
-from passona.monitoring.doctor._evidence import Evidence
-from passona.monitoring.doctor._findings import Finding, assumption, broken, holds, unclear
+from passona.monitoring.doctor._evidence import Evidence, Finding, assumption, broken, holds, unclear
 from passona.reports.definitions import REPORTS
 
 # The only header of this kind that loads obey (`pace`).

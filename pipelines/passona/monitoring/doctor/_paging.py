@@ -5,8 +5,7 @@ from collections import Counter, defaultdict
 import orjson
 
 from passona.masking.messages import counted
-from passona.monitoring.doctor._evidence import Evidence
-from passona.monitoring.doctor._findings import Finding, assumption, broken, holds, unclear
+from passona.monitoring.doctor._evidence import Evidence, Finding, assumption, broken, holds, unclear
 from passona.monitoring.doctor._requests import Response
 from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, REPORTS
 

@@ -10,14 +10,13 @@ from rich.text import Text
 
 from passona.errors import Exit
 from passona.masking.messages import counted, printable
-from passona.monitoring.doctor import _clocks, _connection, _paging
-from passona.monitoring.doctor._evidence import Evidence
-from passona.monitoring.doctor._findings import Assumption, Finding, Verdict, unclear
+from passona.monitoring.doctor import _connection, _paging, _zones
+from passona.monitoring.doctor._evidence import Assumption, Evidence, Finding, Verdict, unclear
 
 # In the order of the functions.
 ASSUMPTIONS = tuple(
     value
-    for module in (_connection, _paging, _clocks)
+    for module in (_connection, _paging, _zones)
     for value in vars(module).values()
     if isinstance(value, Assumption) and value.judge.__module__ == module.__name__
 )
