@@ -1,11 +1,12 @@
 """`--metrics FILE`: how a load ended and how fresh the warehouse is, as OpenMetrics text.
 
 Only gauges: they read the same in the older Prometheus text format, which node_exporter uses. Labels are names of
-reports and outcomes, nothing personal. If another run holds the warehouse, the file says nothing about it.
+reports and outcomes, nothing personal. If another run holds the warehouse, the file keeps what it said about it.
 
 prometheus_client is not used here: it writes exit codes as `4.0`, and saves no more than `Gauge`.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from passona.config.address import Address, exists
@@ -26,6 +28,11 @@ from passona.warehouse.replacement import Replacement
 OUTCOMES = ("ok", "error", "usage", "token refused", "failed", "held", "busy", "interrupted")
 STATES = ("open", "settled", "failed", "held")
 RESULTS = ("loaded", "unchanged", "failed", "held")
+_OF_WAREHOUSE = re.compile(
+    r"^# HELP passona_(?:last_success_timestamp_seconds|reports|oldest_verified_timestamp_seconds) .*\n"
+    r"(?:(?!# HELP |# EOF).*\n)*",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def write_metrics(file: Replacement, document: Mapping[str, Any], seconds: float
 
     :raises OSError: it could not be written; the old one stays.
     """
-    warehouse = "".join(map(str, _warehouse_gauges(address)))
+    warehouse = "".join(map(str, _warehouse_gauges(address))) or _previous(file.path)
     text = "".join(map(str, _run_gauges(document, seconds))) + warehouse + "# EOF\n"
     with file.part() as part:
         part.write_text(text, encoding="utf-8", newline="\n")
@@ -118,3 +125,11 @@ def _read_gauges(connection: Connection) -> Iterator[Gauge]:
         "When the oldest report that may still change was verified.",
         [({"report": name}, oldest[name].timestamp()) for name in REPORTS if name in oldest],
     )
+
+
+def _previous(path: Path) -> str:
+    """Return what the old file says about the warehouse."""
+    try:
+        return "".join(_OF_WAREHOUSE.findall(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError):
+        return ""
