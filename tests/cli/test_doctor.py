@@ -21,7 +21,7 @@ from passona.config.settings import Settings
 from passona.errors import Exit
 from passona.monitoring.doctor._evidence import Finding, Verdict
 from passona.monitoring.doctor.diagnosis import ASSUMPTIONS, Diagnosis, diagnose, document, print_diagnosis
-from passona.monitoring.doctor.examination import MOST_REQUESTS, examine
+from passona.monitoring.doctor.examination import examine
 from passona_sandbox import Account, Sandbox, Switches, clock
 from passona_sandbox.reports import REPORTS
 
@@ -31,6 +31,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 NOW = datetime(2026, 9, 21, 14, tzinfo=UTC)
 DOCS = Path(__file__).parents[2] / "docs" / "doctor.md"
 ELSEWHERE = "8b1e0000-1b5c-11e9-8b1e-0242ac120002"
+# 1 + 5 pages of the list, one of them again; a page of `delivery` of 6 campaigns; 5 reports of 2 of them; 13 further
+# pages; 5 pages again. Retries come on top. A limit of 60 requests a minute allows them all at once.
+MOST_REQUESTS = 41
 ZONES = ("zone_of_list", "zone_of_expiry", "zone_of_reports")
 
 

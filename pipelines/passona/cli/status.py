@@ -2,7 +2,6 @@
 
 import dataclasses
 from datetime import datetime
-from typing import Any
 
 import click
 
@@ -41,7 +40,8 @@ def status(*, max_age: str | None, wait: float, as_json: bool) -> Exit:
     """
     limit = age(max_age) if max_age else USUAL_AGE
     result = status_of(warehouse_address(), limit, wait, logs.notify, load_retain_days())
-    print_result(_document(result), lambda: _print(result), as_json=as_json)
+    document = dataclasses.asdict(result) | {"max_age": limit.total_seconds(), "fresh": not result.overdue}
+    print_result(document, lambda: _print(result), as_json=as_json)
     return Exit.FAILED if max_age and result.overdue else Exit.OK
 
 
@@ -116,7 +116,3 @@ def _number(value: int | None) -> str:
 
 def _instant(value: datetime | None) -> str:
     return f"{value:%Y-%m-%d %H:%M}" if value else ""
-
-
-def _document(status: Status) -> dict[str, Any]:
-    return dataclasses.asdict(status) | {"max_age": status.max_age.total_seconds(), "fresh": not status.overdue}

@@ -17,7 +17,7 @@ from passona.erasure._linked_tables import erase_linked, linked_tables
 from passona.errors import ConfigurationError, PassonaError
 from passona.masking.people import People, people
 from passona.masking.policy import Privacy
-from passona.warehouse.connection import tables_of, transaction
+from passona.warehouse.connection import Connection, tables_of, transaction
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.policy_table import block, known_mode, mode_of_copy, privacy_of, privacy_of_copy
 from passona.warehouse.replacement import Replacement
@@ -62,7 +62,7 @@ def forget(
     """
     with _opened(address, wait, notify) as database:
         who = people(texts, privacy_of(database, privacy_settings))
-        forgotten = Forgotten(len({values for _, values in who.places}), built=_is_built(database))
+        forgotten = Forgotten(len({values for _, values in who.places}), built=is_built(database.connection))
         if dry_run:
             _erase(database, who, forgotten, keep=False)
             forgotten.left += in_copies(privacy_settings, "forgotten", lambda _: None)
@@ -178,5 +178,6 @@ def drop_spools(database: Database) -> int:
     return len(spools)
 
 
-def _is_built(database: Database) -> bool:
-    return "int_built_campaigns" in tables_of(database.connection, "analytics_staging")
+def is_built(connection: Connection) -> bool:
+    """Return True if there are marts."""
+    return "int_built_campaigns" in tables_of(connection, "analytics_staging")

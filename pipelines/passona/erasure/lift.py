@@ -14,14 +14,14 @@ from pathlib import Path
 
 from passona.config.address import Address
 from passona.config.privacy_settings import PrivacySettings
-from passona.erasure.forget import Mode, Texts, drop_spools, in_copies, privacy_there
+from passona.erasure.forget import Mode, Texts, drop_spools, in_copies, is_built, privacy_there
 from passona.errors import PassonaError
 from passona.masking.people import people
 from passona.masking.phones import ERASED
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import TABLES
 from passona.source.ledger import Key
-from passona.warehouse.connection import Connection, literal, quoted, tables_of, temp_table, transaction
+from passona.warehouse.connection import Connection, literal, quoted, temp_table, transaction
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.ownership import own_columns
 from passona.warehouse.policy_table import blocked_since, known_mode, privacy_of, unblock
@@ -97,7 +97,7 @@ def _kept_out(connection: Connection, persons: Sequence[Entries]) -> list[Entrie
 
 def _count(connection: Connection, privacy_settings: PrivacySettings, lifted: Lifted) -> None:
     past = expired_in_warehouse(connection, privacy_settings.retain_days, datetime.now(UTC))
-    lifted.built = "int_built_campaigns" in tables_of(connection, "analytics_staging")
+    lifted.built = is_built(connection)
     rows = connection.execute(
         "SELECT campaign_id, report, expired_at IS NOT NULL, coalesce(listed, false) "  # noqa: S608  # names of ours
         "FROM passona.report_ledger AS ledger LEFT JOIN passona.campaigns AS campaigns USING (campaign_id) "

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import click
 
@@ -57,16 +58,12 @@ class Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(Text())
-        self.write: Callable[[str], None] = _to_stderr
+        self.write: Callable[[str], None] = partial(click.echo, err=True)
 
     def emit(self, record: logging.LogRecord) -> None:
         again = getattr(record, "again", None)
         if again is None or again == isinstance(self.formatter, Json):
             self.write(self.format(record))
-
-
-def _to_stderr(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def begin() -> None:

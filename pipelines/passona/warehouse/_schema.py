@@ -41,7 +41,8 @@ def create_tables(engine: Engine) -> None:
         connection.execute(statement)
     if missing:
         _mark_dropped(connection, missing)
-    _mark_interrupted_runs(connection)
+    # Only one run writes at a time, so none of these is active.
+    connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
     if missing or new_columns or any(comment != _comment(*place) for place, comment in inventory.comments()):
         describe(connection)
     connection.commit()
@@ -55,12 +56,6 @@ def _mark_dropped(connection: Connection, missing: set[str]) -> None:
         "WHERE report IN (SELECT unnest(?::VARCHAR[]))",
         [reports],
     )
-
-
-def _mark_interrupted_runs(connection: Connection) -> None:
-    """Mark runs whose end was not recorded: only one run writes at a time, so none of them is active."""
-    if connection.execute("SELECT 1 FROM passona.runs WHERE outcome = 'running' LIMIT 1").fetchall():
-        connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
 
 
 def describe(connection: Connection) -> None:

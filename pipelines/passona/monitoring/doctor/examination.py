@@ -27,9 +27,6 @@ LIST_PAGES = 6
 NEWEST, OTHER_SEASON = 4, 2
 # Pages read of both delivery reports.
 WALKED = 3
-# 1 + 5 pages of the list, one of them again; a page of `delivery` of 6 campaigns; 5 reports of 2 of them; 13 further
-# pages; 5 pages again. Retries come on top. A limit of 60 requests a minute allows them all at once.
-MOST_REQUESTS = 41
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
