@@ -20,7 +20,6 @@ from passona.erasure.lift import Lifted
 from passona.erasure.lift import lift as let_in
 from passona.errors import ConfigurationError, Exit
 from passona.masking.messages import counted, printable
-from passona.masking.people import lines_of
 from passona.monitoring import logs
 
 
@@ -56,7 +55,7 @@ def forget(*, phones: Sequence[str], file: Path | None, lift: bool, dry_run: boo
     tables stay erased.
     """
     texts = [(f"argument {number}", phone) for number, phone in enumerate(phones, 1)]
-    texts += lines_of(file) if file else []
+    texts += options.lines_of(file) if file else []
     if not texts:
         raise click.UsageError("give a phone, or --file with one a line")
     return (_lift if lift else _forget)(texts, wait, dry_run=dry_run)

@@ -39,20 +39,11 @@ def _uuids(uuids: Sequence[str], file: Path | None) -> tuple[str, ...]:
     """Return the campaigns from the arguments and the file (-: standard input), one a line; # begins a comment."""
     campaigns = [campaign_uuid(uuid) for uuid in uuids]
     if file is not None:
-        name = "standard input" if str(file) == "-" else masked(file.name)
-        try:
-            with click.open_file(str(file), encoding="utf-8-sig") as opened:
-                lines = opened.read().splitlines()
-        except OSError as error:
-            raise ConfigurationError(f"--campaigns-file {masked(str(file))}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise ConfigurationError(f"{name} is not UTF-8 text; save it as UTF-8") from None
-        for number, line in enumerate(lines, 1):
-            text = line.partition("#")[0].strip()
-            if text:
-                campaigns.append(campaign_uuid(text, f"{name}, line {number}"))
-        if not campaigns:
+        lines = options.lines_of(file)
+        if not lines:
+            name = "standard input" if str(file) == "-" else masked(file.name)
             raise ConfigurationError(f"{name} names no campaign: expected one uuid a line")
+        campaigns += [campaign_uuid(text, place) for place, text in lines]
     return tuple(dict.fromkeys(campaigns))
 
 

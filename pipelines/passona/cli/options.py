@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from passona.errors import ConfigurationError
+from passona.masking.messages import masked
 from passona.monitoring import logs
 from passona.monitoring.failure_hook import check_target
 from passona.reports.definitions import REPORTS, Report
@@ -101,3 +103,20 @@ reports = click.option(
     callback=_reports,
     help="Only this report; may be repeated.",
 )
+
+
+def lines_of(file: Path) -> list[tuple[str, str]]:
+    """Read the lines of a file (`-`: standard input), each with its place, without comments (#) and blank lines.
+
+    :raises ConfigurationError: the file cannot be read, or is not UTF-8.
+    """
+    name = "standard input" if str(file) == "-" else masked(file.name)
+    try:
+        with click.open_file(str(file), encoding="utf-8-sig") as opened:
+            lines = opened.read().splitlines()
+    except OSError as error:
+        raise ConfigurationError(f"{name}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name} is not UTF-8 text; save it as UTF-8") from None
+    stripped = [(f"{name}, line {number}", line.partition("#")[0].strip()) for number, line in enumerate(lines, 1)]
+    return [(place, text) for place, text in stripped if text]

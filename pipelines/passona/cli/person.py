@@ -16,7 +16,6 @@ from passona.config.configuration import load_privacy_settings
 from passona.erasure.person import Person
 from passona.erasure.person import person as find_person
 from passona.masking.messages import counted, printable
-from passona.masking.people import lines_of
 from passona.monitoring import logs
 
 
@@ -52,7 +51,7 @@ def person(*, phone: str, wait: float, as_json: bool) -> None:
 def _read(phone: str) -> tuple[str, str]:
     if phone != "-":
         return "PHONE", phone
-    lines = lines_of(Path("-"))
+    lines = options.lines_of(Path("-"))
     if len(lines) != 1:
         raise click.UsageError(f"expected one phone on standard input, got {len(lines)}")
     return lines[0]
