@@ -108,7 +108,7 @@ def check_models(database: Database) -> None:
 
     :raises ConfigurationError: one has.
     """
-    database.inventory().check(model_names(project_folder()))
+    database.inventory().check(model_names())
 
 
 def build(database: Database, timezone: str, *, full_refresh: bool = False) -> Transformed:

@@ -3,7 +3,6 @@
 dlt alone would create them at the end of its first load, which takes half a second, and without comments.
 """
 
-from passona.config.dbt_project import project_folder
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET, TABLES
 from passona.warehouse._key_columns import create_key_table
@@ -23,7 +22,7 @@ def create_tables(engine: Engine) -> None:
     inventory.check(OWN_NAMES)
     connection.begin()
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
-    inventory.update_register([*OWN_NAMES, *model_names(project_folder())])
+    inventory.update_register([*OWN_NAMES, *model_names()])
     migrate(connection)
     inventory.check_types()
     # DuckDB adds no column in a transaction that has changed rows. After a kill here, the next run adds them.
