@@ -90,10 +90,8 @@ def _send(database: Database, client: Client, mailing: Mailing) -> Mailing:
         except TokenRefused as refusal:
             run.outcome, token_refused = "refused", refusal
         except RequestFailed as refusal:
-            run.outcome, error = (
-                "refused",
-                f"campaign {campaign_id}, {report}: {refusal}; no mail comes, ask again later",
-            )
+            run.outcome = "refused"
+            error = f"campaign {campaign_id}, {report}: {refusal}; no mail comes, ask again later"
         except FateUnknown as failure:
             error = _unknown(campaign_id, report, str(failure))
         run.requests = client.requests - before
