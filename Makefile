@@ -89,7 +89,7 @@ versions-check: ## run all tests on the newest DuckDB, those of loads and the so
 faults: $(STAMP) ## write docs/faults.md: some fifty faults, applied to the program and to dlt's rest_api; ten minutes
 	@PYTHONPATH=pipelines/tools $(BIN)/python benchmarks/faults.py
 
-nights: $(STAMP) ## write docs/nights.md: thirty nights of a live account, seven of them bad; some minutes
+nights: $(STAMP) ## thirty nights of a live account, seven of them bad, end in the truth; some minutes
 	@PASSONA_NIGHTS=1 $(BIN)/python -m pytest tests/loading/test_nights.py -k thirty
 
 bench: $(STAMP) ## write benchmarks/RESULTS.md: speed and memory, compared with others; half an hour (one: ONLY=name)

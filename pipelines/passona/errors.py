@@ -56,7 +56,10 @@ class TokenRefused(PassonaError):
 
 
 class Busy(PassonaError):
-    """Another process has locked the warehouse. Retry later, or wait longer (`--wait`)."""
+    """Another process has locked the warehouse. Retry later, or wait longer (`--wait`).
+
+    Raised by all that opens the warehouse, after `wait` seconds.
+    """
 
     exit_code = Exit.BUSY
 
@@ -137,7 +140,10 @@ class Held(PassonaError):
 
 
 class NotWritten(PassonaError):
-    """The database could not be written. Ends the run; the reports stay due."""
+    """The database could not be written. Ends the run; the reports stay due.
+
+    Raised by all that writes to the warehouse.
+    """
 
 
 class StillThere(PassonaError):

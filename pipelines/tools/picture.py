@@ -165,18 +165,14 @@ class Chromium:
 
 
 def main() -> int:
-    """Render the README's picture, or the pages named as arguments: two widths, light and dark, next to each."""
+    """Render the README's picture."""
     path = chromium_path()
     if path is None:
         sys.stderr.write("no Chromium found: install the package chromium, or name it with CHROMIUM=...\n")
         return 2
-    with Chromium(path) as chromium:
-        for page in map(Path, sys.argv[1:]):
-            _render_variants(chromium, page)
-        if not sys.argv[1:]:
-            with tempfile.TemporaryDirectory() as folder:
-                PICTURE.write_bytes(chromium.look(_demo_report(Path(folder)), height=HEIGHT).picture)
-            sys.stdout.write(f"{PICTURE}\n")
+    with Chromium(path) as chromium, tempfile.TemporaryDirectory() as folder:
+        PICTURE.write_bytes(chromium.look(_demo_report(Path(folder)), height=HEIGHT).picture)
+    sys.stdout.write(f"{PICTURE}\n")
     return 0
 
 
@@ -185,15 +181,6 @@ def _demo_report(folder: Path) -> Path:
     build_demo(warehouse, datetime.now(UTC))
     write_report(warehouse, page, None, 0, print)
     return page
-
-
-def _render_variants(chromium: Chromium, page: Path) -> None:
-    for width in (1280, 390):
-        for dark in (False, True):
-            seen = chromium.look(page, width=width, dark=dark)
-            out = page.with_name(f"{page.stem}-{width}-{'dark' if dark else 'light'}.png")
-            out.write_bytes(seen.picture)
-            sys.stdout.write(f"{out}: requests {seen.requests}, errors {seen.errors}, overflow {seen.overflow} px\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from passona.warehouse.quoting import quoted
+from passona.warehouse.connection import quoted
 from passona_sandbox import Account
 from passona_sandbox.words import words
 

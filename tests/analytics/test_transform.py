@@ -20,7 +20,6 @@ import duckdb
 import pytest
 
 from passona.analytics.transform import Transformed
-from passona.errors import ConfigurationError
 from passona_sandbox import Account, Sandbox
 from support.answers import figures
 from support.engines import change, copy, reading
@@ -298,27 +297,13 @@ def test_a_test_that_fails_ends_with_4_and_goes_on_failing(of_demo: Demo, wareho
     copy(of_demo.warehouse.path, warehouse.path)
     change(warehouse.path, "INSERT INTO passona.delivery SELECT * FROM passona.delivery WHERE campaign_id = ?", QUIET)
     for _ in range(2):
-        outcome = build_marts(
-            warehouse,
-            select=(
-                "int_report_rows",
-                "int_campaign_versions",
-                "int_changed_campaigns",
-                "stg_passona__delivery",
-                "int_message_spine",
-            ),
-        )
+        outcome = build_marts(warehouse)
         assert outcome.failures == [
             "ledger_counts_are_table_counts: 1 row",
             "unique_stg_passona__delivery_row_id: 2 rows",
         ]
         assert outcome.exit_code == 4
         assert outcome.skipped > 0
-
-
-def test_a_selector_that_finds_nothing_is_refused(of_demo: Demo) -> None:
-    with pytest.raises(ConfigurationError, match="nonsense"):
-        build_marts(of_demo.warehouse, select=("nonsense",))
 
 
 @pytest.mark.duckdb("about a file")

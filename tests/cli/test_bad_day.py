@@ -134,21 +134,15 @@ def test_only_a_lock_is_waited_for_whatever_the_folder_is_called(passona: Run, t
 
 
 @pytest.mark.parametrize(
-    ("credentials", "said"),
-    [
-        (":memory:", "memory"),
-        ("duckdb:///:memory:", "memory"),
-        ("md:x", "MotherDuck"),
-        ("motherduck:x?motherduck_token=secretsecret", "MotherDuck"),
-        ("duckdb:///w.duckdb?x=y", "query"),
-    ],
+    "credentials",
+    [":memory:", "duckdb:///:memory:", "md:x", "motherduck:x?motherduck_token=secretsecret", "duckdb:///w.duckdb?x=y"],
 )
 def test_what_is_no_file_is_refused_as_a_warehouse(
-    passona: Run, tmp_path: Path, box: Sandbox, credentials: str, said: str
+    passona: Run, tmp_path: Path, box: Sandbox, credentials: str
 ) -> None:
     ended = passona("load", box=box, **{CREDENTIALS: credentials})
     assert ended.returncode == 2
-    assert said in ended.stderr
+    assert "expected the path of a DuckDB file" in ended.stderr
     assert "secret" not in ended.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from click import Context
 
 from passona.cli.main import main
 from passona_sandbox import Account, Sandbox
@@ -137,7 +138,10 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(passona: Run, tmp_
 
 
 def test_every_verb_has_help_with_an_example() -> None:
-    for name, command in main.commands.items():
+    context = Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command
         assert f"passona {name}" in (command.epilog or ""), name
 
 

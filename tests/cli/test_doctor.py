@@ -19,9 +19,9 @@ import pytest
 
 from passona.config.settings import Settings
 from passona.errors import Exit
-from passona.monitoring.doctor._findings import Finding, Verdict
+from passona.monitoring.doctor._evidence import Finding, Verdict
 from passona.monitoring.doctor.diagnosis import ASSUMPTIONS, Diagnosis, diagnose, document, print_diagnosis
-from passona.monitoring.doctor.examination import MOST_REQUESTS, examine
+from passona.monitoring.doctor.examination import examine
 from passona_sandbox import Account, Sandbox, Switches, clock
 from passona_sandbox.reports import REPORTS
 
@@ -30,8 +30,10 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 # The campaign that is still sending is of the hours before.
 NOW = datetime(2026, 9, 21, 14, tzinfo=UTC)
 DOCS = Path(__file__).parents[2] / "docs" / "doctor.md"
-EMPTY = "{empty}"  # stands in a rule for the campaign without rows
 ELSEWHERE = "8b1e0000-1b5c-11e9-8b1e-0242ac120002"
+# 1 + 5 pages of the list, one of them again; a page of `delivery` of 6 campaigns; 5 reports of 2 of them; 13 further
+# pages; 5 pages again. Retries come on top. A limit of 60 requests a minute allows them all at once.
+MOST_REQUESTS = 41
 ZONES = ("zone_of_list", "zone_of_expiry", "zone_of_reports")
 
 
@@ -106,12 +108,8 @@ CASES = [
     Case("token", "401", settings={"api_token": "other"}),
     Case("token", "403", (fault("status", "campaigns", code=403),)),
     Case("team", f"team back to {ELSEWHERE}", settings={"team_uuid": ELSEWHERE}),
-    Case("campaign_ids", "9 of 9 campaigns without", valued("campaigns", "uuid", 7)),
-    Case("campaign_ids", "8 of 9 campaigns listed twice", valued("campaigns", "uuid", ELSEWHERE), also=("reports",)),
     Case("reports", "(403 2)", (fault("status", "recipient", code=403),)),
-    Case("reports", "an HTML page", (fault("html", "sent", after=1, times=2),)),
-    Case("error_shape", "404, an HTML page", switches={"error_shape": "html"}),
-    Case("unknown_campaign", "without rows", switches={"unknown_campaign": "empty"}),
+    Case("pages", "an HTML page", (fault("html", "sent", after=1, times=2),)),
     Case("rate_limit", "ratelimit-limit: 60", (fault("headers", headers={"RateLimit-Limit": "60"}),)),
     Case("per_page_list", "granted 50", switches={"per_page_limit": 50}, also=("per_page_reports",)),
     Case("per_page_list", "granted 20", (fault("meta", "campaigns", fields={"per_page": "20"}),)),
@@ -122,33 +120,14 @@ CASES = [
     Case("links", "links.next null", (fault("next", "delivery", to=None, page=1),)),
     Case("pages", "200 rows on page 1", (fault("swallow_row", "alt_delivery"),)),
     Case("pages", "meta.last_page", (fault("meta", "recipient", fields={"total": 7}),)),
-    Case("pages", "the rows of page 1 again", (fault("repeat_page", "alt_delivery", page=2),), settings={"page_size": 100}, also=("message_key",)),
+    Case("pages", "the rows of page 1 again", (fault("repeat_page", "alt_delivery", page=2),), settings={"page_size": 100}),
     Case("pages", "a row that is number", (fault("data_item_not_object", "clicks"),)),
-    Case("empty_report", "meta.last_page 1", (fault("meta", "delivery", fields={"last_page": 0}, campaign=EMPTY),)),
-    Case("past_end", "status 404", switches={"past_end_error": 404}),
-    Case("past_end", "9 rows", (fault("repeat_page", "campaigns", page=2),)),
     Case("order", "campaigns: the same rows in another order", (fault("shuffle", "campaigns"),)),
     Case("order", "delivery of", (fault("shuffle", "delivery"),)),
     Case("order", "clicks of", (fault("shuffle", "clicks"),)),
     *(Case(name, 'set timezone = "Europe/London"', settings={"timezone": "Asia/Kolkata"}, also=ZONES) for name in ZONES),
     Case("zone_of_expiry", "without an offset", valued("delivery", "Expiry_Date", "2024-01-10 10:00:00")),
-    Case("readable_times", "99/99/9999 99:99", valued("clicks", "Clicked_At", "08/06/2020 13:50")),
     Case("message_ids", "0 of", (fault("prefix", "alt_delivery", text="m-"),)),
-    Case("message_key", "with the MessageId of another", valued("alt_delivery", "MessageId", "one")),
-    Case("message_key", "without SMS_ID", valued("delivery", "SMS_ID", None)),
-    Case("sent_message_id", "differ", (fault("prefix", "sent", text="b-"),)),
-    Case("unsent_message_id", "differ", (fault("prefix", "unsent", text="u-"),)),
-    Case("batches", "recipients in sent", valued("sent", "RecipientCount", 7)),
-    Case("new_keys", "clicks.New_Key", (fault("extra_key", "clicks"),)),
-    Case("new_keys", "campaigns.New_Key", (fault("extra_key", "campaigns"),)),
-    Case("missing_keys", "clicks.Browser_Version", (fault("missing_key", "clicks"),)),
-    Case("missing_keys", "campaigns.template_uuid", (fault("missing_key", "campaigns", name="template_uuid"),)),
-    Case("types", "clicks.link_name", valued("clicks", "Link_Name", {"a": 1})),
-    Case("types", "sent.recipient_count", valued("sent", "RecipientCount", "many")),
-    Case("phones", "clicks +999999999999", (fault("prefix", "clicks", text="+"),)),
-    Case("lists", "recipient", valued("recipient", "Field_Values", "a,b,c,d,e,f,g")),
-    Case("statuses", "not known: Teleported", valued("delivery", "Status", "Teleported")),
-    Case("campaign_statuses", "7 contradict", valued("campaigns", "status", 0)),
 ]  # fmt: skip
 
 
@@ -175,8 +154,7 @@ def test_few_requests_are_sent_and_all_of_them_only_read(plain: Sandbox) -> None
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.slow_but_every(3)
 def test_what_does_not_hold_is_told_by_its_own_line_alone(plain: Sandbox, case: Case) -> None:
-    empty = next(entry["uuid"] for entry in plain.account.campaigns() if entry["name"] == "No rows")
-    plain.faults = [rule | {"campaign": empty if rule.get("campaign") == EMPTY else "any"} for rule in case.faults]
+    plain.faults = [*case.faults]
     plain.switches = Switches(**case.switches)
     found = look(plain, **case.settings)
     reported = broken(found)
@@ -193,9 +171,7 @@ def test_clocks_of_another_zone_are_told_by_its_name(zone: Any) -> None:
         assert broken(look(box, timezone=zone)) == {}
 
 
-def put_campaign(
-    given: Account, day: str, *, expiry: int = 0, sent: int = 0, version: int = 1, reasons: int = 1
-) -> None:
+def put_campaign(given: Account, day: str, *, expiry: int = 0, sent: int = 0, version: int = 1) -> None:
     """A campaign of ten messages, made on this day at eight (UTC). `expiry`, `sent`: seconds that the list's
     expiry_date, and times of the reports, are ahead of UK time. `version`: of the uuids.
     """
@@ -226,10 +202,7 @@ def put_campaign(
             "MessageId": campaign, "Brand": "D", "SentOn": clock.civil(begun + sent), "RecipientCount": 10,
             "TemplateApiId": "t", "TemplateName": "T", "Message": "Hello",
         }],
-        "unsent": [
-            {"MessageId": campaign, "Mobile": "447123000099", **fields, "Reason": f"reason {n}"}
-            for n in range(reasons)
-        ],
+        "unsent": [{"MessageId": campaign, "Mobile": "447123000099", **fields, "Reason": "expired"}],
     }  # fmt: skip
     given.put(entry, reports)
 
@@ -238,7 +211,6 @@ OWN = [
     ("zone_of_expiry", {"expiry": clock.HOUR}, 'set timezone = "Europe/Paris"'),
     ("zone_of_reports", {"sent": clock.HOUR}, 'set timezone = "Europe/Paris"'),
     ("zone_of_expiry", {"expiry": 2 * clock.HOUR + 900}, "no zone fits"),
-    ("reasons", {"reasons": 40}, "40 different ones"),
 ]
 
 
@@ -278,14 +250,13 @@ def test_the_season_decides_what_can_be_told_of_a_zone(
 def test_uuids_that_carry_no_instant_tell_nothing_of_a_zone(account: Account, box: Sandbox) -> None:
     put_campaign(account, "2024-07-10", version=4)
     found = by_name(look(box))
-    assert found["zone_of_list"].verdict is Verdict.UNCLEAR
-    assert "within 10 minutes of started_sending_at" in found["zone_of_reports"].seen
+    assert found["zone_of_list"].verdict is found["zone_of_reports"].verdict is Verdict.UNCLEAR
 
 
 def test_an_account_without_campaigns_is_no_alarm(box: Sandbox) -> None:
     found = look(box)
     assert broken(found) == {}
-    assert {"team", "order", "reports", "statuses", *ZONES} <= unclear(found)
+    assert {"team", "order", "reports", *ZONES} <= unclear(found)
 
 
 def test_campaigns_of_two_teams_in_one_list_are_told() -> None:
@@ -297,7 +268,8 @@ def test_campaigns_of_two_teams_in_one_list_are_told() -> None:
 def test_the_limit_is_told_if_it_is_announced(plain: Sandbox, announced: bool) -> None:
     plain.switches = Switches(rate_limit=500, rate_headers=announced)
     found = by_name(look(plain))["rate_limit"]
-    assert (found.verdict, found.facts) == ((Verdict.HOLDS, {"limit": 500}) if announced else (Verdict.UNCLEAR, {}))
+    assert found.verdict is (Verdict.HOLDS if announced else Verdict.UNCLEAR)
+    assert found.seen.startswith("500 requests a minute" if announced else "none announced")
 
 
 class SpeaksNoTls(socketserver.BaseRequestHandler):
@@ -333,7 +305,7 @@ def test_a_list_of_many_pages_is_read_in_part() -> None:
     with Sandbox(account_of(campaigns=60, rows=600)) as box:
         found = look(box, page_size=5)
         pages = [record.page for record in box.requests if record.kind == "campaigns"]
-    assert sorted(pages) == ["1", "1", "13", "14", "2"]
+    assert sorted(pages) == ["1", "1", "13", "2"]
     assert broken(found) == {}
     assert found.evidence.requests <= MOST_REQUESTS
 
@@ -352,7 +324,6 @@ def test_nobody_is_named_however_wrong_things_are(capsys: pytest.CaptureFixture[
         rows = [row for uuid in uuids for report in REPORTS for row in box.account.rows(uuid, report)]
     print_diagnosis(found)
     said = capsys.readouterr().out + json.dumps(document(found))
-    assert {"statuses", "phones", "types", "new_keys", "readable_times"} <= broken(found).keys()
     private = {
         str(row[key]) for row in rows for key in ("Phone_Number", "Recipient", "Mobile", "Message_Copy") if row.get(key)
     }

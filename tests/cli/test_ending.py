@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-from passona.cli.screen import outcome_document
+from passona.cli.outcome import outcome_document
 from passona.errors import Busy, ConfigurationError, Exit, NotWritten
 from passona.monitoring._metrics import write_metrics
 from passona.monitoring.failure_hook import call_hook, check_target
@@ -83,7 +83,7 @@ def test_a_list_that_is_gone_is_told_too(tmp_path: Path, passona: Callable[..., 
     reported = tmp_path / "told"
     ended = passona("load", "--campaigns-file", "gone.txt", "--on-failure", f"sh -c 'cat > {reported}'")
     assert (ended.returncode, json.loads(reported.read_text())["exit_code"]) == (2, 2)
-    assert ended.stderr.startswith("passona: --campaigns-file ")
+    assert ended.stderr.startswith("passona: gone.txt: ")
 
 
 def test_of_a_warehouse_that_is_held_the_metrics_keep_what_they_said_before(

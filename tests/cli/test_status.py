@@ -63,11 +63,7 @@ def test_after_a_load_all_is_fresh(warehouse: Warehouse, probe: Probe) -> None:
     assert [(run.verb, run.outcome, run.row_count) for run in found.runs] == [("load", "ok", 4)]
     clicks = found.reports["clicks"]
     assert (clicks.open, clicks.settled, clicks.rows, clicks.stale) == (1, 0, 4, 0)
-    assert (
-        clicks.oldest
-        == clicks.newest
-        == warehouse.one("SELECT verified_at FROM passona.report_ledger WHERE report = 'clicks'")[0]
-    )
+    assert clicks.oldest == warehouse.one("SELECT verified_at FROM passona.report_ledger WHERE report = 'clicks'")[0]
     code, printed = probe("--max-age", "26h")
     assert code == 0
     assert printed.splitlines()[-1] == f"all is fresh, nothing is older than 26 h: {warehouse.address}"

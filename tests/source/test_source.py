@@ -17,7 +17,7 @@ import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from passona.analytics.transform import BuildRequest, transform
+from passona.analytics.transform import transform
 from passona.config.dbt_project import project_folder
 from passona.errors import ConfigurationError, Held, TokenRefused, WalkFailed
 from passona.reports.definitions import REPORTS
@@ -560,7 +560,7 @@ def test_dbt_and_the_command_line_work_on_what_the_source_loaded(tmp_path: Path,
         assert messages
         assert Warehouse(path).rows("SELECT * FROM analytics_staging.stg_passona__runs") == []
         assert Warehouse(path).load(box, wait=30).errors == []
-    assert transform(Warehouse(path).address, "Europe/London", 0, print, BuildRequest()).failures == []
+    assert transform(Warehouse(path).address, "Europe/London", 0, print).failures == []
     assert Warehouse(path).rows("SELECT * FROM analytics.messages ORDER BY ALL") == messages
     assert Warehouse(path).rows("SELECT verb FROM analytics_staging.stg_passona__runs ORDER BY started_at") == [
         ("load",), ("transform",)

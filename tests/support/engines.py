@@ -21,7 +21,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from passona.config.address import Address, Server
-from passona.warehouse.quoting import literal, quoted
+from passona.warehouse.connection import literal, quoted
 
 POSTGRES = os.environ.get("PASSONA_TEST_POSTGRES")
 SCHEMAS = ("passona", "analytics", "analytics_staging")

@@ -20,7 +20,7 @@ IMPORTED = (
     "passona.cli.main",
     "passona.warehouse.load",
     "passona.cli.screen",
-    "passona.cli.status_screen",
+    "passona.cli.load",
 )
 # A bound for what hangs; a busy machine takes its time.
 SECONDS = 600

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from passona.analytics.transform import BuildRequest, Transformed, transform
+from passona.analytics.transform import Transformed, transform
 from support.warehouses import Warehouse
 
 MARTS = (
@@ -14,7 +14,7 @@ MARTS = (
 
 
 def build_marts(warehouse: Warehouse, **wanted: Any) -> Transformed:
-    return transform(warehouse.address, "Europe/London", 0, print, BuildRequest(**wanted))
+    return transform(warehouse.address, "Europe/London", 0, print, **wanted)
 
 
 def mart_rows(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:

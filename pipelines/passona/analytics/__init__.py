@@ -5,9 +5,4 @@
 - `publish` writes a verified copy to a `target`: everything, only marts (`_marts_file`) or masked (`_masked_copy`)
 """
 
-__all__ = [
-    "html_report",
-    "publish",
-    "target",
-    "transform",
-]
+__all__ = ["html_report", "publish", "target", "transform"]

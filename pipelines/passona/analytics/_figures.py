@@ -4,8 +4,6 @@ Only sums, never rows of people: no phone number and no message leaves the wareh
 of campaigns and links, statuses, reasons) lose numbers that could be phones, and control characters.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any

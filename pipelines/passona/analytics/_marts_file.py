@@ -3,15 +3,12 @@
 Only marts in `PUBLIC` are copied: a new mart, or a user's table, is not until it is added there.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import duckdb
 
 from passona.errors import ConfigurationError, PassonaError
-from passona.warehouse.connection import tables_of
-from passona.warehouse.quoting import literal, quoted
+from passona.warehouse.connection import literal, quoted, tables_of
 
 SCHEMA = "analytics"
 # Sums by campaign, link, device, hour, status and reason.

@@ -29,11 +29,19 @@ from passona.masking.policy import Privacy
 from passona.masking.tokens import TOKEN_DIGITS
 from passona.reports.definitions import CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, UNSENT, Column, Report
 from passona.reports.tables import DATASET, TABLES
-from passona.warehouse.connection import Connection, error_kinds, registered, tables_of, temp_table, transaction
+from passona.warehouse.connection import (
+    Connection,
+    error_kinds,
+    literal,
+    quoted,
+    registered,
+    tables_of,
+    temp_table,
+    transaction,
+)
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, catalog_texts
 from passona.warehouse.ownership import REGISTER, STAGING, UPGRADES, Name, own_objects
 from passona.warehouse.policy_table import note_mode
-from passona.warehouse.quoting import literal, quoted
 from passona.warehouse.verification import digest_of_rows
 
 Reduce = Callable[[str], str | None]

@@ -7,11 +7,8 @@ dark, print). The page includes it and d3, on which it builds, as published, wit
 forbids every request, and every script but these.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -24,11 +21,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from passona.analytics._figures import HOURS, Figures, Row, read_figures
-from passona.config.address import Address, exists
+from passona.config.address import Address, check_exists
 from passona.errors import ConfigurationError
 from passona.masking.messages import counted
 from passona.reports.definitions import REPORTS
 from passona.warehouse.database import open_reader
+from passona.warehouse.replacement import Replacement, usual_mode
 
 # How many are drawn; the tables have all.
 DRAWN_CAMPAIGNS = 12
@@ -52,22 +50,17 @@ def write_report(
     """Write the page, of one campaign or of all. Replace `out` in one step.
 
     :raises ConfigurationError: no warehouse, no marts, no such campaign, no such folder.
-    :raises Busy: another process writes to the warehouse for longer than `wait` seconds.
     """
     if not out.parent.is_dir():
         raise ConfigurationError(f"the folder of the report does not exist: {out.parent}; make it first")
-    if not exists(warehouse):
-        raise ConfigurationError(f"there is no warehouse at {warehouse}: run passona load, then passona transform")
+    check_exists(warehouse)
     with closing(open_reader(warehouse, wait, notify)) as connection:
         figures = read_figures(connection, campaign)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        part.write_text(_render(figures, datetime.now(UTC)), encoding="utf-8", newline="\n")
-        part.replace(out)
+        with Replacement(out, usual_mode()).part() as part:
+            part.write_text(_render(figures, datetime.now(UTC)), encoding="utf-8", newline="\n")
     except OSError as error:
         raise ConfigurationError(f"the report cannot be written: {error.strerror}: {out}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return figures
 
 

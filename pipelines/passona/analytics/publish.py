@@ -1,18 +1,13 @@
 """`passona publish`: a consistent copy of the warehouse for readers, put in place whole.
 
-    checkpointed warehouse -> clone or copy -> verified against the ledger -> renamed to PATH
+    checkpointed warehouse -> copy -> verified against the ledger -> renamed to PATH
 
 DuckDB allows no reader while a process writes. Readers of the copy never wait, and loads never wait for them. The
-warehouse stays locked until the copy is in place, so of two copies the later one is newer. On file systems that
-can clone (XFS, Btrfs) no bytes are copied.
+warehouse stays locked until the copy is in place, so of two copies the later one is newer.
 """
 
-from __future__ import annotations
-
-import errno
-import fcntl
-import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -28,22 +23,17 @@ from passona.config.address import Address
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import counted, reason
 from passona.masking.policy import CLEAR, Privacy
-from passona.warehouse.connection import tables_of
+from passona.warehouse.connection import literal, tables_of
 from passona.warehouse.engines.duckdb_file import open_checkpointed
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION
 from passona.warehouse.engines.engine import Checkpointed
 from passona.warehouse.ledger_table import Ledger
 from passona.warehouse.policy_table import mode_of_copy
-from passona.warehouse.quoting import literal
 from passona.warehouse.replacement import Replacement
 from passona.warehouse.verification import INTERRUPTED, differences, read_every_block, unverified
 
-log = logging.getLogger("passona")
-
-# linux/fs.h: _IOW(0x94, 9, int); fcntl has it since Python 3.12.
-FICLONE = getattr(fcntl, "FICLONE", 0x40049409)
-# Bytes per system call: signals are handled between two calls.
-PIECE_BYTES = 64 * 1024 * 1024
+# Signals are handled between two pieces.
+PIECE_BYTES = 16 * 1024 * 1024
 
 
 class NotPublished(PassonaError):  # noqa: N818  # named for what happened, as all errors are
@@ -62,7 +52,6 @@ class Published:
 
     path: Path
     bytes: int
-    cloned: bool
     reports: int
     seconds: float
     left_out: tuple[str, ...] | None = None
@@ -92,7 +81,6 @@ def publish_warehouse(
 ) -> Published:
     """Publish the warehouse at this address. Meanwhile it is open to readers, and locked for writers.
 
-    :raises Busy: another process writes to it for longer than `wait` seconds.
     :raises ConfigurationError: there is no warehouse or no ledger, the old copy has a write-ahead log, or `privacy` is
         for a clear warehouse and this one is not.
     :raises NotPublished, HalfBuilt: its contents do not agree with the ledger, or with each other.
@@ -115,14 +103,13 @@ def publish(source: Checkpointed, place: Replacement, *, marts_only: bool, priva
             _check_verified(source.connection)
         if marts_only:
             with _read("the warehouse"):
-                cloned, reports = False, _check(source.connection)
+                reports = _check(source.connection)
             _write_marts(source, part)
         elif not privacy.is_clear:
-            cloned = False
             _write_reduced(source, part, privacy)
             reports = _check_file(part)
         else:
-            cloned = _copy(source.file, part)
+            _copy(source.file, part)
             reports = _check_file(part)
         size = part.stat().st_size
         check_unwritten(place.path)
@@ -130,37 +117,17 @@ def publish(source: Checkpointed, place: Replacement, *, marts_only: bool, priva
     if not privacy.is_clear:
         omitted = tuple(map(privacy.new_name, made_by_users(source.connection)))
     mode = None if privacy.is_clear else privacy.mode
-    return Published(place.path, size, cloned, reports, time.monotonic() - started, omitted, mode)
+    return Published(place.path, size, reports, time.monotonic() - started, omitted, mode)
 
 
-def _copy(source: int, part: Path) -> bool:
-    """Clone or copy the file behind the descriptor `source`; return True if it was cloned.
+def _copy(source: int, part: Path) -> None:
+    """Copy the file behind the descriptor `source`.
 
     The file is not opened by name: closing it again would release DuckDB's lock.
     """
-    with part.open("r+b") as file:
-        try:
-            fcntl.ioctl(file.fileno(), FICLONE, source)
-        except OSError as error:
-            log.debug("the file system cannot clone (%s): copying", error.strerror)
-        else:
-            return True
-        size, done = os.fstat(source).st_size, 0
-        while done < size:
-            done += _copy_piece(source, file.fileno(), done)
-    return False
-
-
-def _copy_piece(source: int, target: int, offset: int) -> int:
-    """Copy some bytes from and to `offset`, inside the kernel if possible; return how many."""
-    if hasattr(os, "copy_file_range"):
-        try:
-            if copied := os.copy_file_range(source, target, PIECE_BYTES, offset, offset):
-                return copied
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
-    return os.pwrite(target, os.pread(source, PIECE_BYTES, offset), offset)
+    with os.fdopen(source, "rb", closefd=False) as original, part.open("r+b") as file:
+        original.seek(0)
+        shutil.copyfileobj(original, file, PIECE_BYTES)
 
 
 def _write_marts(source: Checkpointed, part: Path) -> None:
@@ -201,11 +168,7 @@ def _read(what: str) -> Iterator[None]:
 
 
 def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
-    """Refuse a warehouse with a report that may be half written, or with marts of an interrupted build.
-
-    :raises NotPublished: it has one.
-    :raises ConfigurationError: there is no ledger.
-    """
+    """Refuse a warehouse with a report that may be half written, or with marts of an interrupted build."""
     if "report_ledger" not in tables_of(connection, "passona"):
         raise ConfigurationError("the warehouse holds no report_ledger: run passona load first")
     if reports := unverified(connection):
@@ -219,10 +182,7 @@ def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _check(connection: duckdb.DuckDBPyConnection) -> int:
-    """Compare the rows with the ledger; return the number of verified reports.
-
-    :raises NotPublished: a report has more or fewer rows than the ledger says.
-    """
+    """Compare the rows with the ledger; return the number of verified reports."""
     for difference in differences(connection, digests=False):
         raise NotPublished(f"{difference}; the old copy stays, run passona verify and then passona load")
     return sum(entry.verified_at is not None for entry in Ledger(connection).values())

@@ -1,7 +1,5 @@
 """The PATH of a published copy, checked before anything is loaded or copied."""
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 

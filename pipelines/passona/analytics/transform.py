@@ -16,7 +16,6 @@ import logging
 import os
 import re
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -26,15 +25,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from passona.config.address import Address, exists
+from passona.config.address import Address, check_exists
 from passona.config.dbt_project import project_folder
 from passona.config.environment import isolated_environment
-from passona.errors import ConfigurationError, Exit, PassonaError, is_interruption
+from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import counted
 from passona.warehouse.connection import tables_of
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.engines.engine import Workload
 from passona.warehouse.ownership import model_names
+from passona.warehouse.run_record import RunRecord
 from passona.warehouse.verification import INTERRUPTED, unverified
 
 if TYPE_CHECKING:
@@ -53,14 +53,6 @@ _QUIET_TRACKER = "ignore:resource_tracker:UserWarning"
 
 class NotBuilt(PassonaError):  # noqa: N818  # named for what happened, as all errors are
     """dbt could not start. Nothing was built; earlier marts stay."""
-
-
-@dataclass(frozen=True)
-class BuildRequest:
-    """What to build. `select`: dbt's selectors; empty: all models."""
-
-    full_refresh: bool = False
-    select: tuple[str, ...] = ()
 
 
 @dataclass
@@ -95,22 +87,20 @@ def check_installed(address: Address) -> None:
 
 
 def transform(
-    address: Address, timezone: str, wait: float, notify: Callable[[str], None], request: BuildRequest
+    address: Address, timezone: str, wait: float, notify: Callable[[str], None], *, full_refresh: bool = False
 ) -> Transformed:
     """Build and test the models on the warehouse at `address`; the outcome has the failures.
 
     `timezone`: of the account, for the hours of `campaign_hours`.
 
-    :raises Busy: another process uses the warehouse for longer than `wait` seconds.
     :raises ConfigurationError: there is no warehouse, or dbt is not installed.
-    :raises NotBuilt: dbt could not start, for example because of an invalid selector.
+    :raises NotBuilt: dbt could not start.
     """
     check_installed(address)
-    if not exists(address):
-        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+    check_exists(address)
     with closing(open_database(address, wait, notify)) as database:
         database.prepare()
-        return build(database, timezone, request)
+        return build(database, timezone, full_refresh=full_refresh)
 
 
 def check_models(database: Database) -> None:
@@ -118,28 +108,23 @@ def check_models(database: Database) -> None:
 
     :raises ConfigurationError: one has.
     """
-    database.inventory().check(model_names(project_folder()))
+    database.inventory().check(model_names())
 
 
-def build(database: Database, timezone: str, request: BuildRequest) -> Transformed:
-    """Build and test the models on an open warehouse.
+def build(database: Database, timezone: str, *, full_refresh: bool = False) -> Transformed:
+    """Build and test the models on an open warehouse. `full_refresh`: of all campaigns, not only changed ones.
 
     :raises ConfigurationError: an object of the user has the name of a model.
     :raises NotBuilt: dbt could not start.
     """
     check_models(database)
     started = time.monotonic()
-    run_id = str(uuid.uuid4())
-    database.tune(Workload.TRANSFORM)
+    database.tune(Workload.REBUILD)
     outcome = Transformed(warnings=_skipped_campaigns(database))
-    database.begin_run(run_id, "transform")
-    try:
-        for result in _build(database, timezone, request):
+    with database.run(record := RunRecord("transform")):
+        for result in _build(database, timezone, full_refresh=full_refresh):
             _add_result(outcome, result)
-    except BaseException as error:
-        database.end_run(run_id, "interrupted" if is_interruption(error) else "error", 0, 0)
-        raise
-    database.end_run(run_id, outcome.word, 0, 0)
+        record.outcome = outcome.word
     outcome.seconds = time.monotonic() - started
     return outcome
 
@@ -156,7 +141,7 @@ def _skipped_campaigns(database: Database) -> list[str]:
     ]
 
 
-def _build(database: Database, timezone: str, request: BuildRequest) -> Sequence[NodeResult]:
+def _build(database: Database, timezone: str, *, full_refresh: bool) -> Sequence[NodeResult]:
     """Run dbt; return what it built and tested, in order."""
     project, folder = project_folder(), database.work.folder("dbt")
     with (
@@ -171,7 +156,7 @@ def _build(database: Database, timezone: str, request: BuildRequest) -> Sequence
 
         variables = {"timezone": timezone, "project_version": _version(project, timezone)}
         # Tables of another version of the project may have other columns or figures.
-        full_refresh = request.full_refresh or _built_version(database) != variables["project_version"]
+        full_refresh = full_refresh or _built_version(database) != variables["project_version"]
         arguments = [
             "build",
             *("--project-dir", str(project), "--profiles-dir", str(project), "--target", target),
@@ -180,15 +165,12 @@ def _build(database: Database, timezone: str, request: BuildRequest) -> Sequence
             *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-partial-parse", "--no-write-json"),
             *("--vars", orjson.dumps(variables).decode()),
             *(["--full-refresh"] if full_refresh else []),
-            *(["--select", *request.select] if request.select else []),
         ]
         ended = dbtRunner().invoke(arguments)
     results: Any = getattr(ended.result, "results", None)
     if results is None:
         reason = " ".join(str(ended.exception).split())[:300]
         raise NotBuilt(f"dbt could not begin: {reason}") from ended.exception
-    if request.select and not results:
-        raise ConfigurationError(f"--select {' '.join(request.select)}: the project has nothing of that name")
     return cast("Sequence[NodeResult]", results)
 
 

@@ -1,15 +1,15 @@
 """`passona config`."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
 
 from passona.cli import options
+from passona.cli.screen import new_table, plain, print_result
+from passona.config.address import warehouse_address
+from passona.config.configuration import DEFAULTS, KEYS, SECRETS, TYPES, Configuration, read_configuration, settings_of
 from passona.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from passona.config.configuration import Configuration
 
 _MASK = "***"
 _WIDTH = 80
@@ -26,10 +26,6 @@ def config(*, as_json: bool) -> None:
 
     Exit codes: 0, or 2 if a name is misspelled or a value cannot work.
     """
-    from passona.cli.screen import print_result
-    from passona.config.address import warehouse_address
-    from passona.config.configuration import read_configuration, settings_of
-
     configuration = read_configuration()
     document = _document(configuration)
     print_result(document, lambda: _print(document), as_json=as_json)
@@ -39,8 +35,6 @@ def config(*, as_json: bool) -> None:
 
 def _document(configuration: Configuration) -> dict[str, Any]:
     """Return what `--json` prints."""
-    from passona.config.configuration import KEYS
-
     return {
         "settings": [
             {"section": ".".join(section), "key": key} | _shown(configuration, (*section, key))
@@ -54,8 +48,6 @@ def _document(configuration: Configuration) -> dict[str, Any]:
 
 def _shown(configuration: Configuration, path: tuple[str, ...]) -> dict[str, Any]:
     """Return the value of a key, masked if it is secret, and its origin."""
-    from passona.config.configuration import DEFAULTS, SECRETS, TYPES
-
     setting = configuration.setting(path)
     if setting is None:
         return {"value": DEFAULTS[path[-1]], "origin": "default"}
@@ -74,15 +66,10 @@ def _harmless(value: Any) -> Any:
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from passona.cli.screen import plain
-
     console, rows = Console(highlight=False, width=_WIDTH), document["settings"]
-    table = Table("key", "value", "origin", box=None, pad_edge=False, header_style="bold")
+    table = new_table("key", "value", "origin", numbers=False)
     for column in table.columns:
-        column.overflow = "fold"
+        column.overflow, column.no_wrap = "fold", False
     # Names of variables stay whole, to be copied. A path may be longer than a line.
     table.columns[2].no_wrap = all(len(row["origin"]) <= _LONGEST_NAME for row in rows)
     for number, row in enumerate(rows):

@@ -1,9 +1,13 @@
 """`passona doctor`."""
 
-from __future__ import annotations
+from datetime import UTC, datetime
 
 from passona.cli import options
+from passona.cli.screen import print_result, spinner
+from passona.config.configuration import load_settings
 from passona.errors import Exit
+from passona.monitoring.doctor.diagnosis import diagnose, document, print_diagnosis
+from passona.monitoring.doctor.examination import examine
 
 
 @options.verb("passona doctor", "passona doctor --json", "SOURCES__PASSONA__TIMEZONE=UTC passona doctor")
@@ -21,13 +25,6 @@ def doctor(*, as_json: bool) -> Exit:
       3  the server refused the token
       4  something is WRONG, or the server does not answer
     """
-    from datetime import UTC, datetime
-
-    from passona.cli.screen import print_result, spinner
-    from passona.config.configuration import load_settings
-    from passona.monitoring.doctor.diagnosis import diagnose, document, print_diagnosis
-    from passona.monitoring.doctor.examination import examine
-
     settings = load_settings()
     with spinner("asking the API"):
         diagnosis = diagnose(examine(settings, datetime.now(UTC)))

@@ -1,22 +1,26 @@
 """`passona forget`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
+from passona.analytics.transform import check_installed, transform
 from passona.cli import options
+from passona.cli.screen import spinner
+from passona.cli.transform import run_transform
+from passona.config.address import Address, existing_warehouse
+from passona.config.configuration import load_privacy_settings, load_timezone
+from passona.erasure.forget import Forgotten, Texts, rewrite_all
+from passona.erasure.forget import forget as erase
+from passona.erasure.lift import Lifted
+from passona.erasure.lift import lift as let_in
 from passona.errors import ConfigurationError, Exit
 from passona.masking.messages import counted, printable
 from passona.monitoring import logs
-
-if TYPE_CHECKING:
-    from passona.config.address import Address
-    from passona.erasure.forget import Forgotten, Texts
-    from passona.erasure.lift import Lifted
 
 
 @options.verb(
@@ -50,22 +54,15 @@ def forget(*, phones: Sequence[str], file: Path | None, lift: bool, dry_run: boo
     next load brings back what Passona still has, except campaigns past retain_days. Texts erased from your own
     tables stay erased.
     """
-    from passona.masking.people import lines_of
-
     texts = [(f"argument {number}", phone) for number, phone in enumerate(phones, 1)]
-    texts += lines_of(file) if file else []
+    texts += options.lines_of(file) if file else []
     if not texts:
         raise click.UsageError("give a phone, or --file with one a line")
     return (_lift if lift else _forget)(texts, wait, dry_run=dry_run)
 
 
 def _forget(texts: Texts, wait: float, *, dry_run: bool) -> int:
-    from passona.cli.screen import spinner
-    from passona.config.configuration import load_privacy_settings
-    from passona.erasure.forget import forget as erase
-    from passona.erasure.forget import rewrite_all
-
-    privacy_settings, address = load_privacy_settings(), options.existing_warehouse()
+    privacy_settings, address = load_privacy_settings(), existing_warehouse()
     with spinner("counting rows" if dry_run else "erasing rows"):
         result = erase(address, texts, privacy_settings, wait, logs.notify, dry_run=dry_run)
     code = Exit.OK
@@ -86,12 +83,8 @@ def _forget(texts: Texts, wait: float, *, dry_run: bool) -> int:
 
 
 def _lift(texts: Texts, wait: float, *, dry_run: bool) -> int:
-    from passona.cli.screen import spinner
-    from passona.config.configuration import load_privacy_settings
-    from passona.erasure.lift import lift
-
     with spinner("searching for what is due"):
-        result = lift(options.existing_warehouse(), texts, load_privacy_settings(), wait, logs.notify, dry_run=dry_run)
+        result = let_in(existing_warehouse(), texts, load_privacy_settings(), wait, logs.notify, dry_run=dry_run)
     for where in result.unknown:
         logs.notify(f"{where}: nobody of this number is kept out here")
     if result.people:
@@ -121,23 +114,15 @@ def _print_lifted(result: Lifted, *, dry_run: bool) -> None:
 
 def _rebuild_marts(address: Address, wait: float) -> Exit:
     """Build the marts without these people, unless dbt is not installed."""
-    from passona.analytics.transform import BuildRequest, check_installed, transform
-    from passona.cli.transform import run_transform
-    from passona.config.configuration import load_timezone
-
     try:
         check_installed(address)
     except ConfigurationError:
         logs.notify("dbt is not installed here: run passona transform where it is; until then totals count them still")
         return Exit.OK
-    return run_transform(lambda: transform(address, load_timezone(), wait, logs.notify, BuildRequest())).exit_code
+    return run_transform(lambda: transform(address, load_timezone(), wait, logs.notify)).exit_code
 
 
 def _print_forgotten(result: Forgotten, *, dry_run: bool) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     table = Table("table", "rows", title="would be erased" if dry_run else "erased", title_justify="left")
     table.columns[1].justify = "right"
     for name, rows in sorted(result.tables.items()):

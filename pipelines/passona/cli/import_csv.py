@@ -1,22 +1,23 @@
 """`passona import-csv`."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from passona.cli import options
+from passona.cli.outcome import outcome_document, print_outcome
+from passona.cli.screen import print_result, progress_bars
+from passona.config.address import warehouse_address
+from passona.config.configuration import load_settings_without_token
 from passona.config.settings import campaign_uuid
 from passona.errors import ConfigurationError, Exit
 from passona.monitoring import logs
 from passona.reports.definitions import REPORTS
-
-if TYPE_CHECKING:
-    from passona.warehouse.csv_import import CsvRequest
+from passona.warehouse.csv_import import CsvImport, CsvRequest
+from passona.warehouse.database import open_database
+from passona.warehouse.retention import rewrite_after_expiry
 
 
 def _instant(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
@@ -93,25 +94,12 @@ def import_csv(
 
     Exit codes: 0 all loaded, 2 usage, 4 some files refused, 5 some held by the shrink guard, 6 busy.
     """
-    from passona.warehouse.csv_import import CsvRequest
-
     if reject_to is not None and reject_to.exists():
         raise ConfigurationError(f"--reject-to: {reject_to} exists already; name a new file")
     report = REPORTS[name] if name else None
     request = CsvRequest(
         files, campaign_uuid(campaign), report, made_at, encoding, reject_to, accept_shrink, accept_mangled
     )
-    return _import(request, wait, as_json=as_json)
-
-
-def _import(request: CsvRequest, wait: float, *, as_json: bool) -> Exit:
-    from passona.cli.screen import outcome_document, print_outcome, print_result, progress_bars
-    from passona.config.address import warehouse_address
-    from passona.config.configuration import load_settings_without_token
-    from passona.warehouse.csv_import import CsvImport
-    from passona.warehouse.database import open_database
-    from passona.warehouse.retention import rewrite_after_expiry
-
     settings = load_settings_without_token()
     with progress_bars() as progress, closing(open_database(warehouse_address(), wait, logs.notify)) as database:
         outcome = CsvImport(settings, database, request, progress).run()

@@ -1,33 +1,34 @@
 """`passona load`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from passona.analytics.publish import Published, Unpublished, publish
+from passona.analytics.target import target
+from passona.analytics.transform import Transformed, build, check_installed, check_models
 from passona.cli import options
-from passona.cli.transform import run_transform
-from passona.config.settings import campaign_uuid
+from passona.cli.outcome import outcome_document, print_outcome
+from passona.cli.publish import print_published, published_document
+from passona.cli.screen import json_text, progress_bars
+from passona.cli.transform import print_transformed, run_transform, transformed_document
+from passona.config.address import warehouse_address
+from passona.config.configuration import load_settings
+from passona.config.settings import Settings, campaign_uuid
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import format_error, masked
 from passona.monitoring import logs
 from passona.monitoring.notifications import RunEnd
 from passona.reports.definitions import Report
-
-if TYPE_CHECKING:
-    from passona.analytics.publish import Published, Unpublished
-    from passona.analytics.transform import Transformed
-    from passona.config.settings import Settings
-    from passona.warehouse.database import Database
-    from passona.warehouse.load import LoadRequest
-    from passona.warehouse.replacement import Replacement
-    from passona.warehouse.run import Outcome
+from passona.warehouse.database import Database, open_database
+from passona.warehouse.load import Load, LoadRequest
+from passona.warehouse.replacement import Replacement
+from passona.warehouse.retention import rewrite_after_expiry
+from passona.warehouse.run import Outcome
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, date: datetime | None) -> datetime | None:
@@ -38,20 +39,11 @@ def _uuids(uuids: Sequence[str], file: Path | None) -> tuple[str, ...]:
     """Return the campaigns from the arguments and the file (-: standard input), one a line; # begins a comment."""
     campaigns = [campaign_uuid(uuid) for uuid in uuids]
     if file is not None:
-        name = "standard input" if str(file) == "-" else masked(file.name)
-        try:
-            with click.open_file(str(file), encoding="utf-8-sig") as opened:
-                lines = opened.read().splitlines()
-        except OSError as error:
-            raise ConfigurationError(f"--campaigns-file {masked(str(file))}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise ConfigurationError(f"{name} is not UTF-8 text; save it as UTF-8") from None
-        for number, line in enumerate(lines, 1):
-            text = line.partition("#")[0].strip()
-            if text:
-                campaigns.append(campaign_uuid(text, f"{name}, line {number}"))
-        if not campaigns:
+        lines = options.lines_of(file)
+        if not lines:
+            name = "standard input" if str(file) == "-" else masked(file.name)
             raise ConfigurationError(f"{name} names no campaign: expected one uuid a line")
+        campaigns += [campaign_uuid(text, place) for place, text in lines]
     return tuple(dict.fromkeys(campaigns))
 
 
@@ -115,8 +107,6 @@ def load(
     reports failed, 5 some held, 6 busy; 130 after Ctrl-C, 143 after SIGTERM.
     """
     with RunEnd(metrics, on_failure) as run:
-        from passona.warehouse.load import LoadRequest
-
         if marts_only and publish_to is None:
             raise click.UsageError("--marts-only is for --publish PATH")
         request = LoadRequest(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
@@ -133,15 +123,6 @@ class _Then:
 
 
 def _load(request: LoadRequest, then: _Then, wait: float, run: RunEnd, *, as_json: bool) -> Exit:
-    from passona.analytics.publish import Unpublished
-    from passona.analytics.target import target
-    from passona.analytics.transform import BuildRequest, build, check_installed, check_models
-    from passona.cli.screen import json_text, outcome_document, print_outcome, print_transformed
-    from passona.config.address import warehouse_address
-    from passona.config.configuration import load_settings
-    from passona.warehouse.database import open_database
-    from passona.warehouse.retention import rewrite_after_expiry
-
     settings = load_settings()
     run.warehouse = address = warehouse_address()
     if then.transform:
@@ -156,7 +137,7 @@ def _load(request: LoadRequest, then: _Then, wait: float, run: RunEnd, *, as_jso
             print_outcome(outcome, address)
         rewrite_after_expiry(database, wait, logs.notify)
         if then.transform:
-            transformed = run_transform(lambda: build(database, settings.timezone, BuildRequest()))
+            transformed = run_transform(lambda: build(database, settings.timezone))
             if not as_json:
                 print_transformed(transformed, address)
         if place:
@@ -165,16 +146,17 @@ def _load(request: LoadRequest, then: _Then, wait: float, run: RunEnd, *, as_jso
     if isinstance(published, Unpublished) and published.exit_code:
         exits.add(published.exit_code)
     code = min(exits, default=Exit.OK)
-    run.document = outcome_document(outcome, code, address, transformed, published)
+    steps = {
+        "transform": transformed and transformed_document(transformed, address),
+        "publish": published and published_document(published),
+    }
+    run.document = outcome_document(outcome, code, address) | {name: step for name, step in steps.items() if step}
     if as_json:
         click.echo(json_text(run.document))
     return code
 
 
 def _run(settings: Settings, database: Database, request: LoadRequest) -> Outcome:
-    from passona.cli.screen import progress_bars
-    from passona.warehouse.load import Load
-
     with progress_bars() as progress:
         try:
             return Load(settings, database, request, progress).run()
@@ -187,9 +169,6 @@ def _publish(
     database: Database, place: Replacement, then: _Then, transformed: Transformed | None, *, quiet: bool
 ) -> Published | Unpublished:
     """Publish the copy, or report why it was not: the load itself succeeded."""
-    from passona.analytics.publish import publish
-    from passona.cli.screen import print_published
-
     if transformed and transformed.exit_code:
         return _unpublished(place, "the models failed, the old copy stays", Exit.OK)
     try:
@@ -202,7 +181,5 @@ def _publish(
 
 
 def _unpublished(place: Replacement, reason: str, code: Exit) -> Unpublished:
-    from passona.analytics.publish import Unpublished
-
     logs.notify(f"{place.path} was not published: {reason}")
     return Unpublished(reason, code)

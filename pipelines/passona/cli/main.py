@@ -1,32 +1,16 @@
 """The command line: all verbs, and how an error becomes one line and an exit code."""
 
-from __future__ import annotations
-
 import io
 import logging
 import sys
 import traceback
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
 import click
 
 from passona.cli import options
-from passona.cli.campaigns import campaigns
-from passona.cli.config import config
-from passona.cli.doctor import doctor
-from passona.cli.forget import forget
-from passona.cli.generate import generate
-from passona.cli.import_csv import import_csv
-from passona.cli.load import load
-from passona.cli.person import person
-from passona.cli.publish import publish
-from passona.cli.re_key import re_key
-from passona.cli.report import report
-from passona.cli.sandbox import sandbox
-from passona.cli.status import status
-from passona.cli.transform import transform
-from passona.cli.verify import verify
 from passona.config.signals import leave, listen, raise_pending
 from passona.errors import Exit, Interrupted, PassonaError, causes
 from passona.masking.messages import format_error, masked, printable
@@ -35,8 +19,42 @@ from passona.monitoring import logs
 log = logging.getLogger("passona")
 
 
+# Each verb is imported when it is used: help must not wait for dlt.
+_VERBS = {
+    "load": "Bring the warehouse up to date.",
+    "campaigns": "List the campaigns and the state of each report.",
+    "status": "Show how fresh the warehouse is, and what is wrong with it.",
+    "verify": "Compare every report in the warehouse with the ledger.",
+    "config": "Show every setting with its value and origin.",
+    "doctor": "Test every assumption about the API against a real account.",
+    "generate": "Ask the server for reports as .csv files by mail.",
+    "import-csv": "Load reports that came by mail as .csv files.",
+    "transform": "Build and test the models of schema analytics on the warehouse.",
+    "report": "Write one HTML page of figures and charts.",
+    "publish": "Write a consistent copy for readers.",
+    "forget": "Erase people from the warehouse and its published copies, and keep them out.",
+    "person": "Print everything that is stored about a person, table by table.",
+    "re-key": "Change the key of all tokens in the warehouse.",
+    "sandbox": "Run a local Passona with made-up campaigns.",
+}
+
+
 class _Verbs(click.Group):
-    """Turns an error into one line and the contract's exit code."""
+    """Imports verbs lazily, and turns an error into one line and the contract's exit code."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return [*_VERBS]
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in _VERBS:
+            return None
+        module = name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"passona.cli.{module}"), module)
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([*_VERBS.items()])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         listen()
@@ -89,8 +107,3 @@ def main() -> None:
 
 
 options.with_output_options(main)
-for _verb in (
-    load, campaigns, status, verify, config, doctor, generate, import_csv, transform, report, publish, forget, person,
-    re_key, sandbox,
-):  # fmt: skip
-    main.add_command(_verb)

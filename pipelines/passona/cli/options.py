@@ -3,22 +3,19 @@
 A verb's function returns its exit code; None is 0.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from passona.errors import ConfigurationError
+from passona.masking.messages import masked
 from passona.monitoring import logs
 from passona.monitoring.failure_hook import check_target
 from passona.reports.definitions import REPORTS, Report
 from passona.warehouse.replacement import Replacement, usual_mode
-
-if TYPE_CHECKING:
-    from passona.config.address import Address
 
 log = logging.getLogger("passona")
 
@@ -108,14 +105,18 @@ reports = click.option(
 )
 
 
-def existing_warehouse() -> Address:
-    """Return the configured address of the warehouse.
+def lines_of(file: Path) -> list[tuple[str, str]]:
+    """Read the lines of a file (`-`: standard input), each with its place, without comments (#) and blank lines.
 
-    :raises UsageError: there is no warehouse.
+    :raises ConfigurationError: the file cannot be read, or is not UTF-8.
     """
-    from passona.config.address import exists, warehouse_address
-
-    address = warehouse_address()
-    if not exists(address):
-        raise click.UsageError(f"there is no warehouse at {address}")
-    return address
+    name = "standard input" if str(file) == "-" else masked(file.name)
+    try:
+        with click.open_file(str(file), encoding="utf-8-sig") as opened:
+            lines = opened.read().splitlines()
+    except OSError as error:
+        raise ConfigurationError(f"{name}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name} is not UTF-8 text; save it as UTF-8") from None
+    stripped = [(f"{name}, line {number}", line.partition("#")[0].strip()) for number, line in enumerate(lines, 1)]
+    return [(place, text) for place, text in stripped if text]

@@ -1,19 +1,22 @@
 """`passona person`."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from passona.cli import options
+from passona.cli.screen import print_result, spinner
+from passona.config.address import warehouse_address
+from passona.config.configuration import load_privacy_settings
+from passona.erasure.person import Person
+from passona.erasure.person import person as find_person
 from passona.masking.messages import counted, printable
 from passona.monitoring import logs
-
-if TYPE_CHECKING:
-    from passona.erasure.person import Person
 
 
 @options.verb(
@@ -34,11 +37,6 @@ def person(*, phone: str, wait: float, as_json: bool) -> None:
 
     Exit codes: 0, also if nothing is stored; 2 no warehouse, or no phone number; 6 busy.
     """
-    from passona.cli.screen import print_result, spinner
-    from passona.config.address import warehouse_address
-    from passona.config.configuration import load_privacy_settings
-    from passona.erasure.person import person as find_person
-
     with spinner("searching the warehouse"):
         result = find_person(warehouse_address(), _read(phone), load_privacy_settings(), wait, logs.notify)
     document = {
@@ -51,11 +49,9 @@ def person(*, phone: str, wait: float, as_json: bool) -> None:
 
 
 def _read(phone: str) -> tuple[str, str]:
-    from passona.masking.people import lines_of
-
     if phone != "-":
         return "PHONE", phone
-    lines = lines_of(Path("-"))
+    lines = options.lines_of(Path("-"))
     if len(lines) != 1:
         raise click.UsageError(f"expected one phone on standard input, got {len(lines)}")
     return lines[0]
@@ -80,10 +76,6 @@ def _print(result: Person) -> None:
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
     """Print one line per value, so that a row of any table fits; long values wrap."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(max_width=30, overflow="fold")
     table.add_column(overflow="fold")

@@ -1,14 +1,21 @@
 """`passona publish`."""
 
-from __future__ import annotations
-
 from pathlib import Path
+from typing import Any
 
 import click
 
+from passona.analytics.publish import Published, Unpublished, publish_warehouse
+from passona.analytics.target import target
 from passona.cli import options
+from passona.cli.screen import plain, print_result, spinner, wide
+from passona.config.address import warehouse_address
+from passona.config.configuration import load_privacy_settings
+from passona.masking.messages import counted
+from passona.masking.policy import CLEAR
 from passona.monitoring import logs
 from passona.monitoring.notifications import RunEnd
+from passona.warehouse.policy_table import privacy_of_copy
 
 
 @options.verb(
@@ -39,14 +46,6 @@ def publish(
     a load in that mode would have stored it: all rows, tokens for phones, without tables and columns of your own.
     """
     with RunEnd(None, on_failure):
-        from passona.analytics.publish import publish_warehouse
-        from passona.analytics.target import target
-        from passona.cli.screen import print_published, print_result, published_document, spinner
-        from passona.config.address import warehouse_address
-        from passona.config.configuration import load_privacy_settings
-        from passona.masking.policy import CLEAR
-        from passona.warehouse.policy_table import privacy_of_copy
-
         if marts_only and privacy:
             raise click.UsageError("--marts-only has no rows of persons: leave --privacy out")
         mode = privacy_of_copy(load_privacy_settings(), privacy) if privacy else CLEAR
@@ -55,3 +54,33 @@ def publish(
         with spinner("copying and checking the warehouse"):
             published = publish_warehouse(warehouse, place, wait, logs.notify, marts_only=marts_only, privacy=mode)
         print_result(published_document(published), lambda: print_published(published), as_json=as_json)
+
+
+def print_published(published: Published) -> None:
+    how = published.privacy or ("copied" if published.left_out is None else "marts alone")
+    console = wide()
+    console.print(
+        plain(
+            f"{published.path}: published, {how}, {published.bytes / 1_000_000:.1f} MB, "
+            f"{counted(published.reports, 'report')} agree with the ledger, {published.seconds:.1f} s"
+        ),
+        soft_wrap=True,
+    )
+    if published.left_out:
+        what = "left out, because you made it" if published.privacy else "left out"
+        console.print(plain(f"{what}: {', '.join(published.left_out)}"), soft_wrap=True)
+
+
+def published_document(published: Published | Unpublished) -> dict[str, Any]:
+    if isinstance(published, Unpublished):
+        return {"outcome": published.word, "exit_code": int(published.exit_code), "error": published.reason}
+    return {
+        "outcome": "ok",
+        "exit_code": 0,
+        "path": str(published.path),
+        "bytes": published.bytes,
+        "reports": published.reports,
+        "seconds": round(published.seconds, 3),
+        "left_out": published.left_out,
+        "privacy": published.privacy,
+    }

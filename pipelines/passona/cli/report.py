@@ -1,12 +1,12 @@
 """`passona report`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
 
+from passona.analytics.html_report import write_report
 from passona.cli import options
+from passona.config.address import warehouse_address
 from passona.config.settings import campaign_uuid
 from passona.masking.messages import counted
 from passona.monitoring import logs
@@ -22,9 +22,6 @@ def report(*, out: Path, campaign: str | None, wait: float) -> None:
     The figures are from the marts that `passona transform` builds. The page needs no network and has no phone
     number and no message.
     """
-    from passona.analytics.html_report import write_report
-    from passona.config.address import warehouse_address
-
     uuid = campaign_uuid(campaign) if campaign else None
     figures = write_report(warehouse_address(), out, uuid, wait, logs.notify)
     click.echo(f"{out}: {counted(len(figures.campaigns), 'campaign')}")

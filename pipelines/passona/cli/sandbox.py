@@ -1,7 +1,5 @@
 """`passona sandbox`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +7,7 @@ import click
 
 from passona.cli import options
 from passona.errors import ConfigurationError
+from passona_sandbox import Switches, run
 
 
 @options.verb(
@@ -66,8 +65,6 @@ def sandbox(
 
     The token is sandbox. Prints the base URL when it is ready; Ctrl-C ends it.
     """
-    from passona_sandbox import Switches, run
-
     switches = Switches(
         per_page_limit=per_page_limit,
         honour_per_page=not ignore_per_page,

@@ -1,7 +1,5 @@
 """The screen: progress on a terminal, tables and JSON documents on standard output."""
 
-from __future__ import annotations
-
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -25,18 +23,11 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from passona.analytics.publish import Published, Unpublished
-from passona.analytics.transform import SCHEMA, Transformed
-from passona.config.address import Address
-from passona.errors import Exit
-from passona.masking.messages import counted, escaped, printable
+from passona.masking.messages import escaped, printable
 from passona.monitoring import logs
-from passona.monitoring.overview import NEVER_LOADED, Overview
 from passona.reports.definitions import REPORTS, Report
 from passona.source.ledger import Task
 from passona.source.pages import Page
-from passona.warehouse.mail_requests import Mailing
-from passona.warehouse.run import Outcome, ReportOutcome
 
 
 class _Bars(Progress):
@@ -146,160 +137,6 @@ def print_result(document: Any, print_table: Callable[[], None], *, as_json: boo
         click.echo(json_text(document))
     else:
         print_table()
-
-
-def print_outcome(outcome: Outcome, address: Address) -> None:
-    """Print the table of a load, unless an error ended it before the first report."""
-    if outcome.errors and not any(report.any for report in outcome.reports.values()):
-        return
-    table = new_table("report", "loaded", "unchanged", "failed", "held", "pages", "rows", "field rows", "issues")
-    counts = {name: _counts(report).values() for name, report in outcome.reports.items()}
-    for name, numbers in counts.items():
-        table.add_row(name, *(f"{number:,}" for number in numbers))
-    table.add_section()
-    table.add_row("all", *(f"{sum(column):,}" for column in zip(*counts.values(), strict=True)))
-    console = wide()
-    console.print(table)
-    summary = (
-        f"{counted(outcome.campaigns, 'campaign')}, {counted(outcome.requests, 'request')}, "
-        f"{outcome.seconds:.1f} s, {outcome.word}: {address}"
-    )
-    console.print(plain(summary), soft_wrap=True)
-
-
-def _counts(report: ReportOutcome) -> dict[str, int]:
-    return {
-        "loaded": report.loaded,
-        "unchanged": report.unchanged,
-        "failed": report.failed,
-        "held": report.held,
-        "pages": report.pages,
-        "rows": report.counts.rows,
-        "field_rows": report.counts.fields,
-        "issues": report.counts.issues,
-    }
-
-
-def outcome_document(
-    outcome: Outcome,
-    code: Exit,
-    address: Address,
-    transformed: Transformed | None = None,
-    published: Published | Unpublished | None = None,
-) -> dict[str, Any]:
-    """Return how a load and the steps after it ended. `code`: the exit code of the command."""
-    document = {
-        "run_id": outcome.run_id,
-        "outcome": code.word,
-        "exit_code": int(code),
-        "warehouse": str(address),
-        "campaigns": outcome.campaigns,
-        "requests": outcome.requests,
-        "seconds": round(outcome.seconds, 3),
-        "reports": {name: _counts(report) for name, report in outcome.reports.items()},
-        "erased": outcome.erased,
-        "drift": outcome.drift,
-        "errors": outcome.errors,
-    }
-    if transformed:
-        document["transform"] = transformed_document(transformed, address)
-    if published:
-        document["publish"] = published_document(published)
-    return document
-
-
-def print_transformed(outcome: Transformed, address: Address) -> None:
-    """Print the table of a transformation."""
-    table = new_table("built", "tests passed", "warnings", "failed", "skipped", "seconds")
-    numbers = [outcome.built, outcome.passed, len(outcome.warnings), len(outcome.failures), outcome.skipped]
-    table.add_row(*(f"{number:,}" for number in numbers), f"{outcome.seconds:.1f}")
-    console = wide()
-    console.print(table)
-    console.print(f"{outcome.word}: schema {SCHEMA} of {address}", soft_wrap=True, markup=False)
-
-
-def transformed_document(outcome: Transformed, address: Address) -> dict[str, Any]:
-    return {
-        "outcome": outcome.word,
-        "exit_code": int(outcome.exit_code),
-        "warehouse": str(address),
-        "built": outcome.built,
-        "passed": outcome.passed,
-        "skipped": outcome.skipped,
-        "seconds": round(outcome.seconds, 3),
-        "warnings": outcome.warnings,
-        "failures": outcome.failures,
-    }
-
-
-def print_published(published: Published) -> None:
-    how = published.privacy or (
-        "cloned" if published.cloned else "copied" if published.left_out is None else "marts alone"
-    )
-    console = wide()
-    console.print(
-        plain(
-            f"{published.path}: published, {how}, {published.bytes / 1_000_000:.1f} MB, "
-            f"{counted(published.reports, 'report')} agree with the ledger, {published.seconds:.1f} s"
-        ),
-        soft_wrap=True,
-    )
-    if published.left_out:
-        what = "left out, because you made it" if published.privacy else "left out"
-        console.print(plain(f"{what}: {', '.join(published.left_out)}"), soft_wrap=True)
-
-
-def published_document(published: Published | Unpublished) -> dict[str, Any]:
-    if isinstance(published, Unpublished):
-        return {"outcome": published.word, "exit_code": int(published.exit_code), "error": published.reason}
-    return {
-        "outcome": "ok",
-        "exit_code": 0,
-        "path": str(published.path),
-        "bytes": published.bytes,
-        "cloned": published.cloned,
-        "reports": published.reports,
-        "seconds": round(published.seconds, 3),
-        "left_out": published.left_out,
-        "privacy": published.privacy,
-    }
-
-
-def print_overview(overview: Overview) -> None:
-    table = new_table("campaign", "name", "ends", *REPORTS, numbers=False)
-    for campaign in overview.campaigns:
-        ends = f"{campaign.expiry_date:%Y-%m-%d}" if campaign.expiry_date else ""
-        states = (overview.state(campaign, name).replace(NEVER_LOADED, "-") for name in REPORTS)
-        table.add_row(campaign.campaign_id, plain(campaign.name or ""), ends, *states)
-    console = wide()
-    console.print(table)
-    console.print(f"\n{counted(len(overview.campaigns), 'campaign')}; - is never loaded")
-
-
-def overview_document(overview: Overview) -> list[dict[str, Any]]:
-    return [
-        {
-            "campaign_id": campaign.campaign_id,
-            "name": campaign.name,
-            "expiry_date": campaign.expiry_date,
-            "listed": campaign.listed,
-            "reports": {name: overview.state(campaign, name) for name in REPORTS},
-        }
-        for campaign in overview.campaigns
-    ]
-
-
-def print_mailings(mailings: Sequence[Mailing], *, as_json: bool) -> None:
-    """Print the fate of each report that was requested by mail."""
-    if as_json:
-        names = ("campaign_id", "report", "fate", "asked_at", "said")
-        click.echo(json_text([{name: getattr(mailing, name) for name in names} for mailing in mailings]))
-        return
-    table = new_table("campaign", "report", "fate", "asked at", numbers=False)
-    for mailing in mailings:
-        asked_at = f"{mailing.asked_at:%Y-%m-%d %H:%M:%S} UTC" if mailing.asked_at else ""
-        table.add_row(mailing.campaign_id, mailing.report, mailing.fate, asked_at)
-    wide().print(table)
 
 
 def plain(text: str) -> Text:

@@ -1,12 +1,22 @@
 """`passona status`."""
 
-from __future__ import annotations
+import dataclasses
+from datetime import datetime
 
 import click
 
 from passona.cli import options
+from passona.cli.screen import new_table, plain, print_result, wide
+from passona.config.address import warehouse_address
+from passona.config.configuration import load_retain_days
 from passona.errors import Exit
+from passona.masking.messages import counted
 from passona.monitoring import logs
+from passona.monitoring.status import USUAL_AGE, Run, Status, age, format_age
+from passona.monitoring.status import status as status_of
+
+# Failed and held reports shown one by one; a bad night has thousands, and --json has them all.
+MOST_TROUBLES = 20
 
 
 @options.verb(
@@ -28,14 +38,81 @@ def status(*, max_age: str | None, wait: float, as_json: bool) -> Exit:
 
     Exit codes: 0, with --max-age 4 if something is overdue; 2 no warehouse, 6 busy.
     """
-    from passona.cli.screen import print_result
-    from passona.cli.status_screen import print_status, status_document
-    from passona.config.address import warehouse_address
-    from passona.config.configuration import load_retain_days
-    from passona.monitoring.status import USUAL_AGE, age
-    from passona.monitoring.status import status as status_of
-
     limit = age(max_age) if max_age else USUAL_AGE
     result = status_of(warehouse_address(), limit, wait, logs.notify, load_retain_days())
-    print_result(status_document(result), lambda: print_status(result), as_json=as_json)
+    document = dataclasses.asdict(result) | {"max_age": limit.total_seconds(), "fresh": not result.overdue}
+    print_result(document, lambda: _print(result), as_json=as_json)
     return Exit.FAILED if max_age and result.overdue else Exit.OK
+
+
+def _print(status: Status) -> None:
+    """Print runs, reports and troubles, and in the last line whether all is well."""
+    console = wide()
+    _print_runs(status)
+    console.print()
+    _print_reports(status)
+    if status.troubles:
+        console.print()
+        _print_troubles(status)
+    console.print()
+    for line in status.overdue:
+        console.print(plain(f"overdue: {line}"), soft_wrap=True)
+    console.print(plain(f"{_verdict(status)}: {status.path}"), soft_wrap=True)
+
+
+def _verdict(status: Status) -> str:
+    parts = [counted(len(status.troubles), "report") + " failed or held"] if status.troubles else []
+    parts += [counted(len(status.overdue), "line") + " overdue"] if status.overdue else []
+    return ", ".join(parts) or f"all is fresh, nothing is older than {format_age(status.max_age)}"
+
+
+def _print_runs(status: Status) -> None:
+    table = new_table("last runs (UTC)", "verb", "outcome", "took", "requests", "rows", numbers=False)
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for run in status.runs:
+        table.add_row(
+            f"{run.started_at:%Y-%m-%d %H:%M}", run.verb, run.outcome, _took(run), _number(run.requests),
+            _number(run.row_count),
+        )  # fmt: skip
+    wide().print(table)
+
+
+def _print_reports(status: Status) -> None:
+    table = new_table(
+        "report", "settled", "open", "failed", "held", "never loaded", "stale", "rows", "oldest not settled (UTC)"
+    )
+    for name, report in status.reports.items():
+        numbers = (
+            report.settled, report.open, report.failed, report.held, report.never_loaded, report.stale, report.rows,
+        )  # fmt: skip
+        table.add_row(name, *map(_number, numbers), _instant(report.oldest))
+    wide().print(table)
+
+
+def _print_troubles(status: Status) -> None:
+    table = new_table("campaign", "name", "report", "state", "checked (UTC)", "rows are of", numbers=False)
+    console = wide()
+    for trouble in status.troubles[:MOST_TROUBLES]:
+        table.add_row(
+            trouble.campaign_id, plain(trouble.name or ""), trouble.report, trouble.state,
+            _instant(trouble.checked_at), _instant(trouble.verified_at) or "-",
+        )  # fmt: skip
+    console.print(table)
+    for line in dict.fromkeys(trouble.error or "" for trouble in status.troubles[:MOST_TROUBLES]):
+        console.print(plain(f"  {line}"), soft_wrap=True)
+    more = len(status.troubles) - MOST_TROUBLES
+    if more > 0:
+        console.print(f"and {more:,} more; --json lists all")
+
+
+def _took(run: Run) -> str:
+    return f"{(run.finished_at - run.started_at).total_seconds():.1f} s" if run.finished_at else ""
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _instant(value: datetime | None) -> str:
+    return f"{value:%Y-%m-%d %H:%M}" if value else ""

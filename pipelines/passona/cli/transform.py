@@ -1,40 +1,36 @@
 """`passona transform`."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 import click
 
+from passona.analytics.transform import SCHEMA, Transformed
+from passona.analytics.transform import transform as transform_warehouse
 from passona.cli import options
+from passona.cli.screen import new_table, print_result, spinner, wide
+from passona.config.address import Address, warehouse_address
+from passona.config.configuration import load_timezone
 from passona.errors import Exit
 from passona.monitoring import logs
 from passona.monitoring.notifications import RunEnd
 
-if TYPE_CHECKING:
-    from passona.analytics.transform import Transformed
 
-
-@options.verb("passona transform", "passona transform --full-refresh", "passona transform --select campaigns --json")
+@options.verb("passona transform", "passona transform --full-refresh", "passona transform --json")
 @click.option("--full-refresh", is_flag=True, help="Rebuild all campaigns, not only those that changed.")
-@click.option("--select", multiple=True, metavar="MODEL", help="Only these, as in dbt's --select; may be repeated.")
 @options.on_failure
 @options.wait
 @options.as_json
-def transform(*, full_refresh: bool, select: Sequence[str], on_failure: str | None, wait: float, as_json: bool) -> Exit:
+def transform(*, full_refresh: bool, on_failure: str | None, wait: float, as_json: bool) -> Exit:
     """Build and test the models of schema analytics on the warehouse.
 
     Exit codes: 0 built and all tests passed, 4 tests failed (what depends on them is not built), 6 busy.
     """
     with RunEnd(None, on_failure) as run:
-        from passona.analytics.transform import BuildRequest, transform
-        from passona.cli.screen import print_result, print_transformed, transformed_document
-        from passona.config.address import warehouse_address
-        from passona.config.configuration import load_timezone
-
-        address, request = warehouse_address(), BuildRequest(full_refresh, tuple(select))
-        outcome = run_transform(lambda: transform(address, load_timezone(), wait, logs.notify, request))
+        address, timezone = warehouse_address(), load_timezone()
+        outcome = run_transform(
+            lambda: transform_warehouse(address, timezone, wait, logs.notify, full_refresh=full_refresh)
+        )
         run.document = transformed_document(outcome, address)
         print_result(run.document, lambda: print_transformed(outcome, address), as_json=as_json)
     return outcome.exit_code
@@ -42,8 +38,6 @@ def transform(*, full_refresh: bool, select: Sequence[str], on_failure: str | No
 
 def run_transform(build: Callable[[], Transformed]) -> Transformed:
     """Run a transformation, and report its failures and warnings on stderr."""
-    from passona.cli.screen import spinner
-
     with spinner("building and testing the models"):
         outcome = build()
     for line in outcome.failures:
@@ -51,3 +45,27 @@ def run_transform(build: Callable[[], Transformed]) -> Transformed:
     for line in outcome.warnings:
         logs.notify(f"transform: warning: {line}")
     return outcome
+
+
+def print_transformed(outcome: Transformed, address: Address) -> None:
+    """Print the table of a transformation."""
+    table = new_table("built", "tests passed", "warnings", "failed", "skipped", "seconds")
+    numbers = [outcome.built, outcome.passed, len(outcome.warnings), len(outcome.failures), outcome.skipped]
+    table.add_row(*(f"{number:,}" for number in numbers), f"{outcome.seconds:.1f}")
+    console = wide()
+    console.print(table)
+    console.print(f"{outcome.word}: schema {SCHEMA} of {address}", soft_wrap=True, markup=False)
+
+
+def transformed_document(outcome: Transformed, address: Address) -> dict[str, Any]:
+    return {
+        "outcome": outcome.word,
+        "exit_code": int(outcome.exit_code),
+        "warehouse": str(address),
+        "built": outcome.built,
+        "passed": outcome.passed,
+        "skipped": outcome.skipped,
+        "seconds": round(outcome.seconds, 3),
+        "warnings": outcome.warnings,
+        "failures": outcome.failures,
+    }

@@ -1,12 +1,13 @@
 """`passona verify`."""
 
-from __future__ import annotations
-
 import click
 
 from passona.cli import options
+from passona.cli.screen import print_result, spinner
+from passona.config.address import warehouse_address
 from passona.errors import Exit
 from passona.monitoring import logs
+from passona.warehouse.verification import verify as verify_warehouse
 
 
 @options.verb(
@@ -24,10 +25,6 @@ def verify(*, wait: float, as_json: bool) -> Exit:
 
     Exit codes: 0 nothing differs, 4 something does, 2 no warehouse, 6 busy.
     """
-    from passona.cli.screen import print_result, spinner
-    from passona.config.address import warehouse_address
-    from passona.warehouse.verification import verify as verify_warehouse
-
     with spinner("verifying the warehouse"):
         result = verify_warehouse(warehouse_address(), wait, logs.notify)
     for line in result.lines:

@@ -1,12 +1,10 @@
 """Read everything configured for dlt on this machine: each value with its full section and its origin.
 
-    secret files, variables, secrets.toml, config.toml (the project's, then the global one), vaults -> settings
+    secret files, variables, secrets.toml, config.toml (the project's, then the global one) -> settings
 
 The order is dlt's: the first one counts. Unlike dlt's own lookup, this one sets no variable, starts no logging, and
 never falls back to a shorter section: `sources.timezone` is not `sources.passona.timezone`.
 """
-
-from __future__ import annotations
 
 import os
 import tomllib
@@ -15,14 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.providers import ConfigProvider, EnvironProvider
-from dlt.common.configuration.providers.toml import SettingsTomlProvider
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import global_dir
-from dlt.common.typing import AnyType, TSecretStrValue
 
-from passona.config import dlt_context
 from passona.config.environment import user_environment
 from passona.errors import ConfigurationError
 
@@ -38,7 +30,7 @@ PLACES = ("DLT_PROJECT_DIR", "DLT_CONFIG_FOLDER")
 
 @dataclass(frozen=True)
 class Setting:
-    """A value and its origin: a variable, a file or a vault. `secret`: whether the origin may hold secrets."""
+    """A value and its origin: a variable or a file. `secret`: whether the origin may hold secrets."""
 
     section: Section
     key: str
@@ -57,20 +49,14 @@ class Setting:
         return self.origin if self.is_variable else f"{'.'.join(self.path)} in {self.origin}"
 
 
-# Importing Airflow takes seconds and may query its database, so it has to be enabled explicitly.
-_NO_AIRFLOW = Setting(("providers",), "enable_airflow_secrets", False, "default")
-
-
-def read_settings(names: Mapping[Section, bool]) -> Sequence[Setting]:
+def read_settings(secrets: Iterable[Section]) -> Sequence[Setting]:
     """Read all settings, in the order in which they count.
 
-    `names`: the full names to look up in secret files and vaults, which cannot be listed; True marks a secret.
+    `secrets`: the full names to look up in secret files, which cannot be listed.
 
-    :raises ConfigurationError: a file or a vault cannot be read.
+    :raises ConfigurationError: a file cannot be read.
     """
-    secrets = [path for path, secret in names.items() if secret]
-    settings = [*_secret_files(secrets), *plain_settings()]
-    return [*settings, *_vaults(settings, names)]
+    return [*_secret_files(secrets), *plain_settings()]
 
 
 def plain_settings() -> Sequence[Setting]:
@@ -119,10 +105,7 @@ def _files() -> Iterator[Setting]:
 
 
 def _folder() -> Path:
-    """Return the folder of dlt's files for this project.
-
-    :raises ConfigurationError: variables name another folder, and this one has settings, too.
-    """
+    """Return the folder of dlt's files for this project."""
     variables = user_environment()
     folder = Path(variables.get(PLACES[0], "."), variables.get(PLACES[1], _FOLDER))
     if folder.resolve() != _FOLDER.resolve() and any((_FOLDER / name).is_file() for name in _FILES):
@@ -168,37 +151,3 @@ def _flat(section: Section, document: Mapping[str, Any], origin: str, *, secret:
             yield from _flat((*section, key), value, origin, secret=secret)
         else:
             yield Setting(section, key, value, origin, secret=secret)
-
-
-def _vaults(settings: Sequence[Setting], names: Mapping[Section, bool]) -> Iterator[Setting]:
-    """Look up these names in the vaults that the settings enable.
-
-    :raises ConfigurationError: a vault cannot be opened or read.
-    """
-    for provider in _other_providers(settings):
-        for (*section, key), secret in names.items():
-            try:
-                value, _ = provider.get_value(key, TSecretStrValue if secret else AnyType, None, *section)
-            except Exception as error:
-                raise ConfigurationError(
-                    f"the vault {provider.name} cannot be asked for settings ({type(error).__name__})"
-                ) from error
-            if value is not None:
-                yield from _flat(tuple(section), {key: value}, provider.name, secret=provider.supports_secrets)
-
-
-def _other_providers(settings: Sequence[Setting]) -> Sequence[ConfigProvider]:
-    """Return dlt's providers beside variables and files: those registered in this process, or else the vaults."""
-    container = Container()
-    if PluggableRunContext in container:
-        providers = container[PluggableRunContext].providers.providers
-        return [each for each in providers if not isinstance(each, EnvironProvider | SettingsTomlProvider)]
-    provider_settings = [setting for setting in settings if setting.section[:1] == ("providers",)]
-    enabling = [setting for setting in provider_settings if setting.key.startswith("enable_")]
-    if not enabling:
-        return []
-    try:
-        with dlt_context.use(as_document([*provider_settings, _NO_AIRFLOW])) as providers:
-            return providers[1:]  # the first one is the document itself
-    except Exception as error:
-        raise ConfigurationError(f"{enabling[0].name}: the vault cannot be opened ({type(error).__name__})") from error

@@ -4,8 +4,6 @@ A misspelled setting would be ignored silently, and personal data loaded in clea
 ours is an error. Settings for other pipelines are left alone.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import SequenceMatcher

@@ -3,8 +3,6 @@
 destination.warehouse (type, credentials) -> warehouse_address -> a path or a Server
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re
@@ -68,6 +66,22 @@ def exists(address: Address) -> bool:
     return not isinstance(address, Path) or address.is_file()
 
 
+def check_exists(address: Address) -> None:
+    """Check that there is a warehouse.
+
+    :raises ConfigurationError: there is none.
+    """
+    if not exists(address):
+        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+
+
+def existing_warehouse() -> Address:
+    """Return the address of the warehouse. Raises like `warehouse_address` and `check_exists`."""
+    address = warehouse_address()
+    check_exists(address)
+    return address
+
+
 def check_driver() -> None:
     """Check that psycopg2 is installed.
 
@@ -112,20 +126,12 @@ def _file(credentials: Any) -> Path:
         credentials = credentials["database"]
     name = re.sub(r"^duckdb:(///?)?", "", str(credentials or "warehouse.duckdb"))
     path = Path(name)
-    if name.startswith(("postgres://", "postgresql://")):
+    has_query = name != str(credentials) and "?" in name
+    if not path.name or "://" in name or name.lower().startswith((":memory:", "md:", "motherduck:")) or has_query:
         raise ConfigurationError(
-            f"{_CREDENTIALS}: expected the path of a DuckDB file, got the address of a Postgres database; set "
-            "DESTINATION__WAREHOUSE__DESTINATION_TYPE=postgres too"
+            f"{_CREDENTIALS}: expected the path of a DuckDB file (not in memory, not at MotherDuck), got something "
+            "else; for a Postgres database set DESTINATION__WAREHOUSE__DESTINATION_TYPE=postgres too"
         )
-    if not path.name or "://" in name:
-        raise ConfigurationError(f"{_CREDENTIALS}: expected the path of a DuckDB file")
-    if name.lower().startswith((":memory:", "md:", "motherduck:")):
-        raise ConfigurationError(
-            f"{_CREDENTIALS}: expected the path of a DuckDB file, got a database in memory or at MotherDuck, which is "
-            "not supported"
-        )
-    if name != str(credentials) and "?" in name:
-        raise ConfigurationError(f"{_CREDENTIALS}: expected duckdb:///PATH alone, got a query (?...) too; leave it out")
     check_file_name(path, "the warehouse", "warehouse.duckdb")
     return real_path(path)
 
@@ -142,12 +148,10 @@ def real_path(path: Path) -> Path:
 
 
 def _server(credentials: Any) -> Server:
-    if not credentials:
+    if not credentials or (isinstance(credentials, str) and not re.match(r"postgres(ql)?://", credentials)):
         raise ConfigurationError(
-            f"{_CREDENTIALS}: expected {_FORM}, got nothing; set DESTINATION__WAREHOUSE__CREDENTIALS"
+            f"{_CREDENTIALS}: expected {_FORM}, got {'something else' if credentials else 'nothing'}"
         )
-    if isinstance(credentials, str) and not re.match(r"postgres(ql)?://", credentials):
-        raise ConfigurationError(f"{_CREDENTIALS}: expected {_FORM}, got something else")
     try:
         resolved = PostgresCredentials(credentials)
         resolved.resolve()

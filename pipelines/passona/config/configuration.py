@@ -5,8 +5,6 @@
 Nothing here changes the process: in a notebook or in Dagster, the environment and dlt stay as they are.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +35,6 @@ DESTINATION = ("destination_type", "credentials")
 SECRETS = {(*SOURCE, "api_token"), (*SOURCE, "privacy_key"), (*SOURCE, "privacy_former_keys"),
            (*WAREHOUSE, "credentials")}  # fmt: skip
 KEYS = {SOURCE: tuple(TYPES), WAREHOUSE: DESTINATION}
-_ALL = {(*section, key): (*section, key) in SECRETS for section, keys in KEYS.items() for key in keys}
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)} | {
     "api_token": None, "destination_type": "duckdb", "credentials": "warehouse.duckdb",
 }  # fmt: skip
@@ -100,7 +97,7 @@ def read_configuration() -> Configuration:
 
     :raises ConfigurationError: a file cannot be read.
     """
-    return Configuration(read_settings(_ALL))
+    return Configuration(read_settings(SECRETS))
 
 
 def configuration() -> Configuration:

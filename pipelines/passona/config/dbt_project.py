@@ -1,7 +1,5 @@
 """Locate the dbt project of this package."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1]

@@ -5,8 +5,6 @@ So DEV_MODE=true, set for another pipeline, would send a load to another schema.
 one document.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +17,7 @@ from dlt.common.runtime.run_context import RunContext
 
 # For every use of dlt. No telemetry, because only the contract's requests are allowed. No log, because it quotes errors
 # of the database, which may quote a row. No handling of signals, because dlt would only record them. No Airflow,
-# because `_lookup` reads vaults.
+# whose import takes seconds.
 _ALWAYS = {
     "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL", "intercept_signals": False},
     "providers": {"enable_airflow_secrets": False},
@@ -27,12 +25,7 @@ _ALWAYS = {
 # For loads. No copy of the rows stays in staging tables or in files of a loaded package. A failed job is not retried,
 # so that the run can report it. Jobs run one by one: a third less memory and, on one connection, no slower.
 LOADING = {
-    "load": {
-        "truncate_staging_dataset": True,
-        "delete_completed_jobs": True,
-        "raise_on_max_retries": 1,
-        "workers": 1,
-    },
+    "load": {"truncate_staging_dataset": True, "delete_completed_jobs": True, "raise_on_max_retries": 1, "workers": 1}
 }
 
 
@@ -58,20 +51,10 @@ class _Context(RunContext):
 
 
 @contextmanager
-def use(document: Mapping[str, Any]) -> Iterator[list[ConfigProvider]]:
-    """Give dlt this configuration; restore the former one afterwards. Yield its providers, with vaults it enables.
+def use(document: Mapping[str, Any]) -> Iterator[None]:
+    """Give dlt this configuration; restore the former one afterwards.
 
     Applies to the whole process: no other pipeline may run in it meanwhile.
     """
-    container, own = Container(), PluggableRunContext(_Context(document))
-    former = container[PluggableRunContext] if PluggableRunContext in container else None  # noqa: SIM401  # it has no get
-    try:
-        with container.injectable_context(own) as context:
-            yield context.providers.providers
-    finally:
-        # dlt leaves its context in place if a vault cannot be opened.
-        if PluggableRunContext in container and container[PluggableRunContext] is own:
-            if former is None:
-                del container[PluggableRunContext]
-            else:
-                container[PluggableRunContext] = former
+    with Container().injectable_context(PluggableRunContext(_Context(document))):
+        yield

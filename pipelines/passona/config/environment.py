@@ -7,8 +7,6 @@ DBT_EMPTY builds empty tables, PGOPTIONS changes the schema of a session. A list
 complete, so KEPT lists the harmless ones.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import re

@@ -4,8 +4,6 @@ DuckDB derives a catalog's name from the file's name, and reads parameters after
 and writes them into SQL unescaped, where DuckDB also reads `*` as a pattern and `a=b` as a column.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

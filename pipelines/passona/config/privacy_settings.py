@@ -3,8 +3,6 @@
 Separate from `settings`, because verbs that send no request (`forget`, `re-key`) need no token.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from passona.errors import ConfigurationError

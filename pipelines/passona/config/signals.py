@@ -8,8 +8,6 @@ in the warehouse is lost.
 Imported first, so that a handler is installed early: it imports nothing slow itself.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import signal

@@ -5,10 +5,4 @@
 - `text_columns` every column that may contain a phone number
 """
 
-__all__ = [
-    "forget",
-    "lift",
-    "person",
-    "rekey",
-    "text_columns",
-]
+__all__ = ["forget", "lift", "person", "rekey", "text_columns"]

@@ -6,8 +6,6 @@
 (`duckdb_rewriting`).
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -3,8 +3,6 @@
 DuckDB checks a foreign key even against rows that the same transaction has deleted.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from graphlib import TopologicalSorter

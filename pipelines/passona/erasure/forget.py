@@ -3,10 +3,7 @@
 phones -> People -> rows erased, spools dropped -> kept out -> (marts rebuilt) -> file rewritten, bytes searched
 """
 
-from __future__ import annotations
-
 import shutil
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -20,10 +17,11 @@ from passona.erasure._linked_tables import erase_linked, linked_tables
 from passona.errors import ConfigurationError, PassonaError
 from passona.masking.people import People, people
 from passona.masking.policy import Privacy
-from passona.warehouse.connection import tables_of, transaction
+from passona.warehouse.connection import Connection, tables_of, transaction
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.policy_table import block, known_mode, mode_of_copy, privacy_of, privacy_of_copy
 from passona.warehouse.replacement import Replacement
+from passona.warehouse.run_record import RunRecord
 
 Texts = Sequence[tuple[str, str]]
 # A warehouse's mode and the id of its key.
@@ -60,21 +58,19 @@ def forget(
 ) -> Forgotten:
     """Erase people from the tables of the warehouse and keep them out. `rewrite_all` removes the bytes.
 
-    :raises Busy: another process uses the warehouse for longer than `wait` seconds.
     :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
     """
     with _opened(address, wait, notify) as database:
         who = people(texts, privacy_of(database, privacy_settings))
-        forgotten = Forgotten(len({values for _, values in who.places}), built=_is_built(database))
+        forgotten = Forgotten(len({values for _, values in who.places}), built=is_built(database.connection))
         if dry_run:
             _erase(database, who, forgotten, keep=False)
             forgotten.left += in_copies(privacy_settings, "forgotten", lambda _: None)
             return forgotten
-        run_id = str(uuid.uuid4())
-        database.begin_run(run_id, "forget")
-        _erase(database, who, forgotten, keep=True)
-        forgotten.spools = drop_spools(database)
-        database.end_run(run_id, "ok", 0, 0, erased=forgotten.tables.total())
+        with database.run(record := RunRecord("forget")):
+            _erase(database, who, forgotten, keep=True)
+            forgotten.spools = drop_spools(database)
+            record.erased = forgotten.tables.total()
     return forgotten
 
 
@@ -182,5 +178,6 @@ def drop_spools(database: Database) -> int:
     return len(spools)
 
 
-def _is_built(database: Database) -> bool:
-    return "int_built_campaigns" in tables_of(database.connection, "analytics_staging")
+def is_built(connection: Connection) -> bool:
+    """Return True if there are marts."""
+    return "int_built_campaigns" in tables_of(connection, "analytics_staging")

@@ -5,9 +5,6 @@
 No rows are written here: the next load requests the due reports and replaces their rows.
 """
 
-from __future__ import annotations
-
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,19 +14,19 @@ from pathlib import Path
 
 from passona.config.address import Address
 from passona.config.privacy_settings import PrivacySettings
-from passona.erasure.forget import Mode, Texts, drop_spools, in_copies, privacy_there
+from passona.erasure.forget import Mode, Texts, drop_spools, in_copies, is_built, privacy_there
 from passona.errors import PassonaError
 from passona.masking.people import people
 from passona.masking.phones import ERASED
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import TABLES
 from passona.source.ledger import Key
-from passona.warehouse.connection import Connection, tables_of, temp_table, transaction
+from passona.warehouse.connection import Connection, literal, quoted, temp_table, transaction
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.ownership import own_columns
 from passona.warehouse.policy_table import blocked_since, known_mode, privacy_of, unblock
-from passona.warehouse.quoting import literal, quoted
 from passona.warehouse.retention import expired_in_warehouse
+from passona.warehouse.run_record import RunRecord
 
 # The entries of the list that keep one person out.
 Entries = tuple[str, ...]
@@ -64,7 +61,6 @@ def lift(
 ) -> Lifted:
     """Let people in again whom `forget` keeps out of the warehouse and its copies. `dry_run`: only count.
 
-    :raises Busy: another process uses the warehouse for longer than `wait` seconds.
     :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
     """
     lifted = Lifted()
@@ -101,7 +97,7 @@ def _kept_out(connection: Connection, persons: Sequence[Entries]) -> list[Entrie
 
 def _count(connection: Connection, privacy_settings: PrivacySettings, lifted: Lifted) -> None:
     past = expired_in_warehouse(connection, privacy_settings.retain_days, datetime.now(UTC))
-    lifted.built = "int_built_campaigns" in tables_of(connection, "analytics_staging")
+    lifted.built = is_built(connection)
     rows = connection.execute(
         "SELECT campaign_id, report, expired_at IS NOT NULL, coalesce(listed, false) "  # noqa: S608  # names of ours
         "FROM passona.report_ledger AS ledger LEFT JOIN passona.campaigns AS campaigns USING (campaign_id) "
@@ -127,14 +123,11 @@ def _marked(connection: Connection) -> Iterator[str]:
 
 
 def _let_in(database: Database, persons: Sequence[Entries], due: Sequence[Key]) -> None:
-    run_id = str(uuid.uuid4())
-    database.begin_run(run_id, "forget")
-    with database.writing("who is let in again"):
+    with database.run(RunRecord("forget")), database.writing("who is let in again"):
         with transaction(database.connection):
             unblock(database.connection, chain.from_iterable(persons))
             _make_due(database.connection, due)
         drop_spools(database)
-    database.end_run(run_id, "ok", 0, 0)
 
 
 def _make_due(connection: Connection, due: Sequence[Key]) -> None:

@@ -5,8 +5,6 @@
 Opens the warehouse read-only. A row is the person's if a column of phones says so, as for `passona forget`.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
@@ -16,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from passona.config.address import Address, exists
+from passona.config.address import Address, check_exists
 from passona.config.privacy_settings import PrivacySettings
 from passona.erasure._erase import ends_another
 from passona.erasure.text_columns import TOKEN, TextColumn, every_column, texts_naming, texts_that_stand_for
@@ -74,10 +72,8 @@ def person(
     """Find a person in the warehouse at `address`. `text`: where the phone or token is from, and itself.
 
     :raises ConfigurationError: there is no warehouse, the text is no phone, or the privacy is not the warehouse's.
-    :raises Busy: another process writes to it for longer than `wait` seconds.
     """
-    if not exists(address):
-        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+    check_exists(address)
     with closing(open_reader(address, wait, notify)) as connection:
         if "report_ledger" not in tables_of(connection, "passona"):
             raise ConfigurationError(f"{address} holds no tables of passona: run passona load first")

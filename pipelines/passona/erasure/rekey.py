@@ -4,9 +4,6 @@ A token cannot be reversed, so the new key is applied to the old token. From the
 the old key's token (`tokens.Tokens`), so it needs both keys. A leaked old key reveals nothing about new tokens.
 """
 
-from __future__ import annotations
-
-import uuid
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -23,6 +20,7 @@ from passona.reports.definitions import REPORTS
 from passona.warehouse.connection import Connection, transaction
 from passona.warehouse.database import open_database
 from passona.warehouse.policy_table import known_mode
+from passona.warehouse.run_record import RunRecord
 
 # By the letter that its tokens begin with.
 _PURPOSES = {"p": "phone", "l": "link"}
@@ -46,11 +44,8 @@ def re_key(
         database.prepare()
         mode, key_id = known_mode(database.connection)
         keys = _keys(privacy_settings, mode, key_id)
-        run_id = str(uuid.uuid4())
-        database.begin_run(run_id, "re-key")
-        with transaction(database.connection):
+        with database.run(RunRecord("re-key")), transaction(database.connection):
             changed = _change_all(database.connection, keys, key_id)
-        database.end_run(run_id, "ok", 0, 0)
         drop_spools(database)
         database.rewrite((), wait, notify)
     return +changed

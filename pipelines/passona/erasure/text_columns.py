@@ -3,8 +3,6 @@
 catalog -> columns, ours and the users' -> candidate texts (by SQL) -> texts that name a person (by `phones`)
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -14,9 +12,8 @@ from passona.masking.phones import all_spellings, names_one, phones_of, read_pho
 from passona.masking.tokens import PHONE_TOKEN
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET, TABLES
-from passona.warehouse.connection import IS_GENERATED, Connection, is_server
+from passona.warehouse.connection import IS_GENERATED, Connection, is_server, literal, quoted
 from passona.warehouse.ownership import INTERNAL, SCHEMAS, STAGING, owned
-from passona.warehouse.quoting import literal, quoted
 
 # Names of columns of phones in reports, marts, and users' tables made from them.
 _PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")

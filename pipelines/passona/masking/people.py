@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from passona.errors import ConfigurationError
 from passona.masking.phones import is_mangled, read_phone, spellings_of, with_country
@@ -67,22 +66,6 @@ def _values_of(phone: str, privacy: Privacy) -> list[str]:
     # 0 and ten digits count as British, so for another country they are another person's.
     persons = [text for text in map(with_country, spellings) if text == phone or text in spellings]
     return [privacy.tokens.of_phone(person) for person in dict.fromkeys(persons)]
-
-
-def lines_of(file: Path) -> list[tuple[str, str]]:
-    """Read the lines of a file (`-`: standard input), each with its place, without comments (#) and blank lines.
-
-    :raises ConfigurationError: the file is not UTF-8.
-    """
-    import click
-
-    try:
-        with click.open_file(str(file), encoding="utf-8-sig") as opened:
-            lines = opened.read().splitlines()
-    except UnicodeDecodeError:
-        raise ConfigurationError("the file of people is not UTF-8 text; save it as UTF-8") from None
-    stripped = [(f"line {number}", line.partition("#")[0].strip()) for number, line in enumerate(lines, 1)]
-    return [(place, text) for place, text in stripped if text]
 
 
 def _checked_phone(text: str, place: str) -> str:

@@ -6,8 +6,6 @@ reports and outcomes, nothing personal. If another run holds the warehouse, the 
 prometheus_client is not used here: it writes exit codes as `4.0`, and saves no more than `Gauge`.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections import Counter

@@ -6,8 +6,6 @@ A command is split into words as a shell would, and runs without one: nothing is
 refused. Its environment has no token and no privacy key. A failing hook is logged; the exit code stays.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

@@ -6,13 +6,12 @@ warnings and errors, and info with `-v`; JSON shows info too. Nothing personal i
 numbers and kinds, and JSON has no fields but `FIELDS`.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import click
 
@@ -59,16 +58,12 @@ class Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(Text())
-        self.write: Callable[[str], None] = _to_stderr
+        self.write: Callable[[str], None] = partial(click.echo, err=True)
 
     def emit(self, record: logging.LogRecord) -> None:
         again = getattr(record, "again", None)
         if again is None or again == isinstance(self.formatter, Json):
             self.write(self.format(record))
-
-
-def _to_stderr(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def begin() -> None:

@@ -7,15 +7,13 @@ began longer ago than `max_age`. Settled reports never are, nor reports that no 
 are not listed, have not started, or are past `retain_days`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from passona.config.address import Address, exists
+from passona.config.address import Address, check_exists
 from passona.errors import ConfigurationError
 from passona.masking.messages import counted
 from passona.reports.definitions import REPORTS
@@ -56,7 +54,7 @@ class Run:
 class ReportStatus:
     """One report over all campaigns. `never_loaded`: listed campaigns that may have rows, but no ledger entry.
 
-    `oldest`, `newest`: when the walks of reports that are not settled began.
+    `oldest`: when the first walk of those that are not settled began.
     """
 
     settled: int = 0
@@ -67,7 +65,6 @@ class ReportStatus:
     stale: int = 0
     rows: int = 0
     oldest: datetime | None = None
-    newest: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -113,10 +110,8 @@ def status(
     """Return the status of the warehouse at `address`. `retain_days`: the setting that loads use.
 
     :raises ConfigurationError: there is no warehouse.
-    :raises Busy: another process writes to it for longer than `wait` seconds.
     """
-    if not exists(address):
-        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+    check_exists(address)
     now = datetime.now(UTC)
     with closing(open_reader(address, wait, notify)) as connection:
         if not {"runs", "report_ledger"} <= tables_of(connection, DATASET):
@@ -170,8 +165,7 @@ def _reports(connection: Connection, oldest: datetime, wanted: Sequence[Key]) ->
             SELECT report, {counts},
                    count(*) FILTER (WHERE is_wanted AND coalesce(verified_at < ? OR {ahead}, true)),
                    coalesce(sum(row_count), 0)::BIGINT,
-                   min(verified_at) FILTER (WHERE is_wanted AND NOT {ahead}),
-                   max(verified_at) FILTER (WHERE is_wanted AND NOT {ahead})
+                   min(verified_at) FILTER (WHERE is_wanted AND NOT {ahead})
             FROM (
                 SELECT *, (NOT settled OR {ahead}) AND (campaign_id, report) IN (
                     SELECT campaign_id, report FROM given
@@ -187,7 +181,7 @@ def _reports(connection: Connection, oldest: datetime, wanted: Sequence[Key]) ->
                 "(SELECT campaign_id, report FROM passona.report_ledger) GROUP BY report"
             ).fetchall()
         )
-    columns = ("settled", "open", "failed", "held", "stale", "rows", "oldest", "newest")
+    columns = ("settled", "open", "failed", "held", "stale", "rows", "oldest")
     loaded = {report: dict(zip(columns, values, strict=True)) for report, *values in rows}
     return {name: ReportStatus(never_loaded=never_loaded.get(name, 0), **loaded.get(name, {})) for name in REPORTS}
 

@@ -3,10 +3,11 @@
     load (plan) -> source.walk -> _load_package -> database -> dataset `passona`
 
 - `load` one run of `passona load`, `csv_import` of `import-csv`, `mail_requests` of `generate`; `run` what loads share
-- `database` the open warehouse; `engines` DuckDB file and Postgres; `connection` a session with either
+- `run_record` the row in `runs`; `database` the open warehouse; `connection` a session with it
+- `engines` DuckDB file and Postgres
 - `_schema` creates the tables; `_migrations` those of the first version; `ownership` which objects are ours
 - `ledger_table` the ledger as stored; `verification` which reports are verified; `retention` what expires
-- `policy_table` the privacy mode, and forgotten people; `replacement` atomic writes of files; `quoting` for SQL
+- `policy_table` the privacy mode, and forgotten people; `replacement` atomic writes of files
 """
 
 __all__ = [
@@ -19,9 +20,9 @@ __all__ = [
     "mail_requests",
     "ownership",
     "policy_table",
-    "quoting",
     "replacement",
     "retention",
     "run",
+    "run_record",
     "verification",
 ]

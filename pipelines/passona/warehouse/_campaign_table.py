@@ -1,7 +1,5 @@
 """The tables of campaigns: compared with the list, read by the plan, written with the first package."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -12,10 +10,9 @@ from passona.reports.definitions import CAMPAIGNS
 from passona.reports.tables import TABLES
 from passona.source.campaigns import Campaign, CampaignList, campaign_values, list_shrunk
 from passona.warehouse._load_package import Package
-from passona.warehouse.connection import registered, temp_table
+from passona.warehouse.connection import quoted, registered, temp_table
 from passona.warehouse.database import Database
 from passona.warehouse.ownership import own_columns
-from passona.warehouse.quoting import quoted
 
 
 class CampaignTable:

@@ -6,8 +6,6 @@ So a key's column never depends on which other keys arrive with it, in which cam
 users added are no keys.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """One load package of the command line: verified walks to write, ledger entries, changed campaigns."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial

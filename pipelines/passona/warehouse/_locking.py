@@ -1,7 +1,5 @@
 """Waiting for the lock on the warehouse, and writes that may fail."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Iterator
@@ -22,10 +20,7 @@ class Locked(Exception):  # noqa: N818  # named for what happened, as all errors
 
 
 def wait_for(attempt: Callable[[], _Opened], name: str, wait: float, notify: Callable[[str], None]) -> _Opened:
-    """Call `attempt` until it does not raise `Locked`, for up to `wait` seconds. `name`: what is locked.
-
-    :raises Busy: it is still locked after that; names the holder.
-    """
+    """Call `attempt` until it does not raise `Locked`, for up to `wait` seconds. `name`: what is locked."""
     until = time.monotonic() + wait
     notified = False
     while True:

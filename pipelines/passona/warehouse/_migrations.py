@@ -5,8 +5,6 @@
 Form 0 is that of the first version. A new column that may be NULL in old rows needs no new form: `_schema` adds it.
 """
 
-from __future__ import annotations
-
 from importlib.metadata import version
 
 from passona.errors import ConfigurationError
@@ -57,10 +55,7 @@ def migrate(connection: Connection) -> None:
 
 
 def _form(connection: Connection) -> tuple[int | None, str]:
-    """Return the form of the warehouse, None if it has no tables, and the version that gave it this form.
-
-    :raises ConfigurationError: the form is later than FORM.
-    """
+    """Return the form of the warehouse, None if it has no tables, and the version that gave it this form."""
     tables = tables_of(connection, DATASET)
     row = None
     if UPGRADES in tables:

@@ -3,15 +3,12 @@
 walks and entries of a package -> rows by campaign, ledger entries of complete loads -> equal, or NotWritten
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 
 from passona.errors import NotWritten
 from passona.reports.definitions import CAMPAIGNS
 from passona.warehouse._load_package import Package
-from passona.warehouse.connection import Connection, temp_table
-from passona.warehouse.quoting import quoted
+from passona.warehouse.connection import Connection, quoted, temp_table
 
 
 def check_written(connection: Connection, package: Package) -> None:

@@ -3,17 +3,13 @@
 dlt alone would create them at the end of its first load, which takes half a second, and without comments.
 """
 
-from __future__ import annotations
-
-from passona.config.dbt_project import project_folder
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET, TABLES
 from passona.warehouse._key_columns import create_key_table
 from passona.warehouse._migrations import migrate
-from passona.warehouse.connection import Connection
+from passona.warehouse.connection import Connection, literal, quoted
 from passona.warehouse.engines.engine import Engine
 from passona.warehouse.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
-from passona.warehouse.quoting import literal, quoted
 
 
 def create_tables(engine: Engine) -> None:
@@ -26,7 +22,7 @@ def create_tables(engine: Engine) -> None:
     inventory.check(OWN_NAMES)
     connection.begin()
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
-    inventory.update_register([*OWN_NAMES, *model_names(project_folder())])
+    inventory.update_register([*OWN_NAMES, *model_names()])
     migrate(connection)
     inventory.check_types()
     # DuckDB adds no column in a transaction that has changed rows. After a kill here, the next run adds them.
@@ -44,7 +40,8 @@ def create_tables(engine: Engine) -> None:
         connection.execute(statement)
     if missing:
         _mark_dropped(connection, missing)
-    _mark_interrupted_runs(connection)
+    # Only one run writes at a time, so none of these is active.
+    connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
     if missing or new_columns or any(comment != _comment(*place) for place, comment in inventory.comments()):
         describe(connection)
     connection.commit()
@@ -58,12 +55,6 @@ def _mark_dropped(connection: Connection, missing: set[str]) -> None:
         "WHERE report IN (SELECT unnest(?::VARCHAR[]))",
         [reports],
     )
-
-
-def _mark_interrupted_runs(connection: Connection) -> None:
-    """Mark runs whose end was not recorded: only one run writes at a time, so none of them is active."""
-    if connection.execute("SELECT 1 FROM passona.runs WHERE outcome = 'running' LIMIT 1").fetchall():
-        connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
 
 
 def describe(connection: Connection) -> None:

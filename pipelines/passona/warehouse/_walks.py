@@ -3,8 +3,6 @@
 tasks -> threads -> Finished, in the order in which the walks end
 """
 
-from __future__ import annotations
-
 import queue
 import threading
 import time

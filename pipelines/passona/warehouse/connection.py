@@ -4,8 +4,6 @@ SQL is written once, for DuckDB and Postgres: catalogs are read from `informatio
 and `$name` are parameters. SQL of one engine alone is in `duckdb_file` and `postgres`.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +11,16 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from passona.warehouse.quoting import literal
+
+def quoted(name: str) -> str:
+    """Return an identifier in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str) -> str:
+    """Return a text in SQL, for statements that take no parameters: ATTACH, SET, COMMENT ON."""
+    return "'" + value.replace("'", "''") + "'"
+
 
 _NAMES = ("column_name", """'"' || replace(column_name, '"', '""') || '"'""")
 _GENERATED = [

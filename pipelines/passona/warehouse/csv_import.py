@@ -7,8 +7,6 @@ may hold it. It has no total to be verified against, and may be older than its c
 hold a later state, and it settles a report only if the user or the server dated it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -130,10 +128,7 @@ class CsvImport:
             self._run.commit(package)
 
     def _check_age(self, campaign: Campaign, forms: Sequence[tuple[CsvFile, Form]]) -> None:
-        """Refuse a campaign that the next load would erase.
-
-        :raises ConfigurationError: the campaign is past `retain_days`.
-        """
+        """Refuse a campaign that the next load would erase."""
         days, made_at = self._settings.retain_days, max((file.made_at for file, _ in forms), default=None)
         if expired_campaigns(self._database.connection, [campaign], days, self._run.clock.utc(), made_at):
             raise ConfigurationError(
@@ -143,10 +138,7 @@ class CsvImport:
             )
 
     def _forms(self, files: Sequence[CsvFile]) -> list[tuple[CsvFile, Form]]:
-        """Return the files that are reports, each with its form, in the order of REPORTS; report the others.
-
-        :raises ConfigurationError: two files are the same report.
-        """
+        """Return the files that are reports, each with its form, in the order of REPORTS; report the others."""
         forms: dict[str, tuple[CsvFile, Form]] = {}
         for file in files:
             try:
@@ -165,10 +157,7 @@ class CsvImport:
         return ordered
 
     def _parse(self, task: Task, file: CsvFile, form: Form) -> _Parsed:
-        """Read a file into a walk.
-
-        :raises FileRefused: it cannot be read whole, or a spreadsheet has lost most of its phones or all its times.
-        """
+        """Read a file into a walk."""
 
         def spool() -> Spool:
             path = self._database.files / f"{form.report.name}.arrow"
@@ -192,10 +181,7 @@ class CsvImport:
             self._progress.notify(line)
 
     def _check_quality(self, file: CsvFile, walk: Walk, quality: Quality) -> None:
-        """Notify of what a spreadsheet did to a file.
-
-        :raises FileRefused: most of its phones or all its times are lost.
-        """
+        """Notify of what a spreadsheet did to a file."""
         if quality.is_mangled and not self._request.accept_mangled:
             walk.spool.drop()
             raise file.refused(
@@ -217,10 +203,7 @@ class CsvImport:
             )
 
     def _take(self, task: Task, parsed: _Parsed) -> None:
-        """Add a file to the package: its ledger entry, and its rows if they have changed.
-
-        :raises FileRefused: it is older than the rows in the tables.
-        """
+        """Add a file to the package: its ledger entry, and its rows if they have changed."""
         file, walk, outcome = parsed.file, parsed.walk, self._outcome.reports[task.report.name]
         outdated = is_outdated(task, file.made_at)
         if is_unchanged(task, walk, mismatched_reports(self._database.connection)):

@@ -6,23 +6,19 @@ dlt works in a temporary folder that ends with the run. It never resumes a kille
 ledger makes those reports due again.
 """
 
-from __future__ import annotations
-
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import dlt
-import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from passona.config import dlt_context
 from passona.config.address import Address, check_driver
 from passona.config.signals import deferred
-from passona.errors import ConfigurationError, NotWritten, causes
+from passona.errors import ConfigurationError, NotWritten, causes, is_interruption
 from passona.reports.definitions import Report
 from passona.reports.tables import DATASET, TABLES
 from passona.source.ledger import INTERRUPTED
@@ -33,15 +29,14 @@ from passona.warehouse._load_package import Package
 from passona.warehouse._locking import writing
 from passona.warehouse._migrations import check_readable
 from passona.warehouse._row_counts import check_written
-from passona.warehouse._run_log import RunLog
 from passona.warehouse._schema import create_tables, describe
 from passona.warehouse._work_folder import WorkFolder
-from passona.warehouse.connection import Connection, error_kinds, is_server, temp_table
+from passona.warehouse.connection import Connection, error_kinds, is_server, literal, quoted, temp_table
 from passona.warehouse.engines.duckdb_file import DuckDBFile, read_file
 from passona.warehouse.engines.engine import Engine, Workload
-from passona.warehouse.ownership import OWN_NAMES, Inventory
+from passona.warehouse.ownership import Inventory
 from passona.warehouse.policy_table import known_mode
-from passona.warehouse.quoting import literal, quoted
+from passona.warehouse.run_record import RunLog, RunRecord
 
 PIPELINE = "passona"
 
@@ -101,7 +96,6 @@ class Database:
         """Create, migrate and describe all tables of the contract, even if nothing is ever loaded.
 
         :raises ConfigurationError: a later version created the warehouse, or an object of the user is in the way.
-        :raises NotWritten: the database could not be written.
         """
         with self.writing("the tables of the warehouse"):
             create_tables(self.engine)
@@ -154,21 +148,10 @@ class Database:
             self._run_pipeline(package, zone)
         except PipelineStepFailed as error:
             if not any(isinstance(cause, self.engine.out_of_memory) for cause in causes(error)):
-                self._check_obstacles()
                 raise
             self.tune(Workload.REBUILD)
             self.pipeline.abort_packages()
             self._run_pipeline(package, zone)
-
-    def _check_obstacles(self) -> None:
-        """Find out if a load failed because the user has just changed our tables.
-
-        :raises ConfigurationError: something refuses rows; names it.
-        """
-        with contextlib.suppress(*error_kinds()):  # the error of the load is the one to report
-            inventory = self.inventory()
-            inventory.check(OWN_NAMES)
-            inventory.check_types()
 
     def _run_pipeline(self, package: Package, zone: str) -> None:
         package.reset_counts()
@@ -208,7 +191,6 @@ class Database:
         Other processes may lock the warehouse in between, for up to `wait` seconds.
 
         :raises StillThere: one of these texts is still in its bytes.
-        :raises Busy: it was locked for longer.
         """
         self.tune(Workload.REBUILD)
         searched = self.engine.rewrite(gone, wait, notify)
@@ -224,54 +206,51 @@ class Database:
             if file.name in useless or file.suffix != ".arrow" or file.stat().st_mtime < oldest:
                 file.unlink()
 
-    def begin_run(
-        self,
-        run_id: str,
-        verb: str,
-        at: datetime | None = None,
-        *,
-        outcome: str = "running",
-        campaign_id: str | None = None,
-        report: str | None = None,
-    ) -> None:
-        """Record that a run began, `at` (UTC) or now. `outcome`: stays if the run is killed, unless it is `running`.
+    @contextlib.contextmanager
+    def run(self, run: RunRecord) -> Iterator[None]:
+        """Record the begin of a run, and its end as this block leaves it; `running` becomes ok, or an error."""
+        self._begin(run)
+        try:
+            yield
+        except BaseException as error:
+            if run.outcome == "running":
+                run.outcome = "interrupted" if is_interruption(error) else "error"
+            with contextlib.suppress(Exception):  # the first error is the one to report
+                self._end(run)
+            raise
+        if run.outcome == "running":
+            run.outcome = "ok"
+        self._end(run)
 
-        :raises NotWritten: the database could not be written.
-        """
+    def _begin(self, run: RunRecord) -> None:
         self._end_run_log()
-        self._run_log = RunLog(run_id, verb)
+        self._run_log = RunLog(run.run_id, run.verb)
         self._run_log.begin(self.address)
         with self.writing("the begin of the run"):
             self.connection.execute(
                 "INSERT INTO passona.runs "
                 "(run_id, started_at, verb, outcome, version, campaign_id, report, _dlt_load_id) "
                 "VALUES (?, coalesce(?, now()), ?, ?, ?, ?, ?, '')",
-                [run_id, at, verb, outcome, version("passona-warehouse"), campaign_id, report],
+                [
+                    run.run_id,
+                    run.began,
+                    run.verb,
+                    run.outcome,
+                    version("passona-warehouse"),
+                    run.campaign_id,
+                    run.report,
+                ],
             )
 
-    def end_run(
-        self,
-        run_id: str,
-        outcome: str,
-        requests: int,
-        row_count: int,
-        at: datetime | None = None,
-        *,
-        began: datetime | None = None,
-        erased: int = 0,
-    ) -> None:
-        """Record how a run ended, `at` (UTC) or now. `began`: corrects its begin, which a wrong clock dated.
-
-        :raises NotWritten: the database could not be written.
-        """
+    def _end(self, run: RunRecord) -> None:
         with self.writing("the end of the run"):
             self.connection.execute(
                 "UPDATE passona.runs SET started_at = coalesce(?, started_at), finished_at = coalesce(?, now()), "
                 "outcome = ?, requests = ?, row_count = ?, erased = ? WHERE run_id = ?",
-                [began, at, outcome, requests, row_count, erased, run_id],
+                [run.began, run.ended, run.outcome, run.requests, run.row_count, run.erased, run.run_id],
             )
         if self._run_log is not None:
-            self._run_log.log_outcome(outcome, requests, row_count)
+            self._run_log.log_outcome(run.outcome, run.requests, run.row_count)
 
     def _end_run_log(self) -> None:
         if self._run_log is not None:
@@ -291,11 +270,9 @@ class Database:
 def open_database(address: Address, wait: float, notify: Callable[[str], None]) -> Database:
     """Open the warehouse for writing. Wait up to `wait` seconds for the run that has locked it.
 
-    :raises Busy: it is still locked after that; names the holder.
     :raises ConfigurationError: it is no DuckDB file, its folder does not exist, or the server cannot be reached.
     :raises OSError: its work folder cannot be created.
     """
-    _use_frugal_memory()
     engine = _engine(address, wait, notify)
     with deferred():
         try:
@@ -321,20 +298,9 @@ def _pipeline(engine: Engine) -> dlt.Pipeline:
         return dlt.pipeline(PIPELINE, pipelines_dir=str(folder), destination=engine.destination(), dataset_name=DATASET)
 
 
-def _use_frugal_memory() -> None:
-    """Let Arrow use jemalloc, which keeps the least: a load of 3,000,000 rows takes 300 MB instead of 350.
-
-    Not if the user chose by Arrow's own variable, or if this build of Arrow lacks jemalloc.
-    """
-    if "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
-        with contextlib.suppress(NotImplementedError):
-            pa.set_memory_pool(pa.jemalloc_memory_pool())
-
-
 def open_reader(address: Address, wait: float, notify: Callable[[str], None]) -> Connection:
     """Open the warehouse for reading. Many processes may do so, but not while a DuckDB file is written.
 
-    :raises Busy: it is still locked for writing after `wait` seconds.
     :raises ConfigurationError: another version created it, and it cannot be read as it is.
     """
     connection = _reader(address, wait, notify)

@@ -1,7 +1,5 @@
 """The ledger as stored. An entry counts only if its load package is complete: dlt commits table by table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property

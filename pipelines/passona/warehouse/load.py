@@ -6,8 +6,6 @@ Walks run in threads, within the client's limits. This thread commits finished w
 minutes at most and the API never waits for the database.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence

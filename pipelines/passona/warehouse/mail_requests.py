@@ -6,31 +6,30 @@ Each POST causes another mail, and the API does not list them. So `runs` alone p
 requesting twice. A row says `unknown` until the answer arrives, and after a kill.
 """
 
-from __future__ import annotations
-
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from passona.errors import Exit, FateUnknown, RequestFailed, TokenRefused
 from passona.source.client import Client
 from passona.source.ledger import Key
 from passona.warehouse.connection import Connection, columns_of
 from passona.warehouse.database import Database
+from passona.warehouse.run_record import RunRecord
 
 VERB = "generate"
-Fate = Literal["accepted", "refused", "unknown", "asked before", "to be asked"]
 
 
 @dataclass(frozen=True)
 class Mailing:
-    """One report to be mailed. `asked_at`: in UTC. `said`: the error, with the next step."""
+    """One report to be mailed. `fate`: accepted, refused, unknown, asked before or to be asked.
+
+    `asked_at`: in UTC. `said`: the error, with the next step.
+    """
 
     campaign_id: str
     report: str
-    fate: Fate
+    fate: str
     asked_at: datetime | None = None
     said: str = ""
 
@@ -82,22 +81,23 @@ def ask(
 
 def _send(database: Database, client: Client, mailing: Mailing) -> Mailing:
     campaign_id, report = mailing.campaign_id, mailing.report
-    run_id, at = str(uuid.uuid4()), datetime.now(UTC)
-    before = client.requests
-    database.begin_run(run_id, VERB, at, outcome="unknown", campaign_id=campaign_id, report=report)
-    fate: Fate = "accepted"
-    error = ""
-    try:
-        client.post(f"reporting/{campaign_id}/{report}")
-    except TokenRefused:
-        database.end_run(run_id, "refused", client.requests - before, 0)
-        raise
-    except RequestFailed as refusal:
-        fate, error = "refused", f"campaign {campaign_id}, {report}: {refusal}; no mail comes, ask again later"
-    except FateUnknown as failure:
-        fate, error = "unknown", _unknown(campaign_id, report, str(failure))
-    database.end_run(run_id, fate, client.requests - before, 0)
-    return Mailing(campaign_id, report, fate, at, error)
+    run = RunRecord(VERB, "unknown", campaign_id=campaign_id, report=report, began=datetime.now(UTC))
+    before, error, token_refused = client.requests, "", None
+    with database.run(run):
+        try:
+            client.post(f"reporting/{campaign_id}/{report}")
+            run.outcome = "accepted"
+        except TokenRefused as refusal:
+            run.outcome, token_refused = "refused", refusal
+        except RequestFailed as refusal:
+            run.outcome = "refused"
+            error = f"campaign {campaign_id}, {report}: {refusal}; no mail comes, ask again later"
+        except FateUnknown as failure:
+            error = _unknown(campaign_id, report, str(failure))
+        run.requests = client.requests - before
+    if token_refused:
+        raise token_refused
+    return Mailing(campaign_id, report, run.outcome, run.began, error)
 
 
 def _unknown(campaign_id: str, report: str, reason: str) -> str:

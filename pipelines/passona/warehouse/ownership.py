@@ -7,16 +7,14 @@ dataset, the dbt project its models. dlt registers its own tables in `_dlt_versi
 of an earlier version has dlt's tables or `_upgrades`, and comments on its tables.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
+from passona.config.dbt_project import project_folder
 from passona.errors import ConfigurationError
 from passona.reports.tables import DATASET, TABLES
 from passona.warehouse.connection import Connection, columns_of, tables_of
@@ -328,8 +326,9 @@ def own_staging(connection: Connection) -> set[str]:
     return {f"{STAGING}.{table}" for table, column in columns_of(connection, STAGING) if column == "_dlt_load_id"}
 
 
-def model_names(project: Path) -> list[Name]:
+def model_names() -> list[Name]:
     """Return the schemas, tables and views that the dbt project creates: one for each model and seed."""
+    project = project_folder()
     schemas = {"marts": MARTS, "staging": MARTS_STAGING, "intermediate": MARTS_STAGING}
     models = [Name(schemas[file.parent.name], file.stem) for file in sorted(project.glob("models/*/*.sql"))]
     seeds = [Name(MARTS_STAGING, file.stem) for file in sorted(project.glob("seeds/*.csv"))]

@@ -35,7 +35,6 @@ def privacy_of(database: Database, privacy_settings: PrivacySettings) -> Privacy
     """Return the privacy of this warehouse. One without data takes the mode that is configured.
 
     :raises ConfigurationError: it has data in another mode, or by another key.
-    :raises NotWritten: the database could not be written.
     """
     connection = database.connection
     with database.writing("the mode of the warehouse"):

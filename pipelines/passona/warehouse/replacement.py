@@ -5,8 +5,6 @@
 Open readers keep the old file.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

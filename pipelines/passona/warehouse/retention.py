@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 from passona.reports.definitions import CAMPAIGNS
 from passona.reports.tables import DATASET, TABLES
 from passona.source.campaigns import Campaign, campaign_values
-from passona.warehouse.connection import Connection, tables_of, temp_table, transaction
+from passona.warehouse.connection import Connection, literal, quoted, tables_of, temp_table, transaction
 from passona.warehouse.engines.engine import Workload
 from passona.warehouse.ledger_table import REPORT_TABLES, trusted_entries
 from passona.warehouse.ownership import own_columns, own_objects, own_staging
-from passona.warehouse.quoting import literal, quoted
 
 if TYPE_CHECKING:
     from passona.config.privacy_settings import PrivacySettings
@@ -88,10 +87,7 @@ def expire(database: Database, privacy_settings: PrivacySettings, now: datetime,
 
 
 def rewrite_after_expiry(database: Database, wait: float, notify: Callable[[str], None]) -> None:
-    """Rewrite the warehouse if freed pages may hold expired personal data.
-
-    :raises Busy: another process locked it in between for longer than `wait` seconds.
-    """
+    """Rewrite the warehouse if freed pages may hold expired personal data."""
     if "_given_up" in tables_of(database.connection, DATASET):
         database.rewrite((), wait, notify)
         database.connection.execute("DROP TABLE passona._given_up")

@@ -3,18 +3,14 @@
 begin (runs, logs) -> errors and drift -> packages -> retention -> end (runs, logs) -> Outcome
 """
 
-from __future__ import annotations
-
-import contextlib
 import logging
 import time
-import uuid
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from passona.config.settings import Settings
-from passona.errors import Exit, Held, PassonaError, RequestFailed, TokenRefused, WalkFailed, is_interruption
+from passona.errors import Exit, Held, PassonaError, RequestFailed, TokenRefused, WalkFailed
 from passona.masking.policy import CLEAR
 from passona.source.pace import ServerClock
 from passona.source.resources import Counts
@@ -23,6 +19,7 @@ from passona.warehouse._load_package import Package
 from passona.warehouse.database import Database
 from passona.warehouse.policy_table import privacy_of
 from passona.warehouse.retention import expire
+from passona.warehouse.run_record import RunRecord
 
 log = logging.getLogger("passona")
 
@@ -80,10 +77,10 @@ class Run:
         self, verb: str, settings: Settings, database: Database, clock: ServerClock, notify: Callable[[str], None]
     ) -> None:
         self.settings, self.database, self.clock, self.notify = settings, database, clock, notify
-        self.outcome = Outcome(run_id=str(uuid.uuid4()))
+        self._record, self._begun = RunRecord(verb), 0.0
+        self.outcome = Outcome(self._record.run_id)
         self.campaign_table = CampaignTable(database)
         self.privacy = CLEAR
-        self._verb, self._begun = verb, 0.0
 
     def execute(self, body: Callable[[], None]) -> Outcome:
         """Call `body` and record its begin and end in `runs`.
@@ -93,27 +90,29 @@ class Run:
         self._begun = time.monotonic()
         self.database.prepare()
         self.privacy = privacy_of(self.database, self.settings)
-        self.database.begin_run(self.outcome.run_id, self._verb, self.clock.utc())
-        try:
+        self._record.began = self.clock.utc()
+        with self.database.run(self._record):
             try:
-                body()
-            except (RequestFailed, TokenRefused, WalkFailed) as error:
-                self.report_error(error, f"{self._verb.partition('-')[0]}_failed")
-            self.outcome.erased = expire(self.database, self.settings, self.clock.utc(), self.notify)
-        except BaseException as error:
-            with contextlib.suppress(Exception):  # the first error is the one to report
-                self._end("interrupted" if is_interruption(error) else "error")
-            raise
-        self.outcome.seconds = time.monotonic() - self._begun
-        self._end(self.outcome.word)
+                self._body(body)
+            finally:
+                self._fill_record()
+            self._record.outcome = self.outcome.word
         return self.outcome
 
-    def _end(self, word: str) -> None:
-        now, outcome = self.clock.utc(), self.outcome
-        rows = sum(report.counts.rows for report in outcome.reports.values())
-        # The server's clock was not known when the run began.
-        began = now - timedelta(seconds=time.monotonic() - self._begun) if self.clock.ahead else None
-        self.database.end_run(outcome.run_id, word, outcome.requests, rows, now, began=began, erased=outcome.erased)
+    def _body(self, body: Callable[[], None]) -> None:
+        try:
+            body()
+        except (RequestFailed, TokenRefused, WalkFailed) as error:
+            self.report_error(error, f"{self._record.verb.partition('-')[0]}_failed")
+        self.outcome.erased = expire(self.database, self.settings, self.clock.utc(), self.notify)
+
+    def _fill_record(self) -> None:
+        now, outcome, record = self.clock.utc(), self.outcome, self._record
+        outcome.seconds = time.monotonic() - self._begun
+        record.ended, record.requests, record.erased = now, outcome.requests, outcome.erased
+        record.row_count = sum(report.counts.rows for report in outcome.reports.values())
+        if self.clock.ahead:  # the server's clock was not known when the run began
+            record.began = now - timedelta(seconds=outcome.seconds)
 
     def report_error(self, error: PassonaError, event: str, **fields: object) -> None:
         """Log an error and add it to the outcome. `fields`: of its log record."""
@@ -134,10 +133,7 @@ class Run:
                     self.notify(f"{source} has changed: {line}")
 
     def commit(self, package: Package) -> None:
-        """Write a package, with the campaigns that are due, and drop the spools of its walks.
-
-        :raises NotWritten: the database could not be written.
-        """
+        """Write a package, with the campaigns that are due, and drop the spools of its walks."""
         begun = time.monotonic()
         with self.database.writing("the load package"):
             self.campaign_table.add_to(package)

@@ -5,23 +5,19 @@
 Publish, transform and report check this before they pass data on.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from passona.config.address import Address, exists
-from passona.errors import ConfigurationError
+from passona.config.address import Address, check_exists
 from passona.reports.definitions import CAMPAIGNS
 from passona.reports.row_ids import stored_digest
 from passona.source.ledger import Key
-from passona.warehouse.connection import Connection, is_server, tables_of, temp_table
+from passona.warehouse.connection import Connection, is_server, quoted, tables_of, temp_table
 from passona.warehouse.database import open_database
 from passona.warehouse.engines.duckdb_file import CATALOG
 from passona.warehouse.ledger_table import REPORT_TABLES, Ledger, trusted_entries
-from passona.warehouse.quoting import quoted
 
 INTERRUPTED = "a load was interrupted while it wrote this report"
 
@@ -68,13 +64,10 @@ class Verification:
 def verify(address: Address, wait: float, notify: Callable[[str], None]) -> Verification:
     """Compare all rows with the ledger, and make reports due that differ. Wait up to `wait` seconds for the lock.
 
-    :raises Busy: the warehouse is still locked after that.
     :raises ConfigurationError: there is no warehouse.
     :raises duckdb.Error: a part of the file cannot be read.
-    :raises NotWritten: the database could not be written.
     """
-    if not exists(address):
-        raise ConfigurationError(f"there is no warehouse at {address}: run passona load first")
+    check_exists(address)
     with closing(open_database(address, wait, notify)) as database:
         database.prepare()
         if not is_server(database.connection):

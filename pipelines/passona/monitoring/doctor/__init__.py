@@ -3,16 +3,12 @@
     Settings -> examination (about forty GETs) -> Evidence -> one judge per assumption -> Diagnosis
 
 - `examination` which requests are sent; `_requests` a request and its response
-- `_evidence` all responses, and their rows as a load would read them
-- judges, one function per assumption: `_connection`, `_paging`, `_clocks` (with `_zones`), `_messages`, `_contents`
-- `_findings` what a judge returns; `_words` shows values without showing a person's
+- `_evidence` all responses, and what a judge returns; judges, one function each: `_connection`, `_paging`, `_zones`
 - `diagnosis` the list of assumptions, the table, and the JSON document
 
 Only `examination` and `_requests` do I/O. Nothing is written, and the warehouse is not opened.
-An assumption is what the vendor's guide does not document, or what its samples show only once.
+An assumption is what the vendor's guide does not document, or what its samples show only once. What a load itself
+notices in every row (keys, types, times, lists) is not examined here.
 """
 
-__all__ = [
-    "diagnosis",
-    "examination",
-]
+__all__ = ["diagnosis", "examination"]

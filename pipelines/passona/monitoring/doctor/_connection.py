@@ -1,14 +1,10 @@
-"""Judges of the connection: address, token, team, campaigns, errors, limits. Pure."""
-
-from __future__ import annotations
+"""Judges of the connection: address, token, team, reports, limits. Pure."""
 
 from collections import Counter
 
 from passona.config.settings import Settings
 from passona.errors import Exit
-from passona.masking.messages import counted
-from passona.monitoring.doctor._evidence import UUID, Evidence
-from passona.monitoring.doctor._findings import Finding, assumption, broken, holds, unclear
+from passona.monitoring.doctor._evidence import Evidence, Finding, assumption, broken, holds, unclear
 from passona.reports.definitions import REPORTS
 
 # The only header of this kind that loads obey (`pace`).
@@ -18,7 +14,7 @@ OBEYED = "x-ratelimit-limit"
 @assumption("base_url is the API's", matters=True)
 def address(evidence: Evidence) -> Finding:
     base, first = evidence.settings.base_url, evidence.first
-    if first is None or first.is_page or first.status == 403:
+    if first is None or first.page or first.status == 403:
         status = ", with 401" if first is None else ", with 403" if first.status == 403 else ""
         return holds(f"{base} answers{status}")
     if first.status is not None and (first.status >= 500 or first.status == 429):
@@ -26,7 +22,7 @@ def address(evidence: Evidence) -> Finding:
     advice = f"set base_url; the vendor's is {Settings.base_url}"
     if first.status is None:
         return broken(f"{base}: {first.problem.partition('; ')[0]}", f"check the network, or {advice}")
-    return broken(f"{base}campaigns: {first.problem}", advice, status=first.status)
+    return broken(f"{base}campaigns: {first.problem}", advice)
 
 
 @assumption("the token is accepted", matters=True, exit_code=Exit.TOKEN)
@@ -36,7 +32,7 @@ def token(evidence: Evidence) -> Finding:
     if evidence.reached:
         return holds("200")
     if evidence.first and evidence.first.status == 403:
-        return broken(evidence.first.problem, "allow the token's user to see campaigns and reports", status=403)
+        return broken(evidence.first.problem, "allow the token's user to see campaigns and reports")
     return unclear("no response shows it")
 
 
@@ -48,30 +44,16 @@ def team(evidence: Evidence) -> Finding:
         return unclear("no campaigns")
     seen = teams[0] if len(teams) == 1 else f"{len(teams)} teams: {', '.join(teams[:3])}"
     if expected and {name.lower() for name in teams} != {expected}:
-        return broken(seen, f"switch the token's team back to {expected}, or set team_uuid", teams=teams)
+        return broken(seen, f"switch the token's team back to {expected}, or set team_uuid")
     if len(teams) > 1:
-        return broken(seen, "ask the vendor why; set team_uuid to load one team only", teams=teams)
-    return holds(seen, "" if expected else f'set team_uuid = "{teams[0]}" to refuse any other team', teams=teams)
-
-
-@assumption("each campaign has its own uuid", matters=True)
-def campaign_ids(evidence: Evidence) -> Finding:
-    advice = "nothing to set: loads refuse such a list; tell the vendor"
-    uuids = [row.get("uuid") for row in evidence.listed_rows]
-    valid = [uuid for uuid in uuids if isinstance(uuid, str) and UUID.fullmatch(uuid)]
-    if not uuids:
-        return unclear("no campaigns")
-    if len(valid) < len(uuids):
-        return broken(f"{len(uuids) - len(valid)} of {len(uuids)} campaigns without a uuid", advice)
-    if len(set(valid)) < len(valid):
-        return broken(f"{len(valid) - len(set(valid))} of {len(valid)} campaigns listed twice", f"run again; {advice}")
-    return holds(f"all of {counted(len(valid), 'campaign')}")
+        return broken(seen, "ask the vendor why; set team_uuid to load one team only")
+    return holds(seen, "" if expected else f'set team_uuid = "{teams[0]}" to refuse any other team')
 
 
 @assumption("the reports of listed campaigns are available", matters=True)
 def reports(evidence: Evidence) -> Finding:
     responses = [response for response in evidence.of(*REPORTS) if response.request.page == 1]
-    refused = [response for response in responses if not response.is_page]
+    refused = [response for response in responses if response.status != 200]
     if not responses:
         return unclear("no campaign to ask for")
     if not refused:
@@ -81,34 +63,7 @@ def reports(evidence: Evidence) -> Finding:
     return broken(
         f"{len(refused)} of {len(responses)} did not come ({counts}); {refused[0].place}: {refused[0].problem}",
         "allow the token's user to see them, or leave them out (--report)",
-        statuses=dict(kinds),
     )
-
-
-@assumption("errors say why")
-def error_shape(evidence: Evidence) -> Finding:
-    failed = [r for r in evidence.of(purpose="unknown") if r.status != 200]
-    if not failed or failed[0].status is None:
-        return unclear("no error was seen")
-    status, problem = failed[0].status, failed[0].problem
-    reason = problem.partition(f"status {status}")[2].partition(" (tried")[0]
-    if reason.startswith((", '", ', "')):
-        return holds(f"{status}{reason}")
-    return broken(f"{status}{reason or ', no readable message'}", "nothing to set: errors show the status only")
-
-
-@assumption("a deleted campaign is an error")
-def unknown_campaign(evidence: Evidence) -> Finding:
-    responses = evidence.of(purpose="unknown")
-    if not responses or responses[0].status is None:
-        return unclear("no answer")
-    status = responses[0].status
-    if status in (403, 404, 410):
-        return holds(f"status {status}", status=status)
-    if status == 200:
-        advice = "nothing to set: a deleted campaign is held (exit 5); check it before you use --accept-shrink"
-        return broken("it has reports without rows", advice, status=status)
-    return broken(f"status {status}", "nothing to set: its reports fail, by name", status=status)
 
 
 @assumption("a rate limit is announced in the header that loads obey")
@@ -116,9 +71,9 @@ def rate_limit(evidence: Evidence) -> Finding:
     limit = evidence.headers.get(OBEYED, "")
     limits = {name: value for name, value in evidence.headers.items() if "ratelimit" in name.replace("-", "")}
     if limit.isdecimal():
-        return holds(f"{limit} requests a minute announced, and obeyed", limit=int(limit))
+        return holds(f"{limit} requests a minute announced, and obeyed")
     if limits:
         name = min(limits)
         seen = f"announced as {name}: {limits[name][:40]}, which loads do not obey"
-        return broken(seen, "set requests_per_minute to it", headers=sorted(limits))
+        return broken(seen, "set requests_per_minute to it")
     return unclear(f"none announced in {evidence.requests} requests; loads obey a 429 in any case")

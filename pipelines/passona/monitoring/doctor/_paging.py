@@ -1,18 +1,13 @@
-"""Judges of the pages: sizes, links, totals, ends, order. Pure."""
-
-from __future__ import annotations
+"""Judges of the pages: sizes, links, totals, order, and messages that two reports have in common. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import orjson
 
 from passona.masking.messages import counted
-from passona.monitoring.doctor._evidence import Evidence
-from passona.monitoring.doctor._findings import Finding, assumption, broken, holds, unclear
+from passona.monitoring.doctor._evidence import Evidence, Finding, assumption, broken, holds, unclear
 from passona.monitoring.doctor._requests import Response
-from passona.reports.definitions import CAMPAIGNS, CLICKS, REPORTS
+from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, REPORTS
 
 _ALL = (CAMPAIGNS.name, *REPORTS)
 _REFUSED = "nothing to set: loads refuse such pages and say which; tell the vendor"
@@ -20,6 +15,12 @@ _REFUSED = "nothing to set: loads refuse such pages and say which; tell the vend
 _KEYS = {CAMPAIGNS.name: "uuid", "delivery": "SMS_ID", "alt_delivery": "MessageId"}
 # Fewer rows than this may be in the same order by chance.
 TELLING = 3
+# Pages of two reports in different orders share at least this many messages by chance; only then
+# does sharing none prove anything.
+EXPECTED = 20
+# Of an ended campaign, fewer than the rest changes between two requests.
+JOINED = 0.99
+_UNJOINED = "nothing to set: each message would be in one report of analytics only; ask the vendor"
 
 
 @assumption("the list grants page_size")
@@ -46,11 +47,11 @@ def _per_page(evidence: Evidence, reports: list[str]) -> Finding:
     size, sizes = evidence.settings.page_size, _sizes(granted)
     if plain:
         seen = f"a page of {size} is an error ({plain[0].problem[:80]}); the default is {sizes}"
-        return broken(seen, f"set page_size = {max(granted.values())}: it saves a failing request", granted=granted)
+        return broken(seen, f"set page_size = {max(granted.values())}: it saves a failing request")
     seen = f"requested {size}, granted {sizes}"
     if min(granted.values()) < size:
-        return broken(seen, "nothing to set: loads take what is granted, with more requests", granted=granted)
-    return holds(seen, granted=granted)
+        return broken(seen, "nothing to set: loads take what is granted, with more requests")
+    return holds(seen)
 
 
 def _sizes(granted: dict[str, int]) -> str:
@@ -63,46 +64,31 @@ def _sizes(granted: dict[str, int]) -> str:
 
 @assumption("links.next leads to the next page", matters=True)
 def links(evidence: Evidence) -> Finding:
-    """Judge `links.next`. Loads ignore its host and its query, so those are only shown."""
-    for response in evidence.pages:
+    """Judge `links.next`. Loads ignore its host and its query."""
+    for response in evidence.responses:
         if response.is_link_refused:
             return broken(f"{response.place}: {response.problem}", _REFUSED)
-    followed = [response for response in evidence.pages if response.page and response.page.next_number]
-    if not followed:
-        return unclear("no report has more than one page", next=0)
-    shapes = Counter(_link_shape(str(response.links["next"]), evidence.settings.base_url) for response in followed)
-    return holds(f"{len(followed)} followed: {', '.join(sorted(shapes))}", next=len(followed), shapes=dict(shapes))
-
-
-def _link_shape(link: str, base_url: str) -> str:
-    host = urlsplit(link).netloc
-    kind = "rooted" if link.startswith("/") else "bare"
-    if host:
-        kind = "absolute" if host == urlsplit(base_url).netloc else "absolute, of another host"
-    return f"{kind}{', with per_page' if 'per_page=' in link else ''}"
+    followed = [response for response in evidence.responses if response.page and response.page.next_number]
+    return holds(f"{len(followed)} followed") if followed else unclear("no report has more than one page")
 
 
 @assumption("pages are whole and agree on the total", matters=True)
 def pages(evidence: Evidence) -> Finding:
-    responses = [response for response in evidence.pages if response.is_page]
-    if not responses:
-        return unclear("no page was seen")
+    responses = [response for response in evidence.responses if response.status == 200]
     for response in responses:
-        if response.page is None and not response.is_link_refused and response.total != 0:
+        if response.page is None and not response.is_link_refused:
             return broken(f"{response.place}: {response.problem}", _REFUSED)
-    for walk in _walks(responses):
-        if disagreement := _disagreement(walk):
-            return broken(disagreement, "run again; a load retries such a walk, and refuses the report if it stays so")
-    whole = [walk for walk in _walks(evidence.of(*_ALL)) if walk[0].page and len(walk) == walk[0].page.last_page]
-    return holds(f"all of {counted(len(responses), 'page')}; {counted(len(whole), 'report')} read whole")
-
-
-def _walks(responses: Sequence[Response]) -> list[list[Response]]:
     walks = defaultdict(list)
     for response in responses:
         if response.page:
             walks[response.request.path].append(response)
-    return list(walks.values())
+    for walk in walks.values():
+        if disagreement := _disagreement(walk):
+            return broken(disagreement, "run again; a load retries such a walk, and refuses the report if it stays so")
+    whole = sum(
+        len({r.request.page for r in walk}) == walk[0].page.last_page for walk in walks.values() if walk[0].page
+    )
+    return holds(f"all of {counted(len(responses), 'page')}; {counted(whole, 'report')} read whole")
 
 
 def _disagreement(walk: list[Response]) -> str:
@@ -111,40 +97,14 @@ def _disagreement(walk: list[Response]) -> str:
     for response in walk:
         request = response.request
         # Clicks, and campaigns in the list, may be added between two requests.
-        may_grow = request.report in (CLICKS.name, CAMPAIGNS.name) or request.purpose == "again"
+        may_grow = request.report in (CLICKS.name, CAMPAIGNS.name) or request.again
         if response.total != walk[0].total and not may_grow:
             return f"{response.place}: meta.total {response.total}, on page 1 {walk[0].total}"
-        if request.purpose == "page" and len(response.rows) >= TELLING:
+        if not request.again and len(response.rows) >= TELLING:
             first = rows.setdefault(orjson.dumps(response.rows, default=str), request.page)
             if first != request.page:
                 return f"{response.place}: the rows of page {first} again"
     return ""
-
-
-@assumption("an empty report is one page without rows", matters=True)
-def empty_report(evidence: Evidence) -> Finding:
-    empty = [response for response in evidence.of(*_ALL) if response.request.page == 1 and response.total == 0]
-    if not empty:
-        return unclear("no empty report was seen")
-    for response in empty:
-        if response.page is None and not response.is_link_refused:
-            return broken(f"{response.place}: {response.problem}", _REFUSED)
-    return holds(f"{len(empty)} seen, with total 0 and one page")
-
-
-@assumption("a page past the end is 200 without rows")
-def past_end(evidence: Evidence) -> Finding:
-    responses = evidence.of(*_ALL, purpose="past_end")
-    if not responses:
-        return unclear("none was requested")
-    for response in responses:
-        if response.status != 200:
-            advice = "nothing to set: a report that loses its last page during a walk may fail once"
-            return broken(f"{response.place}: {response.problem}", advice, status=response.status)
-        if response.rows or not response.is_page:
-            seen = f"{len(response.rows)} rows" if response.rows else "no page"
-            return broken(f"{response.place}: {seen}", "nothing to set: loads request no such page")
-    return holds(f"{len(responses)} requested")
 
 
 @assumption("rows come in the same order again", matters=True)
@@ -152,7 +112,7 @@ def order(evidence: Evidence) -> Finding:
     """Judge the order: without one, rows move between pages, and a walk misses some."""
     first = {(r.request.path, r.request.page): r for r in evidence.of(*_ALL) if r.page}
     compared = 0
-    for again in evidence.of(*_ALL, purpose="again"):
+    for again in evidence.of(*_ALL, again=True):
         before = first.get((again.request.path, again.request.page))
         if not again.page or not before or (before.total, before.page_size) != (again.total, again.page_size):
             continue
@@ -173,3 +133,26 @@ def _row_keys(response: Response) -> list[str]:
     """Return what identifies each row of a page, in their order."""
     key = _KEYS.get(response.request.report, "")
     return [str(row.get(key) or orjson.dumps(row, default=str)) for row in response.rows]
+
+
+@assumption("SMS_ID and MessageId are the same", matters=True)
+def message_ids(evidence: Evidence) -> Finding:
+    delivery, alt_delivery = evidence.texts(DELIVERY.name, "SMS_ID"), evidence.texts(ALT_DELIVERY.name, "MessageId")
+    totals, alt_totals = evidence.totals(DELIVERY.name), evidence.totals(ALT_DELIVERY.name)
+    expected = joined = by_chance = 0
+    for uuid in delivery.keys() & alt_delivery.keys():
+        ids, alt_ids = set(delivery[uuid]), set(alt_delivery[uuid])
+        total, alt_total = totals.get(uuid, 0), alt_totals.get(uuid, 0)
+        if not ids or not alt_ids or not total or not alt_total:
+            continue
+        if abs(total - alt_total) > (1 - JOINED) * max(total, alt_total):
+            return broken(f"{total:,} rows in delivery, {alt_total:,} in alt_delivery of {uuid}", _UNJOINED)
+        whole = len(ids) == total and len(alt_ids) == alt_total
+        joined += len(ids & alt_ids)
+        expected += len(ids | alt_ids) if whole else len(ids & alt_ids)
+        by_chance += len(ids) if whole else len(ids) * len(alt_ids) // total
+    if joined and joined >= JOINED * expected:
+        return holds(f"{counted(joined, 'message')} seen in both reports")
+    if by_chance < EXPECTED and not joined:
+        return unclear("too few messages of one campaign were seen in both reports" if by_chance else "no messages")
+    return broken(f"{joined:,} of {max(expected, by_chance):,} messages are in both reports", _UNJOINED)

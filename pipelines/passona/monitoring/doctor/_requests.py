@@ -1,37 +1,25 @@
-"""One request of the doctor and its response, whatever the server sent.
+"""One request of the doctor and its response, whatever the server sent."""
 
-A page that a load would refuse keeps the reason and its rows of plain values, so that one fault does not
-hide the others.
-"""
-
-from __future__ import annotations
-
-import re
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
 
 from passona.errors import PageRefused, RequestFailed, TokenRefused
-from passona.reports.decoding import NotJSON, Row, TooDeep, decode
+from passona.reports.decoding import Row
 from passona.reports.definitions import CAMPAIGNS
 from passona.source.client import Client
 from passona.source.page_pool import PagePool
 from passona.source.pages import Page, read_page
 from passona.source.paginator import may_be_the_size
 
-Purpose = Literal["page", "again", "past_end", "unknown"]
-
-_PLAIN = (str, int, type(None))
-
 
 @dataclass(frozen=True)
 class Request:
-    """One request. `purpose`: a page, the same page `again`, one `past_end`, or a campaign `unknown` to the server."""
+    """One request for a page; `again`: for the second time."""
 
     report: str
     campaign_id: str = ""
     page: int = 1
-    purpose: Purpose = "page"
+    again: bool = False
 
     @property
     def path(self) -> str:
@@ -51,27 +39,22 @@ class Response:
     status: int | None
     page_size: int | None = None
     page: Page | None = None
-    rows: list[Row] = field(default_factory=list)
-    meta: dict[str, Any] = field(default_factory=dict)
-    links: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     plain: bool = False
 
     @property
-    def is_page(self) -> bool:
-        """Return True if it looks like a page, good or bad."""
-        return bool(self.meta)
+    def rows(self) -> list[Row]:
+        return self.page.rows if self.page else []
+
+    @property
+    def total(self) -> int:
+        """Return the rows of the whole report; 0 for a refused page."""
+        return self.page.total if self.page else 0
 
     @property
     def is_link_refused(self) -> bool:
         """Return True if a load would refuse its next link: `pages` mentions links in those errors only."""
-        return self.is_page and " link" in self.problem
-
-    @property
-    def total(self) -> int | None:
-        """Return the rows of the whole report according to the page, None if that is not a number."""
-        text = str(self.meta.get("total", ""))
-        return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+        return self.status == 200 and " link" in self.problem
 
     @property
     def place(self) -> str:
@@ -117,9 +100,12 @@ class Probe:
 
     def _try(self, request: Request, size: int | None) -> Response:
         try:
-            return read_response(request, size, self._client.get(request.path, request.page, size))
+            body = self._client.get(request.path, request.page, size)
+            return Response(request, 200, size, read_page(body, request.path, request.page))
         except RequestFailed as error:
             return Response(request, error.status, size, problem=str(error))
+        except PageRefused as refusal:
+            return Response(request, 200, size, problem=str(refusal))
 
 
 def _results(futures: list[Future[Response]]) -> list[Response]:
@@ -128,33 +114,3 @@ def _results(futures: list[Future[Response]]) -> list[Response]:
     for error in sorted(errors, key=lambda error: not isinstance(error, TokenRefused)):
         raise error
     return [future.result() for future in futures]
-
-
-def read_response(request: Request, page_size: int | None, body: bytes) -> Response:
-    """Read the body of a 200 as a load would."""
-    document, page, problem = _document(body), None, ""
-    try:
-        page = read_page(body, request.path, request.page)
-    except PageRefused as refusal:
-        problem = str(refusal)
-    rows = page.rows if page else _plain_rows(document.get("data"))
-    meta, links = (part if isinstance(part := document.get(key), dict) else {} for key in ("meta", "links"))
-    return Response(request, 200, page_size, page, rows, meta, links, problem)
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        document = decode(body)
-    except (NotJSON, TooDeep):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _plain_rows(data: object) -> list[Row]:
-    """Return the rows of a refused page, without those whose nesting was not checked."""
-    rows = data if isinstance(data, list) else []
-    return [row for row in rows if isinstance(row, dict) and all(map(_is_plain, row.values()))]
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, _PLAIN) or (isinstance(value, list) and all(isinstance(item, _PLAIN) for item in value))

@@ -1,7 +1,5 @@
 """All assumptions with the findings of their judges: as a table for people, and one JSON document for programs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +10,13 @@ from rich.text import Text
 
 from passona.errors import Exit
 from passona.masking.messages import counted, printable
-from passona.monitoring.doctor import _clocks, _connection, _contents, _messages, _paging
-from passona.monitoring.doctor._evidence import Evidence
-from passona.monitoring.doctor._findings import Assumption, Finding, Verdict, unclear
+from passona.monitoring.doctor import _connection, _paging, _zones
+from passona.monitoring.doctor._evidence import Assumption, Evidence, Finding, Verdict, unclear
 
 # In the order of the functions.
 ASSUMPTIONS = tuple(
     value
-    for module in (_connection, _paging, _clocks, _messages, _contents)
+    for module in (_connection, _paging, _zones)
     for value in vars(module).values()
     if isinstance(value, Assumption) and value.judge.__module__ == module.__name__
 )
@@ -67,7 +64,7 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     for header in ("", "assumption", "what was seen"):
         table.add_column(header, no_wrap=header != "what was seen", overflow="fold")
     for each, finding in diagnosis.findings:
-        if finding is _NO_LIST:  # thirty such lines would hide the one that says why
+        if finding is _NO_LIST:  # a dozen such lines would hide the one that says why
             continue
         text = Text.assemble((f"{each.says}: ", "dim"), printable(finding.seen))
         text.append(f"\n-> {printable(finding.to_do)}" if finding.to_do else "")
@@ -121,7 +118,6 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
                 "matters": each.matters,
                 "seen": finding.seen,
                 "to_do": finding.to_do,
-                "facts": finding.facts,
             }
             for each, finding in diagnosis.findings
         ],

@@ -1,9 +1,7 @@
 """Which requests the doctor sends: pages of the campaign list, and of the reports of a few campaigns.
 
-Only GET, and only what a load also requests, plus a page past the end and a campaign that does not exist.
+Only GET, and only what a load also requests.
 """
-
-from __future__ import annotations
 
 import time
 from collections.abc import Sequence
@@ -15,7 +13,7 @@ from passona.errors import TokenRefused
 from passona.monitoring.doctor._evidence import Evidence, loadable
 from passona.monitoring.doctor._requests import Probe, Request, Response
 from passona.monitoring.doctor._zones import seasons
-from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, SENT
+from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS
 from passona.source.campaigns import Campaign, campaign_list
 from passona.source.client import Client
 from passona.source.page_pool import PagePool
@@ -29,11 +27,6 @@ LIST_PAGES = 6
 NEWEST, OTHER_SEASON = 4, 2
 # Pages read of both delivery reports.
 WALKED = 3
-# 1 + 5 pages of the list, 3 probes; a page of `delivery` of 6 campaigns; 5 reports of 2 of them; 13 further
-# pages; 6 pages again or past the end. Retries come on top. A limit of 60 requests a minute allows them all at once.
-MOST_REQUESTS = 44
-# Version 1, made in 1582: no campaign has it.
-UNKNOWN_CAMPAIGN = "00000000-0000-1000-8000-000000000000"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -57,7 +50,7 @@ def examine(settings: Settings, now: datetime) -> Evidence:
 
 def _send_all(probe: Probe, settings: Settings, now: datetime) -> None:
     (first,) = probe.send(Request(CAMPAIGNS.name))
-    if not first.is_page:
+    if first.page is None:
         return
     _read_list(probe, first)
     rows = [row for response in probe.responses if response.request.report == CAMPAIGNS.name for row in response.rows]
@@ -76,12 +69,7 @@ def _send_all(probe: Probe, settings: Settings, now: datetime) -> None:
 def _read_list(probe: Probe, first: Response) -> None:
     last = first.page.last_page if first.page else 1
     numbers = range(2, last + 1) if last <= LIST_PAGES else (2, last)
-    probe.send(
-        *(Request(CAMPAIGNS.name, page=number) for number in numbers),
-        Request(CAMPAIGNS.name, page=last + 1, purpose="past_end"),
-        Request(CAMPAIGNS.name, purpose="again"),
-        Request(SENT.name, UNKNOWN_CAMPAIGN, purpose="unknown"),
-    )
+    probe.send(*(Request(CAMPAIGNS.name, page=number) for number in numbers), Request(CAMPAIGNS.name, again=True))
 
 
 def _sample(campaigns: Sequence[Campaign], now: datetime) -> list[Campaign]:
@@ -110,9 +98,9 @@ def _choose(deliveries: Sequence[Response]) -> list[str]:
     with_rows = [response for response in deliveries if response.rows]
     if not with_rows:
         return [response.request.campaign_id for response in deliveries[:1]]
-    large = max(with_rows, key=lambda response: response.total or 0)
+    large = max(with_rows, key=lambda response: response.total)
     whole = [response for response in with_rows if response.page and response.page.last_page == 1]
-    small = max(whole, key=lambda response: response.total or 0, default=min(with_rows, key=lambda r: r.total or 0))
+    small = max(whole, key=lambda response: response.total or 0, default=min(with_rows, key=lambda r: r.total))
     return list(dict.fromkeys((large.request.campaign_id, small.request.campaign_id)))
 
 
@@ -129,14 +117,12 @@ def _further_pages(firsts: Sequence[Response], uuids: Sequence[str]) -> list[Req
 
 
 def _again(firsts: Sequence[Response]) -> list[Request]:
-    """Return requests for the largest campaign's pages again, to compare their order, and for one past the end."""
+    """Return requests for the largest campaign's pages again, to compare their order."""
     requests = []
     for response in firsts:
         name, uuid, page = response.request.report, response.request.campaign_id, response.page
-        if page is None or name not in (DELIVERY.name, ALT_DELIVERY.name, CLICKS.name, RECIPIENT.name):
-            continue
-        requests.append(Request(name, uuid, purpose="again"))
-        if name == DELIVERY.name:
-            requests += [Request(name, uuid, 2, "again")] if page.last_page > 1 else []
-            requests.append(Request(name, uuid, page.last_page + 1, "past_end"))
+        if page and name in (DELIVERY.name, ALT_DELIVERY.name, CLICKS.name, RECIPIENT.name):
+            requests.append(Request(name, uuid, again=True))
+            if name == DELIVERY.name and page.last_page > 1:
+                requests.append(Request(name, uuid, 2, again=True))
     return requests

@@ -5,9 +5,4 @@
 - `postgres` a database, locked by one run at a time (`_postgres_lock`), with DuckDB's interface (`_postgres_session`)
 """
 
-__all__ = [
-    "duckdb_file",
-    "duckdb_rewriting",
-    "engine",
-    "postgres",
-]
+__all__ = ["duckdb_file", "duckdb_rewriting", "engine", "postgres"]

@@ -4,8 +4,6 @@ dlt's own CSV jobs turn every empty text into NULL (FORCE_NULL), and its Parquet
 fail at NUL. dlt also reopens a session that has ended, so a run that has lost its lock would continue to write.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import dlt
@@ -20,10 +18,10 @@ from dlt.destinations.impl.postgres.configuration import PostgresClientConfigura
 from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
 from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 
+from passona.warehouse.connection import literal
 from passona.warehouse.engines._postgres_lock import STAGING_COMMENT, is_locked_by
 from passona.warehouse.engines._postgres_session import copy_into
 from passona.warehouse.engines.engine import CachedCapabilities
-from passona.warehouse.quoting import literal
 
 # Some 10 MB at a time, with texts of 200 bytes in a row.
 _BATCH_ROWS = 20_000

@@ -5,8 +5,6 @@ session also writes, so a run that has lost its lock cannot write. dlt and dbt h
 the run: the next run ends leftover ones before it writes anything.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -22,9 +20,8 @@ from passona.config.address import Server
 from passona.errors import Busy, NotWritten
 from passona.reports.tables import DATASET, LOCK
 from passona.warehouse._locking import Locked, wait_for
-from passona.warehouse.connection import first_row
+from passona.warehouse.connection import first_row, literal, quoted
 from passona.warehouse.engines._postgres_session import Session, connected
-from passona.warehouse.quoting import literal, quoted
 
 _RUN, _WAITS = "passona on", "passona waits on"
 # PostgreSQL cuts application_name at 63 bytes.
@@ -57,10 +54,7 @@ class RunLock:
         return _STAGING + self._token
 
     def acquire(self, wait: float, notify: Callable[[str], None]) -> None:
-        """Wait up to `wait` seconds for the run that has the lock, and remove the leftovers of killed runs.
-
-        :raises Busy: that run still has it; names it.
-        """
+        """Wait up to `wait` seconds for the run that has the lock, and remove the leftovers of killed runs."""
         # PostgreSQL 14 and later have this setting; it would end a session that only waits for the API.
         self.session.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
         for name, value in _KEEPALIVE.items():
@@ -85,10 +79,7 @@ class RunLock:
         return re.sub(r" [0-9a-f]{8}$", "", str(name)).replace(_WAITS, _RUN)
 
     def _end_leftovers(self) -> None:
-        """End the sessions of runs that have lost the lock, and drop their staging datasets.
-
-        :raises Busy: the server cannot end one.
-        """
+        """End the sessions of runs that have lost the lock, and drop their staging datasets."""
         others = (
             "FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user "  # constants
             f"AND left(application_name, {len(_RUN)}) = '{_RUN}' AND application_name <> ?"

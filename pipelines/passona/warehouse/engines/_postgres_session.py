@@ -16,7 +16,7 @@ from passona.errors import ConfigurationError, NotWritten
 from passona.reports.tables import SQL_TYPES
 from passona.reports.times import UTC_TIME
 from passona.source.rows import without_nul
-from passona.warehouse.quoting import quoted
+from passona.warehouse.connection import quoted
 
 _ARROW_TYPES = {16: pa.bool_(), 19: pa.string(), 20: pa.int64(), 23: pa.int64(), 25: pa.string(), 1043: pa.string(),
                 1184: UTC_TIME}  # fmt: skip

@@ -1,7 +1,5 @@
 """A warehouse that is a DuckDB file: locked while this run has it open, read by many processes otherwise."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -18,19 +16,16 @@ from passona.config.path_syntax import log_of, work_folder
 from passona.errors import ConfigurationError
 from passona.warehouse._locking import Locked, wait_for, writing
 from passona.warehouse._work_folder import WorkFolder
-from passona.warehouse.connection import IS_GENERATED
+from passona.warehouse.connection import IS_GENERATED, literal, quoted
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, rewrite
 from passona.warehouse.engines.engine import CachedCapabilities, Checkpointed, Workload
 from passona.warehouse.ownership import SCHEMAS, Column, Relations, relations
-from passona.warehouse.quoting import literal, quoted
 
 # The catalog's name in every session: dbt cannot quote that of some files.
 CATALOG = "warehouse"
 # DuckDB's buffers; beyond, it spills to the work folder, so that memory stays flat with packages of any size. Loads of
 # 2,000,000 rows take the same time without a limit.
 MEMORY_LIMIT = "64MB"
-# Models of ten million messages take hardly longer than without this limit.
-TRANSFORM_GIGABYTES = 4
 
 _OURS = "database_name = current_database() AND lower(schema_name) IN $schemas"
 _RELATIONS = f"""
@@ -76,7 +71,6 @@ class DuckDBFile:
     def __init__(self, path: Path, wait: float, notify: Callable[[str], None]) -> None:
         """Open a file for writing. Wait up to `wait` seconds for the process that has locked it.
 
-        :raises Busy: it is still locked after that; names the holder.
         :raises ConfigurationError: it is no DuckDB file, or its folder does not exist.
         """
         self.address = path
@@ -151,14 +145,12 @@ def _settings(connection: duckdb.DuckDBPyConnection) -> dict[Workload, tuple[str
         Workload.WALK: (f"SET memory_limit = '{MEMORY_LIMIT}'", f"SET threads = {max(1, threads // 2)}"),
         Workload.WRITE: (f"SET memory_limit = '{MEMORY_LIMIT}'", all_cores),
         Workload.REBUILD: (all_memory, all_cores),
-        Workload.TRANSFORM: (f"SET memory_limit = {literal(_smaller(default, TRANSFORM_GIGABYTES))}", all_cores),
     }
 
 
 def read_file(path: Path, wait: float, notify: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
     """Open a file for reading.
 
-    :raises Busy: it is still locked for writing after `wait` seconds.
     :raises ConfigurationError: it is no DuckDB file, or its folder does not exist.
     """
     connection = _connect(path, wait, notify, read_only=True)
@@ -170,7 +162,6 @@ def read_file(path: Path, wait: float, notify: Callable[[str], None]) -> duckdb.
 def open_checkpointed(path: Address, wait: float, notify: Callable[[str], None]) -> Iterator[Checkpointed]:
     """Open a file for copying. Other processes may read it meanwhile, but not write it.
 
-    :raises Busy: it is still locked for writing after `wait` seconds.
     :raises ConfigurationError: it does not exist, or is no DuckDB file.
     """
     if not isinstance(path, Path) or not path.is_file():
@@ -268,10 +259,3 @@ def _what_to_do(path: Path, message: str) -> str:
     if "replaying WAL" in message:
         return f"; if the file is a backup, remove {log_of(path).name}, which is of another state of it, and try again"
     return "; restore a backup, then run passona verify" if "orrupt" in message else ""
-
-
-def _smaller(default: str, gigabytes: int) -> str:
-    """Return the smaller of two sizes; `default` as DuckDB writes it, `18.7 GiB`."""
-    number, unit = default.split()
-    size = float(number) * 1024.0 ** ("KiB", "MiB", "GiB", "TiB").index(unit) / 1024**2
-    return min((size, default), (gigabytes, f"{gigabytes} GiB"))[1]

@@ -5,8 +5,6 @@ the old one atomically. Compressed texts cannot be searched; to prove that a num
 is searched and removed.
 """
 
-from __future__ import annotations
-
 import mmap
 from collections.abc import Sequence
 from graphlib import TopologicalSorter
@@ -17,8 +15,7 @@ import duckdb
 from passona.errors import StillThere
 from passona.masking.phone_search import found_in
 from passona.masking.phones import names_one, spellings_of
-from passona.warehouse.connection import IS_GENERATED, Connection
-from passona.warehouse.quoting import literal, quoted
+from passona.warehouse.connection import IS_GENERATED, Connection, literal, quoted
 from passona.warehouse.replacement import sync
 
 # DuckDB 1.2 and later can open the file, whichever version writes it.

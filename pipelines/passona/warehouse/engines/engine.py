@@ -3,8 +3,6 @@
 address -> DuckDBFile | PostgresServer (this protocol) -> database.Database
 """
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -25,8 +23,7 @@ class Workload(enum.Enum):
 
     WALK = "packages are written while reports are walked"
     WRITE = "the last package is written, nothing is walked"
-    REBUILD = "whole tables are changed"
-    TRANSFORM = "models are built"
+    REBUILD = "whole tables are changed, models are built"
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,6 @@ class Engine(Protocol):
         Replaces `connection`. Other processes may lock the warehouse in between, for up to `wait` seconds.
 
         :raises StillThere: one of these texts is still in its bytes.
-        :raises Busy: it was locked for longer.
         """
 
     def close(self) -> None:

@@ -3,8 +3,6 @@
 Server -> RunLock -> PostgresServer
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -21,12 +19,12 @@ from passona.errors import ConfigurationError, NotWritten
 from passona.masking.messages import reason
 from passona.reports.tables import DATASET, TABLES
 from passona.warehouse._work_folder import WorkFolder
+from passona.warehouse.connection import quoted
 from passona.warehouse.engines._postgres_destination import Postgres
 from passona.warehouse.engines._postgres_lock import RunLock, is_locked
 from passona.warehouse.engines._postgres_session import SETTINGS, Session, connected
 from passona.warehouse.engines.engine import Workload
 from passona.warehouse.ownership import SCHEMAS, STAGING, Column, Relations, owned, relations
-from passona.warehouse.quoting import quoted
 
 _OURS = "nspname = ANY ($schemas) AND relkind NOT IN ('t', 'I')"
 _TABLES = "FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
@@ -93,7 +91,6 @@ class PostgresServer:
     def __init__(self, address: Server, wait: float, notify: Callable[[str], None]) -> None:
         """Lock the database. Wait up to `wait` seconds for the run that has locked it.
 
-        :raises Busy: it is still locked after that; names the holder.
         :raises ConfigurationError: it cannot be reached, or does not store texts in UTF-8.
         :raises NotWritten: the connection broke, or this role may not lock it.
         """

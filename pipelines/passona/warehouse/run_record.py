@@ -1,11 +1,31 @@
-"""Log records of a run: marked with the run, and one line for a cause that many reports share."""
-
-from __future__ import annotations
+"""One run: its row in `runs`, and its log records, with one line for a cause that many reports share."""
 
 import logging
 import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
 
 log = logging.getLogger("passona")
+
+
+@dataclass
+class RunRecord:
+    """A run as the table `runs` records it.
+
+    `outcome`: until the run ends, what a killed run leaves. `began`, `ended`: in UTC; None for the database's clock.
+    """
+
+    verb: str
+    outcome: str = "running"
+    requests: int = 0
+    row_count: int = 0
+    erased: int = 0
+    campaign_id: str | None = None
+    report: str | None = None
+    began: datetime | None = None
+    ended: datetime | None = None
+    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 class RunLog(logging.Filter):
