@@ -275,6 +275,26 @@ def test_dlts_variables_say_where_its_files_are_unless_there_are_two(
     assert load_settings_without_token().page_size == 8
 
 
+def test_a_provider_that_was_registered_is_asked_for_our_keys_alone() -> None:
+    script = """
+import dlt, os, sys
+from dlt.common.configuration.providers import CustomLoaderDocProvider
+document = {"sources": {"passona": {"page_size": 7, "api_token": "t"}, "timezone": "UTC"}, "settle_days": 9}
+dlt.config.register_provider(CustomLoaderDocProvider("my vault", lambda: document))
+from passona.config.configuration import load_settings, read_configuration
+found = load_settings()
+print(found.page_size, found.timezone, found.settle_days, read_configuration().setting(("sources", "passona", "page_size")).origin)
+"""
+    printed = subprocess.check_output([sys.executable, "-c", script], text=True, env=environment_of(None), timeout=60)
+    assert printed.strip() == "7 Europe/London 3 my vault"
+
+
+def test_a_vault_that_cannot_be_opened_is_named(set_to: Any) -> None:
+    set_to(PROVIDERS__ENABLE_GOOGLE_SECRETS="true")
+    with pytest.raises(ConfigurationError, match=r"^PROVIDERS__ENABLE_GOOGLE_SECRETS: the vault cannot be opened"):
+        load_settings_without_token()
+
+
 NO_EFFECTS = """
 import logging, os, sys, warnings
 from passona.config.configuration import load_privacy_settings, load_retain_days, load_settings, load_timezone, read_configuration

@@ -1,6 +1,6 @@
 """Read everything configured for dlt on this machine: each value with its full section and its origin.
 
-    secret files, variables, secrets.toml, config.toml (the project's, then the global one) -> settings
+    secret files, variables, secrets.toml, config.toml (the project's, then the global one), vaults -> settings
 
 The order is dlt's: the first one counts. Unlike dlt's own lookup, this one sets no variable, starts no logging, and
 never falls back to a shorter section: `sources.timezone` is not `sources.passona.timezone`.
@@ -13,8 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers import ConfigProvider, EnvironProvider
+from dlt.common.configuration.providers.toml import SettingsTomlProvider
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import global_dir
+from dlt.common.typing import AnyType, TSecretStrValue
 
+from passona.config import dlt_context
 from passona.config.environment import user_environment
 from passona.errors import ConfigurationError
 
@@ -30,7 +36,7 @@ PLACES = ("DLT_PROJECT_DIR", "DLT_CONFIG_FOLDER")
 
 @dataclass(frozen=True)
 class Setting:
-    """A value and its origin: a variable or a file. `secret`: whether the origin may hold secrets."""
+    """A value and its origin: a variable, a file or a vault. `secret`: whether the origin may hold secrets."""
 
     section: Section
     key: str
@@ -49,14 +55,20 @@ class Setting:
         return self.origin if self.is_variable else f"{'.'.join(self.path)} in {self.origin}"
 
 
-def read_settings(secrets: Iterable[Section]) -> Sequence[Setting]:
+# Importing Airflow takes seconds and may query its database, so it has to be enabled explicitly.
+_NO_AIRFLOW = Setting(("providers",), "enable_airflow_secrets", False, "default")
+
+
+def read_settings(names: Mapping[Section, bool]) -> Sequence[Setting]:
     """Read all settings, in the order in which they count.
 
-    `secrets`: the full names to look up in secret files, which cannot be listed.
+    `names`: the full names to look up in secret files and vaults, which cannot be listed; True marks a secret.
 
-    :raises ConfigurationError: a file cannot be read.
+    :raises ConfigurationError: a file or a vault cannot be read.
     """
-    return [*_secret_files(secrets), *plain_settings()]
+    secrets = [path for path, secret in names.items() if secret]
+    settings = [*_secret_files(secrets), *plain_settings()]
+    return [*settings, *_vaults(settings, names)]
 
 
 def plain_settings() -> Sequence[Setting]:
@@ -151,3 +163,37 @@ def _flat(section: Section, document: Mapping[str, Any], origin: str, *, secret:
             yield from _flat((*section, key), value, origin, secret=secret)
         else:
             yield Setting(section, key, value, origin, secret=secret)
+
+
+def _vaults(settings: Sequence[Setting], names: Mapping[Section, bool]) -> Iterator[Setting]:
+    """Look up these names in the vaults that the settings enable.
+
+    :raises ConfigurationError: a vault cannot be opened or read.
+    """
+    for provider in _other_providers(settings):
+        for (*section, key), secret in names.items():
+            try:
+                value, _ = provider.get_value(key, TSecretStrValue if secret else AnyType, None, *section)
+            except Exception as error:
+                raise ConfigurationError(
+                    f"the vault {provider.name} cannot be asked for settings ({type(error).__name__})"
+                ) from error
+            if value is not None:
+                yield from _flat(tuple(section), {key: value}, provider.name, secret=provider.supports_secrets)
+
+
+def _other_providers(settings: Sequence[Setting]) -> Sequence[ConfigProvider]:
+    """Return dlt's providers beside variables and files: those registered in this process, or else the vaults."""
+    container = Container()
+    if PluggableRunContext in container:
+        providers = container[PluggableRunContext].providers.providers
+        return [each for each in providers if not isinstance(each, EnvironProvider | SettingsTomlProvider)]
+    provider_settings = [setting for setting in settings if setting.section[:1] == ("providers",)]
+    enabling = [setting for setting in provider_settings if setting.key.startswith("enable_")]
+    if not enabling:
+        return []
+    try:
+        with dlt_context.use(as_document([*provider_settings, _NO_AIRFLOW])) as providers:
+            return providers[1:]  # the first one is the document itself
+    except Exception as error:
+        raise ConfigurationError(f"{enabling[0].name}: the vault cannot be opened ({type(error).__name__})") from error

@@ -35,6 +35,7 @@ DESTINATION = ("destination_type", "credentials")
 SECRETS = {(*SOURCE, "api_token"), (*SOURCE, "privacy_key"), (*SOURCE, "privacy_former_keys"),
            (*WAREHOUSE, "credentials")}  # fmt: skip
 KEYS = {SOURCE: tuple(TYPES), WAREHOUSE: DESTINATION}
+_ALL = {(*section, key): (*section, key) in SECRETS for section, keys in KEYS.items() for key in keys}
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)} | {
     "api_token": None, "destination_type": "duckdb", "credentials": "warehouse.duckdb",
 }  # fmt: skip
@@ -97,7 +98,7 @@ def read_configuration() -> Configuration:
 
     :raises ConfigurationError: a file cannot be read.
     """
-    return Configuration(read_settings(SECRETS))
+    return Configuration(read_settings(_ALL))
 
 
 def configuration() -> Configuration:

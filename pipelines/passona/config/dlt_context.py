@@ -17,7 +17,7 @@ from dlt.common.runtime.run_context import RunContext
 
 # For every use of dlt. No telemetry, because only the contract's requests are allowed. No log, because it quotes errors
 # of the database, which may quote a row. No handling of signals, because dlt would only record them. No Airflow,
-# whose import takes seconds.
+# because `_lookup` reads vaults.
 _ALWAYS = {
     "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL", "intercept_signals": False},
     "providers": {"enable_airflow_secrets": False},
@@ -51,10 +51,20 @@ class _Context(RunContext):
 
 
 @contextmanager
-def use(document: Mapping[str, Any]) -> Iterator[None]:
-    """Give dlt this configuration; restore the former one afterwards.
+def use(document: Mapping[str, Any]) -> Iterator[list[ConfigProvider]]:
+    """Give dlt this configuration; restore the former one afterwards. Yield its providers, with vaults it enables.
 
     Applies to the whole process: no other pipeline may run in it meanwhile.
     """
-    with Container().injectable_context(PluggableRunContext(_Context(document))):
-        yield
+    container, own = Container(), PluggableRunContext(_Context(document))
+    former = container[PluggableRunContext] if PluggableRunContext in container else None  # noqa: SIM401  # it has no get
+    try:
+        with container.injectable_context(own) as context:
+            yield context.providers.providers
+    finally:
+        # dlt leaves its context in place if a vault cannot be opened.
+        if PluggableRunContext in container and container[PluggableRunContext] is own:
+            if former is None:
+                del container[PluggableRunContext]
+            else:
+                container[PluggableRunContext] = former
