@@ -4,7 +4,7 @@
     makeup -> blueprint     which campaigns there are
       -> story -> campaign  what happened in them, and the rows that report it
       -> moment -> live     the same at an instant, of an account that changes with time
-      -> account -> view    all rows as they are now
+      -> account -> edits   all rows as they are now
       -> pages -> desk      one page, one answer
       -> mailroom -> desk   one .csv, one link, one mail
       -> wire -> server     bytes

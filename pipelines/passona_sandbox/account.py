@@ -9,11 +9,10 @@ from threading import RLock
 from typing import Protocol
 
 from passona_sandbox.clock import LONDON, Zone
-from passona_sandbox.edits import Edit
+from passona_sandbox.edits import Edit, View
 from passona_sandbox.fixed import FixedCampaign, guide
 from passona_sandbox.makeup import made_up, specials
 from passona_sandbox.reports import CAMPAIGNS, Row
-from passona_sandbox.view import View
 
 
 class Campaign(Protocol):

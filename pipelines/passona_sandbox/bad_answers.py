@@ -75,5 +75,4 @@ SPOILERS: dict[str, Callable[[Response, Fault, ErrorShape], Response]] = {
     "not_object": lambda response, *_: replace(response, body=b'["not","an","object"]'),
     "empty_body": lambda response, *_: replace(response, body=b""),
     "edit": _edit,
-    "wrong_content_type": lambda response, fault, _: replace(response, content_type=fault.options["value"]),
 }

@@ -1,10 +1,15 @@
-"""Faults of a page: its envelope or its rows are wrong, and the answer is 200 all the same."""
+"""Faults of a page, and the answer is 200 all the same: its envelope or its rows are wrong, or the rows move.
+
+Rows move (`EDITS`) just before a page is made, permanently, so that paging shifts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from passona_sandbox.account import Account
+from passona_sandbox.edits import Edit, delete, insert, shuffle
 from passona_sandbox.faults import Fault, Visit
 from passona_sandbox.pages import Book
 from passona_sandbox.reports import CAMPAIGNS, REPORTS, Row
@@ -91,7 +96,6 @@ SPOILERS: dict[str, Callable[[Row, Fault, Book, Visit], object]] = {
     "data_item_not_object": _not_object,
     "meta_missing": lambda page, *_: page.pop("meta", None),
     "meta": _meta,
-    "links_missing": lambda page, *_: page.pop("links", None),
     "next": _next,
     "repeat_page": _repeat,
     "swallow_row": _swallow,
@@ -100,4 +104,28 @@ SPOILERS: dict[str, Callable[[Row, Fault, Book, Visit], object]] = {
     "missing_key": _missing_key,
     "prefix": _prefix,
     "wrong_type": _wrong_type,
+}
+
+
+def drift(account: Account, visit: Visit, faults: Sequence[Fault]) -> None:
+    """Change the rows that this visit asks for, permanently; an unknown campaign stays unknown."""
+    for fault in faults:
+        if fault.kind not in EDITS:
+            continue
+        try:
+            view = account.listed() if visit.report == CAMPAIGNS else account.view(visit.campaign, visit.report)
+        except KeyError:
+            return
+        first = view.row(0) if view.count else {}
+        account.edit(visit.campaign, visit.report, EDITS[fault.kind](fault.options, first))
+
+
+def _insert(options: Row, first: Row) -> Edit:
+    return insert(options["index"], first if options["row"] is None else options["row"])
+
+
+EDITS: dict[str, Callable[[Row, Row], Edit]] = {
+    "insert": _insert,
+    "delete": lambda options, _: delete(options["index"]),
+    "shuffle": lambda options, _: shuffle(options["seed"]),
 }

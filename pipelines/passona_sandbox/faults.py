@@ -17,55 +17,39 @@ from passona_sandbox.reports import CAMPAIGNS, REPORTS
 
 REQUIRED = "(required)"
 
-
-class Kind(NamedTuple):
-    """What a kind of fault does, and its options with their defaults."""
-
-    does: str
-    options: dict[str, object]
-
-
-KINDS: dict[str, Kind] = {
-    "status": Kind("answers with this status", {"code": REQUIRED, "shape": None, "headers": {}, "message": None}),
-    "redirect": Kind("sends the client elsewhere", {"to": REQUIRED, "code": 302}),
-    "headers": Kind("adds headers to the answer", {"headers": REQUIRED}),
-    "latency": Kind("waits this many seconds first", {"seconds": 1.0}),
-    "close": Kind("closes the connection without an answer", {}),
-    "reset": Kind("resets the connection in the middle of the body", {}),
-    "truncate": Kind("closes in the middle of the body, short of Content-Length", {}),
-    "broken_chunk": Kind("breaks the framing of a chunked body", {}),
-    "drip": Kind("sends a blank every so many seconds, for ever", {"seconds": 0.1}),
-    "html": Kind("answers 200 with a login page", {}),
-    "half_json": Kind("sends half of the JSON as if it were all", {}),
-    "not_object": Kind("sends JSON that is not an object", {}),
-    "empty_body": Kind("sends nothing as the body", {}),
-    "gzip_garbage": Kind("says gzip and sends something else", {}),
-    "edit": Kind(
-        "replaces a text in the body; both are read as Latin-1, so any bytes can be had", {"old": "", "new": REQUIRED}
-    ),
-    "wrong_content_type": Kind("names another content type", {"value": "text/plain"}),
-    "data_null": Kind("makes `data` null", {}),
-    "data_missing": Kind("leaves `data` out", {}),
-    "data_item_not_object": Kind("puts a number in the place of a row", {"index": 0}),
-    "meta_missing": Kind("leaves `meta` out", {}),
-    "meta": Kind("overrides fields of `meta`", {"fields": REQUIRED}),
-    "links_missing": Kind("leaves `links` out", {}),
-    "next": Kind("overrides `links.next`: null, a text, or one of `NEXT`", {"to": REQUIRED}),
-    "repeat_page": Kind("serves another page's rows (by default the one before) under this page's meta", {"of": None}),
-    "swallow_row": Kind("leaves a row out of `data`, not out of `meta`", {"index": 0}),
-    "duplicate_row": Kind("serves a row twice, `meta` unchanged", {"index": 0}),
-    "extra_key": Kind("adds a key to every row", {"name": "New_Key", "value": "new"}),
-    "missing_key": Kind("leaves a key out of every row (by default the last)", {"name": None}),
-    "prefix": Kind(
-        "puts a text before a key's text in every row (by default the first)", {"name": None, "text": REQUIRED}
-    ),
-    "wrong_type": Kind("gives a key another type in every row (by default the first)", {"name": None, "value": 7}),
-    "insert": Kind(
-        "a row arrives before this page is made (by default a copy of the first)", {"index": 0, "row": None}
-    ),
-    "delete": Kind("a row leaves before this page is made", {"index": 0}),
-    "shuffle": Kind("all rows take another order before this page is made", {"seed": 1}),
-    "status_change": Kind("a row's status changes before this page is made", {"index": 0, "to": "Failed"}),
+# The options of each kind with their defaults; the README says what a kind does.
+KINDS: dict[str, dict[str, object]] = {
+    "status": {"code": REQUIRED, "shape": None, "headers": {}, "message": None},
+    "redirect": {"to": REQUIRED, "code": 302},
+    "headers": {"headers": REQUIRED},
+    "latency": {"seconds": 1.0},
+    "close": {},
+    "reset": {},
+    "truncate": {},
+    "broken_chunk": {},
+    "drip": {"seconds": 0.1},
+    "html": {},
+    "half_json": {},
+    "not_object": {},
+    "empty_body": {},
+    "gzip_garbage": {},
+    "edit": {"old": "", "new": REQUIRED},
+    "data_null": {},
+    "data_missing": {},
+    "data_item_not_object": {"index": 0},
+    "meta_missing": {},
+    "meta": {"fields": REQUIRED},
+    "next": {"to": REQUIRED},
+    "repeat_page": {"of": None},
+    "swallow_row": {"index": 0},
+    "duplicate_row": {"index": 0},
+    "extra_key": {"name": "New_Key", "value": "new"},
+    "missing_key": {"name": None},
+    "prefix": {"name": None, "text": REQUIRED},
+    "wrong_type": {"name": None, "value": 7},
+    "insert": {"index": 0, "row": None},
+    "delete": {"index": 0},
+    "shuffle": {"seed": 1},
 }
 NEXT = ("same", "skip", "first", "past_end", "other_campaign", "other_report", "foreign", "garbage")
 _WHEN: dict[str, object] = {
@@ -99,13 +83,7 @@ class Fault:
     struck: int = field(default=0, init=False)
 
     def matches(self, visit: Visit) -> bool:
-        asked = {
-            "report": visit.report,
-            "campaign": visit.campaign,
-            "page": visit.page,
-            "method": visit.method,
-        }
-        return all(self.when[key] in {"any", value} for key, value in asked.items())
+        return all(self.when[key] in {"any", value} for key, value in visit._asdict().items())
 
     def strikes(self) -> bool:
         """Count one matching request; return True if the rule strikes it."""
@@ -137,7 +115,7 @@ def fault(rule: Mapping[str, object]) -> Fault:
     name = rule.get("kind")
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"fault {dict(rule)!r}: unknown kind {name!r}; known are {', '.join(KINDS)}")
-    defaults = {**_WHEN, **KINDS[name].options}
+    defaults = {**_WHEN, **KINDS[name]}
     chosen = {key: value for key, value in rule.items() if key != "kind"}
     unknown = [key for key in chosen if key not in defaults]
     missing = [key for key, value in defaults.items() if value is REQUIRED and key not in chosen]
@@ -151,5 +129,5 @@ def fault(rule: Mapping[str, object]) -> Fault:
         if not isinstance(chosen.get(key, 0), int) and chosen[key] != _WHEN[key]:
             raise ValueError(f"fault {name!r}: {key} {chosen[key]!r} is no whole number")
     settings = {**defaults, **chosen}
-    options = {key: settings[key] for key in KINDS[name].options}
+    options = {key: settings[key] for key in KINDS[name]}
     return Fault(name, {key: settings[key] for key in _WHEN}, options)

@@ -22,8 +22,6 @@ def run(
     rows: int = 10_000,
     seed: int = 1,
     hostile: bool = False,
-    refused: bool = False,
-    teams: int = 1,
     zone: Zone = LONDON,
     live: bool = False,
     faults: Path | None = None,
@@ -31,20 +29,15 @@ def run(
 ) -> None:
     """Serve a made-up account until SIGTERM or SIGINT; print its address as one line on standard output.
 
-    `live`: the account changes with time; it has one team and no refused campaign. `faults`: a JSON file with a list of
-    rules. Call it from the main thread, which receives signals.
+    `live`: the account changes with time. `faults`: a JSON file with a list of rules. Call it from the main thread,
+    which receives signals.
 
     :raises ValueError: a rule is invalid.
     :raises OSError: the port is taken, or the file cannot be read.
     """
     rules = json.loads(faults.read_text(encoding="utf-8")) if faults else []
-    account = (
-        LiveAccount(seed=seed, campaigns=campaigns, rows=rows, hostile=hostile, zone=zone)
-        if live
-        else Account(
-            seed=seed, campaigns=campaigns, rows=rows, hostile=hostile, refused=refused, teams=teams, zone=zone
-        )
-    )
+    make_account = LiveAccount if live else Account
+    account = make_account(seed=seed, campaigns=campaigns, rows=rows, hostile=hostile, zone=zone)
     stopped = Event()
     handlers = {name: signal.signal(name, lambda *_: stopped.set()) for name in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from threading import Event, Thread
-from types import TracebackType
 from typing import Self
 
 from passona_sandbox.account import Account
@@ -96,9 +95,7 @@ class Sandbox:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _accept(self) -> None:
