@@ -12,7 +12,6 @@ undocumented, an earlier version of the API sent it.
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import logging
 import random
 import re
@@ -20,16 +19,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from requests import RequestException, Response
 from requests.exceptions import ProxyError
 
 from passona.config.settings import Settings
 from passona.errors import FateUnknown, RequestFailed, TokenRefused
-from passona.masking.messages import masked, printable
+from passona.masking.messages import counted, masked, printable
 from passona.reports.decoding import NotJSON, TooDeep, decode
-from passona.source.pace import Clock, Pace, ServerClock
+from passona.source.pace import Clock, Pace, ServerClock, http_date
 from passona.source.transport import PROXY, Limit, Transport
 
 log = logging.getLogger("passona")
@@ -61,12 +60,6 @@ class _Transient(Exception):  # noqa: N818  # named for what happened, as in err
     ) -> None:
         super().__init__(reason)
         self.retry_after, self.status, self.advice, self.reached = retry_after, status, advice, reached
-
-
-class _Answer(NamedTuple):
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Client:
@@ -124,7 +117,7 @@ class Client:
             except _Transient as fault:
                 if attempt == self._attempts or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
                     raise RequestFailed(
-                        f"{fault} ({_times(attempt)}){fault.advice}", fault.status, reached=fault.reached
+                        f"{fault} (tried {counted(attempt, 'time')}){fault.advice}", fault.status, reached=fault.reached
                     ) from None
                 self._wait(fault, attempt, random.uniform(pause / 2, pause), where)  # noqa: S311  # jitter, no secret
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -136,40 +129,43 @@ class Client:
         asked = fault.retry_after or 0.0
         seconds = max(pause, asked)
         fields = {"event": "request_retried", "attempt": attempt, "status": fault.status, "seconds": round(seconds, 3)}
-        log.info("request %s: %s; again in %.1f s", _times(attempt), fault, seconds, extra={**fields, **where})
+        log.info(
+            "request tried %s: %s; again in %.1f s", counted(attempt, "time"), fault, seconds, extra={**fields, **where}
+        )
         self.on_retry(f"{where['report']}: {fault}; attempt {attempt + 1} of {self._attempts} in {seconds:.1f} s")
         self.pace.pause(asked)
         self.pace.sleep(pause)
 
     def _get(self, target: str, where: Mapping[str, object]) -> bytes:
         began = time.monotonic()
-        answer = self._exchange(self._transport, "GET", target)
-        if answer.status != 200:
-            self._refuse(answer)
+        response, body = self._exchange(self._transport, "GET", target)
+        if response.status_code != 200:
+            self._refuse(response, body)
         if log.isEnabledFor(logging.DEBUG):
             seconds = round(time.monotonic() - began, 3)
             fields = {"event": "request_answered", "status": 200, "seconds": seconds}
-            log.debug("%s: %d bytes in %.3f s", target, len(answer.body), seconds, extra={**fields, **where})
-        return answer.body
+            log.debug("%s: %d bytes in %.3f s", target, len(body), seconds, extra={**fields, **where})
+        return body
 
     def _post(self, path: str) -> None:
         # A new connection each time: the server may be closing a kept one, which would leave the fate unknown.
         with contextlib.closing(Transport(self._settings)) as transport:
             try:
-                answer = self._exchange(transport, "POST", path)
+                response, body = self._exchange(transport, "POST", path)
             except (_Transient, RequestFailed) as fault:  # RequestFailed: not sent, or a 200 that is too large
                 if not fault.reached:
                     raise
                 raise FateUnknown(str(fault)) from None
-        if answer.status == 202:
+        status = response.status_code
+        if status == 202:
             return
-        if answer.status >= 500 or answer.status < 400:
-            raise FateUnknown(f"expected status 202, got {answer.status}{self._said(answer.body)}")
-        if answer.status in TRANSIENT - {429}:
-            raise RequestFailed(f"status {answer.status}{self._said(answer.body)}", answer.status)
-        self._refuse(answer)
+        if status >= 500 or status < 400:
+            raise FateUnknown(f"expected status 202, got {status}{self._said(body)}")
+        if status in TRANSIENT - {429}:
+            raise RequestFailed(f"status {status}{self._said(body)}", status)
+        self._refuse(response, body)
 
-    def _exchange(self, transport: Transport, method: str, target: str) -> _Answer:
+    def _exchange(self, transport: Transport, method: str, target: str) -> tuple[Response, bytes]:
         headers: Mapping[str, str] | None = None
         with self._in_flight:
             self.pace.enter()
@@ -180,7 +176,7 @@ class Client:
                     response = self._send(transport, method, target, limit)
                     headers = self.headers = response.headers
                     self.clock.learn(headers)
-                    return _Answer(response.status_code, headers, self._body(response, limit))
+                    return response, self._body(response, limit)
             finally:
                 self.pace.leave(headers)
 
@@ -219,14 +215,14 @@ class Client:
             raise _Transient(f"an answer that did not end within {self._settings.request_timeout:g} s")
         return b"".join(pieces)
 
-    def _refuse(self, answer: _Answer) -> NoReturn:
+    def _refuse(self, response: Response, body: bytes) -> NoReturn:
         """Raise the error of an answer that is not the expected one. http.client skips 100, but no other 1xx."""
-        status, said = answer.status, self._said(answer.body)
+        status, said = response.status_code, self._said(body)
         if status == 401:
             self.pace.stop()
             raise TokenRefused(f"the server refuses the token (401{said}): check sources.passona.api_token")
         if status in TRANSIENT or status >= 500 or status < 200:
-            retry_after = _retry_after(answer.headers.get("Retry-After"), self.clock.utc())
+            retry_after = _retry_after(response.headers.get("Retry-After"), self.clock.utc())
             raise _Transient(f"status {status}{said}", retry_after, status)
         if 300 <= status < 400:
             raise RequestFailed(
@@ -279,15 +275,7 @@ def _cause(error: BaseException) -> str:
 
 def _retry_after(value: str | None, now: datetime) -> float | None:
     """Return `Retry-After` in seconds; it may be seconds or a date. `now`: by the server's clock."""
-    if not value:
-        return None
-    if value.strip().isdecimal():
+    if value and value.strip().isdecimal():
         return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now.timestamp())
-    except (ValueError, TypeError):
-        return None
-
-
-def _times(attempts: int) -> str:
-    return "tried once" if attempts == 1 else f"tried {attempts} times"
+    date = http_date(value)
+    return None if date is None else max(0.0, (date - now).total_seconds())

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -101,22 +100,15 @@ def plan(
     now: datetime,
     *,
     refresh: bool = False,
-    settled: Mapping[Key, datetime] = MappingProxyType({}),
 ) -> list[Task]:
     """Return the tasks that are due, most needed first, so that a job that is cut short did the best it could.
 
     Reports never loaded come first, those of the newest campaign before others; then those longest unchecked.
-    `settled`: when these `entries` were last checked, a shortcut that avoids examining each.
     """
-    windows = [(report, _window(report, settings)) for report in reports]
     tasks = (
         Task(report, campaign, entries.get((campaign.campaign_id, report.name)))
         for campaign in campaigns
-        for earliest in [{window: _settles_from(campaign, window) for window in {each for _, each in windows}}]
-        for report, window in windows
-        if refresh
-        or (checked := settled.get((campaign.campaign_id, report.name))) is None
-        or not earliest[window] <= checked <= now
+        for report in reports
     )
     due = (task for task in tasks if refresh or is_due(task, settings, now))
     return sorted(due, key=lambda task: _need(task, now))

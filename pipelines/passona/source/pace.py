@@ -64,18 +64,18 @@ class ServerClock(Clock):
         if text == self._learned:  # dates have whole seconds: most answers bring no news
             return
         self._learned = text
-        date = _http_date(text)
+        date = http_date(text)
         if date is not None and abs(self.utc() - date) > CLOCKS_AGREE:
             self.ahead = self._own.utc() - date
 
 
-def _http_date(text: str | None) -> datetime | None:
-    """Return a `Date` header as an instant, None if it is missing or unreadable."""
+def http_date(text: str | None) -> datetime | None:
+    """Return the date in a header as an instant in UTC, None if it is missing or unreadable."""
     try:
         date = email.utils.parsedate_to_datetime(text or "")
-    except (ValueError, TypeError, OverflowError):
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 class Pace:

@@ -12,11 +12,11 @@ row twice. Every column's type is pinned, so that dlt never takes a text for a t
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import dlt
 import pyarrow as pa
@@ -49,41 +49,13 @@ Disposition = Literal["append", "merge"]
 
 
 @dataclass
-class Counts:
-    """Numbers of rows in a load package."""
-
-    rows: int = 0
-    fields: int = 0
-    issues: int = 0
-
-    def add(self, other: Counts) -> None:
-        self.rows += other.rows
-        self.fields += other.fields
-        self.issues += other.issues
-
-
-class Item(Protocol):
-    """One item for dlt. `appended`: tables without rows of its campaigns. `mode`: the hint MODE; every item has it,
-    because dlt does not keep their order.
-    """
-
-    @property
-    def appended(self) -> Iterable[str]: ...
-
-    @property
-    def mode(self) -> str | None: ...
-
-    def pieces(self) -> Iterator[Piece]:
-        """Yield the rows to write by table, markers included."""
-
-
-@dataclass
 class Batch:
     """One report of some campaigns: their ledger entries, and the walks whose rows are new.
 
     `zone`: IANA name of the zone of times without an offset. `columns`: of keys that the guide does not know.
-    `new_columns`: those that the dataset has not noted yet. `campaign`: a row for a campaign that has none. `counts`:
-    rows yielded so far.
+    `new_columns`: those that the dataset has not noted yet. `campaign`: a row for a campaign that has none.
+    `appended`: tables without rows of these campaigns. `mode`: the hint MODE; every item has it, because dlt does not
+    keep their order. `counts`: `rows`, `field_rows` and `issues` yielded so far.
     """
 
     report: Report
@@ -95,9 +67,10 @@ class Batch:
     campaign: pa.Table | None = None
     appended: Iterable[str] = ()
     mode: str | None = None
-    counts: Counts = field(default_factory=Counts)
+    counts: Counter[str] = field(default_factory=Counter)
 
     def pieces(self) -> Iterator[Piece]:
+        """Yield the rows to write by table, markers included."""
         if self.walks and not self.appended:
             uuids = [walk.campaign_id for walk in self.walks]
             for name in (*self.report.tables, "row_issues"):
@@ -112,13 +85,9 @@ class Batch:
             yield CAMPAIGNS.name, self.campaign
 
     def _counted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        kinds = {self.report.name: "rows", self.report.fields_table: "field_rows"}
         for name, table in pieces:
-            if name == self.report.name:
-                self.counts.rows += len(table)
-            elif name == self.report.fields_table:
-                self.counts.fields += len(table)
-            else:
-                self.counts.issues += len(table)
+            self.counts[kinds.get(name, "issues")] += len(table)
             yield name, table
 
 
@@ -166,6 +135,9 @@ class Declaration:
         yield from ((name, TABLES[name].arrow.empty_table()) for name in self.tables)
         if self.item:
             yield from self.item.pieces()
+
+
+Item = Batch | CampaignBatch | Declaration
 
 
 def declared(tables: Iterable[str], items: Iterator[Item], mode: str | None = None) -> Iterator[Item]:

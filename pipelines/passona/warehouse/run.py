@@ -9,6 +9,7 @@ import contextlib
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,7 +18,6 @@ from passona.config.settings import Settings
 from passona.errors import Exit, Held, PassonaError, RequestFailed, TokenRefused, WalkFailed, is_interruption
 from passona.masking.policy import CLEAR
 from passona.source.pace import ServerClock
-from passona.source.resources import Counts
 from passona.warehouse._campaign_table import CampaignTable
 from passona.warehouse._load_package import Package
 from passona.warehouse.database import Database
@@ -39,7 +39,7 @@ class ReportOutcome:
     failed: int = 0
     held: int = 0
     pages: int = 0
-    counts: Counts = field(default_factory=Counts)
+    counts: Counter[str] = field(default_factory=Counter)
 
     @property
     def any(self) -> bool:
@@ -110,7 +110,7 @@ class Run:
 
     def _end(self, word: str) -> None:
         now, outcome = self.clock.utc(), self.outcome
-        rows = sum(report.counts.rows for report in outcome.reports.values())
+        rows = sum(report.counts["rows"] for report in outcome.reports.values())
         # The server's clock was not known when the run began.
         began = now - timedelta(seconds=time.monotonic() - self._begun) if self.clock.ahead else None
         self.database.end_run(outcome.run_id, word, outcome.requests, rows, now, began=began, erased=outcome.erased)
@@ -153,4 +153,4 @@ class Run:
         for walk in package.walks:
             walk.spool.drop()
         for name, report in self.outcome.reports.items():
-            report.counts.add(package.counts[name])
+            report.counts.update(package.counts[name])
