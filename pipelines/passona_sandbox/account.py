@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Protocol
@@ -143,27 +142,6 @@ class Account:
     def row_truth(self, uuid: str, report: str, index: int) -> Row:
         """Return what really happened in a made-up row (before edits): `person`, `instant`, `delivered`, `robot`."""
         return self._stand()[0][uuid].truth(report, index)
-
-    def truth(self, uuid: str) -> dict[str, int]:
-        """Count what really happened in a made-up campaign; reads every message and click, so it takes a while."""
-        campaign, counts = self._stand()[0][uuid], Counter[str]()
-        clickers = set()
-        for index in range(campaign.count("delivery")):
-            counts["delivered"] += bool(campaign.truth("delivery", index).get("delivered"))
-        for index in range(campaign.count("clicks")):
-            truth = campaign.truth("clicks", index)
-            counts["robot_clicks"] += bool(truth.get("robot"))
-            clickers |= set() if truth.get("robot") else {truth.get("person")}
-        clicks = campaign.count("clicks")
-        return {
-            "messages": campaign.count("delivery"),
-            "delivered": counts["delivered"],
-            "unsent": campaign.count("unsent"),
-            "clicks": clicks,
-            "robot_clicks": counts["robot_clicks"],
-            "human_clicks": clicks - counts["robot_clicks"],
-            "clickers": len(clickers),
-        }
 
     def _stand(self) -> tuple[Mapping[str, Campaign], Hashable]:
         """Return the current campaigns, and a revision that changes with them."""
