@@ -182,8 +182,8 @@ def test_whatever_form_a_file_has_its_rows_are_the_same(tmp_path: Path, content:
     def digest(content: bytes) -> str:
         path.write_bytes(content)
         file = CsvFile(path, "any.csv", LATER)
-        contents = file.read(file.form(), lambda: Spool(RECIPIENT, ONE, tmp_path / "spool"))
-        spool, read_as = contents.spool, contents.form
+        read_as = file.form()
+        spool = file.read(read_as, lambda: Spool(RECIPIENT, ONE, tmp_path / "spool")).spool
         assert content == GOOD or (read_as.encoding, read_as.delimiter) == form
         return spool.fingerprint.digest()
 

@@ -36,7 +36,7 @@ class Column:
 
     key: str
     comment: str
-    personal: Personal = "no"
+    personal: Personal
     kind: Kind = "text"
     rename: str | None = None
 
@@ -96,11 +96,11 @@ class Report:
 
 
 _CAMEL_LISTS = (
-    Column("FieldNames", "names of the contact's fields, joined by commas"),
+    Column("FieldNames", "names of the contact's fields, joined by commas", "no"),
     Column("FieldValues", "values of the contact's fields, joined by commas", "value"),
 )
 _SNAKE_LISTS = (
-    Column("Field_Names", "names of the contact's fields, joined by commas"),
+    Column("Field_Names", "names of the contact's fields, joined by commas", "no"),
     Column("Field_Values", "values of the contact's fields, joined by commas", "value"),
 )
 _PHONE = "digits with country code and no plus"
@@ -110,9 +110,9 @@ CLICKS = Report(
     "click; no key, two equal rows are two clicks",
     (
         Column("Phone_Number", f"phone of who clicked: {_PHONE}", "phone"),
-        Column("Link_Name", "name of the link in the campaign"),
+        Column("Link_Name", "name of the link in the campaign", "no"),
         Column("Link_Destination", "address the link leads to", "link"),
-        Column("Clicked_At", "instant of the click", kind="time"),
+        Column("Clicked_At", "instant of the click", "no", "time"),
         Column("User_Agent", "browser string as sent; link-preview robots click too", "agent"),
         Column("Device_Type", "vendor's guess at the device, unreliable: use user_agent", "device"),
         Column("OS_Version", "version of the operating system, vendor's guess", "device"),
@@ -125,11 +125,11 @@ DELIVERY = Report(
     "message",
     (
         Column("SMS_ID", "message; joins alt_delivery.message_id", "id"),
-        Column("Sender", "sender shown on the phone"),
+        Column("Sender", "sender shown on the phone", "no"),
         Column("Recipient", f"phone of the recipient: {_PHONE}", "phone"),
         Column("Message_Copy", "text as this person received it", "text"),
-        Column("Status", "delivery status in the vendor's words (known: Success)"),
-        Column("Expiry_Date", "instant at which an undelivered message expires", kind="time"),
+        Column("Status", "delivery status in the vendor's words (known: Success)", "no"),
+        Column("Expiry_Date", "instant at which an undelivered message expires", "no", "time"),
     ),
 )
 ALT_DELIVERY = Report(
@@ -138,9 +138,9 @@ ALT_DELIVERY = Report(
     (
         Column("MessageId", "message; joins delivery.sms_id", "id"),
         Column("Mobile", f"phone of the recipient: {_PHONE}", "phone"),
-        Column("MessageSent", "instant of sending", kind="time"),
-        Column("MessageUpdate", "instant of the last change of status", kind="time"),
-        Column("Status", "delivery status in the vendor's words (known: Success)"),
+        Column("MessageSent", "instant of sending", "no", "time"),
+        Column("MessageUpdate", "instant of the last change of status", "no", "time"),
+        Column("Status", "delivery status in the vendor's words (known: Success)", "no"),
     ),
     _CAMEL_LISTS,
 )
@@ -149,8 +149,8 @@ RECIPIENT = Report(
     "recipient in one group; a phone in two groups has two rows",
     (
         Column("Phone_Number", f"phone of the recipient: {_PHONE}", "phone"),
-        Column("Group_Name", "contact group"),
-        Column("Group_Description", "description of the contact group"),
+        Column("Group_Name", "contact group", "no"),
+        Column("Group_Description", "description of the contact group", "no"),
     ),
     _SNAKE_LISTS,
     before_start=True,
@@ -159,22 +159,22 @@ SENT = Report(
     "sent",
     "batch sent",
     (
-        Column("MessageId", "the campaign's uuid in the vendor's sample: no key of a message"),
-        Column("Brand", "sender shown on the phones"),
-        Column("SentOn", "instant of sending", kind="time"),
-        Column("RecipientCount", "recipients of the batch", kind="integer"),
-        Column("TemplateApiId", "template's uuid"),
-        Column("TemplateName", "template's name"),
-        Column("Message", "template's text, links as ::LinkName::"),
+        Column("MessageId", "the campaign's uuid in the vendor's sample: no key of a message", "no"),
+        Column("Brand", "sender shown on the phones", "no"),
+        Column("SentOn", "instant of sending", "no", "time"),
+        Column("RecipientCount", "recipients of the batch", "no", "integer"),
+        Column("TemplateApiId", "template's uuid", "no"),
+        Column("TemplateName", "template's name", "no"),
+        Column("Message", "template's text, links as ::LinkName::", "no"),
     ),
 )
 UNSENT = Report(
     "unsent",
     "message not sent before the campaign expired, or not yet sent",
     (
-        Column("MessageId", "the campaign's uuid in the vendor's sample: no key of a message"),
+        Column("MessageId", "the campaign's uuid in the vendor's sample: no key of a message", "no"),
         Column("Mobile", f"phone of the recipient: {_PHONE}", "phone"),
-        Column("Reason", "why it was not sent, in the vendor's words (known: pending)"),
+        Column("Reason", "why it was not sent, in the vendor's words (known: pending)", "no"),
     ),
     _CAMEL_LISTS,
     may_shrink=True,
@@ -189,18 +189,18 @@ CAMPAIGNS = Report(
     "campaigns",
     "campaign",
     (
-        Column("uuid", "campaign", rename="campaign_id"),
-        Column("team_uuid", "team that owns the campaign", rename="team_id"),
-        Column("name", "campaign's name"),
-        Column("sender", "sender shown on the phones"),
-        Column("scheduled_send_date", "instant at which sending is planned", kind="time"),
-        Column("expiry_date", "instant at which undelivered messages are marked as failed", kind="time"),
-        Column("status", "vendor's number (0 not started, 2 finished seen); decide by the dates", kind="integer"),
-        Column("started_sending_at", "instant at which sending began", kind="time"),
-        Column("template_uuid", "template", rename="template_id"),
-        Column("finished_sending_at", "instant at which sending ended", kind="time"),
-        Column("created_at", "instant of creation", kind="time"),
-        Column("updated_at", "instant of the last change", kind="time"),
+        Column("uuid", "campaign", "no", rename="campaign_id"),
+        Column("team_uuid", "team that owns the campaign", "no", rename="team_id"),
+        Column("name", "campaign's name", "no"),
+        Column("sender", "sender shown on the phones", "no"),
+        Column("scheduled_send_date", "instant at which sending is planned", "no", "time"),
+        Column("expiry_date", "instant at which undelivered messages are marked as failed", "no", "time"),
+        Column("status", "vendor's number (0 not started, 2 finished seen); decide by the dates", "no", "integer"),
+        Column("started_sending_at", "instant at which sending began", "no", "time"),
+        Column("template_uuid", "template", "no", rename="template_id"),
+        Column("finished_sending_at", "instant at which sending ended", "no", "time"),
+        Column("created_at", "instant of creation", "no", "time"),
+        Column("updated_at", "instant of the last change", "no", "time"),
     ),
 )
 

@@ -103,7 +103,7 @@ class Table:
         return pa.Table.from_pylist(rows, schema=self.arrow)
 
 
-_CAMPAIGN_ID = Column("campaign_id", "campaign the row belongs to; from the address asked, no row carries it")
+_CAMPAIGN_ID = Column("campaign_id", "campaign the row belongs to; from the address asked, no row carries it", "no")
 
 
 def _tables_of(report: Report) -> Iterator[Table]:
@@ -128,9 +128,9 @@ def _tables_of(report: Report) -> Iterator[Table]:
                 _CAMPAIGN_ID,
                 Column("row_id", f"row of {report.name} it belongs to", "digest"),
                 Column(
-                    "position", "place in the list, from 1; names belong to values by position only", kind="integer"
+                    "position", "place in the list, from 1; names belong to values by position only", "no", "integer"
                 ),
-                Column("name", "field's name as the account wrote it; an empty one is an empty string"),
+                Column("name", "field's name as the account wrote it; an empty one is an empty string", "no"),
                 Column("value", "field's value, nothing trimmed; an empty one is an empty string", "value"),
             ),
         )
@@ -139,32 +139,33 @@ def _tables_of(report: Report) -> Iterator[Table]:
 _CAMPAIGNS_TABLE = Table(
     CAMPAIGNS.name,
     "One row per campaign. Source: GET campaigns. A campaign that left the list keeps its row. Times in UTC.",
-    (*CAMPAIGNS.columns, Column("listed", "whether it was in the list at the last look", kind="boolean")),
+    (*CAMPAIGNS.columns, Column("listed", "whether it was in the list at the last look", "no", "boolean")),
 )
 _GROUPS_TABLE = Table(
     "campaigns__contact_groups",
     "One row per contact group of a campaign, included or excluded. Source: GET campaigns.",
     (
-        Column("campaign_id", "campaign"),
-        Column("position", "place in its list, from 1; included and excluded ones are counted apart", kind="integer"),
-        Column("contact_group_id", "contact group's uuid"),
-        Column("included", "true: included; false: excluded", kind="boolean"),
+        Column("campaign_id", "campaign", "no"),
+        Column("position", "place in its list, from 1; included and excluded ones are counted apart", "no", "integer"),
+        Column("contact_group_id", "contact group's uuid", "no"),
+        Column("included", "true: included; false: excluded", "no", "boolean"),
     ),
 )
 _ISSUES_TABLE = Table(
     "row_issues",
     "One row per value that was not stored as sent.",
     (
-        Column("campaign_id", "campaign"),
-        Column("report", "report, or campaigns for the list"),
+        Column("campaign_id", "campaign", "no"),
+        Column("report", "report, or campaigns for the list", "no"),
         Column("row_id", "row of the value; null for the list of campaigns", "digest"),
-        Column("column_name", "column it belongs to"),
+        Column("column_name", "column it belongs to", "no"),
         Column("raw_value", "text as it came; of invalid_text and repeated_key the JSON", "raw"),
         Column(
             "issue",
             "ambiguous_time, nonexistent_time, invalid_time, invalid_phone (digits lost in a spreadsheet), "
             "unaligned_fields, unexpected_type, invalid_text (has characters that no database stores) or "
             "repeated_key (the last value of a key counts, this is another)",
+            "no",
         ),
     ),
     merge_key=("campaign_id", "report"),
@@ -174,30 +175,32 @@ _LEDGER_TABLE = Table(
     "One row per campaign and report: what the tables hold of it and how far it can be trusted. A row counts "
     "only while its _dlt_load_id is in _dlt_loads.",
     (
-        Column("campaign_id", "campaign"),
-        Column("report", "report"),
-        Column("state", "open (may change), settled (final), failed (old rows stay), held (by the shrink guard)"),
+        Column("campaign_id", "campaign", "no"),
+        Column("report", "report", "no"),
+        Column("state", "open (may change), settled (final), failed (old rows stay), held (by the shrink guard)", "no"),
         Column(
             "verified_at",
             "when the walk began (or the .csv was made) whose rows are in the tables; null: do not trust",
+            "no",
             kind="time",
         ),
-        Column("checked_at", "when the API was last asked, whether it answered or not", kind="time"),
-        Column("changed_at", "when the content was last seen to differ from before", kind="time"),
-        Column("pages", "pages of the walk in the tables", kind="integer"),
-        Column("row_count", "rows in the tables", kind="integer"),
-        Column("api_total", "meta.total on every page of that walk", kind="integer"),
-        Column("digest", "identifies the multiset of rows: equal digest, equal content"),
-        Column("attempts", "walks of the last check", kind="integer"),
-        Column("error", "why it failed or is held"),
-        Column("run_id", "run that wrote this row"),
-        Column("origin", "api or csv"),
-        Column("suppressed", "rows of forgotten people: row_count and these are api_total", kind="integer"),
-        Column("expired_at", "when its personal data was erased (retain_days)", kind="time"),
+        Column("checked_at", "when the API was last asked, whether it answered or not", "no", "time"),
+        Column("changed_at", "when the content was last seen to differ from before", "no", "time"),
+        Column("pages", "pages of the walk in the tables", "no", "integer"),
+        Column("row_count", "rows in the tables", "no", "integer"),
+        Column("api_total", "meta.total on every page of that walk", "no", "integer"),
+        Column("digest", "identifies the multiset of rows: equal digest, equal content", "no"),
+        Column("attempts", "walks of the last check", "no", "integer"),
+        Column("error", "why it failed or is held", "no"),
+        Column("run_id", "run that wrote this row", "no"),
+        Column("origin", "api or csv", "no"),
+        Column("suppressed", "rows of forgotten people: row_count and these are api_total", "no", "integer"),
+        Column("expired_at", "when its personal data was erased (retain_days)", "no", "time"),
         # Begins with "_": no part of the contract.
         Column(
             "_peak",
             "most rows so far, which the shrink guard compares with; belongs to this program, no part of the contract",
+            "no",
             kind="integer",
             rename="_peak",
         ),
@@ -209,23 +212,25 @@ _RUNS_TABLE = Table(
     "runs",
     "One row per run of a verb that writes; of generate, one per report asked for.",
     (
-        Column("run_id", "run"),
-        Column("started_at", "when it began", kind="time"),
-        Column("finished_at", "when it ended; null while it runs or if it was killed", kind="time"),
-        Column("verb", "verb of the command line"),
+        Column("run_id", "run", "no"),
+        Column("started_at", "when it began", "no", "time"),
+        Column("finished_at", "when it ended; null while it runs or if it was killed", "no", "time"),
+        Column("verb", "verb of the command line", "no"),
         Column(
             "outcome",
             "ok, failed, held, token refused, error, running or interrupted; of generate accepted, refused "
             "or unknown (sent, and no answer known)",
+            "no",
         ),
-        Column("requests", "requests sent to the API", kind="integer"),
-        Column("row_count", "rows written to the report tables", kind="integer"),
-        Column("version", "version of passona-warehouse"),
-        Column("campaign_id", "campaign that generate asked for; null for other verbs"),
-        Column("report", "report that generate asked for; null for other verbs"),
+        Column("requests", "requests sent to the API", "no", "integer"),
+        Column("row_count", "rows written to the report tables", "no", "integer"),
+        Column("version", "version of passona-warehouse", "no"),
+        Column("campaign_id", "campaign that generate asked for; null for other verbs", "no"),
+        Column("report", "report that generate asked for; null for other verbs", "no"),
         Column(
             "erased",
             "rows that it erased, or whose personal data it erased (retain_days, passona forget)",
+            "no",
             kind="integer",
         ),
     ),
@@ -236,7 +241,7 @@ _RUNS_TABLE = Table(
 KEYS = Table(
     "_keys",
     "One row per key (as JSON) that the vendor's guide does not know, and its column",
-    (Column("table_name", ""), Column("column_name", ""), Column("key", "")),
+    (Column("table_name", "", "no"), Column("column_name", "", "no"), Column("key", "", "no")),
     merge_key=("table_name", "column_name"),
     marked=False,
 )
