@@ -5,33 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from threading import RLock
-from typing import Protocol
 
+from passona_sandbox.campaign import MadeUp
 from passona_sandbox.clock import LONDON, Zone
 from passona_sandbox.edits import Edit, View
 from passona_sandbox.fixed import FixedCampaign, guide
 from passona_sandbox.makeup import made_up, specials
+from passona_sandbox.moment import Moment
 from passona_sandbox.reports import CAMPAIGNS, Row
 
-
-class Campaign(Protocol):
-    """A campaign, made up or with explicit rows."""
-
-    @property
-    def entry(self) -> Row:
-        """The campaign as the list shows it."""
-
-    @property
-    def page_sizes(self) -> dict[str, int]:
-        """Fixed page sizes by report; for other reports the switches decide."""
-
-    def count(self, report: str) -> int: ...
-
-    def row(self, report: str, index: int) -> Row:
-        """Return a new dict."""
-
-    def truth(self, report: str, index: int) -> Row:
-        """Return what really happened: `person`, `instant`, `delivered`, `robot`."""
+Campaign = FixedCampaign | MadeUp | Moment
 
 
 class Account:
@@ -129,7 +112,7 @@ class Account:
         campaign = campaigns[uuid]
         if teams and campaign.entry["team_uuid"] not in teams:
             raise KeyError(uuid)
-        size = campaign.page_sizes.get(report)
+        size = campaign.page_sizes.get(report) if isinstance(campaign, FixedCampaign) else None
         return View(campaign.count(report), lambda index: campaign.row(report, index), edits, size, revision)
 
     def rows(self, uuid: str, report: str) -> Iterator[Row]:

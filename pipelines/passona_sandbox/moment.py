@@ -72,7 +72,6 @@ class Moment:
     def __init__(self, course: Course, instant: int) -> None:
         self._course, self._instant, self._story = course, instant, course.whole.story
         self.entry: Row = replace(course.plan, stage=course.stage(instant)).entry()
-        self.page_sizes: dict[str, int] = {}
 
     def count(self, report: str) -> int:
         return len(self._there[report])

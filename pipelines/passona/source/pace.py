@@ -37,7 +37,7 @@ class Clock:
         condition.wait(seconds)
 
 
-class ServerClock(Clock):
+class ServerClock:
     """The server's time, from the `Date` headers of its answers; before the first answer the time of `own`.
 
     It decides what is due and what settles, so a machine with a wrong clock settles nothing too early. `ahead`: by how
@@ -49,14 +49,8 @@ class ServerClock(Clock):
         self.ahead = timedelta()
         self._learned: str | None = None
 
-    def now(self) -> float:
-        return self._own.now()
-
     def utc(self) -> datetime:
         return self._own.utc() - self.ahead
-
-    def wait(self, condition: threading.Condition, seconds: float | None) -> None:
-        self._own.wait(condition, seconds)
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """Compare with the headers of an answer that has just arrived."""
