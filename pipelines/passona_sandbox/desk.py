@@ -14,16 +14,16 @@ from threading import Lock
 from time import monotonic
 
 from passona_sandbox.account import Account
-from passona_sandbox.bad_answers import spoil_response
-from passona_sandbox.bad_pages import SPOILERS, drift, spoil_page
+from passona_sandbox.bad_answers import ANSWERS
+from passona_sandbox.bad_pages import EDITS, PAGES
 from passona_sandbox.edits import View
-from passona_sandbox.faults import Fault, Faults, Visit
+from passona_sandbox.faults import Fault, Faults
 from passona_sandbox.journal import Journal, Record
 from passona_sandbox.mailroom import ROOT as EXPORTS
 from passona_sandbox.mailroom import Mailroom
 from passona_sandbox.pages import Book, number, render
 from passona_sandbox.refusals import refusal
-from passona_sandbox.reports import CAMPAIGNS, CAMPAIGNS_PAGE_SIZE, REPORT_PAGE_SIZE, REPORTS
+from passona_sandbox.reports import CAMPAIGNS, CAMPAIGNS_PAGE_SIZE, REPORT_PAGE_SIZE, REPORTS, Visit
 from passona_sandbox.switches import Switches
 from passona_sandbox.wire import Request, Response
 
@@ -68,14 +68,17 @@ class Desk:
         if not passes:
             return self._no(429, headers, "Too Many Attempts.")
         faults = self.faults.strike(visit)
-        drift(self.account, visit, faults)
         response = self._page(request.method, query, visit, faults)
         response.headers.update(headers)
-        return spoil_response(response, faults, switches.error_shape)
+        for fault in faults:
+            if spoil := ANSWERS.get(fault.kind):
+                response = spoil(response, switches.error_shape, **fault.options)
+        return response
 
     def _page(self, method: str, query: dict[str, str], visit: Visit, faults: Sequence[Fault]) -> Response:
         switches = self.switches
         try:
+            self._move_rows(visit, faults)
             view = self._view(visit)
         except KeyError:
             if switches.unknown_campaign == "refused":
@@ -96,8 +99,11 @@ class Desk:
         book = Book(view, self._address(visit), self._size(view, visit, asked), visit.report == CAMPAIGNS)
         if switches.past_end_error and visit.page > book.last:
             return self._no(switches.past_end_error, message="There is no such page.")
-        if any(fault.kind in SPOILERS for fault in faults):
-            return Response(200, render(spoil_page(book.page(visit.page), book, visit, faults)))
+        if spoilers := [fault for fault in faults if fault.kind in PAGES]:
+            page = book.page(visit.page)
+            for fault in spoilers:
+                PAGES[fault.kind](page, book, visit, **fault.options)
+            return Response(200, render(page))
         key = (view.revision, book.path, book.size, visit.page, switches.teams)
         body = self._pages.get(key) or render(book.page(visit.page))
         if len(self._pages) >= KEPT_PAGES:
@@ -110,6 +116,13 @@ class Desk:
         path = request.path.strip("/")
         export = self._mailroom.fetch(path) if path.startswith(EXPORTS) else None
         return export or self._no(404)
+
+    def _move_rows(self, visit: Visit, faults: Sequence[Fault]) -> None:
+        for fault in faults:
+            if make_edit := EDITS.get(fault.kind):
+                view = self._view(visit)
+                edit = make_edit(view.row(0) if view.count else {}, **fault.options)
+                self.account.edit(visit.campaign, visit.report, edit)
 
     def _view(self, visit: Visit) -> View:
         if visit.report == CAMPAIGNS:

@@ -2,73 +2,26 @@
 
 A rule is a mapping. `report` (a report or "campaigns"), `campaign` (uuid), `page` (number) and `method` ("GET" or
 "POST") select requests; a key that is missing or "any" matches all. `after`: so many matching requests pass first.
-`times`: how often it strikes then (default: always). `kind`: what happens, one of `KINDS`, each with its own options.
-All rules that strike a request take effect, in order.
+`times`: how often it strikes then (default: always). `kind`: what happens, one of `KINDS`; its other keys are the
+keyword arguments of that function. All rules that strike a request take effect, in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
-from passona_sandbox.reports import CAMPAIGNS, REPORTS
+from passona_sandbox.bad_answers import ANSWERS
+from passona_sandbox.bad_pages import EDITS, PAGES
+from passona_sandbox.reports import CAMPAIGNS, REPORTS, Visit
 
-REQUIRED = "(required)"
-
-# The options of each kind with their defaults; the README says what a kind does.
-KINDS: dict[str, dict[str, object]] = {
-    "status": {"code": REQUIRED, "shape": None, "headers": {}, "message": None},
-    "redirect": {"to": REQUIRED, "code": 302},
-    "headers": {"headers": REQUIRED},
-    "latency": {"seconds": 1.0},
-    "close": {},
-    "reset": {},
-    "truncate": {},
-    "broken_chunk": {},
-    "drip": {"seconds": 0.1},
-    "html": {},
-    "half_json": {},
-    "not_object": {},
-    "empty_body": {},
-    "gzip_garbage": {},
-    "edit": {"old": "", "new": REQUIRED},
-    "data_null": {},
-    "data_missing": {},
-    "data_item_not_object": {"index": 0},
-    "meta_missing": {},
-    "meta": {"fields": REQUIRED},
-    "next": {"to": REQUIRED},
-    "repeat_page": {"of": None},
-    "swallow_row": {"index": 0},
-    "duplicate_row": {"index": 0},
-    "extra_key": {"name": "New_Key", "value": "new"},
-    "missing_key": {"name": None},
-    "prefix": {"name": None, "text": REQUIRED},
-    "wrong_type": {"name": None, "value": 7},
-    "insert": {"index": 0, "row": None},
-    "delete": {"index": 0},
-    "shuffle": {"seed": 1},
-}
-NEXT = ("same", "skip", "first", "past_end", "other_campaign", "other_report", "foreign", "garbage")
+KINDS: dict[str, Callable[..., object]] = {**ANSWERS, **PAGES, **EDITS}
 _WHEN: dict[str, object] = {
     "report": "any", "campaign": "any", "page": "any", "method": "any", "after": 0, "times": None,
 }  # fmt: skip
-
-
-class Visit(NamedTuple):
-    """What a request asks for; the campaign list has no campaign."""
-
-    method: str
-    campaign: str
-    report: str
-    page: int
-
-    @property
-    def path(self) -> str:
-        """The address below `api/2.0/`."""
-        return CAMPAIGNS if self.report == CAMPAIGNS else f"reporting/{self.campaign}/{self.report}"
 
 
 @dataclass
@@ -103,26 +56,23 @@ class Faults:
 
     def strike(self, visit: Visit) -> list[Fault]:
         """Count a request and return the rules that strike it, in order."""
-        if not self.rules:
-            return []
         with self._lock:
             return [rule for rule in self.rules if rule.matches(visit) and rule.strikes()]
 
 
 def fault(rule: Mapping[str, object]) -> Fault:
-    """Parse a rule; ValueError names the known kinds, keys, reports or methods."""
-    name = rule.get("kind")
-    if not isinstance(name, str) or name not in KINDS:
-        raise ValueError(f"fault {dict(rule)!r}: unknown kind {name!r}; known are {', '.join(KINDS)}")
-    defaults = {**_WHEN, **KINDS[name]}
-    chosen = {key: value for key, value in rule.items() if key != "kind"}
-    unknown = [key for key in chosen if key not in defaults]
-    missing = [key for key, value in defaults.items() if value is REQUIRED and key not in chosen]
+    """Parse a rule; ValueError names the known kinds and keys."""
+    kind = rule.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"fault {dict(rule)!r}: unknown kind {kind!r}; known are {', '.join(KINDS)}")
+    when = _WHEN | {key: value for key, value in rule.items() if key in _WHEN}
+    options = {key: value for key, value in rule.items() if key not in {"kind", *_WHEN}}
+    known = {p.name: p for p in inspect.signature(KINDS[kind]).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    unknown = [key for key in options if key not in known]
+    missing = [key for key, each in known.items() if each.default is each.empty and key not in options]
     if unknown or missing:
-        known = ", ".join(defaults)
-        raise ValueError(f"fault {name!r}: unknown keys {unknown}, missing keys {missing}; known are {known}")
-    if chosen.get("report", "any") not in {*REPORTS, CAMPAIGNS, "any"}:
-        raise ValueError(f"fault {name!r}: there is no report {chosen['report']!r}")
-    settings = {**defaults, **chosen}
-    options = {key: settings[key] for key in KINDS[name]}
-    return Fault(name, {key: settings[key] for key in _WHEN}, options)
+        names = ", ".join([*_WHEN, *known])
+        raise ValueError(f"fault {kind!r}: unknown keys {unknown}, missing keys {missing}; known are {names}")
+    if when["report"] not in {*REPORTS, CAMPAIGNS, "any"}:
+        raise ValueError(f"fault {kind!r}: there is no report {when['report']!r}")
+    return Fault(kind, when, options)

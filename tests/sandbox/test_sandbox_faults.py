@@ -11,8 +11,8 @@ from time import monotonic
 
 import pytest
 
-from passona_sandbox import bad_answers, bad_pages
-from passona_sandbox.faults import KINDS, NEXT
+from passona_sandbox.bad_pages import NEXT
+from passona_sandbox.faults import KINDS
 
 README = Path(__file__).parents[2] / "pipelines" / "passona_sandbox" / "README.md"
 CLICKS = "reporting/one/clicks"
@@ -22,8 +22,7 @@ def phones(page):
     return [int(row["Phone_Number"]) for row in page["data"]]
 
 
-def test_every_kind_is_made_and_documented():
-    assert set(KINDS) == set(bad_answers.SPOILERS) | set(bad_pages.SPOILERS) | set(bad_pages.EDITS)
+def test_every_kind_is_documented():
     documented = set(re.findall(r"`([a-z_]+)`", README.read_text("utf-8").partition("## Faults")[2]))
     assert set(KINDS) | set(NEXT) <= documented
 

@@ -136,8 +136,8 @@ def may_have_rows(campaign: Campaign, report: Report, now: datetime) -> bool:
 def _settles_from(campaign: Campaign, window: timedelta) -> datetime:
     """Return the earliest time at which a walk may settle a report, by the dates in the list (contract, rule 9).
 
-    That is the window after the expiry and after the sending, which may be later than the expiry, and not before any
-    date in the list. A listed campaign that was not sent has no end, so its reports never settle.
+    That is the window after expiry and sending, and not before any date in the list. A listed campaign that was not
+    sent has no end, so its reports never settle.
     """
     if campaign.listed and not campaign.was_sent:
         return _LAST
@@ -213,7 +213,7 @@ def accept(entry: Entry) -> Entry:
 def entry_of_import(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
     """Return the entry of a report that was imported from a .csv, dated when the file was made.
 
-    The API's total is kept, so that the next file is compared with it, too; unless the file has fewer rows.
+    The next file is compared with the API's total, too, unless this one has fewer rows.
     """
     entry = verified(task, walk, settings, run_id)
     total = task.known.api_total if task.known else None
@@ -238,8 +238,7 @@ def is_outdated(task: Task, made_at: datetime) -> bool:
 def check_csv_shrink(task: Task, row_count: int, *, settled: bool) -> Held | None:
     """Return the error if the shrink guard holds a .csv.
 
-    A file has no total, so a file that was cut off between two lines looks whole. Therefore a single row less than the
-    API once had is too few.
+    A file that was cut off between two lines looks whole, so a single row less than the API once had is too few.
     """
     known = task.known.api_total if task.known else None
     if known is None or row_count >= known:
@@ -250,11 +249,7 @@ def check_csv_shrink(task: Task, row_count: int, *, settled: bool) -> Held | Non
 
 
 def _is_settled(task: Task, walk: Walk, settings: Settings, changed_at: datetime) -> bool:
-    """Return True if a walk began after the campaign's end and the report's window.
-
-    The end is the later of the campaign's expiry and the last time in the report's rows; if neither is known, the last
-    change of its content.
-    """
+    """Return True if a walk began after the campaign's end and the report's window (contract, rule 9)."""
     window = _window(task.report, settings)
     if walk.at < _settles_from(task.campaign, window):
         return False
