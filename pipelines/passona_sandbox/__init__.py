@@ -15,8 +15,7 @@ It needs only the standard library and imports nothing of the product: both know
 from passona_sandbox.account import Account
 from passona_sandbox.journal import Record
 from passona_sandbox.live import LiveAccount
-from passona_sandbox.process import run
-from passona_sandbox.server import Sandbox
+from passona_sandbox.server import Sandbox, run
 from passona_sandbox.switches import Switches
 
 __all__ = ["Account", "LiveAccount", "Record", "Sandbox", "Switches", "run"]

@@ -105,10 +105,11 @@ class Desk:
                 PAGES[fault.kind](page, book, visit, **fault.options)
             return Response(200, render(page))
         key = (view.revision, book.path, book.size, visit.page, switches.teams)
-        body = self._pages.get(key) or render(book.page(visit.page))
-        if len(self._pages) >= KEPT_PAGES:
-            self._pages.clear()
-        self._pages[key] = body
+        body = self._pages.get(key)
+        if body is None:
+            if len(self._pages) >= KEPT_PAGES:
+                self._pages.clear()
+            self._pages[key] = body = render(book.page(visit.page))
         return Response(200, body)
 
     def _unlisted(self, request: Request) -> Response:

@@ -20,13 +20,13 @@ from typing import Any, ClassVar, Literal
 
 import dlt
 import pyarrow as pa
-from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract import DltResource
 from dlt.extract.items_transform import BaseItemTransform, ItemTransform
 
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
 from passona.reports.row_ids import Ordinals
-from passona.reports.tables import KEYS, LOAD_ID, MARKER, TABLES, Table
+from passona.reports.tables import KEYS, LOAD_ID, MARKER, MODE, TABLES, Table
+from passona.source._load_package import LoadPackage
 from passona.source.ledger import Entry, entry_table
 from passona.source.rows import ROW_ID, tables, without_nul
 from passona.source.spool import PIECE_ROWS
@@ -39,8 +39,6 @@ TABLES_OF: Mapping[str, tuple[str, ...]] = {name: report.tables for name, report
 }
 SHARED = ("row_issues", "report_ledger")
 _WRITER = {name: name for name in (*SHARED, CAMPAIGNS.name)} | {KEYS.name: "report_ledger"}
-# A hint of `report_ledger` in dlt's schema: the privacy mode of the rows, and the id of the key of their tokens.
-MODE = "x-privacy"
 
 _LOAD_ID_FIELD = pa.field(LOAD_ID, pa.string(), nullable=False)
 
@@ -183,11 +181,12 @@ class _Pieces(ItemTransform[Any, Any]):
         return None if item is None else self._with_hints(item)
 
     def _with_hints(self, item: Item) -> Iterator[Any]:
-        load_id, is_postgres = current_load_id() or "", _is_plain_postgres()
+        load_id = LoadPackage.current().load_id
+        is_postgres = load_id is not None and _is_plain_postgres()
         for name, rows in item.pieces():
             piece = without_nul(rows) if is_postgres else rows
             if name != KEYS.name:
-                piece = piece.append_column(_LOAD_ID_FIELD, pa.repeat(pa.scalar(load_id), len(piece)))
+                piece = piece.append_column(_LOAD_ID_FIELD, pa.repeat(pa.scalar(load_id or ""), len(piece)))
             disposition: Disposition = "append" if name in item.appended else "merge"
             if (name, disposition) in self._hinted:
                 yield dlt.mark.with_table_name(piece, name)
@@ -199,18 +198,8 @@ class _Pieces(ItemTransform[Any, Any]):
                 yield dlt.mark.with_hints(piece, hints, create_table_variant=True)
 
 
-def current_load_id() -> str | None:
-    """Return the id of the load package that dlt extracts into, None without a pipeline."""
-    try:
-        return dlt.current.load_package_state()["load_id"]
-    except CurrentLoadPackageStateNotAvailable:
-        return None
-
-
 def _is_plain_postgres() -> bool:
     """Return True if rows go into dlt's own Postgres destination, which loads Arrow tables as CSV, with "" as NULL."""
-    if current_load_id() is None:
-        return False
     destination = dlt.current.pipeline().destination
     is_ours = destination.capabilities().preferred_loader_file_format == "parquet"
     return destination.destination_type.endswith(".postgres") and not is_ours
