@@ -78,7 +78,6 @@ class Account:
             del self._campaigns[uuid]
 
     def refuse(self, uuid: str) -> None:
-        """Answer the reports of this campaign with 403 from now on."""
         with self._lock:
             self._refused.add(uuid)
 
@@ -92,11 +91,9 @@ class Account:
             self._edits[uuid, report] = (*self._edits.get((uuid, report), ()), edit)
 
     def campaigns(self, teams: Sequence[str] = ()) -> list[Row]:
-        """Return the rows of the campaign list as served, of these teams only (none: of all)."""
         return list(self.listed(teams).rows())
 
     def listed(self, teams: Sequence[str] = ()) -> View:
-        """Return the campaign list as it is now."""
         with self._lock:
             campaigns, revision = self._stand()
             edits = self._edits.get(("", CAMPAIGNS), ())
@@ -116,7 +113,6 @@ class Account:
         return View(campaign.count(report), lambda index: campaign.row(report, index), edits, size, revision)
 
     def rows(self, uuid: str, report: str) -> Iterator[Row]:
-        """Yield the rows of a report as served, in order, without later edits."""
         return self.view(uuid, report).rows()
 
     def count(self, uuid: str, report: str) -> int:

@@ -41,7 +41,6 @@ def delete(place: int) -> Edit:
 
 
 def shuffle(die: int) -> Edit:
-    """Put all rows in another order."""
     return Edit(before=lambda index, count: Order(count, die).at(index))
 
 

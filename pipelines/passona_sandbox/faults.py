@@ -55,7 +55,6 @@ class Faults:
         self._lock = Lock()
 
     def strike(self, visit: Visit) -> list[Fault]:
-        """Count a request and return the rules that strike it, in order."""
         with self._lock:
             return [rule for rule in self.rules if rule.matches(visit) and rule.strikes()]
 

@@ -48,7 +48,6 @@ class Mailroom:
             (Path(folder) / f"{number:04}-{report}-{campaign}.eml").write_bytes(bytes(mail))
 
     def fetch(self, path: str) -> Response | None:
-        """Return the file at an address, None if there is none."""
         export = self._exports.get(path)
         return export and replace(export, headers={**export.headers})
 

@@ -52,7 +52,6 @@ class Course:
 
     @cached_property
     def whole(self) -> MadeUp:
-        """The finished campaign."""
         return MadeUp(self.plan, self.people, hostile=self.hostile, story=SlowStory)
 
     @cached_property

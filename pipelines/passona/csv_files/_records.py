@@ -47,7 +47,6 @@ class BadLine:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, plain or gzip."""
     with path.open("rb") as file:
         is_packed = file.read(2) == _GZIP
         file.seek(0)

@@ -85,7 +85,6 @@ def _first(patterns: _Patterns, text: str) -> str:
 
 @cache
 def read_agents() -> Agents:
-    """Read the classes from the dbt project."""
     project = project_folder()
     with (project / "seeds/click_rules.csv").open(encoding="utf-8", newline="") as file:
         rules = sorted(csv.DictReader(file), key=lambda rule: int(rule["rule_order"]))

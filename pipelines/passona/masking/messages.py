@@ -29,7 +29,6 @@ _ABOUT_THE_DATABASE = (
 
 
 def format_error(error: BaseException) -> tuple[str, Exit]:
-    """Return an error as one line, and its exit code."""
     if isinstance(error, PassonaError):
         return str(error), error.exit_code
     if isinstance(error, OSError) and error.strerror:

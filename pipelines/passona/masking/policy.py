@@ -77,7 +77,6 @@ class Privacy:
 
     @property
     def row_key(self) -> bytes:
-        """Return the key for digests of rows; empty in clear mode."""
         return b"" if self.is_clear else self.tokens.row_key
 
     @cached_property
@@ -91,7 +90,6 @@ class Privacy:
         return self.tokens.of_phone(phone)
 
     def without_forgotten(self, report: Report, rows: Sequence[Row]) -> Sequence[Row]:
-        """Return the rows without those of forgotten people."""
         key = report.phone_key
         if key is None or not self.forgotten:
             return rows
@@ -130,7 +128,6 @@ class Privacy:
         return [by_key[key] for key in report.sorted_keys]
 
     def _erase_forgotten(self, column: Column, cells: Cells) -> Cells:
-        """Erase the numbers of forgotten people in texts of other people's rows."""
         if column.personal in ("phone", "id"):
             return cells
         is_time = column.kind == "time"

@@ -53,7 +53,6 @@ class Table:
 
     @cached_property
     def personal(self) -> dict[str, Personal]:
-        """Return the kind of personal data by column."""
         return {column.name: column.personal for column in self.columns}
 
     @cached_property
@@ -86,7 +85,6 @@ class Table:
 
     @cached_property
     def personal_columns(self) -> tuple[str, ...]:
-        """Return the columns with personal data."""
         return tuple(name for name, kind in self.personal.items() if kind != "no")
 
     def comment_on(self, name: str) -> str | None:

@@ -68,7 +68,6 @@ class Campaign:
 
     @cached_property
     def latest_date(self) -> datetime | None:
-        """The latest of its dates in the list."""
         return max((date for name in _DATES if (date := getattr(self, name)) is not None), default=None)
 
     def not_started(self, now: datetime) -> bool:
@@ -101,7 +100,6 @@ class CampaignList:
     missing_keys: frozenset[str]
 
     def part(self, ids: Sequence[str]) -> CampaignList:
-        """Return the list with only these campaigns in its tables."""
         uuids = pa.array(ids, pa.string())
 
         def part(table: pa.Table) -> pa.Table:
@@ -233,7 +231,6 @@ def campaign_list(
 
 
 def campaign_values(parent: pa.Table) -> tuple[Campaign, ...]:
-    """Convert rows of the table `campaigns` to values."""
     columns = parent.select(list(_STORED)).columns
     return tuple(Campaign(*cells) for cells in zip(*map(python_values, columns), strict=True))
 

@@ -46,20 +46,11 @@ _ADVICE = "; check the network and sources.passona.base_url"
 T = TypeVar("T")
 
 
-class _Transient(Exception):  # noqa: N818  # named for what happened, as in errors
-    """This attempt failed, another may not. `reached`: there was a connection to the server."""
+class _Transient(RequestFailed):
+    """This attempt failed, another may not. `retry_after`: seconds that the server asks for. `advice`: what to do."""
 
-    def __init__(
-        self,
-        reason: str,
-        retry_after: float | None = None,
-        status: int | None = None,
-        advice: str = "",
-        *,
-        reached: bool = True,
-    ) -> None:
-        super().__init__(reason)
-        self.retry_after, self.status, self.advice, self.reached = retry_after, status, advice, reached
+    retry_after = 0.0
+    advice = ""
 
 
 class Client:
@@ -115,7 +106,7 @@ class Client:
             try:
                 return attempt_once(attempt)
             except _Transient as fault:
-                if attempt == self._attempts or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
+                if attempt == self._attempts or fault.retry_after > LONGEST_RETRY_AFTER:
                     raise RequestFailed(
                         f"{fault} (tried {counted(attempt, 'time')}){fault.advice}", fault.status, reached=fault.reached
                     ) from None
@@ -126,14 +117,13 @@ class Client:
     def _wait(self, fault: _Transient, attempt: int, pause: float, where: Mapping[str, object]) -> None:
         """Wait for `pause` seconds, or longer if the server asks for it, which then holds for all requests."""
         self.pace.sleep(0)  # an answer that broke off because the run ends is not retried
-        asked = fault.retry_after or 0.0
-        seconds = max(pause, asked)
+        seconds = max(pause, fault.retry_after)
         fields = {"event": "request_retried", "attempt": attempt, "status": fault.status, "seconds": round(seconds, 3)}
         log.info(
             "request tried %s: %s; again in %.1f s", counted(attempt, "time"), fault, seconds, extra={**fields, **where}
         )
         self.on_retry(f"{where['report']}: {fault}; attempt {attempt + 1} of {self._attempts} in {seconds:.1f} s")
-        self.pace.pause(asked)
+        self.pace.pause(fault.retry_after)
         self.pace.sleep(pause)
 
     def _get(self, target: str, where: Mapping[str, object]) -> bytes:
@@ -152,7 +142,7 @@ class Client:
         with contextlib.closing(Transport(self._settings)) as transport:
             try:
                 response, body = self._exchange(transport, "POST", path)
-            except (_Transient, RequestFailed) as fault:  # RequestFailed: not sent, or a 200 that is too large
+            except RequestFailed as fault:
                 if not fault.reached:
                     raise
                 raise FateUnknown(str(fault)) from None
@@ -187,14 +177,16 @@ class Client:
             why = f"within {self._settings.request_timeout:g} s" if limit.ended else f"({_cause(error)})"
             if method == "POST" and not limit.connected:
                 raise RequestFailed(f"not sent {why}{_ADVICE}", reached=False) from None
-            raise _Transient(f"no answer {why}", advice=_ADVICE, reached=limit.connected) from None
+            fault = _Transient(f"no answer {why}", reached=limit.connected)
+            fault.advice = _ADVICE
+            raise fault from None
 
     def _body(self, response: Response, limit: Limit) -> bytes:
         """Return the whole body; nothing if the status alone says enough and the body breaks off."""
         if response.status_code >= 200 and response.status_code != 202:
             try:
                 return self._read(response, limit)
-            except (_Transient, RequestFailed):
+            except RequestFailed:
                 if response.status_code == 200:
                     raise
         response.close()  # the rest must not become the answer to another request
@@ -222,8 +214,9 @@ class Client:
             self.pace.stop()
             raise TokenRefused(f"the server refuses the token (401{said}): check sources.passona.api_token")
         if status in TRANSIENT or status >= 500 or status < 200:
-            retry_after = _retry_after(response.headers.get("Retry-After"), self.clock.utc())
-            raise _Transient(f"status {status}{said}", retry_after, status)
+            fault = _Transient(f"status {status}{said}", status)
+            fault.retry_after = _retry_after(response.headers.get("Retry-After"), self.clock.utc())
+            raise fault
         if 300 <= status < 400:
             raise RequestFailed(
                 f"status {status}, a redirect, which is never followed: "
@@ -268,9 +261,9 @@ def _cause(error: BaseException) -> str:
     return type(chain[-1]).__name__
 
 
-def _retry_after(value: str | None, now: datetime) -> float | None:
-    """Return `Retry-After` in seconds; it may be seconds or a date. `now`: by the server's clock."""
+def _retry_after(value: str | None, now: datetime) -> float:
+    """Return `Retry-After`, seconds or a date, in seconds; 0 if there is none. `now`: by the server's clock."""
     if value and value.strip().isdecimal():
         return float(value)
     date = http_date(value)
-    return None if date is None else max(0.0, (date - now).total_seconds())
+    return max(0.0, (date - now).total_seconds()) if date else 0.0

@@ -162,7 +162,6 @@ def _window(report: Report, settings: Settings) -> timedelta:
 
 
 def verified(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
-    """Return the entry of a verified walk, open or settled."""
     same = task.known is not None and task.known.digest == walk.digest
     changed_at = min((task.known.changed_at if task.known and same else None) or walk.at, walk.at)
     settled = _is_settled(task, walk, settings, changed_at)

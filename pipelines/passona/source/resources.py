@@ -139,7 +139,6 @@ Item = Batch | CampaignBatch | Declaration
 
 
 def declared(tables: Iterable[str], items: Iterator[Item], mode: str | None = None) -> Iterator[Item]:
-    """Yield the items, the first one with a declaration of these tables."""
     yield Declaration(tables, next(items, None), mode)
     yield from items
 
@@ -242,7 +241,6 @@ def _walk_pieces(walk: Walk, zone: str, columns: Mapping[str, str]) -> Iterator[
 
 
 def _numbered(batch: pa.RecordBatch, ordinals: Ordinals) -> pa.RecordBatch:
-    """Return the batch with the ids of equal rows made unique by their ordinals."""
     return batch.set_column(batch.schema.get_field_index(ROW_ID), ROW_ID, ordinals.number(batch.column(ROW_ID)))
 
 

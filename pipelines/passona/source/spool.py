@@ -77,7 +77,6 @@ class Spool:
         return sum(batch.nbytes for batch, *_ in self._batches)
 
     def add(self, page: Page) -> None:
-        """Add the next page."""
         if page.number == 1:
             self._begin(page)
         kept = self.privacy.without_forgotten(self.report, page.rows)
