@@ -25,7 +25,7 @@ from requests import RequestException, Response
 from requests.exceptions import ProxyError
 
 from passona.config.settings import Settings
-from passona.errors import FateUnknown, RequestFailed, TokenRefused, causes
+from passona.errors import FateUnknown, RequestFailed, TokenRefused
 from passona.masking.messages import counted, masked, printable
 from passona.reports.decoding import NotJSON, TooDeep, decode
 from passona.source.pace import Clock, Pace, ServerClock, http_date
@@ -252,13 +252,18 @@ def _cause(error: BaseException) -> str:
         refusal = re.search(r"Tunnel connection failed: ([0-9]{3})", str(error))
         why = f"refuses it with status {refusal[1]}" if refusal else _cause(error.args[0])
         return f"the proxy of {PROXY}: {why}"
-    chain = list(causes(error))
-    for cause in chain:
+    cause: BaseException | None = error
+    names: list[str] = []
+    while cause is not None and len(names) < 8:
+        names.append(type(cause).__name__)
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         if isinstance(cause, TimeoutError):
             return "timed out"
-    return type(chain[-1]).__name__
+        reason = getattr(cause, "reason", None)
+        inner = next((value for value in (reason, *cause.args) if isinstance(value, BaseException)), None)
+        cause = inner or cause.__cause__ or cause.__context__
+    return names[-1] if names[-1] != "Stopped" else names[0]
 
 
 def _retry_after(value: str | None, now: datetime) -> float:
