@@ -321,7 +321,7 @@ def test_two_files_of_one_report_are_refused_before_anything_is_loaded(
         import_csv(warehouse, tmp_path)
     assert warehouse.count("recipient") == 0
     # The same file twice is one.
-    assert [found.path for found in fetch_files([str(file), str(tmp_path / "rec*.csv")], tmp_path, None)] == [file]
+    assert [found.path for found in fetch_files([str(file), str(tmp_path)], tmp_path, None)] == [file]
 
 
 def test_a_file_of_another_report_than_wanted_is_refused(warehouse: Warehouse, file: Path) -> None:
@@ -350,7 +350,6 @@ def test_lines_that_cannot_be_read_are_taken_aside_if_wanted(warehouse: Warehous
         ("s3://bucket/clicks.csv", "s3:// is not supported"),
         ("http://example.org/clicks.csv", "expected an https address"),
         ("nowhere.csv", "no such file"),
-        ("nowhere/*.csv", "no such file"),
     ],
 )
 def test_a_place_without_files_is_named(tmp_path: Path, place: str, said: str) -> None:

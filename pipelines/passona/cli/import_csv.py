@@ -81,7 +81,7 @@ def import_csv(
 ) -> Exit:
     """Load reports that came by mail as .csv files.
 
-    FILE is a file (plain or gzip), a folder of .csv files, a pattern, - for standard input, or the https address from
+    FILE is a file (plain or gzip), a folder of .csv files, - for standard input, or the https address from
     a mail. All files belong to one campaign, at most one to each report; the header shows which. The rules are those
     of passona load: a file is loaded completely or not at all. Needs no token.
 

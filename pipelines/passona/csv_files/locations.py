@@ -1,13 +1,12 @@
 """Find the files of an import: on this machine or behind a link.
 
-    paths, folders, globs, addresses -> CsvFile
+    paths, folders, addresses -> CsvFile
 
 Local files are read in place. Other files, and pipes, are copied into the private folder of the run.
 """
 
 from __future__ import annotations
 
-import glob
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -90,15 +89,11 @@ def _local(place: str) -> list[Path]:
         raise ConfigurationError(f"{masked(place)}: no user of this name has a home folder here") from None
     if path.is_file():
         return [path]
-    if path.is_dir():
-        files = sorted(each for each in path.iterdir() if _is_csv(each.name) and each.is_file())
-        what = f"no {' or '.join(ENDINGS)} in the folder"
-    else:
-        names = glob.glob(str(path))  # noqa: PTH207  # Path.glob takes no absolute pattern
-        files = sorted(each for name in names if (each := Path(name)).is_file())
-        what = "no such file"
+    if not path.is_dir():
+        raise ConfigurationError(f"{masked(place)}: no such file")
+    files = sorted(each for each in path.iterdir() if _is_csv(each.name) and each.is_file())
     if not files:
-        raise ConfigurationError(f"{masked(place)}: {what}")
+        raise ConfigurationError(f"{masked(place)}: no {' or '.join(ENDINGS)} in the folder")
     return files
 
 
