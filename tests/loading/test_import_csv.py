@@ -321,7 +321,7 @@ def test_two_files_of_one_report_are_refused_before_anything_is_loaded(
         import_csv(warehouse, tmp_path)
     assert warehouse.count("recipient") == 0
     # The same file twice is one.
-    assert [found.path for found in fetch_files([str(file), str(tmp_path)], tmp_path, None)] == [file]
+    assert [found.path for found in fetch_files([str(file), str(file)], tmp_path, None)] == [file]
 
 
 def test_a_file_of_another_report_than_wanted_is_refused(warehouse: Warehouse, file: Path) -> None:
