@@ -152,9 +152,7 @@ def list_shrunk(before: int, stayed: int, now: int) -> Held | None:
 
     `before`: number of campaigns that were listed; `stayed`: those still in the list; `now`: all in the list.
     """
-    if now and (before < GUARDED_FROM or stayed * 2 >= before):
-        return None
-    if not before:
+    if not before or (now and (before < GUARDED_FROM or stayed * 2 >= before)):
         return None
     return Held(
         f"list of campaigns: expected most of the {before} that were listed, got {stayed} of them; all stay listed; "
@@ -236,7 +234,7 @@ def campaign_values(parent: pa.Table) -> tuple[Campaign, ...]:
 
 
 def _groups(rows: Sequence[Row], privacy: Privacy) -> tuple[pa.Table, list[tuple[str, str, str | None, str]]]:
-    members: list[tuple[str, int, str, bool]] = []
+    members: list[dict[str, object]] = []
     issues: list[tuple[str, str, str | None, str]] = []
     for row in rows:
         for key, included in _GROUP_KEYS.items():
@@ -249,10 +247,11 @@ def _groups(rows: Sequence[Row], privacy: Privacy) -> tuple[pa.Table, list[tuple
                 raw = text_of(groups)
                 issues.append((row["uuid"], key, raw and privacy.mismatched_value(raw), "unexpected_type"))
                 continue
-            members += [(row["uuid"], position, group, included) for position, group in enumerate(groups, 1)]
-    columns = list(zip(*members, strict=True)) or [()] * len(GROUPS)
-    arrays = [pa.array(cells, column.type) for cells, column in zip(columns, GROUPS, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=GROUPS), issues
+            members += [
+                {"campaign_id": row["uuid"], "position": position, "contact_group_id": group, "included": included}
+                for position, group in enumerate(groups, 1)
+            ]
+    return pa.Table.from_pylist(members, schema=GROUPS), issues
 
 
 def _issue_table(issues: Sequence[tuple[str, str, str | None, str]]) -> pa.Table:
