@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from threading import RLock
-from typing import Protocol
 
+from passona_sandbox.campaign import MadeUp
 from passona_sandbox.clock import LONDON, Zone
-from passona_sandbox.edits import Edit
+from passona_sandbox.edits import Edit, View
 from passona_sandbox.fixed import FixedCampaign, guide
 from passona_sandbox.makeup import made_up, specials
+from passona_sandbox.moment import Moment
 from passona_sandbox.reports import CAMPAIGNS, Row
-from passona_sandbox.view import View
 
-
-class Campaign(Protocol):
-    """A campaign, made up or with explicit rows."""
-
-    @property
-    def entry(self) -> Row:
-        """The campaign as the list shows it."""
-
-    @property
-    def page_sizes(self) -> dict[str, int]:
-        """Fixed page sizes by report; for other reports the switches decide."""
-
-    def count(self, report: str) -> int: ...
-
-    def row(self, report: str, index: int) -> Row:
-        """Return a new dict."""
-
-    def truth(self, report: str, index: int) -> Row:
-        """Return what really happened: `person`, `instant`, `delivered`, `robot`."""
+Campaign = FixedCampaign | MadeUp | Moment
 
 
 class Account:
@@ -97,7 +78,6 @@ class Account:
             del self._campaigns[uuid]
 
     def refuse(self, uuid: str) -> None:
-        """Answer the reports of this campaign with 403 from now on."""
         with self._lock:
             self._refused.add(uuid)
 
@@ -111,11 +91,9 @@ class Account:
             self._edits[uuid, report] = (*self._edits.get((uuid, report), ()), edit)
 
     def campaigns(self, teams: Sequence[str] = ()) -> list[Row]:
-        """Return the rows of the campaign list as served, of these teams only (none: of all)."""
         return list(self.listed(teams).rows())
 
     def listed(self, teams: Sequence[str] = ()) -> View:
-        """Return the campaign list as it is now."""
         with self._lock:
             campaigns, revision = self._stand()
             edits = self._edits.get(("", CAMPAIGNS), ())
@@ -131,11 +109,10 @@ class Account:
         campaign = campaigns[uuid]
         if teams and campaign.entry["team_uuid"] not in teams:
             raise KeyError(uuid)
-        size = campaign.page_sizes.get(report)
+        size = campaign.page_sizes.get(report) if isinstance(campaign, FixedCampaign) else None
         return View(campaign.count(report), lambda index: campaign.row(report, index), edits, size, revision)
 
     def rows(self, uuid: str, report: str) -> Iterator[Row]:
-        """Yield the rows of a report as served, in order, without later edits."""
         return self.view(uuid, report).rows()
 
     def count(self, uuid: str, report: str) -> int:
@@ -144,27 +121,6 @@ class Account:
     def row_truth(self, uuid: str, report: str, index: int) -> Row:
         """Return what really happened in a made-up row (before edits): `person`, `instant`, `delivered`, `robot`."""
         return self._stand()[0][uuid].truth(report, index)
-
-    def truth(self, uuid: str) -> dict[str, int]:
-        """Count what really happened in a made-up campaign; reads every message and click, so it takes a while."""
-        campaign, counts = self._stand()[0][uuid], Counter[str]()
-        clickers = set()
-        for index in range(campaign.count("delivery")):
-            counts["delivered"] += bool(campaign.truth("delivery", index).get("delivered"))
-        for index in range(campaign.count("clicks")):
-            truth = campaign.truth("clicks", index)
-            counts["robot_clicks"] += bool(truth.get("robot"))
-            clickers |= set() if truth.get("robot") else {truth.get("person")}
-        clicks = campaign.count("clicks")
-        return {
-            "messages": campaign.count("delivery"),
-            "delivered": counts["delivered"],
-            "unsent": campaign.count("unsent"),
-            "clicks": clicks,
-            "robot_clicks": counts["robot_clicks"],
-            "human_clicks": clicks - counts["robot_clicks"],
-            "clickers": len(clickers),
-        }
 
     def _stand(self) -> tuple[Mapping[str, Campaign], Hashable]:
         """Return the current campaigns, and a revision that changes with them."""

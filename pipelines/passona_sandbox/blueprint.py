@@ -44,7 +44,6 @@ class Blueprint:
 
     @property
     def expiry(self) -> int:
-        """When undelivered messages expire."""
         return self.started + LIFE
 
     def entry(self) -> Row:
@@ -69,7 +68,6 @@ class Blueprint:
         }
 
     def civil(self, moment: int) -> str:
-        """Return a time without an offset."""
         return clock.civil(moment, self.zone)
 
     @property

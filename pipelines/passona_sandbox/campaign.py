@@ -44,10 +44,6 @@ class MadeUp:
     def entry(self) -> Row:
         return self.plan.entry()
 
-    @property
-    def page_sizes(self) -> dict[str, int]:
-        return {}
-
     def count(self, report: str) -> int:
         return self.plan.counts.of(report)
 

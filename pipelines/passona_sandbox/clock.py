@@ -1,7 +1,6 @@
-"""UK civil time as Passona writes it, and the version-1 uuids that carry their instant.
+"""Civil time as Passona writes it, and the version-1 uuids that carry their instant.
 
-Instants are whole seconds of UTC since 1970. The rule since 1996: summer time from the last Sunday of March to the last
-Sunday of October, both at 01:00 UTC. It is computed here, so the sandbox needs no zone files and can check them.
+Instants are whole seconds of UTC since 1970.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 Zone = Literal["Europe/London", "UTC", "Europe/Paris"]
 LONDON: Zone = "Europe/London"
@@ -25,48 +25,37 @@ def instant(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
-@lru_cache(maxsize=64)
 def change(year: int, month: int) -> int:
-    """Return when the clocks change in March or October of this year."""
+    """Return when the clocks change in March or October of this year: on its last Sunday."""
     last = date(year, month, 31)
     sunday = last - timedelta(days=(last.weekday() + 1) % 7)
     return instant(f"{sunday.isoformat()}T01:00:00")
 
 
 @lru_cache(maxsize=4096)
-def _is_summer_hour(hour: int) -> bool:
-    year = datetime.fromtimestamp(hour * HOUR, UTC).year
-    return change(year, 3) <= hour * HOUR < change(year, 10)
+def _hour(hour: int, zone: Zone) -> datetime:
+    return datetime.fromtimestamp(hour * HOUR, ZoneInfo(zone))
 
 
 @lru_cache(maxsize=4096)
-def _civil_hour(hour: int) -> str:
-    return _utc_hour(hour + _is_summer_hour(hour))
-
-
-def _utc_hour(hour: int) -> str:
-    return f"{datetime.fromtimestamp(hour * HOUR, UTC):%Y-%m-%d %H}"
+def _hour_text(hour: int, zone: Zone) -> str:
+    return f"{_hour(hour, zone):%Y-%m-%d %H}"
 
 
 def civil(moment: int, zone: Zone = LONDON) -> str:
     """Return the civil time of a zone, by default the UK's, `2020-06-25 20:26:02`."""
-    if zone == "UTC":
-        return winter(moment)
     hour, rest = divmod(moment, HOUR)
-    if zone == "Europe/Paris":  # an hour ahead all the year: both change their clocks at 01:00 UTC
-        return f"{_utc_hour(hour + _is_summer_hour(hour) + 1)}:{rest // 60:02d}:{rest % 60:02d}"
-    return f"{_civil_hour(hour)}:{rest // 60:02d}:{rest % 60:02d}"
+    return f"{_hour_text(hour, zone)}:{rest // 60:02d}:{rest % 60:02d}"
 
 
 def winter(moment: int) -> str:
     """Return the time on a clock that was not put forward: in spring an hour that does not exist."""
-    hour, rest = divmod(moment, HOUR)
-    return f"{_utc_hour(hour)}:{rest // 60:02d}:{rest % 60:02d}"
+    return civil(moment, "UTC")
 
 
 def with_offset(moment: int) -> str:
     """Return the time with its offset, without a colon: `2020-06-27T20:26:30+0100`."""
-    return civil(moment).replace(" ", "T") + ("+0100" if _is_summer_hour(moment // HOUR) else "+0000")
+    return f"{datetime.fromtimestamp(moment, ZoneInfo(LONDON)):%Y-%m-%dT%H:%M:%S%z}"
 
 
 def rewritten(value: object, zone: Zone) -> object:
@@ -76,14 +65,13 @@ def rewritten(value: object, zone: Zone) -> object:
     """
     if not isinstance(value, str) or not _CIVIL.fullmatch(value):
         return value
-    shown = instant(value.replace(" ", "T"))
-    return civil(shown - HOUR * _is_summer_hour(shown // HOUR - 1), zone)
+    return civil(int(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(LONDON)).timestamp()), zone)
 
 
 def is_first_of_summer(moment: int) -> bool:
     """Return True if the clocks went forward less than an hour ago."""
     hour = moment // HOUR
-    return _is_summer_hour(hour) and not _is_summer_hour(hour - 1)
+    return bool(_hour(hour, LONDON).dst()) and not _hour(hour - 1, LONDON).dst()
 
 
 def uuid1(moment: int, tick: int, node: str) -> str:

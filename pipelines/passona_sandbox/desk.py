@@ -6,29 +6,30 @@ below `/api/2.0/`, and the links of mails. A fault may strike any authorised req
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Hashable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import ceil
+from threading import Lock
 from time import monotonic
 
 from passona_sandbox.account import Account
-from passona_sandbox.bad_answers import spoil_response
-from passona_sandbox.bad_pages import SPOILERS, spoil_page
-from passona_sandbox.drift import drift
-from passona_sandbox.faults import Fault, Faults, Visit
+from passona_sandbox.bad_answers import ANSWERS
+from passona_sandbox.bad_pages import EDITS, PAGES
+from passona_sandbox.edits import View
+from passona_sandbox.faults import Fault, Faults
 from passona_sandbox.journal import Journal, Record
-from passona_sandbox.limits import Meter
 from passona_sandbox.mailroom import ROOT as EXPORTS
 from passona_sandbox.mailroom import Mailroom
-from passona_sandbox.page_cache import PageCache
 from passona_sandbox.pages import Book, number, render
 from passona_sandbox.refusals import refusal
-from passona_sandbox.reports import CAMPAIGNS, CAMPAIGNS_PAGE_SIZE, REPORT_PAGE_SIZE, REPORTS
+from passona_sandbox.reports import CAMPAIGNS, CAMPAIGNS_PAGE_SIZE, REPORT_PAGE_SIZE, REPORTS, Visit
 from passona_sandbox.switches import Switches
-from passona_sandbox.view import View
 from passona_sandbox.wire import Request, Response
 
 ROOT = "api/2.0/"
+# Pages that are kept rendered, because tests read the same ones again and again.
+KEPT_PAGES = 256
 _METHODS = {CAMPAIGNS: ("GET",), **dict.fromkeys(REPORTS, ("GET", "POST"))}
 
 
@@ -38,7 +39,8 @@ class Desk:
     def __init__(self, account: Account, switches: Switches) -> None:
         self.account, self.switches = account, switches
         self.faults, self.journal, self.origin = Faults(()), Journal(), ""
-        self._meter, self._page_cache, self._mailroom = Meter(), PageCache(), Mailroom()
+        self._meter, self._mailroom = _Meter(), Mailroom()
+        self._pages: dict[Hashable, bytes] = {}
 
     @contextmanager
     def answering(self, request: Request) -> Generator[Response, None, None]:
@@ -66,14 +68,17 @@ class Desk:
         if not passes:
             return self._no(429, headers, "Too Many Attempts.")
         faults = self.faults.strike(visit)
-        drift(self.account, visit, faults)
         response = self._page(request.method, query, visit, faults)
         response.headers.update(headers)
-        return spoil_response(response, faults, switches.error_shape)
+        for fault in faults:
+            if spoil := ANSWERS.get(fault.kind):
+                response = spoil(response, switches.error_shape, **fault.options)
+        return response
 
     def _page(self, method: str, query: dict[str, str], visit: Visit, faults: Sequence[Fault]) -> Response:
         switches = self.switches
         try:
+            self._move_rows(visit, faults)
             view = self._view(visit)
         except KeyError:
             if switches.unknown_campaign == "refused":
@@ -83,7 +88,7 @@ class Desk:
             return self._no(403, message="This action is unauthorized.")
         if method != "POST":
             return self._served(view, query, visit, faults)
-        self._mailroom.make(visit.campaign, visit.report, view, self.origin, switches)
+        self._mailroom.make(visit.campaign, visit.report, view, self.origin, switches.mail_folder)
         return Response(202)
 
     def _served(self, view: View, query: dict[str, str], visit: Visit, faults: Sequence[Fault]) -> Response:
@@ -94,16 +99,31 @@ class Desk:
         book = Book(view, self._address(visit), self._size(view, visit, asked), visit.report == CAMPAIGNS)
         if switches.past_end_error and visit.page > book.last:
             return self._no(switches.past_end_error, message="There is no such page.")
-        if any(fault.kind in SPOILERS for fault in faults):
-            return Response(200, render(spoil_page(book.page(visit.page), book, visit, faults)))
+        if spoilers := [fault for fault in faults if fault.kind in PAGES]:
+            page = book.page(visit.page)
+            for fault in spoilers:
+                PAGES[fault.kind](page, book, visit, **fault.options)
+            return Response(200, render(page))
         key = (view.revision, book.path, book.size, visit.page, switches.teams)
-        return Response(200, self._page_cache.page(key, lambda: render(book.page(visit.page))))
+        body = self._pages.get(key)
+        if body is None:
+            if len(self._pages) >= KEPT_PAGES:
+                self._pages.clear()
+            self._pages[key] = body = render(book.page(visit.page))
+        return Response(200, body)
 
     def _unlisted(self, request: Request) -> Response:
         """Answer a link of a mail, or 404."""
         path = request.path.strip("/")
-        export = self._mailroom.fetch(path, self.switches) if path.startswith(EXPORTS) else None
+        export = self._mailroom.fetch(path) if path.startswith(EXPORTS) else None
         return export or self._no(404)
+
+    def _move_rows(self, visit: Visit, faults: Sequence[Fault]) -> None:
+        for fault in faults:
+            if make_edit := EDITS.get(fault.kind):
+                view = self._view(visit)
+                edit = make_edit(view.row(0) if view.count else {}, **fault.options)
+                self.account.edit(visit.campaign, visit.report, edit)
 
     def _view(self, visit: Visit) -> View:
         if visit.report == CAMPAIGNS:
@@ -116,10 +136,7 @@ class Desk:
             return view.page_size
         if asked and switches.honour_per_page:
             return min(asked, switches.per_page_limit)
-        if visit.report == CAMPAIGNS:
-            return CAMPAIGNS_PAGE_SIZE
-        is_delivery = visit.report in {"delivery", "alt_delivery"}
-        return switches.delivery_page_size if is_delivery else REPORT_PAGE_SIZE
+        return CAMPAIGNS_PAGE_SIZE if visit.report == CAMPAIGNS else REPORT_PAGE_SIZE
 
     def _address(self, visit: Visit) -> str:
         """Return a path as links show it; the campaign list's links are always absolute."""
@@ -165,3 +182,28 @@ def _record(request: Request, query: dict[str, str], visit: Visit | None, in_fli
         in_flight=in_flight,
         status=0,
     )
+
+
+class _Meter:
+    """Counts requests in the current window, which begins with its first request, as in Laravel. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._ends = 0.0
+        self._used = 0
+
+    def admit(self, switches: Switches) -> tuple[bool, dict[str, str]]:
+        """Count one request; return whether it may pass, and headers for its answer."""
+        if not switches.rate_limit:
+            return True, {}
+        with self._lock:
+            now = monotonic()
+            if now >= self._ends:
+                self._ends, self._used = now + switches.rate_window, 0
+            passes = self._used < switches.rate_limit
+            self._used += passes
+            left, wait = switches.rate_limit - self._used, self._ends - now
+        headers = {} if passes else {"Retry-After": str(ceil(wait))}
+        if switches.rate_headers:
+            headers |= {"X-RateLimit-Limit": str(switches.rate_limit), "X-RateLimit-Remaining": str(left)}
+        return passes, headers

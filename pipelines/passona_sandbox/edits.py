@@ -1,12 +1,13 @@
-"""Changes of a report's rows while it is being read, as a layer over the unchanged rows.
+"""Views of a report, and changes of its rows while it is being read, as a layer over the unchanged rows.
 
 Offset paging over edited rows shifts as it does over a database that is being written to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from passona_sandbox.dice import Order
 from passona_sandbox.reports import Row
@@ -17,12 +18,11 @@ class Edit:
     """One change of an ordered set of rows.
 
     `count`: number of rows before -> after. `before`: place after, number of rows before -> place before, or the new
-    row. `change`: row, place after -> row.
+    row.
     """
 
     count: Callable[[int], int] = lambda count: count
     before: Callable[[int, int], int | Row] = lambda index, _: index
-    change: Callable[[Row, int], Row] = lambda row, _: row
 
 
 def insert(place: int, row: Row) -> Edit:
@@ -41,10 +41,45 @@ def delete(place: int) -> Edit:
 
 
 def shuffle(die: int) -> Edit:
-    """Put all rows in another order."""
     return Edit(before=lambda index, count: Order(count, die).at(index))
 
 
-def set_value(place: int, key: str, value: str) -> Edit:
-    """Change one value of the row at a place."""
-    return Edit(change=lambda row, index: {**row, key: value} if index == place else row)
+@dataclass(frozen=True)
+class View:
+    """An immutable view of a report; rows are made on demand."""
+
+    rows_before: int
+    make: Callable[[int], Row]
+    edits: tuple[Edit, ...] = ()
+    page_size: int | None = None  # fixed, whatever the client asks for
+    revision: Hashable = 0  # of the account: equal revisions, equal rows
+
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """Numbers of rows: before the first edit, after it, and so on."""
+        counts = [self.rows_before]
+        for edit in self.edits:
+            counts.append(edit.count(counts[-1]))
+        return tuple(counts)
+
+    @property
+    def count(self) -> int:
+        return self.counts[-1]
+
+    def row(self, index: int) -> Row:
+        """Return a new dict."""
+        if not self.edits:
+            return self.make(index)
+        return self._edited(index, len(self.edits))
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+        """Yield the rows of these places; places past the end are left out."""
+        make = self.row if self.edits else self.make
+        return map(make, range(start, self.count if stop is None else min(stop, self.count)))
+
+    def _edited(self, index: int, edits: int) -> Row:
+        if not edits:
+            return self.make(index)
+        edit = self.edits[edits - 1]
+        before = edit.before(index, self.counts[edits - 1])
+        return self._edited(before, edits - 1) if isinstance(before, int) else before

@@ -94,7 +94,6 @@ class LiveAccount(Account):
         return Course(plan, self._people, self._hostile)
 
     def _leaves(self, number: int, started: int) -> int:
-        """Return when a campaign leaves the list: not before its expiry."""
         roll = Dice("live", self._seed, number).roll(4)
         if roll[0] % DELETED_ONE_IN:
             return started + LISTED

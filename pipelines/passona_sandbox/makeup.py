@@ -25,7 +25,6 @@ _LAST_YEAR = 2025
 
 
 def made_up(seed: int, number: int, rows: int, *, hostile: bool, teams: int, zone: clock.Zone) -> list[MadeUp]:
-    """Make finished campaigns with this many rows in total."""
     people = People(seed, hostile=hostile)
     made = []
     for ordinal, share in enumerate(counts.shares(rows, number)):
@@ -39,7 +38,6 @@ def made_up(seed: int, number: int, rows: int, *, hostile: bool, teams: int, zon
 
 
 def specials(seed: int, now: int, *, hostile: bool, zone: clock.Zone) -> list[MadeUp]:
-    """Make a campaign not started, one still sending, one without rows, and one that is refused."""
     people, hour = People(seed, hostile=hostile), now // clock.HOUR * clock.HOUR
     kinds: list[tuple[str, counts.Counts, int, Stage]] = [
         ("Not started", counts.Counts(people=PLANNED_PEOPLE), hour + clock.DAY, "planned"),

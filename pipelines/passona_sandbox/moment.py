@@ -52,7 +52,6 @@ class Course:
 
     @cached_property
     def whole(self) -> MadeUp:
-        """The finished campaign."""
         return MadeUp(self.plan, self.people, hostile=self.hostile, story=SlowStory)
 
     @cached_property
@@ -72,7 +71,6 @@ class Moment:
     def __init__(self, course: Course, instant: int) -> None:
         self._course, self._instant, self._story = course, instant, course.whole.story
         self.entry: Row = replace(course.plan, stage=course.stage(instant)).entry()
-        self.page_sizes: dict[str, int] = {}
 
     def count(self, report: str) -> int:
         return len(self._there[report])

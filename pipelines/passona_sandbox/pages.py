@@ -10,8 +10,8 @@ import json
 import re
 from dataclasses import dataclass
 
+from passona_sandbox.edits import View
 from passona_sandbox.reports import Row
-from passona_sandbox.view import View
 
 _NUMBER = re.compile(r"\s*\+?([1-9][0-9]{0,17})\s*", re.ASCII)
 _encode = json.JSONEncoder(separators=(",", ":")).encode

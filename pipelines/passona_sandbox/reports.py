@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 
@@ -44,3 +44,17 @@ KEYS: dict[str, tuple[str, ...]] = {
     "unsent": ("MessageId", "Mobile", "FieldNames", "FieldValues", "Reason"),
 }
 REPORTS = tuple(KEYS)
+
+
+class Visit(NamedTuple):
+    """What a request asks for; the campaign list has no campaign."""
+
+    method: str
+    campaign: str
+    report: str
+    page: int
+
+    @property
+    def path(self) -> str:
+        """The address below `api/2.0/`."""
+        return CAMPAIGNS if self.report == CAMPAIGNS else f"reporting/{self.campaign}/{self.report}"

@@ -70,11 +70,9 @@ class Story:
         return self.sent_at(message) + 1 + self.die(message) % 9 if self.is_delivered(message) else self.plan.expiry
 
     def batch(self, number: int) -> int:
-        """Return the first message of this batch."""
         return self._messages * number // self.plan.counts.batches
 
     def copy(self, message: int, person: Person) -> str:
-        """Return the text as this person received it, with a personal short link."""
         number = (message * 0x9E3779B97F4A7C15 + self._salt) % 62**8
         code = "".join([_CODE[number // 62**place % 62] for place in range(8)])
         text = self.template[1].replace("::Offer::", f"https://psms.io/{code}")

@@ -80,7 +80,6 @@ def read(connection: socket.socket) -> Iterator[Request]:
 
 
 def parse(head: str) -> Request:
-    """Parse request line and headers; ValueError if they are nonsense."""
     first, *lines = head.split("\r\n")
     method, target, _ = first.split(" ")
     fields = (line.partition(":") for line in lines)

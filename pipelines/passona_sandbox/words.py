@@ -39,7 +39,6 @@ class Words(NamedTuple):
 
 
 def data(name: str) -> dict[str, Any]:
-    """Read a JSON file of the package's `data` folder."""
     content: dict[str, Any] = json.loads(files("passona_sandbox").joinpath("data", name).read_text(encoding="utf-8"))
     return content
 

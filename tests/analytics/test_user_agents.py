@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from passona.masking._user_agents import ROBOTS, read_agents
+from passona.masking._user_agents import read_agents
 from support.dbt_macros import duckdb_macros
 
 TESTS = Path(__file__).parents[1]
@@ -148,5 +148,5 @@ def test_a_shortened_user_agent_keeps_its_classes() -> None:
 def test_every_rule_and_every_device_system_and_browser_is_stood_for() -> None:
     agents = read_agents()
     robots = [rule["rule"] for rule in rules() if rule["click_class"] != "human" and rule["rule"] != "no_user_agent"]
-    assert {rule: agents.classes(ROBOTS[rule] or "")[0] for rule in robots} == {rule: rule for rule in robots}
+    assert {rule: agents.classes(agents.robots[rule] or "")[0] for rule in robots} == {rule: rule for rule in robots}
     assert agents.stand_in(" \t") is None

@@ -217,7 +217,7 @@ def test_the_flags_of_all_verbs_may_stand_before_and_behind_the_verb(
         box.faults = [{"kind": "status", "code": 503, "report": "clicks", "times": 1}]
         lines = passona(*arguments, "--refresh", box=box).stderr.splitlines()
         (line,) = (line for line in lines if "request" in line)
-        assert line.startswith("I request tried once: status 503")
+        assert line.startswith("I request tried 1 time: status 503")
         assert line.endswith("again in 0.0 s")
 
 

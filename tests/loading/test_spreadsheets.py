@@ -261,10 +261,7 @@ def test_a_redirect_to_no_address_fails_that_file_alone(warehouse: Warehouse, an
     assert said == "127.0.0.1: the download failed (ValueError); nothing of it is loaded, run again"
 
 
-def test_lines_without_values_and_marks_and_ends_are_read_in_small_pieces_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("passona.csv_files._records.PIECE_BYTES", 1)
+def test_lines_without_values_and_marks_and_ends_are_left_out(tmp_path: Path) -> None:
     content = b"\xef\xbb\xbf" + HEADER + b"\xef\xbb\xbf" + row(1) + b",,,,\r\n\xef\xbb\xbf" + row(2) + b"\x1a\x1a\r\n"
     path = tmp_path / "recipient.csv"
     digests = []

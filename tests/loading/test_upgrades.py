@@ -111,7 +111,7 @@ def test_a_load_adds_and_describes_columns_of_this_version(old: Warehouse, passo
     described = "SELECT comment FROM duckdb_{}() WHERE schema_name = 'passona' AND table_name = ?"
     assert old.rows(described.format("tables"), "sent") == [(TABLES["sent"].comment,)]
     assert old.rows(described.format("columns") + " AND column_name = 'clicked_at'", "clicks") == [
-        (TABLES["clicks"].comments["clicked_at"],)
+        (TABLES["clicks"].comment_on("clicked_at"),)
     ]
 
 

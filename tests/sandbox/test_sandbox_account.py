@@ -162,11 +162,8 @@ def test_the_truth_says_which_clicks_are_robots_and_when_they_happened(account):
         truth = account.row_truth(uuid, "clicks", index)
         assert row["User_Agent"] in (robots if truth["robot"] else browsers)
         assert row["Clicked_At"] in clock.civil(truth["instant"])
-    truth = account.truth(uuid)
-    statuses = Counter(row["Status"] for row in account.rows(uuid, "delivery"))
-    assert truth["delivered"] == statuses["Success"]
-    assert truth["robot_clicks"] + truth["human_clicks"] == truth["clicks"] == account.count(uuid, "clicks")
-    assert 0 < truth["clickers"] <= truth["human_clicks"]
+    for index, row in enumerate(account.rows(uuid, "delivery")):
+        assert account.row_truth(uuid, "delivery", index)["delivered"] == (row["Status"] == "Success")
 
 
 def test_campaigns_are_sent_while_the_clocks_change(account):

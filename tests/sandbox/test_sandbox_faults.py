@@ -11,8 +11,8 @@ from time import monotonic
 
 import pytest
 
-from passona_sandbox import bad_answers, bad_pages, drift
-from passona_sandbox.faults import KINDS, NEXT
+from passona_sandbox.bad_pages import NEXT
+from passona_sandbox.faults import KINDS
 
 README = Path(__file__).parents[2] / "pipelines" / "passona_sandbox" / "README.md"
 CLICKS = "reporting/one/clicks"
@@ -22,8 +22,7 @@ def phones(page):
     return [int(row["Phone_Number"]) for row in page["data"]]
 
 
-def test_every_kind_is_made_and_documented():
-    assert set(KINDS) == set(bad_answers.SPOILERS) | set(bad_pages.SPOILERS) | set(drift.EDITS)
+def test_every_kind_is_documented():
     documented = set(re.findall(r"`([a-z_]+)`", README.read_text("utf-8").partition("## Faults")[2]))
     assert set(KINDS) | set(NEXT) <= documented
 
@@ -35,8 +34,7 @@ def test_every_kind_is_made_and_documented():
         ({}, "unknown kind None"),
         ({"kind": "reset", "speed": 1}, "unknown keys \\['speed'\\]"),
         ({"kind": "status"}, "missing keys \\['code'\\]"),
-        ({"kind": "reset", "report": "opens"}, "'opens' is none of"),
-        ({"kind": "reset", "times": "often"}, "'often' is no whole number"),
+        ({"kind": "reset", "report": "opens"}, "there is no report 'opens'"),
     ],
 )
 def test_a_rule_that_cannot_be_understood_is_refused(small, rule, printed):
@@ -132,7 +130,6 @@ def test_latency_waits(small, ask):
         ("html", "text/html; charset=UTF-8", b"<!DOCTYPE html>"),
         ("not_object", "application/json", b"["),
         ("empty_body", "application/json", b""),
-        ("wrong_content_type", "text/plain", b'{"data"'),
         ("gzip_garbage", "application/json", b"\x1f\x8b"),
     ],
 )
@@ -165,7 +162,6 @@ def test_half_of_the_json_is_no_json(small, ask):
         ({"kind": "data_missing"}, lambda page: "data" in page, False),
         ({"kind": "data_item_not_object", "index": 2}, lambda page: page["data"][2], 7),
         ({"kind": "meta_missing"}, lambda page: "meta" in page, False),
-        ({"kind": "links_missing"}, lambda page: "links" in page, False),
         ({"kind": "meta", "fields": {"total": "9"}}, lambda page: page["meta"]["total"], "9"),
         ({"kind": "repeat_page"}, lambda page: phones(page)[0], 0),
         ({"kind": "swallow_row"}, lambda page: (phones(page)[0], len(page["data"])), (51, 49)),
@@ -225,13 +221,6 @@ def test_rows_can_take_another_order(small, ask):
     pages = [phones(ask(small, f"{CLICKS}?page={page}").json) for page in (1, 2, 3)]
     assert pages[0] != list(range(50))
     assert sorted(pages[0] + pages[1] + pages[2]) == list(range(120))
-
-
-def test_a_status_can_change_under_the_readers_eyes(small, ask, walk):
-    small.faults = [{"kind": "status_change", "index": 1, "to": "Expired", "page": 2, "times": 1}]
-    assert ask(small, "reporting/one/delivery?per_page=2").json["data"][1]["Status"] == "Success"
-    ask(small, "reporting/one/delivery?per_page=2&page=2")
-    assert [row["Status"] for row in walk(small, "one", "delivery")] == ["Success", "Expired", "Success"]
 
 
 def test_edits_add_up(small, ask, walk):

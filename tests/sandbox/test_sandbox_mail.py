@@ -36,15 +36,6 @@ def test_each_post_drops_a_mail_with_a_link_to_the_rows_as_they_were(tmp_path, a
     assert all(file.endswith("\r\n") for file in files)
 
 
-def test_the_form_of_the_file_is_switched(tmp_path, ask):
-    account = Account.empty()
-    account.put({"uuid": ONE}, {"clicks": [{"Link_Name": "café 🙂"}]})
-    form = Switches(mail_folder=str(tmp_path), csv_encoding="cp1252", csv_delimiter=";", csv_line_end="\n")
-    with Sandbox(account, form) as box:
-        ask(box, f"reporting/{ONE}/clicks", "POST")
-        assert urlopen(links(tmp_path)[0], timeout=5).read().split(b"\n")[1] == b";caf\xe9 ?;;;;;;"
-
-
 def test_a_post_that_is_refused_makes_nothing_and_no_other_link_leads_anywhere(tmp_path, ask):
     with Sandbox(Account.empty(), Switches(mail_folder=str(tmp_path))) as box:
         assert ask(box, f"reporting/{ONE}/clicks", "POST").status == 404

@@ -107,9 +107,8 @@ def test_a_page_size_is_granted_as_the_switches_say(small, ask, switches, query,
     assert ask(small, f"reporting/one/clicks{query}").json["meta"]["per_page"] == granted
 
 
-def test_delivery_may_come_one_to_a_page_and_a_big_page_be_an_error(small, ask):
-    small.switches = Switches(delivery_page_size=1, per_page_error=500)
-    assert ask(small, "reporting/one/delivery").json["meta"]["last_page"] == 3
+def test_a_big_page_may_be_an_error(small, ask):
+    small.switches = Switches(per_page_error=500)
     assert ask(small, "reporting/one/delivery?per_page=500").status == 200
     assert ask(small, "reporting/one/delivery?per_page=501").status == 500
 
@@ -192,10 +191,8 @@ def test_the_rate_limit_lets_so_many_requests_pass_and_says_when_to_come_back(sm
     assert [answer.status for answer in answers] == [200, 200, 429]
     assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["1", "0", "0"]
     assert 28 <= int(answers[2].headers["retry-after"]) <= 30
-    small.switches = Switches(rate_limit=2, rate_window=30, rate_headers=False, retry_after="date")
-    late = ask(small, "campaigns")
-    assert late.headers["retry-after"].endswith(" GMT")
-    assert "x-ratelimit-limit" not in late.headers
+    small.switches = Switches(rate_limit=2, rate_window=30, rate_headers=False)
+    assert "x-ratelimit-limit" not in ask(small, "campaigns").headers
 
 
 def test_the_rate_limit_ends_with_its_window(small, ask):

@@ -9,7 +9,7 @@ from passona.reports.definitions import REPORTS
 from passona.warehouse.csv_import import CsvImport, CsvRequest
 from passona.warehouse.database import open_database
 from passona.warehouse.run import Outcome
-from passona_sandbox import Account, Switches
+from passona_sandbox import Account
 from passona_sandbox.mailroom import render
 from support.campaigns import ONE
 from support.warehouses import Lines, Warehouse
@@ -36,4 +36,4 @@ def import_csv(
 
 def exported_csv(account: Account, report: str, uuid: str = ONE) -> bytes:
     """The report as the server mails it."""
-    return render(report, account.view(uuid, report), Switches())
+    return render(report, account.view(uuid, report))

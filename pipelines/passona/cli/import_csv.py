@@ -36,7 +36,6 @@ def _instant(_context: click.Context, _parameter: click.Parameter, text: str | N
 @options.verb(
     "passona import-csv clicks.csv --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008",
     "passona import-csv downloads/ --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008",
-    "passona import-csv 's3://reports/dc8a7564/*.csv.gz' --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008",
     "unzip -p mail.zip | passona import-csv - --campaign dc8a7564-fb1e-11e9-abb5-0242ac120008",
     "passona import-csv clicks.csv --campaign dc8a7564-... --report clicks --made-at 2026-01-31T08:00:00Z",
 )
@@ -83,10 +82,9 @@ def import_csv(
 ) -> Exit:
     """Load reports that came by mail as .csv files.
 
-    FILE is a file (plain or gzip), a folder of .csv files, a pattern, - for standard input, the https address from
-    a mail, or an address in an object store (s3://, gs://, az://). All files belong to one campaign, at most one to
-    each report; the header shows which. The rules are those of passona load: a file is loaded completely or not at
-    all. Needs no token.
+    FILE is a file (plain or gzip), a folder of .csv files, - for standard input, or the https address from
+    a mail. All files belong to one campaign, at most one to each report; the header shows which. The rules are those
+    of passona load: a file is loaded completely or not at all. Needs no token.
 
     A file older than the rows in the warehouse is refused. A file that does not say when it was generated does not
     settle a report; use --made-at. Phones that a spreadsheet changed are repaired if no digit is lost. Otherwise the

@@ -35,9 +35,7 @@ def _counts(report: ReportOutcome) -> dict[str, int]:
         "failed": report.failed,
         "held": report.held,
         "pages": report.pages,
-        "rows": report.counts.rows,
-        "field_rows": report.counts.fields,
-        "issues": report.counts.issues,
+        **{name: report.counts[name] for name in ("rows", "field_rows", "issues")},
     }
 
 

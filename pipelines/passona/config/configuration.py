@@ -10,14 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlt.common.configuration import resolve_configuration
-from dlt.common.configuration.exceptions import ConfigurationException, ConfigValueCannotBeCoercedException
+from dlt.common.configuration.exceptions import ConfigValueCannotBeCoercedException
 from dlt.common.configuration.utils import deserialize_value
-from dlt.common.exceptions import MissingDependencyException
-from dlt.common.storages.configuration import FilesystemConfiguration
-from dlt.common.storages.fsspec_filesystem import fsspec_from_config
 
-from passona.config import dlt_context
 from passona.config._lookup import Section, Setting, as_document, plain_settings, read_settings
 from passona.config._misspellings import ACCOUNTS, SOURCE, WAREHOUSE, find_ineffective, find_misspelled
 from passona.config.privacy_settings import PrivacySettings
@@ -186,27 +181,3 @@ def _converted(setting: Setting, value: Any, kind: type) -> Any:
     if not all(isinstance(item, str) for item in converted):
         raise wrong
     return tuple(converted)
-
-
-def object_store(address: str) -> tuple[Any, str]:
-    """Return the file system (fsspec) of an address such as s3://bucket/folder, and the path in it.
-
-    Credentials are those of dlt's filesystem source: `sources.filesystem.credentials`, or those that the store's own
-    tools have configured on this machine.
-
-    :raises ConfigurationError: a package or credentials are missing.
-    """
-    scheme, path = address.partition("://")[0], ("sources", "filesystem")
-    document = as_document(setting for setting in configuration().settings if setting.path[: len(path)] == path)
-    try:
-        with dlt_context.use(document):
-            return fsspec_from_config(resolve_configuration(FilesystemConfiguration(bucket_url=address), sections=path))
-    except MissingDependencyException as error:
-        packages = " ".join(f'"{name}"' for name in error.dependencies)
-        raise ConfigurationError(f"{scheme}:// needs what is not installed: pip install {packages}") from error
-    except ConfigurationException as error:
-        raise ConfigurationError(
-            f"{scheme}:// needs credentials: set them under [sources.filesystem.credentials] in .dlt/secrets.toml"
-        ) from error
-    except (ValueError, ImportError) as error:
-        raise ConfigurationError(f"{scheme}:// is not a supported object store") from error

@@ -2,7 +2,7 @@
 
     locations -> reader (form, records) -> cells -> Spool
 
-- `locations` finds the files on this machine, behind a link or in an object store
+- `locations` finds the files on this machine or behind a link
 - `form` detects encoding, delimiter, header and report; `reader` reads a whole file or refuses it
 - `cells` restores what a spreadsheet changed, if no digit is lost
 """

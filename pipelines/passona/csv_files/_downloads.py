@@ -7,9 +7,8 @@ secret: messages show only its host.
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -17,6 +16,7 @@ import requests
 
 from passona.config.settings import LOOPBACK
 from passona.errors import ConfigurationError, RequestFailed
+from passona.source.pace import http_date
 from passona.source.transport import Adapter, Limits, proxies_for, trusted
 
 CONNECT_SECONDS = 10.0
@@ -52,7 +52,7 @@ def download(address: str, to: Path) -> datetime | None:
                 file.write(piece)
             if limit.ended:  # the time limit cut the body short
                 raise requests.Timeout
-            return _made(answer.headers.get("Last-Modified"))
+            return http_date(answer.headers.get("Last-Modified"))
     except (requests.RequestException, ValueError) as error:  # ValueError: an invalid redirect
         why = "it did not come in time" if limit.ended else type(error).__name__
         raise RequestFailed(f"{host}: the download failed ({why}); nothing of it is loaded, run again") from None
@@ -85,11 +85,3 @@ def _answer(address: str) -> requests.Response:
                 raise RequestFailed(f"{parts.hostname}: status {answer.status_code}; mailed links expire")
             address = urljoin(address, answer.headers["Location"])
     raise RequestFailed(f"{urlsplit(address).hostname}: more than {MOST_REDIRECTS} redirects")
-
-
-def _made(last_modified: str | None) -> datetime | None:
-    try:
-        made = email.utils.parsedate_to_datetime(last_modified or "")
-        return (made if made.tzinfo else made.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None

@@ -24,7 +24,6 @@ from passona.csv_files.form import Form, plain_name
 # Characters. A row of a report takes some hundred, the longest message with all its fields some thousand. A row of
 # megabytes is an open quote or no report, and a row is in memory whole.
 LARGEST_ROW = 4 * 1024 * 1024
-PIECE_BYTES = 1024 * 1024
 # Errors of a stream that is cut off or damaged.
 DAMAGES = (EOFError, gzip.BadGzipFile, zlib.error, UnicodeError)
 _GZIP = b"\x1f\x8b"
@@ -48,7 +47,6 @@ class BadLine:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, plain or gzip."""
     with path.open("rb") as file:
         is_packed = file.read(2) == _GZIP
         file.seek(0)
@@ -57,13 +55,6 @@ def unpacked(path: Path) -> Iterator[IO[bytes]]:
                 yield cast("IO[bytes]", inner)
         else:
             yield file
-
-
-def pieces_of(path: Path) -> Iterator[bytes]:
-    """Yield all bytes of a file, unpacked."""
-    with unpacked(path) as file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
 
 
 @contextmanager

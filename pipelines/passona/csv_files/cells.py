@@ -177,7 +177,6 @@ def _mapped(cells: pa.Array[Any], change: Callable[[str], str], quality: Quality
 
 
 def _unwrapped(text: str) -> str:
-    """Return the text of a formula that is only a quoted text."""
     formula = _FORMULA.fullmatch(text)
     return formula[1].replace('""', '"') if formula else text
 

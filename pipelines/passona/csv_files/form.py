@@ -1,9 +1,9 @@
 """Detect encoding, delimiter, header and report of a .csv from its bytes. Pure.
 
-    first bytes -> Form        all bytes -> encoding
+    first bytes -> Form
 
 The guide says only that the headers of these files are the keys of the JSON. A byte order mark or zero bytes mean
-UTF-16; anything else is UTF-8 until a byte sequence is invalid. The delimiter is the one that splits the first line
+UTF-16; anything else is UTF-8 unless the user names its encoding. The delimiter is the one that splits the first line
 into a report's keys, and these keys identify the report. Some programs write a line of their own above the header
 (sep=; or #TYPE ...), or unnamed columns behind its last.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,14 +34,12 @@ _OTHER_KINDS = {
     b"\x00\x05\x16\x07": "what macOS notes of a file (._name) and not the file",
     b"{\\rtf": "a text document",
 }
-_MEANINGLESS = frozenset(b"\x81\x8d\x8f\x90\x9d")  # undefined in Windows-1252
 # A line above the header: `sep=;` for Excel, `#TYPE ...` from PowerShell.
 _ABOVE = re.compile(r'(?:"?sep=(?P<sep>[^\w\s"]|\t)"?[,;\t]*|"?#TYPE [^\r\n]*)(?:\r\n|\r|\n)', re.IGNORECASE)
 # Characters that some programs leave around a name.
 AROUND = " \t\u00a0\u200b\ufeff"
 AROUND_NAMES = f'{AROUND}\x1a="'
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,6 @@ class Form:
     """How to read a file. `header`: column names; `cells`: the header's values as they stand, unnamed ones included.
 
     `mark`: bytes before the header (byte order mark, a program's own line); `above`: lines before it.
-    `is_marked`: a byte order mark defines the encoding.
     """
 
     encoding: str
@@ -59,7 +56,6 @@ class Form:
     cells: tuple[str, ...]
     mark: int = 0
     above: int = 0
-    is_marked: bool = False
 
     @cached_property
     def plain_names(self) -> frozenset[str]:
@@ -94,7 +90,7 @@ def form_of(head: bytes, wanted: Report | None = None, encoding: str | None = No
     _check_header(header)
     report = _report(header, wanted, text, delimiter)
     lines = len(head[:mark].decode(used, errors="replace").splitlines()) if above else 0
-    return Form(used, delimiter, header, report, cells, mark, lines, marked is not None)
+    return Form(used, delimiter, header, report, cells, mark, lines)
 
 
 def _mark(head: bytes) -> tuple[int, str | None]:
@@ -186,39 +182,3 @@ def _line_of_header(text: str, delimiter: str) -> str | None:
         if max(fit((name.strip('"') for name in names), report) for report in REPORTS.values()) >= 0.5:
             return f"it in line {number} (remove the lines above it)"
     return None
-
-
-def encoding_of(pieces: Iterable[bytes]) -> str | None:
-    """Return utf-8 or cp1252 by the evidence of all bytes of a file; None if it is neither.
-
-    Characters beyond ASCII are valid sequences in UTF-8, and hardly ever look so in Windows-1252. A file with both is
-    damaged, or was joined from two.
-    """
-    valid = invalid = 0
-    for run in _runs(pieces):
-        try:
-            run.decode("utf-8")
-            valid += 1
-        except UnicodeDecodeError:
-            invalid += 1
-            if not _MEANINGLESS.isdisjoint(run):
-                return None
-    if not invalid:
-        return "utf-8"
-    return None if valid else "cp1252"
-
-
-def _runs(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield all runs of bytes beyond ASCII, joined across pieces."""
-    tail = b""
-    for piece in pieces:
-        if not tail and piece.isascii():
-            continue
-        data = tail + piece
-        end = len(data)
-        while end and data[end - 1] >= 0x80:
-            end -= 1
-        yield from _BEYOND_ASCII.findall(data[:end])
-        tail = data[end:]
-    if tail:
-        yield tail

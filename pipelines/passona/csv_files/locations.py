@@ -1,26 +1,23 @@
-"""Find the files of an import: on this machine, behind a link, or in an object store.
+"""Find the files of an import: on this machine or behind a link.
 
-    paths, folders, globs, addresses -> CsvFile
+    paths, folders, addresses -> CsvFile
 
 Local files are read in place. Other files, and pipes, are copied into the private folder of the run.
 """
 
 from __future__ import annotations
 
-import glob
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
-from passona.config.configuration import object_store
 from passona.csv_files._downloads import download
 from passona.csv_files.reader import CsvFile
-from passona.errors import ConfigurationError, RequestFailed
+from passona.errors import ConfigurationError
 from passona.masking.messages import masked, printable
 
 ENDINGS = (".csv", ".csv.gz")
@@ -30,7 +27,7 @@ STDIN = "-"
 def fetch_files(places: Sequence[str], folder: Path, made_at: datetime | None) -> list[CsvFile]:
     """Return all files at these places, each once. `folder`: for copies. `made_at`: set by the user, for all of them.
 
-    :raises ConfigurationError: a place has no file or is not supported.
+    :raises ConfigurationError: a place has no file, or is not supported.
     :raises RequestFailed: a download failed.
     """
     files: dict[str, CsvFile] = {}
@@ -51,14 +48,14 @@ def _at(place: str, folder: Path, made_at: datetime | None) -> Iterator[tuple[st
         for path in _local(place):
             changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             yield str(path.resolve()), _file(path, path.name, made_at, changed, vouched=False)
-    elif scheme in ("http", "https"):
+    elif scheme not in ("http", "https"):
+        raise ConfigurationError(f"{scheme}:// is not supported: copy the file to this machine, or pipe it (-)")
+    else:
         path = _new_file(folder)
         made = download(place, path)
         # The rest of a mailed link may be a secret.
         name = f"the file from {urlsplit(place).hostname}"
         yield place, _file(path, name, made_at, made or datetime.now(UTC), vouched=made is not None)
-    else:
-        yield from _stored(place, folder, made_at)
 
 
 def _file(path: Path, name: str, by_user: datetime | None, made: datetime, *, vouched: bool) -> CsvFile:
@@ -92,47 +89,14 @@ def _local(place: str) -> list[Path]:
         raise ConfigurationError(f"{masked(place)}: no user of this name has a home folder here") from None
     if path.is_file():
         return [path]
-    if path.is_dir():
-        files = sorted(each for each in path.iterdir() if _is_csv(each.name) and each.is_file())
-        what = f"no {' or '.join(ENDINGS)} in the folder"
-    else:
-        names = glob.glob(str(path))  # noqa: PTH207  # Path.glob takes no absolute pattern
-        files = sorted(each for name in names if (each := Path(name)).is_file())
-        what = "no such file"
+    if not path.is_dir():
+        raise ConfigurationError(f"{masked(place)}: no such file")
+    files = sorted(each for each in path.iterdir() if _is_csv(each.name) and each.is_file())
     if not files:
-        raise ConfigurationError(f"{masked(place)}: {what}")
+        raise ConfigurationError(f"{masked(place)}: no {' or '.join(ENDINGS)} in the folder")
     return files
 
 
 def _is_csv(name: str) -> bool:
     """Return True for a .csv in a folder, except hidden files (macOS's ._name) and Excel's lock files."""
     return name.lower().endswith(ENDINGS) and not name.startswith((".", "~$"))
-
-
-def _stored(address: str, folder: Path, made_at: datetime | None) -> Iterator[tuple[str, CsvFile]]:
-    """Copy files from an object store: one, all that match a pattern, or every .csv in a folder."""
-    store, path = object_store(address)
-    scheme = address.partition("://")[0]
-    try:
-        names = [name for name in _names(store, path) if store.isfile(name)]
-        for name in names:
-            copy = _new_file(folder)
-            store.get_file(name, str(copy))
-            made = _stored_at(store.info(name))
-            yield f"{scheme}://{name}", _file(copy, PurePosixPath(name).name, made_at, made, vouched=False)
-    except Exception as error:  # each store has errors of its own
-        raise RequestFailed(f"{scheme}://: the files cannot be read ({type(error).__name__}); run again") from error
-    if not names:
-        raise ConfigurationError(f"{masked(address)}: no such file")
-
-
-def _names(store: Any, path: str) -> list[str]:
-    if store.isdir(path):
-        return [name for name in sorted(store.ls(path, detail=False)) if _is_csv(PurePosixPath(name).name)]
-    return sorted(store.glob(path))
-
-
-def _stored_at(info: dict[str, Any]) -> datetime:
-    """Return the upload time in UTC; now, if the store has none."""
-    times = (info.get(key) for key in ("LastModified", "last_modified", "mtime", "updated", "created"))
-    return next((time.astimezone(UTC) for time in times if isinstance(time, datetime)), datetime.now(UTC))

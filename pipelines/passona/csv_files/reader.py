@@ -16,9 +16,9 @@ from typing import IO
 
 import pyarrow as pa
 
-from passona.csv_files._records import DAMAGES, BadLine, blocks_of, open_text, pieces_of, unpacked
+from passona.csv_files._records import DAMAGES, BadLine, blocks_of, open_text, unpacked
 from passona.csv_files.cells import Quality, restore_cells
-from passona.csv_files.form import HEAD_BYTES, Form, encoding_of, form_of
+from passona.csv_files.form import HEAD_BYTES, Form, form_of
 from passona.errors import FileRefused
 from passona.reports.definitions import Report
 from passona.source.spool import Spool
@@ -26,10 +26,9 @@ from passona.source.spool import Spool
 
 @dataclass(frozen=True)
 class Contents:
-    """All rows of a file in a spool. `form`: as they were read. `rejected`: lines that were left out."""
+    """All rows of a file in a spool. `rejected`: lines that were left out."""
 
     spool: Spool
-    form: Form
     quality: Quality
     rejected: int = 0
 
@@ -69,20 +68,18 @@ class CsvFile:
         self,
         form: Form,
         make_spool: Callable[[], Spool],
-        encoding: str | None = None,
         on_rows: Callable[[int], None] = lambda _: None,
         rejects: Path | None = None,
     ) -> Contents:
         """Read all rows into a new spool.
 
-        `encoding`: named by the user. `on_rows`: called with the rows read so far. `rejects`: a new file for the
-        lines that cannot be read; without it such a line refuses the whole file.
+        `on_rows`: called with the rows read so far. `rejects`: a new file for the lines that cannot be read; without
+        it such a line refuses the whole file.
 
         :raises FileRefused: it cannot be read.
         """
         spool, quality, rejected = make_spool(), Quality(), _Rejects(self, rejects)
         try:
-            form = self._with_evident_encoding(form, encoding)
             with open_text(self.path, form) as text:
                 for block in blocks_of(text, form, rejected.add):
                     columns = (pa.array(cells, pa.string()) for cells in zip(*block, strict=True))
@@ -98,13 +95,7 @@ class CsvFile:
             raise
         finally:
             rejected.close()
-        return Contents(spool, form, quality, rejected.count)
-
-    def _with_evident_encoding(self, form: Form, encoding: str | None) -> Form:
-        """Return the form with the encoding that all bytes speak for, if neither the file nor the user names one."""
-        if form.encoding != "utf-8" or form.is_marked or encoding or encoding_of(pieces_of(self.path)) != "cp1252":
-            return form
-        return self.form(form.report, "cp1252")
+        return Contents(spool, quality, rejected.count)
 
 
 class _Rejects:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,37 +16,7 @@ from passona.config.dbt_project import project_folder
 
 _Patterns = Sequence[tuple[re.Pattern[str], str]]
 
-# A string that each rule matches, for rules about robots.
-ROBOTS = {
-    "no_user_agent": None,
-    "apple_messages": "facebookexternalhit Twitterbot",
-    "facebook": "facebookexternalhit",
-    "whatsapp": "WhatsApp/",
-    "telegram": "TelegramBot",
-    "slack": "Slackbot",
-    "discord": "Discordbot",
-    "skype_and_teams": "SkypeUriPreview",
-    "google_messages": "GoogleMessages",
-    "twitter": "Twitterbot",
-    "linkedin": "LinkedInBot",
-    "viber": "Viber/",
-    "pinterest": "Pinterestbot",
-    "reddit": "redditbot",
-    "snapchat": "Snap URL Preview",
-    "mastodon": "Mastodon/0",
-    "other_messengers": "LineBot",
-    "embed_services": "Iframely",
-    "calls_itself_preview": "url-preview",
-    "search_engine": "Googlebot",
-    "crawler": "AhrefsBot",
-    "security_scanner": "Barracuda",
-    "headless_browser": "HeadlessChrome",
-    "monitor": "UptimeRobot",
-    "http_library": "curl/",
-    "calls_itself_robot": "bot",
-    "no_rule": "-",
-}
-# First words by rule; words for device, system and browser follow.
+# First words by rule for people; words for device, system and browser follow.
 _PEOPLE = {
     "browser": "Mozilla/5.0 (like Gecko) ",
     "opera": "Opera/9 ",
@@ -78,33 +48,35 @@ _BROWSERS = {
 
 @dataclass(frozen=True)
 class Agents:
-    """The classes of user agents. `device`: a pattern for the parts that rules ignore. `people`: rules for humans."""
+    """The classes of user agents. `device`: a pattern for the parts that rules ignore. `robots`: a text that each of
+    the other rules matches.
+    """
 
     rules: _Patterns
     device: re.Pattern[str]
     devices: _Patterns
     systems: _Patterns
     browsers: _Patterns
-    people: frozenset[str]
+    robots: Mapping[str, str | None]
 
     def classes(self, agent: str) -> tuple[str, str, str, str]:
         """Return rule, device, system and browser, as the dbt project names them."""
         text = agent.lower()
         rule = _first(self.rules, self.device.sub("", text))
-        if rule not in self.people:
+        if rule in self.robots:
             return rule, "other", "other", "other"
         return rule, _first(self.devices, text), _first(self.systems, text), _first(self.browsers, text)
 
     def stand_in(self, agent: str) -> str | None:
         """Return a user agent of the same classes, at least of the same rule; None for a blank one."""
         rule, device, system, browser = classes = self.classes(agent)
-        if rule not in self.people:
-            return ROBOTS.get(rule, ROBOTS["no_rule"])
+        if rule in self.robots:
+            return self.robots[rule]
         words = _DEVICES[device] + _SYSTEMS[system] + _BROWSERS[browser]
         tries = (
             _PEOPLE.get(rule, _PEOPLE["browser"]) + extra + words for extra in ("", "Windows NT ", "CrOS ", "X11 ")
         )
-        return next((text for text in tries if self.classes(text) == classes), ROBOTS["no_rule"])
+        return next((text for text in tries if self.classes(text) == classes), "-")
 
 
 def _first(patterns: _Patterns, text: str) -> str:
@@ -113,7 +85,6 @@ def _first(patterns: _Patterns, text: str) -> str:
 
 @cache
 def read_agents() -> Agents:
-    """Read the classes from the dbt project."""
     project = project_folder()
     with (project / "seeds/click_rules.csv").open(encoding="utf-8", newline="") as file:
         rules = sorted(csv.DictReader(file), key=lambda rule: int(rule["rule_order"]))
@@ -124,8 +95,14 @@ def read_agents() -> Agents:
         _cases(macros, "device_class"),
         _cases(macros, "os_family"),
         _cases(macros, "browser_family"),
-        people=frozenset(rule["rule"] for rule in rules if rule["click_class"] == "human"),
+        {rule["rule"]: _example(rule["pattern"]) for rule in rules if rule["click_class"] != "human"},
     )
+
+
+def _example(pattern: str) -> str | None:
+    """Return a text that a rule's pattern matches: its last alternative as plain text; None for the blank text."""
+    text = re.sub(r"\[\[:space:\]\]|.[?*]|[*()^$]", "", pattern.rpartition("|")[2])
+    return re.sub(r"\[(.)[^]]*\]", r"\1", text) or None
 
 
 def _cases(macros: str, name: str) -> _Patterns:

@@ -40,7 +40,6 @@ def joined_lists(names: list[str], values: list[str]) -> tuple[str | None, str |
 
 
 def _record(parts: list[str]) -> str:
-    """Return one CSV record."""
     return ",".join('"' + part.replace('"', '""') + '"' if re.search(r'[,"\r\n]', part) else part for part in parts)
 
 

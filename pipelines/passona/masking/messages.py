@@ -29,7 +29,6 @@ _ABOUT_THE_DATABASE = (
 
 
 def format_error(error: BaseException) -> tuple[str, Exit]:
-    """Return an error as one line, and its exit code."""
     if isinstance(error, PassonaError):
         return str(error), error.exit_code
     if isinstance(error, OSError) and error.strerror:
@@ -43,7 +42,8 @@ def format_error(error: BaseException) -> tuple[str, Exit]:
 def reason(error: BaseException) -> str:
     """Return the database's own reason, without personal data."""
     last = list(causes(error))[-1]
-    words = masked(_first_line(last))
+    line = " ".join(str(last).strip().partition("\n")[0].split())[:300]
+    words = masked(line or type(last).__name__)
     if "No space left" in str(last) or "File too large" in str(last):
         return "no space left on the device; make room and run again"
     if "orrupt" in words or "checksum" in words:
@@ -51,10 +51,6 @@ def reason(error: BaseException) -> str:
     if isinstance(last, OSError) and last.strerror:
         return f"{last.strerror}: {last.filename or 'the work folder'}"
     return f"{type(last).__name__}; --debug shows more" if _may_quote_a_row(last) else words
-
-
-def _first_line(error: BaseException) -> str:
-    return " ".join(str(error).strip().partition("\n")[0].split())[:300] or type(error).__name__
 
 
 def _may_quote_a_row(error: BaseException) -> bool:

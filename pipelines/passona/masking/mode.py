@@ -45,7 +45,6 @@ def privacy_in(privacy_settings: PrivacySettings, recorded: Mode, forgotten: Ite
 
 
 def agent_class(mode: str) -> Callable[[str], str | None]:
-    """Return the function that reduces a user agent in this mode."""
     # A big report has some thousand user agents; an attacker can send any number.
     return lru_cache(maxsize=10_000)(read_agents().stand_in) if mode == "minimal" else lambda agent: agent
 

@@ -174,7 +174,6 @@ def _crossed_out(scientific: re.Match[str]) -> str:
 
 
 def _readings(digits: str) -> frozenset[str]:
-    """Return the phones that these digits may be."""
     plain = _DIALLED.sub("", digits)
     phones = {plain}
     if plain[:1] != "0" and (country := _COUNTRY.match(plain)) and plain[country.end() : country.end() + 1] == "0":
@@ -208,7 +207,6 @@ def spellings_of(phone: str) -> frozenset[str]:
 
 
 def all_spellings(phones: Iterable[str]) -> frozenset[str]:
-    """Return the spellings of all these phones."""
     return frozenset(spelling for phone in phones for spelling in spellings_of(phone))
 
 
@@ -219,12 +217,10 @@ def phones_of(text: str) -> frozenset[str]:
 
 
 def names_one(text: str, phones: Collection[str]) -> bool:
-    """Return True if a text contains one of these phones."""
     return any(not piece.phones.isdisjoint(phones) for piece in pieces(text))
 
 
 def erased(text: str, is_forgotten: Callable[[str], bool]) -> str:
-    """Replace each forgotten phone in a text."""
     if not _MAY_BE.search(text):
         return text
     return splice(text, ((p.start, p.end, ERASED) for p in pieces(text) if any(map(is_forgotten, p.phones))))

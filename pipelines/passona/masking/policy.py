@@ -77,7 +77,6 @@ class Privacy:
 
     @property
     def row_key(self) -> bytes:
-        """Return the key for digests of rows; empty in clear mode."""
         return b"" if self.is_clear else self.tokens.row_key
 
     @cached_property
@@ -91,7 +90,6 @@ class Privacy:
         return self.tokens.of_phone(phone)
 
     def without_forgotten(self, report: Report, rows: Sequence[Row]) -> Sequence[Row]:
-        """Return the rows without those of forgotten people."""
         key = report.phone_key
         if key is None or not self.forgotten:
             return rows
@@ -122,7 +120,8 @@ class Privacy:
         if self.is_clear:
             return [by_key[key] for key in report.sorted_keys]
         for column in report.columns:
-            by_key[column.key] = self._reduce_column(report, column, by_key[column.key])
+            if reduce := self.reducer(report, column):
+                by_key[column.key] = _mapped(by_key[column.key], reduce)
         if report.lists:
             names, values = (column.key for column in report.lists)
             lists = [self._reduce_lists(*pair) for pair in zip(by_key[names], by_key[values], strict=True)]
@@ -130,7 +129,6 @@ class Privacy:
         return [by_key[key] for key in report.sorted_keys]
 
     def _erase_forgotten(self, column: Column, cells: Cells) -> Cells:
-        """Erase the numbers of forgotten people in texts of other people's rows."""
         if column.personal in ("phone", "id"):
             return cells
         is_time = column.kind == "time"
@@ -160,16 +158,12 @@ class Privacy:
     def reducer(self, report: Report, column: Column) -> Callable[[str], str | None] | None:
         """Return the function that reduces a text of this column; None if texts are stored as they are."""
         if column.personal == "device" and self.mode == "minimal":
-            return _drop
+            return lambda _: None
         if column.personal == "id" or (column.kind == "text" and (report.phone_key is None or column.key in _OWN)):
             return None
         return self._by_kind.get(column.personal) or {"time": _reduce_time, "integer": _reduce_count}.get(
             column.kind, self.words
         )
-
-    def _reduce_column(self, report: Report, column: Column, cells: Cells) -> Cells:
-        reduce = self.reducer(report, column)
-        return cells if reduce is None else _mapped(cells, reduce)
 
     @cached_property
     def _by_kind(self) -> dict[str, Callable[[str], str | None]]:
@@ -240,10 +234,6 @@ def _mapped(cells: Cells, change: Callable[[str], str | None]) -> Cells:
     # Most columns have few distinct values: statuses, groups, browsers.
     changed = {cell: change(cell) for cell in {*cells} if cell is not None}
     return [None if cell is None else changed[cell] for cell in cells]
-
-
-def _drop(_text: str) -> None:
-    return None
 
 
 def _reduce_time(text: str) -> str:

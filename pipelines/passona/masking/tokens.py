@@ -25,7 +25,6 @@ class Tokens:
 
     @cached_property
     def row_key(self) -> bytes:
-        """Return the key for digests of rows."""
         return bytes.fromhex(self._chained("row", ""))
 
     def of_phone(self, text: str) -> str:

@@ -98,7 +98,6 @@ def all_values(row: Row, key: str) -> list[Any]:
 
 
 def without_keys(row: Row, keys: Iterable[str]) -> Row:
-    """Return the object without some of its keys."""
     return _object([pair for pair in _pairs(row) if pair[0] not in keys])
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-Kind = Literal["text", "time", "integer"]
+Kind = Literal["text", "time", "integer", "boolean"]
 # The kind of personal data in a column; `masking.policy` and docs/privacy.md define each kind in each mode.
 # no: none. phone. text: as one person received it. link: may be personal. agent: user agent. device: derived from it.
 # value: of a contact's field. raw: text of any column. id: of one person's message, which the vendor can resolve.

@@ -88,7 +88,7 @@ def _flattened(row_ids: pa.Array[Any], names: pa.ListArray[Any], values: pa.List
 def _slow_rows(
     positions: list[int], row_ids: pa.Array[Any], names: pa.Array[Any], values: pa.Array[Any]
 ) -> tuple[pa.Table, list[int]]:
-    rows: list[tuple[str, int, str, str]] = []
+    rows: list[dict[str, object]] = []
     unaligned = []
     for position in positions:
         fields = pairs(names[position].as_py(), values[position].as_py())
@@ -96,7 +96,8 @@ def _slow_rows(
             unaligned.append(position)
             continue
         row_id = row_ids[position].as_py()
-        rows += [(row_id, number, name, value) for number, (name, value) in enumerate(fields, 1)]
-    columns = list(zip(*rows, strict=True)) or [()] * len(FIELDS)
-    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, FIELDS, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=FIELDS), unaligned
+        rows += [
+            {"row_id": row_id, "position": number, "name": name, "value": value}
+            for number, (name, value) in enumerate(fields, 1)
+        ]
+    return pa.Table.from_pylist(rows, schema=FIELDS), unaligned

@@ -43,7 +43,6 @@ def listed(ids: pa.Array[Any]) -> list[str]:
 
 
 def digest_of(ids: list[str]) -> str:
-    """Return a digest of ids in this order."""
     return hashlib.blake2b("".join(ids).encode(), digest_size=ID_BYTES).hexdigest()
 
 
@@ -106,7 +105,6 @@ def stored_digest(ids: Iterable[str]) -> str:
 
 
 def _numbered_id(row_id: str, ordinal: int) -> str:
-    """Return the id of the second, third, ... of equal rows."""
     return hashlib.blake2b(f"{row_id} {ordinal}".encode(), digest_size=ID_BYTES).hexdigest()
 
 

@@ -194,7 +194,6 @@ class Destination:
         return result.rows if result else []
 
     def _query(self, table: str, what: str, tail: str = "") -> _Result | None:
-        """Run a query, None if there is no such table."""
         if table in self._emptied:
             return None
         statement = f"SELECT {what} FROM {self._name(table)} {tail}"  # noqa: S608  # names of ours

@@ -187,7 +187,6 @@ class Extraction:
             return error
 
     def _fill(self, batch: Batch, task: Task, result: Walk | WalkFailed) -> None:
-        """Put a walk or its failure into the batch."""
         campaign_id, now = task.campaign.campaign_id, self._client.clock.utc()
         is_empty = not isinstance(result, Walk) or not result.total
         if is_empty and campaign_id not in self._known:

@@ -21,10 +21,10 @@ from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from passona.errors import ConfigurationError
 from passona.masking.mode import Mode
 from passona.reports.definitions import Report
+from passona.reports.tables import MODE
 from passona.source._dataset_lock import DatasetLock
 from passona.source._destination import Contents, Destination
 from passona.source.ledger import Key
-from passona.source.resources import MODE
 
 
 @dataclass(frozen=True)

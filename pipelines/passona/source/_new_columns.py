@@ -20,7 +20,6 @@ class NewColumns:
         self._lock = threading.Lock()
 
     def name(self, report: Report, keys: Iterable[str]) -> dict[str, str]:
-        """Return the columns of these keys."""
         with self._lock:
             known = self._columns.setdefault(report.name, {})
             taken = {*self._taken.get(report.name, ()), *known.values()}

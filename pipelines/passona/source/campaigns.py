@@ -68,7 +68,6 @@ class Campaign:
 
     @cached_property
     def latest_date(self) -> datetime | None:
-        """The latest of its dates in the list."""
         return max((date for name in _DATES if (date := getattr(self, name)) is not None), default=None)
 
     def not_started(self, now: datetime) -> bool:
@@ -101,7 +100,6 @@ class CampaignList:
     missing_keys: frozenset[str]
 
     def part(self, ids: Sequence[str]) -> CampaignList:
-        """Return the list with only these campaigns in its tables."""
         uuids = pa.array(ids, pa.string())
 
         def part(table: pa.Table) -> pa.Table:
@@ -154,9 +152,7 @@ def list_shrunk(before: int, stayed: int, now: int) -> Held | None:
 
     `before`: number of campaigns that were listed; `stayed`: those still in the list; `now`: all in the list.
     """
-    if now and (before < GUARDED_FROM or stayed * 2 >= before):
-        return None
-    if not before:
+    if not before or (now and (before < GUARDED_FROM or stayed * 2 >= before)):
         return None
     return Held(
         f"list of campaigns: expected most of the {before} that were listed, got {stayed} of them; all stay listed; "
@@ -233,13 +229,12 @@ def campaign_list(
 
 
 def campaign_values(parent: pa.Table) -> tuple[Campaign, ...]:
-    """Convert rows of the table `campaigns` to values."""
     columns = parent.select(list(_STORED)).columns
     return tuple(Campaign(*cells) for cells in zip(*map(python_values, columns), strict=True))
 
 
 def _groups(rows: Sequence[Row], privacy: Privacy) -> tuple[pa.Table, list[tuple[str, str, str | None, str]]]:
-    members: list[tuple[str, int, str, bool]] = []
+    members: list[dict[str, object]] = []
     issues: list[tuple[str, str, str | None, str]] = []
     for row in rows:
         for key, included in _GROUP_KEYS.items():
@@ -252,10 +247,11 @@ def _groups(rows: Sequence[Row], privacy: Privacy) -> tuple[pa.Table, list[tuple
                 raw = text_of(groups)
                 issues.append((row["uuid"], key, raw and privacy.mismatched_value(raw), "unexpected_type"))
                 continue
-            members += [(row["uuid"], position, group, included) for position, group in enumerate(groups, 1)]
-    columns = list(zip(*members, strict=True)) or [()] * len(GROUPS)
-    arrays = [pa.array(cells, column.type) for cells, column in zip(columns, GROUPS, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=GROUPS), issues
+            members += [
+                {"campaign_id": row["uuid"], "position": position, "contact_group_id": group, "included": included}
+                for position, group in enumerate(groups, 1)
+            ]
+    return pa.Table.from_pylist(members, schema=GROUPS), issues
 
 
 def _issue_table(issues: Sequence[tuple[str, str, str | None, str]]) -> pa.Table:

@@ -12,7 +12,6 @@ undocumented, an earlier version of the API sent it.
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import logging
 import random
 import re
@@ -20,16 +19,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from requests import RequestException, Response
 from requests.exceptions import ProxyError
 
 from passona.config.settings import Settings
 from passona.errors import FateUnknown, RequestFailed, TokenRefused
-from passona.masking.messages import masked, printable
+from passona.masking.messages import counted, masked, printable
 from passona.reports.decoding import NotJSON, TooDeep, decode
-from passona.source.pace import Clock, Pace, ServerClock
+from passona.source.pace import Clock, Pace, ServerClock, http_date
 from passona.source.transport import PROXY, Limit, Transport
 
 log = logging.getLogger("passona")
@@ -47,26 +46,11 @@ _ADVICE = "; check the network and sources.passona.base_url"
 T = TypeVar("T")
 
 
-class _Transient(Exception):  # noqa: N818  # named for what happened, as in errors
-    """This attempt failed, another may not. `reached`: there was a connection to the server."""
+class _Transient(RequestFailed):
+    """This attempt failed, another may not. `retry_after`: seconds that the server asks for. `advice`: what to do."""
 
-    def __init__(
-        self,
-        reason: str,
-        retry_after: float | None = None,
-        status: int | None = None,
-        advice: str = "",
-        *,
-        reached: bool = True,
-    ) -> None:
-        super().__init__(reason)
-        self.retry_after, self.status, self.advice, self.reached = retry_after, status, advice, reached
-
-
-class _Answer(NamedTuple):
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+    retry_after = 0.0
+    advice = ""
 
 
 class Client:
@@ -122,9 +106,9 @@ class Client:
             try:
                 return attempt_once(attempt)
             except _Transient as fault:
-                if attempt == self._attempts or (fault.retry_after or 0) > LONGEST_RETRY_AFTER:
+                if attempt == self._attempts or fault.retry_after > LONGEST_RETRY_AFTER:
                     raise RequestFailed(
-                        f"{fault} ({_times(attempt)}){fault.advice}", fault.status, reached=fault.reached
+                        f"{fault} (tried {counted(attempt, 'time')}){fault.advice}", fault.status, reached=fault.reached
                     ) from None
                 self._wait(fault, attempt, random.uniform(pause / 2, pause), where)  # noqa: S311  # jitter, no secret
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -133,43 +117,45 @@ class Client:
     def _wait(self, fault: _Transient, attempt: int, pause: float, where: Mapping[str, object]) -> None:
         """Wait for `pause` seconds, or longer if the server asks for it, which then holds for all requests."""
         self.pace.sleep(0)  # an answer that broke off because the run ends is not retried
-        asked = fault.retry_after or 0.0
-        seconds = max(pause, asked)
+        seconds = max(pause, fault.retry_after)
         fields = {"event": "request_retried", "attempt": attempt, "status": fault.status, "seconds": round(seconds, 3)}
-        log.info("request %s: %s; again in %.1f s", _times(attempt), fault, seconds, extra={**fields, **where})
+        log.info(
+            "request tried %s: %s; again in %.1f s", counted(attempt, "time"), fault, seconds, extra={**fields, **where}
+        )
         self.on_retry(f"{where['report']}: {fault}; attempt {attempt + 1} of {self._attempts} in {seconds:.1f} s")
-        self.pace.pause(asked)
+        self.pace.pause(fault.retry_after)
         self.pace.sleep(pause)
 
     def _get(self, target: str, where: Mapping[str, object]) -> bytes:
         began = time.monotonic()
-        answer = self._exchange(self._transport, "GET", target)
-        if answer.status != 200:
-            self._refuse(answer)
+        response, body = self._exchange(self._transport, "GET", target)
+        if response.status_code != 200:
+            self._refuse(response, body)
         if log.isEnabledFor(logging.DEBUG):
             seconds = round(time.monotonic() - began, 3)
             fields = {"event": "request_answered", "status": 200, "seconds": seconds}
-            log.debug("%s: %d bytes in %.3f s", target, len(answer.body), seconds, extra={**fields, **where})
-        return answer.body
+            log.debug("%s: %d bytes in %.3f s", target, len(body), seconds, extra={**fields, **where})
+        return body
 
     def _post(self, path: str) -> None:
         # A new connection each time: the server may be closing a kept one, which would leave the fate unknown.
         with contextlib.closing(Transport(self._settings)) as transport:
             try:
-                answer = self._exchange(transport, "POST", path)
-            except (_Transient, RequestFailed) as fault:  # RequestFailed: not sent, or a 200 that is too large
+                response, body = self._exchange(transport, "POST", path)
+            except RequestFailed as fault:
                 if not fault.reached:
                     raise
                 raise FateUnknown(str(fault)) from None
-        if answer.status == 202:
+        status = response.status_code
+        if status == 202:
             return
-        if answer.status >= 500 or answer.status < 400:
-            raise FateUnknown(f"expected status 202, got {answer.status}{self._said(answer.body)}")
-        if answer.status in TRANSIENT - {429}:
-            raise RequestFailed(f"status {answer.status}{self._said(answer.body)}", answer.status)
-        self._refuse(answer)
+        if status >= 500 or status < 400:
+            raise FateUnknown(f"expected status 202, got {status}{self._said(body)}")
+        if status in TRANSIENT - {429}:
+            raise RequestFailed(f"status {status}{self._said(body)}", status)
+        self._refuse(response, body)
 
-    def _exchange(self, transport: Transport, method: str, target: str) -> _Answer:
+    def _exchange(self, transport: Transport, method: str, target: str) -> tuple[Response, bytes]:
         headers: Mapping[str, str] | None = None
         with self._in_flight:
             self.pace.enter()
@@ -180,7 +166,7 @@ class Client:
                     response = self._send(transport, method, target, limit)
                     headers = self.headers = response.headers
                     self.clock.learn(headers)
-                    return _Answer(response.status_code, headers, self._body(response, limit))
+                    return response, self._body(response, limit)
             finally:
                 self.pace.leave(headers)
 
@@ -191,14 +177,16 @@ class Client:
             why = f"within {self._settings.request_timeout:g} s" if limit.ended else f"({_cause(error)})"
             if method == "POST" and not limit.connected:
                 raise RequestFailed(f"not sent {why}{_ADVICE}", reached=False) from None
-            raise _Transient(f"no answer {why}", advice=_ADVICE, reached=limit.connected) from None
+            fault = _Transient(f"no answer {why}", reached=limit.connected)
+            fault.advice = _ADVICE
+            raise fault from None
 
     def _body(self, response: Response, limit: Limit) -> bytes:
         """Return the whole body; nothing if the status alone says enough and the body breaks off."""
         if response.status_code >= 200 and response.status_code != 202:
             try:
                 return self._read(response, limit)
-            except (_Transient, RequestFailed):
+            except RequestFailed:
                 if response.status_code == 200:
                     raise
         response.close()  # the rest must not become the answer to another request
@@ -219,15 +207,16 @@ class Client:
             raise _Transient(f"an answer that did not end within {self._settings.request_timeout:g} s")
         return b"".join(pieces)
 
-    def _refuse(self, answer: _Answer) -> NoReturn:
+    def _refuse(self, response: Response, body: bytes) -> NoReturn:
         """Raise the error of an answer that is not the expected one. http.client skips 100, but no other 1xx."""
-        status, said = answer.status, self._said(answer.body)
+        status, said = response.status_code, self._said(body)
         if status == 401:
             self.pace.stop()
             raise TokenRefused(f"the server refuses the token (401{said}): check sources.passona.api_token")
         if status in TRANSIENT or status >= 500 or status < 200:
-            retry_after = _retry_after(answer.headers.get("Retry-After"), self.clock.utc())
-            raise _Transient(f"status {status}{said}", retry_after, status)
+            fault = _Transient(f"status {status}{said}", status)
+            fault.retry_after = _retry_after(response.headers.get("Retry-After"), self.clock.utc())
+            raise fault
         if 300 <= status < 400:
             raise RequestFailed(
                 f"status {status}, a redirect, which is never followed: "
@@ -277,17 +266,9 @@ def _cause(error: BaseException) -> str:
     return names[-1] if names[-1] != "Stopped" else names[0]
 
 
-def _retry_after(value: str | None, now: datetime) -> float | None:
-    """Return `Retry-After` in seconds; it may be seconds or a date. `now`: by the server's clock."""
-    if not value:
-        return None
-    if value.strip().isdecimal():
+def _retry_after(value: str | None, now: datetime) -> float:
+    """Return `Retry-After`, seconds or a date, in seconds; 0 if there is none. `now`: by the server's clock."""
+    if value and value.strip().isdecimal():
         return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now.timestamp())
-    except (ValueError, TypeError):
-        return None
-
-
-def _times(attempts: int) -> str:
-    return "tried once" if attempts == 1 else f"tried {attempts} times"
+    date = http_date(value)
+    return max(0.0, (date - now).total_seconds()) if date else 0.0

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -101,22 +100,15 @@ def plan(
     now: datetime,
     *,
     refresh: bool = False,
-    settled: Mapping[Key, datetime] = MappingProxyType({}),
 ) -> list[Task]:
     """Return the tasks that are due, most needed first, so that a job that is cut short did the best it could.
 
     Reports never loaded come first, those of the newest campaign before others; then those longest unchecked.
-    `settled`: when these `entries` were last checked, a shortcut that avoids examining each.
     """
-    windows = [(report, _window(report, settings)) for report in reports]
     tasks = (
         Task(report, campaign, entries.get((campaign.campaign_id, report.name)))
         for campaign in campaigns
-        for earliest in [{window: _settles_from(campaign, window) for window in {each for _, each in windows}}]
-        for report, window in windows
-        if refresh
-        or (checked := settled.get((campaign.campaign_id, report.name))) is None
-        or not earliest[window] <= checked <= now
+        for report in reports
     )
     due = (task for task in tasks if refresh or is_due(task, settings, now))
     return sorted(due, key=lambda task: _need(task, now))
@@ -144,8 +136,8 @@ def may_have_rows(campaign: Campaign, report: Report, now: datetime) -> bool:
 def _settles_from(campaign: Campaign, window: timedelta) -> datetime:
     """Return the earliest time at which a walk may settle a report, by the dates in the list (contract, rule 9).
 
-    That is the window after the expiry and after the sending, which may be later than the expiry, and not before any
-    date in the list. A listed campaign that was not sent has no end, so its reports never settle.
+    That is the window after expiry and sending, and not before any date in the list. A listed campaign that was not
+    sent has no end, so its reports never settle.
     """
     if campaign.listed and not campaign.was_sent:
         return _LAST
@@ -170,7 +162,6 @@ def _window(report: Report, settings: Settings) -> timedelta:
 
 
 def verified(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
-    """Return the entry of a verified walk, open or settled."""
     same = task.known is not None and task.known.digest == walk.digest
     changed_at = min((task.known.changed_at if task.known and same else None) or walk.at, walk.at)
     settled = _is_settled(task, walk, settings, changed_at)
@@ -221,7 +212,7 @@ def accept(entry: Entry) -> Entry:
 def entry_of_import(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
     """Return the entry of a report that was imported from a .csv, dated when the file was made.
 
-    The API's total is kept, so that the next file is compared with it, too; unless the file has fewer rows.
+    The next file is compared with the API's total, too, unless this one has fewer rows.
     """
     entry = verified(task, walk, settings, run_id)
     total = task.known.api_total if task.known else None
@@ -246,8 +237,7 @@ def is_outdated(task: Task, made_at: datetime) -> bool:
 def check_csv_shrink(task: Task, row_count: int, *, settled: bool) -> Held | None:
     """Return the error if the shrink guard holds a .csv.
 
-    A file has no total, so a file that was cut off between two lines looks whole. Therefore a single row less than the
-    API once had is too few.
+    A file that was cut off between two lines looks whole, so a single row less than the API once had is too few.
     """
     known = task.known.api_total if task.known else None
     if known is None or row_count >= known:
@@ -258,11 +248,7 @@ def check_csv_shrink(task: Task, row_count: int, *, settled: bool) -> Held | Non
 
 
 def _is_settled(task: Task, walk: Walk, settings: Settings, changed_at: datetime) -> bool:
-    """Return True if a walk began after the campaign's end and the report's window.
-
-    The end is the later of the campaign's expiry and the last time in the report's rows; if neither is known, the last
-    change of its content.
-    """
+    """Return True if a walk began after the campaign's end and the report's window (contract, rule 9)."""
     window = _window(task.report, settings)
     if walk.at < _settles_from(task.campaign, window):
         return False

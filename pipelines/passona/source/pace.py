@@ -37,7 +37,7 @@ class Clock:
         condition.wait(seconds)
 
 
-class ServerClock(Clock):
+class ServerClock:
     """The server's time, from the `Date` headers of its answers; before the first answer the time of `own`.
 
     It decides what is due and what settles, so a machine with a wrong clock settles nothing too early. `ahead`: by how
@@ -49,14 +49,8 @@ class ServerClock(Clock):
         self.ahead = timedelta()
         self._learned: str | None = None
 
-    def now(self) -> float:
-        return self._own.now()
-
     def utc(self) -> datetime:
         return self._own.utc() - self.ahead
-
-    def wait(self, condition: threading.Condition, seconds: float | None) -> None:
-        self._own.wait(condition, seconds)
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """Compare with the headers of an answer that has just arrived."""
@@ -64,18 +58,18 @@ class ServerClock(Clock):
         if text == self._learned:  # dates have whole seconds: most answers bring no news
             return
         self._learned = text
-        date = _http_date(text)
+        date = http_date(text)
         if date is not None and abs(self.utc() - date) > CLOCKS_AGREE:
             self.ahead = self._own.utc() - date
 
 
-def _http_date(text: str | None) -> datetime | None:
-    """Return a `Date` header as an instant, None if it is missing or unreadable."""
+def http_date(text: str | None) -> datetime | None:
+    """Return the date in a header as an instant in UTC, None if it is missing or unreadable."""
     try:
         date = email.utils.parsedate_to_datetime(text or "")
-    except (ValueError, TypeError, OverflowError):
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 class Pace:

@@ -12,21 +12,21 @@ row twice. Every column's type is pinned, so that dlt never takes a text for a t
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import dlt
 import pyarrow as pa
-from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract import DltResource
 from dlt.extract.items_transform import BaseItemTransform, ItemTransform
 
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
 from passona.reports.row_ids import Ordinals
-from passona.reports.tables import KEYS, LOAD_ID, MARKER, TABLES, Table
+from passona.reports.tables import KEYS, LOAD_ID, MARKER, MODE, TABLES, Table
+from passona.source._load_package import LoadPackage
 from passona.source.ledger import Entry, entry_table
 from passona.source.rows import ROW_ID, tables, without_nul
 from passona.source.spool import PIECE_ROWS
@@ -39,8 +39,6 @@ TABLES_OF: Mapping[str, tuple[str, ...]] = {name: report.tables for name, report
 }
 SHARED = ("row_issues", "report_ledger")
 _WRITER = {name: name for name in (*SHARED, CAMPAIGNS.name)} | {KEYS.name: "report_ledger"}
-# A hint of `report_ledger` in dlt's schema: the privacy mode of the rows, and the id of the key of their tokens.
-MODE = "x-privacy"
 
 _LOAD_ID_FIELD = pa.field(LOAD_ID, pa.string(), nullable=False)
 
@@ -49,41 +47,13 @@ Disposition = Literal["append", "merge"]
 
 
 @dataclass
-class Counts:
-    """Numbers of rows in a load package."""
-
-    rows: int = 0
-    fields: int = 0
-    issues: int = 0
-
-    def add(self, other: Counts) -> None:
-        self.rows += other.rows
-        self.fields += other.fields
-        self.issues += other.issues
-
-
-class Item(Protocol):
-    """One item for dlt. `appended`: tables without rows of its campaigns. `mode`: the hint MODE; every item has it,
-    because dlt does not keep their order.
-    """
-
-    @property
-    def appended(self) -> Iterable[str]: ...
-
-    @property
-    def mode(self) -> str | None: ...
-
-    def pieces(self) -> Iterator[Piece]:
-        """Yield the rows to write by table, markers included."""
-
-
-@dataclass
 class Batch:
     """One report of some campaigns: their ledger entries, and the walks whose rows are new.
 
     `zone`: IANA name of the zone of times without an offset. `columns`: of keys that the guide does not know.
-    `new_columns`: those that the dataset has not noted yet. `campaign`: a row for a campaign that has none. `counts`:
-    rows yielded so far.
+    `new_columns`: those that the dataset has not noted yet. `campaign`: a row for a campaign that has none.
+    `appended`: tables without rows of these campaigns. `mode`: the hint MODE; every item has it, because dlt does not
+    keep their order. `counts`: `rows`, `field_rows` and `issues` yielded so far.
     """
 
     report: Report
@@ -95,9 +65,10 @@ class Batch:
     campaign: pa.Table | None = None
     appended: Iterable[str] = ()
     mode: str | None = None
-    counts: Counts = field(default_factory=Counts)
+    counts: Counter[str] = field(default_factory=Counter)
 
     def pieces(self) -> Iterator[Piece]:
+        """Yield the rows to write by table, markers included."""
         if self.walks and not self.appended:
             uuids = [walk.campaign_id for walk in self.walks]
             for name in (*self.report.tables, "row_issues"):
@@ -112,13 +83,9 @@ class Batch:
             yield CAMPAIGNS.name, self.campaign
 
     def _counted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        kinds = {self.report.name: "rows", self.report.fields_table: "field_rows"}
         for name, table in pieces:
-            if name == self.report.name:
-                self.counts.rows += len(table)
-            elif name == self.report.fields_table:
-                self.counts.fields += len(table)
-            else:
-                self.counts.issues += len(table)
+            self.counts[kinds.get(name, "issues")] += len(table)
             yield name, table
 
 
@@ -168,8 +135,10 @@ class Declaration:
             yield from self.item.pieces()
 
 
+Item = Batch | CampaignBatch | Declaration
+
+
 def declared(tables: Iterable[str], items: Iterator[Item], mode: str | None = None) -> Iterator[Item]:
-    """Yield the items, the first one with a declaration of these tables."""
     yield Declaration(tables, next(items, None), mode)
     yield from items
 
@@ -211,11 +180,12 @@ class _Pieces(ItemTransform[Any, Any]):
         return None if item is None else self._with_hints(item)
 
     def _with_hints(self, item: Item) -> Iterator[Any]:
-        load_id, is_postgres = current_load_id() or "", _is_plain_postgres()
+        load_id = LoadPackage.current().load_id
+        is_postgres = load_id is not None and _is_plain_postgres()
         for name, rows in item.pieces():
             piece = without_nul(rows) if is_postgres else rows
             if name != KEYS.name:
-                piece = piece.append_column(_LOAD_ID_FIELD, pa.repeat(pa.scalar(load_id), len(piece)))
+                piece = piece.append_column(_LOAD_ID_FIELD, pa.repeat(pa.scalar(load_id or ""), len(piece)))
             disposition: Disposition = "append" if name in item.appended else "merge"
             if (name, disposition) in self._hinted:
                 yield dlt.mark.with_table_name(piece, name)
@@ -227,18 +197,8 @@ class _Pieces(ItemTransform[Any, Any]):
                 yield dlt.mark.with_hints(piece, hints, create_table_variant=True)
 
 
-def current_load_id() -> str | None:
-    """Return the id of the load package that dlt extracts into, None without a pipeline."""
-    try:
-        return dlt.current.load_package_state()["load_id"]
-    except CurrentLoadPackageStateNotAvailable:
-        return None
-
-
 def _is_plain_postgres() -> bool:
     """Return True if rows go into dlt's own Postgres destination, which loads Arrow tables as CSV, with "" as NULL."""
-    if current_load_id() is None:
-        return False
     destination = dlt.current.pipeline().destination
     is_ours = destination.capabilities().preferred_loader_file_format == "parquet"
     return destination.destination_type.endswith(".postgres") and not is_ours
@@ -281,7 +241,6 @@ def _walk_pieces(walk: Walk, zone: str, columns: Mapping[str, str]) -> Iterator[
 
 
 def _numbered(batch: pa.RecordBatch, ordinals: Ordinals) -> pa.RecordBatch:
-    """Return the batch with the ids of equal rows made unique by their ordinals."""
     return batch.set_column(batch.schema.get_field_index(ROW_ID), ROW_ID, ordinals.number(batch.column(ROW_ID)))
 
 

@@ -294,7 +294,6 @@ def _fields(
 
 
 def _without(texts: pa.Array[Any], positions: list[int]) -> pa.Array[Any]:
-    """Return the texts with null at these positions."""
     if not positions:
         return texts
     some = set(positions)

@@ -77,7 +77,6 @@ class Spool:
         return sum(batch.nbytes for batch, *_ in self._batches)
 
     def add(self, page: Page) -> None:
-        """Add the next page."""
         if page.number == 1:
             self._begin(page)
         kept = self.privacy.without_forgotten(self.report, page.rows)
@@ -145,7 +144,8 @@ class Spool:
         self._begin(page)
         try:
             began = _began(old, vendor_schema(self.report), self._identity())
-            if began is None or not _is_recent(began, self.at) or (after is not None and began <= after):
+            # A start in the future comes from a wrong clock.
+            if began is None or not began <= self.at <= began + LONGEST_AGE or (after is not None and began <= after):
                 return False
             for batch, last_page, suppressed in _whole_batches(old):
                 self.at, self.suppressed = began, suppressed
@@ -178,9 +178,8 @@ class Spool:
     def _flush(self, last_page: int) -> None:
         if not self._pages:
             return
-        texts = self._texts(self._rows)
-        self._rows, self._pages = [], 0
-        self._take(texts, last_page)
+        rows, self._rows, self._pages = self._rows, [], 0
+        self._take(self._texts(rows), last_page)
 
     def _take(self, texts: VendorTexts, last_page: int = 0) -> None:
         self.new_keys |= texts.new_keys
@@ -218,20 +217,8 @@ class Spool:
             _write(self._writer, *batch)
 
     def _identity(self) -> dict[bytes, bytes]:
-        names = {
-            b"report": self.report.name,
-            b"campaign_id": self.campaign_id,
-            b"total": str(self.total),
-            b"per_page": str(self.per_page),
-            b"first": self.first,
-            b"privacy": self.privacy.identity,
-        }
-        return {name: value.encode() for name, value in names.items()}
-
-
-def _is_recent(began: datetime, now: datetime) -> bool:
-    """Return True if a walk began within the last LONGEST_AGE; a start in the future comes from a wrong clock."""
-    return timedelta() <= now - began <= LONGEST_AGE
+        parts = (self.report.name, self.campaign_id, self.total, self.per_page, self.first, self.privacy.identity)
+        return {b"identity": json.dumps(parts).encode()}
 
 
 def _write(writer: pa.RecordBatchStreamWriter, batch: pa.RecordBatch, last_page: int, suppressed: int) -> None:

@@ -128,7 +128,7 @@ class Walker:
             self._client.pace.sleep(0 if confirming else self._settings.retry_pause * pause)
             confirming = False
             try:
-                file, now = self.spool_path(report, campaign_id), self._client.clock.utc()
+                file, now = self._spools / f"{campaign_id}.{report.name}.arrow", self._client.clock.utc()
                 spool = self._once(paginator, Spool(report, campaign_id, file, now, self._privacy), after)
                 walk = Walk(report, campaign_id, spool, attempt)
                 if walk.digest in seen or not _has_row_on_two_pages(walk):
@@ -146,9 +146,6 @@ class Walker:
             fields = {"event": "walk_repeated", "campaign": campaign_id, "report": report.name, "attempt": attempt}
             log.info("campaign %s, %s, walk %d: %s", campaign_id, report.name, attempt, reason, extra=fields)
         raise WalkFailed(_message(report, campaign_id, f"{reason} (walked {attempt} times)"), attempt)
-
-    def spool_path(self, report: Report, campaign_id: str) -> Path:
-        return self._spools / f"{campaign_id}.{report.name}.arrow"
 
     def _once(self, paginator: Paginator, spool: Spool, after: datetime | None) -> Spool:
         """Walk once. If the walk may succeed later, its file stays, so that a later walk can resume it.

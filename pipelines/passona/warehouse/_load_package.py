@@ -1,5 +1,6 @@
 """One load package of the command line: verified walks to write, ledger entries, changed campaigns."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +12,7 @@ from dlt.extract import DltSource
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
 from passona.reports.tables import DATASET, TABLES
 from passona.source.ledger import Entry
-from passona.source.resources import TABLES_OF, Batch, CampaignBatch, Counts, Declaration, Item, resource
+from passona.source.resources import TABLES_OF, Batch, CampaignBatch, Declaration, Item, resource
 from passona.source.walk import Walk
 
 
@@ -29,11 +30,11 @@ class Package:
     rows: int = 0
     memory: int = 0
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
-    counts: dict[str, Counts] = field(default_factory=lambda: {name: Counts() for name in REPORTS})
+    counts: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in REPORTS})
 
     def reset_counts(self) -> None:
         """Prepare for another attempt to write it."""
-        self.counts = {name: Counts() for name in REPORTS}
+        self.counts = {name: Counter() for name in REPORTS}
 
     @property
     def empty(self) -> bool:

@@ -166,8 +166,8 @@ class CsvImport:
         def on_rows(count: int) -> None:
             self._progress.rows(form.report, count)
 
-        contents = file.read(form, spool, self._request.encoding, on_rows, self._request.rejects)
-        self._notify_form(file, contents.form)
+        contents = file.read(form, spool, on_rows, self._request.rejects)
+        self._notify_form(file, form)
         walk = Walk(form.report, task.campaign.campaign_id, contents.spool, 1)
         self._run.report_drift("the header", form.report.name, walk.spool.new_keys, walk.spool.missing_keys)
         self._check_quality(file, walk, contents.quality)
@@ -245,12 +245,6 @@ class CsvImport:
             return reopened(task, entry)
         if entry.state == "open":
             return entry
-        if contents.form.encoding == "cp1252" and self._request.encoding is None:  # a guess: it has no mark
-            notify(
-                f"{file.name}: {task.report.name} stays open, because its bytes do not say whether it is cp1252, cp850 "
-                "or mac-roman; look at a letter with an accent, and import it again with --encoding"
-            )
-            return reopened(task, entry)
         if file.vouched:
             return entry
         entry = reopened(task, entry)

@@ -131,7 +131,7 @@ class Load:
         unlisted = self._campaign_table.campaigns(sorted({uuid for uuid, _ in half_written})) if half_written else []
         kept = self._not_expired([*campaigns, *unlisted], now)
         reports, refresh = self._request.reports, self._request.refresh
-        tasks = plan(kept, ledger, reports, self._settings, now, refresh=refresh, settled=ledger.settled)
+        tasks = plan(kept, ledger, reports, self._settings, now, refresh=refresh)
         return [task for task in tasks if task.campaign not in unlisted or task.key in half_written]
 
     def _half_written_unlisted(self) -> set[Key]:

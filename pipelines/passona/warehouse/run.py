@@ -5,6 +5,7 @@ begin (runs, logs) -> errors and drift -> packages -> retention -> end (runs, lo
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,7 +14,6 @@ from passona.config.settings import Settings
 from passona.errors import Exit, Held, PassonaError, RequestFailed, TokenRefused, WalkFailed
 from passona.masking.policy import CLEAR
 from passona.source.pace import ServerClock
-from passona.source.resources import Counts
 from passona.warehouse._campaign_table import CampaignTable
 from passona.warehouse._load_package import Package
 from passona.warehouse.database import Database
@@ -36,7 +36,7 @@ class ReportOutcome:
     failed: int = 0
     held: int = 0
     pages: int = 0
-    counts: Counts = field(default_factory=Counts)
+    counts: Counter[str] = field(default_factory=Counter)
 
     @property
     def any(self) -> bool:
@@ -110,7 +110,7 @@ class Run:
         now, outcome, record = self.clock.utc(), self.outcome, self._record
         outcome.seconds = time.monotonic() - self._begun
         record.ended, record.requests, record.erased = now, outcome.requests, outcome.erased
-        record.row_count = sum(report.counts.rows for report in outcome.reports.values())
+        record.row_count = sum(report.counts["rows"] for report in outcome.reports.values())
         if self.clock.ahead:  # the server's clock was not known when the run began
             record.began = now - timedelta(seconds=outcome.seconds)
 
@@ -149,4 +149,4 @@ class Run:
         for walk in package.walks:
             walk.spool.drop()
         for name, report in self.outcome.reports.items():
-            report.counts.add(package.counts[name])
+            report.counts.update(package.counts[name])
