@@ -14,8 +14,6 @@ values by type, size or number and never quotes a row, so it has no token, phone
 """
 # ruff: noqa: N818  # errors have the name of the event: Busy, Held, TokenRefused
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from enum import IntEnum
 

@@ -3,8 +3,6 @@
 Each takes the answer, the format of errors and the options of its rule (`faults`), and returns another answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

@@ -4,8 +4,6 @@ and move just before it is made, permanently, so that paging shifts (`EDITS`).
 Each takes what it spoils and the options of its rule (`faults`). A part that an earlier fault removed stays away.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

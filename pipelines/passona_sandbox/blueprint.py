@@ -1,7 +1,5 @@
 """The facts of one made-up campaign: who, when, how many, and its entry in the campaign list."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

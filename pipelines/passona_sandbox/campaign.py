@@ -3,8 +3,6 @@
 Row `index` of a report is computed on demand, so a report of any length takes no memory, and the reports agree.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from passona_sandbox import clock

@@ -3,8 +3,6 @@
 Instants are whole seconds of UTC since 1970.
 """
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """How many rows each report of a made-up campaign has, so that they agree and add up."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Addresses and statuses are those of the guide: GET `campaigns`, GET and POST `re
 below `/api/2.0/`, and the links of mails. A fault may strike any authorised request to the API.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator, Hashable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace

@@ -3,8 +3,6 @@
 A row of any index costs one hash, so page 9,000 costs as much as page 1 and nothing is stored.
 """
 
-from __future__ import annotations
-
 from hashlib import blake2b
 from math import gcd
 from struct import Struct

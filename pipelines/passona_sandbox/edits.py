@@ -3,8 +3,6 @@
 Offset paging over edited rows shifts as it does over a database that is being written to.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property

@@ -6,8 +6,6 @@ A rule is a mapping. `report` (a report or "campaigns"), `campaign` (uuid), `pag
 keyword arguments of that function. All rules that strike a request take effect, in order.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Campaigns with explicit rows: those of tests, and the guide's own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from passona_sandbox.clock import LONDON, Zone, rewritten

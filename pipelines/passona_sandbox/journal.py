@@ -1,7 +1,5 @@
 """One record per request, in the order of the answers."""
 
-from __future__ import annotations
-
 from collections import deque
 from dataclasses import dataclass
 from threading import Lock

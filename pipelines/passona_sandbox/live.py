@@ -6,8 +6,6 @@ Campaigns are created a day or two before they start, send for hours, expire two
 for four weeks. A fifth is deleted at some time, the others leave the list after ten weeks.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace

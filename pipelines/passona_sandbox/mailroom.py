@@ -4,8 +4,6 @@ The guide: "run a task on the server and send an email to the email address asso
 link to the desired report as a .csv file"; its headers are the keys of the JSON. The link needs no token.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import secrets

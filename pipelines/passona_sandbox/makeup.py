@@ -3,8 +3,6 @@
 Every fifth campaign goes out while the clocks go back, every fifth while they go forward.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from passona_sandbox import clock, counts

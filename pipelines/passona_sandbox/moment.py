@@ -4,8 +4,6 @@ The finished campaign is a pure function of its facts. The rows at an instant ar
 in their state at that time. Statuses change until the expiry, clicks arrive for four weeks.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

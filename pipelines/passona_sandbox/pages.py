@@ -4,8 +4,6 @@ Key names and order are the guide's; what happens at the edges (a page past the 
 number that cannot be read) is Laravel's `LengthAwarePaginator`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Errors, in each of the three formats that a client may meet."""
 
-from __future__ import annotations
-
 from email.utils import formatdate
 from http import HTTPStatus
 from time import time

@@ -1,7 +1,5 @@
 """The six reports: path segments, keys in the guide's order, and page sizes when the client asks for none."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 Row = dict[str, Any]

@@ -1,7 +1,5 @@
 """The sandbox as a server on loopback: one thread accepts, one thread per connection answers. `run` is its process."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import signal

@@ -4,8 +4,6 @@ People 0 .. messages-1 of a campaign got message 0 .. messages-1, those after th
 from the blueprint and a number; the reports (`campaign`) show it in their own formats and orders.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from passona_sandbox import clock

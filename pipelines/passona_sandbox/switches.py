@@ -1,7 +1,5 @@
 """How the server behaves: one frozen value, replaceable while it runs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

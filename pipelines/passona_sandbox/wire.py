@@ -3,8 +3,6 @@
 Only what a fast local API needs, and every bad end of an answer that a client has to survive (`Ending`).
 """
 
-from __future__ import annotations
-
 import socket
 import struct
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The word lists from which people and campaigns are made up, read once."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from importlib.resources import files

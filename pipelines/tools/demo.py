@@ -3,8 +3,6 @@
 Every run starts from an empty folder demo/.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

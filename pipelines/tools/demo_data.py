@@ -3,8 +3,6 @@
 The clock is fixed, so that the campaign that is still sending is always the same. The models are built without tests.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

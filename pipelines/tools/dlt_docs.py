@@ -4,8 +4,6 @@ The output of a `console` block follows its command in the same block; that of a
 block. Times and folders are replaced by fixed ones. The rest of the file stays; a test compares.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -9,8 +9,6 @@ again. The load must either survive the fault (the new rows, exit 0) or refuse i
 rows, exit 3 or 4).
 """
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Chromium is controlled through a pipe with its DevTools protocol, so nothing els
 not on the path). Tests use it, too: it returns the requests, errors and text of a page.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json

@@ -4,8 +4,6 @@ In a review, a change of table, column, type, key or comment is a change of this
 and dlt's own tables, defaults and notes, which change with dlt. A test compares.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

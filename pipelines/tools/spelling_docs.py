@@ -6,8 +6,6 @@ The page shows what the functions return, not what the list expects; a test comp
 tests/loading/test_spellings.py runs whole loads, imports and erasures with the same list.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tomllib

@@ -6,8 +6,6 @@ The outcome is read from the tables: the rows as they were mailed, no change at 
 issue for each lost value. Any other outcome would be wrong data.
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 import tempfile

@@ -3,8 +3,6 @@
 A result is the table that follows a block of SQL. The rest of the file stays; a test compares.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 import tempfile

@@ -3,8 +3,6 @@
 DuckDB and Parquet compress texts, so searching their bytes alone proves little; their values are read as well.
 """
 
-from __future__ import annotations
-
 import html
 import re
 import shutil

@@ -6,8 +6,6 @@ Each version has an environment of its own in .venv-versions. The Pythons are th
 that is neither on the path nor installed by pyenv is skipped. The exit code is 1 if anything failed.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil

@@ -4,8 +4,6 @@ No token, cookie or .netrc entry is sent. Redirects are followed, but to http on
 secret: messages show only its host.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from datetime import datetime

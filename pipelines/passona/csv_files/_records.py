@@ -5,8 +5,6 @@
 After a line that cannot be read, the next line starts a new record, so one open quote costs one line.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

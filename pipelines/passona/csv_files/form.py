@@ -8,8 +8,6 @@ into a report's keys, and these keys identify the report. Some programs write a 
 (sep=; or #TYPE ...), or unnamed columns behind its last.
 """
 
-from __future__ import annotations
-
 import codecs
 import csv
 import re

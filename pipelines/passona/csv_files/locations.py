@@ -5,8 +5,6 @@
 Local files are read in place. Other files, and pipes, are copied into the private folder of the run.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime

@@ -6,8 +6,6 @@ A file counts whole or not at all, unless the user has the lines that cannot be 
 Memory is that of a few blocks, however large the file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime

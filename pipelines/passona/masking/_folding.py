@@ -5,8 +5,6 @@
 The patterns in `phones` need only this one form.
 """
 
-from __future__ import annotations
-
 import html
 import re
 import sys

@@ -4,8 +4,6 @@ The classes are those of the dbt project, by its own patterns (seeds/click_rules
 models classify both strings alike. A user-agent library has other classes, and would not agree with that SQL.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Mapping, Sequence

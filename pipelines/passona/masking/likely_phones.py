@@ -1,7 +1,5 @@
 """Find numbers in texts that are phones by their form, as opposed to dates, times, prices and order numbers. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from functools import cache

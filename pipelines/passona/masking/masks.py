@@ -1,7 +1,5 @@
 """Replace a text by its form: alphabets, separators, digits and letters, without content. Pure."""
 
-from __future__ import annotations
-
 import re
 
 # GSM-7 after 3GPP TS 23.038, as the dbt project's macros count it (macros/segments.sql).

@@ -4,8 +4,6 @@ an error -> format_error: one line and the exit code
 a text   -> printable, masked, escaped (JSON)
 """
 
-from __future__ import annotations
-
 import errno
 import re
 

@@ -4,8 +4,6 @@ A load in another mode, or with another key, would mix clear numbers and tokens,
 is refused before the first request.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable, Iterable
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Read the people to forget, as phones or tokens, and find the values that represent them in a warehouse."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Both searches use the digits that all spellings of a phone share (`phones.core`), so they may match a little too much.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from functools import cache

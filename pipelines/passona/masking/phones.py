@@ -12,8 +12,6 @@ code has one to three digits, a whole phone at most fifteen (E.164). Within most
 code. In the United Kingdom, home of the vendor and its accounts, ten digits follow.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Keyed tokens (HMAC-SHA-256) that replace phones and links. Pure."""
 
-from __future__ import annotations
-
 import hmac
 from dataclasses import dataclass, field
 from functools import cache, cached_property

@@ -4,8 +4,6 @@ Keys and their order are those of the vendor's reports guide, types those of its
 null, except `RecipientCount`, an integer. Columns are the keys in snake_case, as dlt names them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterable

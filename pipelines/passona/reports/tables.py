@@ -3,8 +3,6 @@
 Times are instants in UTC. Personal data is marked in dlt's hints (`x-personal`) and in the comments.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Checks of the arguments of `passona_source`, before any request."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Literal

@@ -7,8 +7,6 @@ not know about it. An entry is trusted only if its load is complete, the tables 
 of them came by a later load. Identifiers follow the destination's naming convention.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The columns of keys that the guide does not know."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Collection, Iterable, Mapping
 

@@ -4,8 +4,6 @@ A run begins with the first resource that dlt asks, because a source is created 
 the last resource or with an error. Resources may be asked from several threads (`parallelize`).
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

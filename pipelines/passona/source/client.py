@@ -9,8 +9,6 @@ which says that nothing was done. Codes: the vendor's error pages (401, 403, 404
 undocumented, an earlier version of the API sent it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import random

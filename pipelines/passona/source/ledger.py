@@ -7,8 +7,6 @@ Pure. States: `open` (may still change), `settled` (verified after the campaign'
 further request), `failed` (no complete walk), `held` (by the shrink guard).
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta

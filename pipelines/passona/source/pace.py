@@ -5,8 +5,6 @@ The strictest of three limits wins: the user's `requests_per_minute`; the server
 (`Retry-After`).
 """
 
-from __future__ import annotations
-
 import email.utils
 import threading
 import time

@@ -7,8 +7,6 @@ If pages come almost at once, this process is the bottleneck: its threads compet
 are slower. Then all but a few of them rest.
 """
 
-from __future__ import annotations
-
 import itertools
 import queue
 import threading

@@ -4,8 +4,6 @@ Envelope: the guide's samples (`data`, `links`, `meta`). Their links are bare (`
 absolute, may name another host, and drop the query that was sent; numbers in `meta` are integers or digits in a string.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

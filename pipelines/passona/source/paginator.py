@@ -5,8 +5,6 @@ the path, the granted page size and that number (`client`). Page 1 tells how man
 ahead, but each is accepted only if the chain of links leads to it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import deque

@@ -5,8 +5,6 @@
 The body runs when the source is created, before any pipeline; all work is done inside the resources.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from functools import partial

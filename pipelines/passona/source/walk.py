@@ -8,8 +8,6 @@ Otherwise the report is walked again. The API pages by offset over data that mov
 proof there is.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
