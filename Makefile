@@ -15,7 +15,7 @@ ON_POSTGRES = PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/pytho
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-postgres test-duckdb chromium soak postgres-check spark-check versions-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test test-rest test-postgres test-duckdb chromium soak postgres-check spark-check versions-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,16 +36,16 @@ demo: $(STAMP) ## load a local Passona into demo/warehouse.duckdb and answer thr
 # One process more than cores: some tests wait for slow servers.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 test: $(STAMP) ## the core of the tests, on DuckDB; two and a half minutes on two cores
-	@$(PYTEST) -m 'not slow and not postgres'
+	@$(PYTEST) -m 'core and not postgres'
 
-test-slow: $(STAMP) ## all other tests on DuckDB: every variant, many kills, servers that keep one waiting; half an hour
-	@$(PYTEST) -m 'slow and not postgres'
+test-rest: $(STAMP) ## all other tests on DuckDB: every variant, many kills, servers that keep one waiting; half an hour
+	@$(PYTEST) -m 'not core and not postgres'
 
 test-postgres: $(POSTGRES_STAMP) ## the core of the tests, on a Postgres server of their own, started and stopped
-	@$(ON_POSTGRES) $(PYTEST) -m '(both or postgres) and not duckdb and not slow'
+	@$(ON_POSTGRES) $(PYTEST) -m '((both and core) or postgres) and not duckdb'
 
 test-duckdb: ## the core of the tests, on the newest DuckDB
-	@$(PYTHON) pipelines/tools/versions.py --only duckdb -- -m 'not slow and not postgres'
+	@$(PYTHON) pipelines/tools/versions.py --only duckdb -- -m 'core and not postgres'
 
 # Without a browser, the tests of the report in one are skipped. A root without one is in a container, or is CI.
 chromium:
@@ -128,7 +128,7 @@ $(DAGSTER_STAMP): pyproject.toml constraints.txt pipelines/dagster_project/const
 	  --constraint pipelines/dagster_project/constraints.txt --editable '.[dagster]'
 	@touch $@
 
-check: format lint types chromium test test-slow test-postgres test-duckdb ## what CI runs; three quarters of an hour
+check: format lint types chromium test test-rest test-postgres test-duckdb ## what CI runs; three quarters of an hour
 
 format: $(STAMP) ## check the formatting
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }

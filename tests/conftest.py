@@ -27,11 +27,11 @@ settings.load_profile("passona")
 # Files of one worker for twenty seconds and more, which share what is built once: begun first, so that at the end no
 # worker is left alone with one of them.
 LONG = (
+    "test_transform",
     "test_isolation",
     "test_one_writer",
     "test_verification",
     "test_forget_everywhere",
-    "test_transform",
     "test_source",
     "test_ownership",
     "test_lifting",
@@ -42,7 +42,6 @@ LONG = (
     "test_people",
     "test_kills",
     "test_nights",
-    "test_publish",
 )
 
 
@@ -50,12 +49,13 @@ LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     variants: Counter[str] = Counter()
     for item in items:
+        if item.path.parent.name in ("unit", "sandbox"):
+            item.add_marker("core")
         test = item.nodeid.partition("[")[0]
         variants[test] += 1
-        if (mark := item.get_closest_marker("slow_after")) and variants[test] > mark.args[0]:
-            item.add_marker(pytest.mark.slow)
-        if (mark := item.get_closest_marker("slow_but_every")) and variants[test] % mark.args[0] != 1:
-            item.add_marker(pytest.mark.slow)
+        mark = item.get_closest_marker("core")
+        if mark and mark.args and variants[test] > mark.args[0]:
+            item.own_markers.remove(mark)
         for engine in {"duckdb", "postgres"} - {ENGINE}:
             if mark := item.get_closest_marker(engine):
                 item.add_marker(pytest.mark.skip(reason=f"on {engine} alone: {mark.args[0]}"))

@@ -67,7 +67,6 @@ def fill(account: Account, version: int) -> str:
     return f"v{version},v{version}"
 
 
-@pytest.mark.slow
 def test_twenty_polling_readers_never_see_half_a_copy(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
@@ -119,6 +118,7 @@ def test_who_holds_the_old_copy_goes_on_reading_it(
     assert Warehouse(copy).rows(statuses) == [("v2",)]
 
 
+@pytest.mark.core
 def test_a_copy_is_the_warehouse_to_the_last_row(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
@@ -146,6 +146,7 @@ def test_the_warehouse_stays_held_while_and_after_it_is_copied(
     assert "Could not set lock" in other.stderr
 
 
+@pytest.mark.core
 def test_what_a_killed_writer_left_in_its_log_is_in_the_copy(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
@@ -162,6 +163,7 @@ def test_what_a_killed_writer_left_in_its_log_is_in_the_copy(
     assert not copy.with_name("readers.duckdb.wal").exists()
 
 
+@pytest.mark.core
 def test_rows_that_disagree_with_the_ledger_are_not_published(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
@@ -177,6 +179,7 @@ def test_rows_that_disagree_with_the_ledger_are_not_published(
     assert sorted(path.name for path in copy.parent.iterdir()) == ["readers.duckdb", "warehouse.duckdb"]
 
 
+@pytest.mark.core
 def test_a_report_that_was_interrupted_is_not_vouched_for_and_not_published(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
@@ -209,6 +212,7 @@ def test_a_partial_load_is_published_but_not_failed_models(
     assert copy.stat().st_ino != before
 
 
+@pytest.mark.core
 def test_publish_says_in_a_line_what_it_put_where(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, copy: Path
 ) -> None:
@@ -221,6 +225,7 @@ def test_publish_says_in_a_line_what_it_put_where(
 
 
 @pytest.mark.parametrize(("before", "mode"), [(None, 0o600), (0o640, 0o640), (0o604, 0o604)])
+@pytest.mark.core
 def test_a_new_copy_is_its_owners_alone_and_an_old_one_hands_on_its_mode(
     warehouse: Warehouse, account: Account, box: Sandbox, copy: Path, before: int | None, mode: int
 ) -> None:
@@ -233,6 +238,7 @@ def test_a_new_copy_is_its_owners_alone_and_an_old_one_hands_on_its_mode(
     assert copy.stat().st_mode & 0o777 == mode
 
 
+@pytest.mark.core
 def test_a_link_to_the_copy_stays_a_link(warehouse: Warehouse, box: Sandbox, copy: Path, tmp_path: Path) -> None:
     warehouse.load(box)
     (tmp_path / "there").mkdir()
@@ -259,6 +265,7 @@ def test_a_link_to_the_copy_stays_a_link(warehouse: Warehouse, box: Sandbox, cop
         ("written.duckdb", "somebody has written to the copy"),
     ],
 )
+@pytest.mark.core(4)
 def test_what_cannot_be_a_copy_is_refused_and_left_alone(
     warehouse: Warehouse, box: Sandbox, tmp_path: Path, path: str, said: str
 ) -> None:
@@ -310,6 +317,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_old_copy_stays(
     assert sorted(path.name for path in copy.parent.iterdir()) == ["readers.duckdb", "warehouse.duckdb"]
 
 
+@pytest.mark.core
 def test_what_a_killed_publication_left_is_removed_by_the_next(warehouse: Warehouse, box: Sandbox, copy: Path) -> None:
     warehouse.load(box)
     ended = subprocess.Popen([sys.executable, "-c", ""])
@@ -340,6 +348,7 @@ def test_every_mart_is_known_to_be_with_or_without_persons() -> None:
     assert {name for name, found in kinds.items() if found - {"no", "link"}} == set(PERSONAL)
 
 
+@pytest.mark.core
 def test_marts_alone_hold_all_figures_and_their_comments_and_nobody(demo_warehouse: Path, copy: Path) -> None:
     published = put(Warehouse(demo_warehouse), copy, marts_only=True)
     assert published.left_out == tuple(sorted(PERSONAL))
@@ -379,6 +388,7 @@ def umask() -> int:
     return int(line.split()[1], 8)
 
 
+@pytest.mark.core
 def test_marts_that_are_missing_or_half_built_are_not_published(
     warehouse: Warehouse, box: Sandbox, demo_warehouse: Path, copy: Path
 ) -> None:

@@ -21,6 +21,8 @@ from picture import Chromium, chromium_path
 from support.campaigns import ONE
 from traces import spelled
 
+pytestmark = pytest.mark.core
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror="alert(2)">'&amp;"""
 

@@ -146,6 +146,7 @@ def test_everything_is_built_and_tested_and_nothing_is_left_behind(of_demo: Demo
     )
 
 
+@pytest.mark.core
 def test_every_figure_of_every_made_up_campaign_is_the_truth(of_demo: Demo) -> None:
     made_up = [row["uuid"] for row in of_demo.account.campaigns() if row["name"] not in ("Given", "LinkTest")]
     assert len(made_up) == 8

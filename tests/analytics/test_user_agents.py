@@ -16,6 +16,8 @@ import pytest
 from passona.masking._user_agents import read_agents
 from support.dbt_macros import duckdb_macros
 
+pytestmark = pytest.mark.core
+
 TESTS = Path(__file__).parents[1]
 PROJECT = TESTS.parent / "pipelines/warehouse"
 RULES = PROJECT / "seeds/click_rules.csv"

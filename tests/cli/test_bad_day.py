@@ -40,7 +40,7 @@ def is_idle(process: subprocess.Popen[str]) -> bool:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("fault", [{"kind": "latency", "seconds": 60}, {"kind": "drip", "seconds": 0.05}])
-@pytest.mark.slow_after(2)
+@pytest.mark.core(1)
 def test_a_signal_ends_a_load_that_waits_for_the_server(
     begun: Begin, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path,
     fault: dict[str, object], number: signal.Signals, code: int,
@@ -172,6 +172,7 @@ def test_a_file_of_campaigns_in_another_encoding_is_told_how_to_be_saved(
     assert (ended.returncode, ended.stderr) == (2, "passona: due.txt is not UTF-8 text; save it as UTF-8\n")
 
 
+@pytest.mark.core
 def test_a_phone_number_in_the_place_of_a_campaign_is_not_shown(passona: Run, tmp_path: Path, box: Sandbox) -> None:
     (tmp_path / "due.txt").write_text("447123456789\n")
     for arguments in (

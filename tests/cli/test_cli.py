@@ -21,6 +21,7 @@ from support.warehouses import GUIDE
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.mark.core
 def test_load_prints_a_table_on_stdout_and_nothing_on_stderr(passona: Run, tmp_path: Path) -> None:
     with Sandbox(Account(campaigns=0)) as box:
         ended = passona("load", GUIDE, box=box)
@@ -48,6 +49,7 @@ def test_no_variable_makes_a_terminal_of_a_log(passona: Run) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.core
 def test_load_prints_one_json_document(passona: Run) -> None:
     with Sandbox(Account(campaigns=0)) as box:
         document = json.loads(passona("load", GUIDE, "--report", "sent", "--json", box=box).stdout)
@@ -75,6 +77,7 @@ def test_campaigns_come_from_a_file_with_comments(passona: Run, tmp_path: Path) 
     assert (document["campaigns"], document["reports"]["clicks"]["rows"]) == (1, 1)
 
 
+@pytest.mark.core
 def test_campaigns_tells_the_state_of_each_report(passona: Run) -> None:
     account = Account.empty()
     account.put(open_campaign(ONE, name="One"), {"clicks": [click(1)]})
@@ -120,6 +123,7 @@ def test_without_any_token_the_error_says_where_to_put_it(passona: Run) -> None:
     assert "SOURCES__PASSONA__API_TOKEN" in ended.stderr
 
 
+@pytest.mark.core
 def test_a_refused_token_ends_with_3_and_is_not_shown(passona: Run) -> None:
     with Sandbox(Account(campaigns=1, rows=100)) as box:
         ended = passona("load", box=box, SOURCES__PASSONA__API_TOKEN="secretsecretsecret")
@@ -163,6 +167,7 @@ def test_the_sandbox_runs_as_a_verb_until_it_is_told_to_end(passona: Run, tmp_pa
         assert connection.execute("SELECT count(*) > 50 FROM passona.delivery").fetchall() == [(True,)]
 
 
+@pytest.mark.core
 def test_json_holds_nothing_that_a_terminal_obeys_and_every_name_as_it_is(
     account: Account, box: Sandbox, passona: Run
 ) -> None:

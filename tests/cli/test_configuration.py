@@ -316,6 +316,7 @@ assert state() == before
 
 
 @pytest.mark.parametrize("used", ["used", "unused"])
+@pytest.mark.core(1)
 def test_to_load_settings_changes_nothing_in_the_process(used: str) -> None:
     settings = {
         "SOURCES__PASSONA__API_TOKEN": "t",
@@ -413,6 +414,7 @@ def test_config_masks_secrets_fits_a_terminal_and_lists_what_has_no_effect(passo
     }  # fmt: skip
 
 
+@pytest.mark.core
 def test_config_shows_all_and_then_says_what_is_wrong(passona_config: Run) -> None:
     ended = passona_config(SOURCES__PASSONA__PAGE_SIZE="many", SOURCES__PASSONA__BASE_URL="https://u:verysecret@h/")
     assert ended.returncode == 2

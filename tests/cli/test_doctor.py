@@ -131,6 +131,7 @@ CASES = [
 ]  # fmt: skip
 
 
+@pytest.mark.core
 def test_on_a_plain_sandbox_nothing_is_wrong(plain: Sandbox) -> None:
     found = look(plain)
     assert broken(found) == {}
@@ -145,6 +146,7 @@ def test_no_more_is_it_on_another_one(seed: int, links: Any) -> None:
         assert broken(look(box)) == {}
 
 
+@pytest.mark.core
 def test_few_requests_are_sent_and_all_of_them_only_read(plain: Sandbox) -> None:
     found = look(plain, page_size=20)
     assert {record.method for record in plain.requests} == {"GET"}
@@ -152,7 +154,7 @@ def test_few_requests_are_sent_and_all_of_them_only_read(plain: Sandbox) -> None
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.slow_but_every(3)
+@pytest.mark.core(6)
 def test_what_does_not_hold_is_told_by_its_own_line_alone(plain: Sandbox, case: Case) -> None:
     plain.faults = [*case.faults]
     plain.switches = Switches(**case.switches)
@@ -310,6 +312,7 @@ def test_a_list_of_many_pages_is_read_in_part() -> None:
     assert found.evidence.requests <= MOST_REQUESTS
 
 
+@pytest.mark.core
 def test_nobody_is_named_however_wrong_things_are(capsys: pytest.CaptureFixture[str]) -> None:
     phone = "447123456789"
     faults = [
@@ -332,6 +335,7 @@ def test_nobody_is_named_however_wrong_things_are(capsys: pytest.CaptureFixture[
     assert said.isprintable() or {c for c in said if not c.isprintable()} == {"\n"}
 
 
+@pytest.mark.core
 def test_the_document_has_a_line_for_each_assumption_by_its_name(passona: Run, tmp_path: Path) -> None:
     with Sandbox(account_of()) as box:
         ended = passona("doctor", "--json", box=box)
@@ -354,6 +358,7 @@ def test_the_table_lines_up_and_the_code_says_that_something_is_wrong(passona: R
     assert summary.endswith("something is wrong")
 
 
+@pytest.mark.core
 def test_a_refused_token_ends_with_3_and_is_not_shown(passona: Run) -> None:
     with Sandbox(account_of()) as box:
         ended = passona("doctor", box=box, SOURCES__PASSONA__API_TOKEN="secretsecretsecret")

@@ -46,6 +46,7 @@ def load(box: Sandbox, warehouse: Warehouse, file: Path, **options: Any) -> Samp
     return samples(file.read_text())
 
 
+@pytest.mark.core
 def test_metrics_tell_how_a_load_ended_and_how_fresh_the_warehouse_is(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -152,6 +153,7 @@ def listener(status: int = 204, **headers: str) -> Iterator[tuple[str, list[tupl
             server.shutdown()
 
 
+@pytest.mark.core
 def test_an_address_gets_the_outcome_and_no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password mine\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))

@@ -54,6 +54,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=[str(case.code) for case in CASES])
+@pytest.mark.core
 def test_every_exit_code_has_its_run_its_line_and_is_told(
     passona: Run, warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path, case: Case
 ) -> None:

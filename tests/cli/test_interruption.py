@@ -108,6 +108,7 @@ def test_a_signal_while_dbt_works_ends_it_with_one_line_and_leaves_nothing(begun
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.core
 def test_a_second_signal_ends_it_at_once_with_the_last_line(tmp_path: Path, name: str) -> None:
     # In the middle of a query, where Python hears no signal; the first one is held back.
     script = (

@@ -45,12 +45,14 @@ def environment(folder: Path, address: str, pause: str = "0.001") -> dict[str, s
 
 
 @pytest.mark.parametrize("arguments", [("load",), ("load", ONE), ("load", ONE, TWO), ("campaigns",)])
+@pytest.mark.core(1)
 def test_a_refused_token_is_one_line_and_no_table(passona: Run, box: Sandbox, arguments: tuple[str, ...]) -> None:
     ended = passona(*arguments, box=box, SOURCES__PASSONA__API_TOKEN="another")
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "", f"passona: {REFUSED}\n")
 
 
 @pytest.mark.parametrize("arguments", [("load",), ("load", ONE), ("load", ONE, TWO), ("campaigns",)])
+@pytest.mark.core(1)
 def test_a_closed_port_is_one_line_and_no_table(
     passona: Run, tmp_path: Path, closed_port: str, arguments: tuple[str, ...]
 ) -> None:

@@ -55,6 +55,7 @@ def write(warehouse: Warehouse, sql: str, *parameters: object) -> None:
     change(warehouse.path, sql, *parameters)
 
 
+@pytest.mark.core
 def test_after_a_load_all_is_fresh(warehouse: Warehouse, probe: Probe) -> None:
     with Sandbox(account_of(ONE)) as box:
         warehouse.load(box)
@@ -86,6 +87,7 @@ def test_what_was_not_verified_lately_is_overdue_and_ends_a_probe_with_4(warehou
     assert probe("--max-age", "3d")[0] == 4, "never loaded is overdue whatever the age"
 
 
+@pytest.mark.core
 def test_what_failed_and_what_is_held_is_told_with_its_reason(warehouse: Warehouse, probe: Probe) -> None:
     account = account_of(ONE, TWO)
     with Sandbox(account) as box:
@@ -109,6 +111,7 @@ def test_what_failed_and_what_is_held_is_told_with_its_reason(warehouse: Warehou
     assert "status 404" in printed
 
 
+@pytest.mark.core
 def test_a_run_that_was_killed_and_what_it_left_are_interrupted(warehouse: Warehouse) -> None:
     with Sandbox(account_of(ONE)) as box:
         warehouse.load(box)
@@ -146,6 +149,7 @@ def test_a_list_of_troubles_is_cut_short_for_people_alone(warehouse: Warehouse, 
 
 
 @pytest.mark.duckdb("about a file that is away or held")
+@pytest.mark.core
 def test_no_warehouse_is_no_status(warehouse: Warehouse, probe: Probe) -> None:
     assert probe() == (2, f"passona: there is no warehouse at {warehouse.path}: run passona load first\n")
     duckdb.connect(str(warehouse.path)).close()

@@ -9,6 +9,8 @@ import pytest
 
 from passona.warehouse.connection import first_row, temp_table, transaction
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:

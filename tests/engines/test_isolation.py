@@ -118,14 +118,12 @@ def write_files_of_others(folder: Path) -> None:
     (folder / "dbt_project.yml").write_text("name: other\nversion: 1.0.0\nprofile: other\nflags: {empty: true}\n")
 
 
-@pytest.mark.slow
 def test_dlts_variables_for_places_of_files_change_nothing(clean: Clean, tmp_path: Path) -> None:
     passona(tmp_path, clean.box, "load", foreign={name: FOREIGN[name] for name in PLACES})
     assert Warehouse(tmp_path / "warehouse.duckdb").content() == clean.raw
 
 
 @pytest.mark.parametrize("name", ALONE)
-@pytest.mark.slow_after(2)
 def test_a_foreign_variable_changes_nothing(engine: str, clean: Clean, tmp_path: Path, name: str) -> None:
     warehouse, foreign = Warehouse(tmp_path / "warehouse.duckdb"), {name: FOREIGN[name]}
     if name not in OF_DBT:
@@ -165,6 +163,7 @@ def test_what_a_database_has_set_for_other_programs_changes_nothing(clean: Clean
     assert marts(warehouse) == clean.marts
 
 
+@pytest.mark.core
 def test_an_exit_code_is_kept_where_python_would_open_its_prompt(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "passona", "load"], cwd=tmp_path, check=False, capture_output=True, text=True,

@@ -60,7 +60,6 @@ def until_it_walks(load: Begun, box: Sandbox) -> None:
         assert not load.ended
 
 
-@pytest.mark.slow
 def test_eight_loads_at_once_with_four_kills_leave_every_row_right(
     tmp_path: Path, warehouse: Warehouse, account: Account
 ) -> None:
@@ -87,7 +86,6 @@ def test_eight_loads_at_once_with_four_kills_leave_every_row_right(
 
 @pytest.mark.parametrize("verb", [("load",), ("transform",), ("forget", "+44 7123 400001"), ("load", "--transform"),
                                   ("generate", ONE)])  # fmt: skip
-@pytest.mark.slow_after(2)
 def test_a_second_run_names_the_holder_waits_and_exits_with_6(
     tmp_path: Path, warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, verb: tuple[str, ...]
 ) -> None:

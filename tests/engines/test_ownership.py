@@ -77,7 +77,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-@pytest.mark.slow_but_every(3)
+@pytest.mark.core(2)
 def test_a_user_object_in_the_place_of_ours_stops_the_load(
     warehouse: Warehouse, account: Account, box: Sandbox, name: str
 ) -> None:
@@ -122,6 +122,7 @@ def test_postgres_has_more_kinds_of_objects(
     refused(warehouse, box, f"passona.clicks is in the way: passona-warehouse did not create this {kind};")
 
 
+@pytest.mark.core
 def test_the_command_ends_with_2(passona: Run, warehouse: Warehouse, box: Sandbox) -> None:
     _ = warehouse.address
     change(warehouse.path, "CREATE SCHEMA passona; CREATE TABLE passona.clicks (id INTEGER)")
@@ -207,7 +208,7 @@ OBSTACLES = {
 
 
 @pytest.mark.parametrize("named", OBSTACLES)
-@pytest.mark.slow_but_every(3)
+@pytest.mark.core(1)
 def test_a_table_that_cannot_be_written_is_named_before_the_first_request(
     engine: str, loaded: Warehouse, box: Sandbox, named: str
 ) -> None:
@@ -399,6 +400,7 @@ def test_in_such_a_warehouse_a_table_of_the_user_is_still_told_from_ours(warehou
         refused(warehouse, box, f"passona.{name} is in the way")
 
 
+@pytest.mark.core
 def test_a_new_key_of_the_api_does_not_take_a_user_s_column_of_its_name(
     loaded: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -572,7 +574,6 @@ def not_built(warehouse: Warehouse, named: str) -> None:
         ("analytics_staging.int_built_project", "CREATE TABLE analytics_staging.int_built_project (x VARCHAR)"),
     ],
 )  # fmt: skip
-@pytest.mark.slow_after(2)
 def test_a_user_object_in_the_place_of_a_model_stops_the_build(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, name: str, sql: str
 ) -> None:
@@ -709,7 +710,6 @@ def test_models_of_a_version_without_a_register_are_known_by_their_comments(own:
     not_built(own, "analytics.links is in the way")
 
 
-@pytest.mark.slow
 def test_a_model_of_another_version_gets_the_columns_of_this_one(own: Warehouse) -> None:
     before = objects(own)
     for statement in (
@@ -762,7 +762,6 @@ module.transform(address_of(pathlib.Path(sys.argv[1])), "Europe/London", 0, prin
 """
 
 
-@pytest.mark.slow
 def test_a_build_that_is_killed_leaves_models_that_the_next_one_knows(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:

@@ -64,7 +64,6 @@ def files(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", [*NAMES, "a?b"], ids=plain)
-@pytest.mark.slow_after(1)
 def test_a_load_works_whatever_stands_in_the_path(tmp_path: Path, run: Run, name: str) -> None:
     path = made(tmp_path / name.replace("?", "") / f"{name}.duckdb")
     for arguments in (["load"], ["load", "--refresh"], ["status", "--max-age", "1d"]):
@@ -104,7 +103,6 @@ def test_every_verb_works_whatever_stands_in_the_path(tmp_path: Path, run: Run) 
 
 
 @pytest.mark.parametrize("stem", CALLED)
-@pytest.mark.slow_after(2)
 def test_a_file_may_be_called_as_a_catalog_or_a_schema_is(tmp_path: Path, run: Run, stem: str) -> None:
     path = tmp_path / f"{stem}.duckdb"
     for arguments in (["load"], ["forget", "447123400002"]):
@@ -128,6 +126,7 @@ def test_a_file_is_not_called_as_a_schema_that_people_ask_for(
 @pytest.mark.parametrize(
     ("place", "said"), [(b"w\xff.duckdb", "UTF-8"), (b"\xe9/w.duckdb", "UTF-8"), (b"a?b/w.duckdb", "?")]
 )
+@pytest.mark.core(1)
 def test_what_duckdb_cannot_open_is_refused(
     tmp_path: Path, run: Run, odd_box: Sandbox, place: bytes, said: str
 ) -> None:

@@ -67,7 +67,6 @@ def kill_at_log(arguments: list[str], folder: Path, box: Sandbox, megabytes: int
 
 @pytest.mark.duckdb("about the log of a file")
 @pytest.mark.parametrize("megabytes", LOGS)
-@pytest.mark.slow
 def test_a_load_killed_with_a_large_log_is_repaired_by_the_next(
     tmp_path: Path, warehouse: Warehouse, account: Account, megabytes: int
 ) -> None:
@@ -104,7 +103,6 @@ VERBS = {
 
 @pytest.mark.parametrize("megabytes", LOGS)
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if not POSTGRES or verb not in ("publish", "re-key")])
-@pytest.mark.slow_after(1)
 def test_any_verb_killed_while_it_writes_is_repaired_by_the_next_load(
     tmp_path: Path, engine: str, warehouse: Warehouse, account: Account, verb: str, megabytes: int
 ) -> None:

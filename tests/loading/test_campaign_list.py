@@ -50,7 +50,7 @@ def listed(warehouse: Warehouse) -> list[str]:
         (3, 1, False), (2, 1, False), (4, 2, False), (10, 5, False), (10, 9, False),
     ],
 )  # fmt: skip
-@pytest.mark.slow_but_every(4)
+@pytest.mark.core(1)
 def test_a_list_that_lost_more_than_half_or_all_is_held_and_all_stay_listed(
     warehouse: Warehouse, account: Account, box: Sandbox, before: int, after: int, held: bool
 ) -> None:
@@ -161,6 +161,7 @@ def test_another_spelling_of_a_uuid_is_the_same_campaign(warehouse: Warehouse, a
         assert {uuid for uuid, _ in ledger_states(warehouse)} == {ONE, MIXED}
 
 
+@pytest.mark.core
 def test_a_settled_campaign_in_another_spelling_costs_no_request(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -266,6 +267,7 @@ def traces(warehouse: Warehouse, uuid: str) -> list[str]:
     ],
     ids=["404", "403", "empty", "one 500", "no list"],
 )  # fmt: skip
+@pytest.mark.core(1)
 def test_a_uuid_that_nobody_knows_is_one_error_line_and_leaves_no_trace(
     warehouse: Warehouse, account: Account, box: Sandbox, switches: Switches, faults: list[dict[str, Any]], seen: str
 ) -> None:

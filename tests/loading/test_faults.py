@@ -116,6 +116,7 @@ def struck(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Fault], Struck
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.core(6)
 def test_a_fault_is_survived_or_refused_by_name(fault: Fault, struck: Callable[[Fault], Struck]) -> None:
     load = struck(fault)
     errors = [error for error in load.outcome.errors if fault.uuid in error or fault.exit_code == 3]
@@ -200,6 +201,7 @@ def test_a_401_in_mid_run_ends_it_and_what_was_verified_before_is_kept(
     assert_as_served(warehouse, account, *UUIDS)
 
 
+@pytest.mark.core
 def test_one_report_that_fails_leaves_the_others_loaded(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     box.faults = [{"kind": "status", "code": 403, "report": REPORT, "campaign": UUIDS[1], "page": 2}]
     outcome = warehouse.load(box, page_size=50, **(QUICK | {"reports": [REPORT, "unsent"]}))

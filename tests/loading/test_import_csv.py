@@ -51,6 +51,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.core
 def test_rows_by_mail_are_the_rows_by_the_api_for_every_report(warehouse: Warehouse, tmp_path: Path) -> None:
     account = Account(seed=7, campaigns=1, rows=1_500, hostile=True, special=False)
     (uuid,) = [row["uuid"] for row in account.campaigns()]
@@ -124,6 +125,7 @@ def test_the_whole_way_from_post_to_tables(passona: Run, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
+@pytest.mark.core
 def test_a_file_that_is_no_whole_report_is_refused_in_one_line(bad: BadFile, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_bytes(bad.content)
@@ -175,7 +177,6 @@ def test_a_refused_file_leaves_the_old_rows_and_the_others_are_loaded(
     ],
     ids=["plain", "mark", "lf", "cr", "mixed", "blank", "gzip", "quoted", "semicolon", "tab", "utf-16", "no mark", "both"],
 )  # fmt: skip
-@pytest.mark.slow_but_every(3)
 def test_whatever_form_a_file_has_its_rows_are_the_same(tmp_path: Path, content: bytes, form: tuple[str, str]) -> None:
     path = tmp_path / "any.csv"
 
@@ -313,6 +314,7 @@ def test_a_place_that_cannot_be_read_is_an_error_of_one_line(warehouse: Warehous
         import_csv(warehouse, place)
 
 
+@pytest.mark.core
 def test_two_files_of_one_report_are_refused_before_anything_is_loaded(
     warehouse: Warehouse, file: Path, tmp_path: Path
 ) -> None:

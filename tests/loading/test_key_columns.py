@@ -43,7 +43,6 @@ def assert_one_column_each(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize("first", [["foo"], ["FOO"], ["FOO", "foo"], ["Foo", "foo_"]])
 @pytest.mark.parametrize("then", [["FOO", "foo"], ["foo"], ALIKE])
-@pytest.mark.slow_but_every(4)
 def test_similar_keys_never_share_a_column(
     warehouse: Warehouse, account: Account, box: Sandbox, first: list[str], then: list[str]
 ) -> None:
@@ -76,6 +75,7 @@ def test_the_first_key_has_the_plain_name_for_good(warehouse: Warehouse, account
     assert len(new_columns(warehouse)) == 2
 
 
+@pytest.mark.core
 def test_a_key_in_another_report_has_nothing_to_do_with_it(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -128,7 +128,6 @@ def test_the_list_of_campaigns_and_files_name_keys_alike(
 
 
 @pytest.mark.parametrize("key", ["a\0b", "\ud800", "x" * 5_000, "'; DROP TABLE passona.clicks; --", '"', ""])
-@pytest.mark.slow_but_every(3)
 def test_any_key_has_a_column(warehouse: Warehouse, account: Account, box: Sandbox, key: str) -> None:
     account.put(open_campaign(ONE), {"clicks": [click(1, **{key: "v"})]})
     for _ in range(2):

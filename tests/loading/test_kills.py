@@ -55,7 +55,6 @@ def fill(account: Account, version: int) -> None:
 
 
 @pytest.mark.parametrize("warehouse_is", ["filled", "new"])
-@pytest.mark.slow
 def test_after_kills_at_random_moments_one_load_makes_everything_right(tmp_path: Path, warehouse_is: str) -> None:
     """In a filled warehouse a load replaces what is there; into a new one it appends."""
     dice = random.Random(f"kills, {warehouse_is}")
@@ -119,7 +118,6 @@ def pages_asked(box: Sandbox) -> list[int]:
     return sorted(int(record.page or 1) for record in box.requests if record.kind == "report")
 
 
-@pytest.mark.slow
 def test_a_walk_killed_at_page_900_of_1000_resumes_there(
     tmp_path: Path, account: Account, warehouse: Warehouse
 ) -> None:
@@ -144,7 +142,6 @@ def test_a_walk_killed_at_page_900_of_1000_resumes_there(
         ("none", ("--refresh",)),  # asked anew because that was wished
     ],
 )
-@pytest.mark.slow_after(2)
 def test_a_spool_is_taken_up_only_where_nothing_changed(
     tmp_path: Path, account: Account, warehouse: Warehouse, change: str, arguments: tuple[str, ...]
 ) -> None:

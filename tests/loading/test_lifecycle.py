@@ -23,6 +23,7 @@ pytestmark = pytest.mark.both
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.mark.core
 def test_settled_reports_cost_no_request_and_unchanged_ones_no_rewrite(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -47,6 +48,7 @@ def test_settled_reports_cost_no_request_and_unchanged_ones_no_rewrite(
     assert sum(before.get(row_id) == load_id for row_id, load_id in after.items()) == 12
 
 
+@pytest.mark.core
 def test_reports_settle_by_their_windows_after_the_campaign_ended(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -87,6 +89,7 @@ def test_a_settled_report_is_due_again_when_the_campaign_was_prolonged(
     assert_as_served(warehouse, account, [ONE])
 
 
+@pytest.mark.core
 def test_of_a_campaign_that_has_not_started_only_recipients_are_asked(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -123,6 +126,7 @@ def test_refresh_walks_and_rewrites_all_and_changes_nothing(warehouse: Warehouse
     assert warehouse.content() == before
 
 
+@pytest.mark.core
 def test_since_leaves_out_campaigns_that_ended_before(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(ended_campaign(ONE, 100), {"clicks": [click()]})
     account.put(ended_campaign(TWO, 10), {"clicks": [click()]})
@@ -149,7 +153,7 @@ def test_campaigns_most_in_need_come_first(warehouse: Warehouse, account: Accoun
         ("alt_delivery", 0, 0, False), ("unsent", 10, 0, False), ("alt_delivery", 1, 0, True),
     ],
 )  # fmt: skip
-@pytest.mark.slow_after(3)
+@pytest.mark.core(1)
 def test_the_shrink_guard_holds_a_report_that_lost_more_than_half(
     warehouse: Warehouse, account: Account, box: Sandbox, report: str, before: int, after: int, held: bool
 ) -> None:
@@ -178,6 +182,7 @@ def test_unsent_of_a_campaign_that_has_ended_is_guarded_too(
 
 
 @pytest.mark.parametrize("code", [403, 404])
+@pytest.mark.core(1)
 def test_a_refused_report_is_failed_and_never_empty(
     warehouse: Warehouse, account: Account, box: Sandbox, code: int
 ) -> None:
@@ -202,6 +207,7 @@ def test_a_token_refused_in_mid_run_ends_it_and_keeps_what_was_verified(warehous
     assert warehouse.one("SELECT outcome FROM passona.runs") == ("token refused",)
 
 
+@pytest.mark.core
 def test_a_campaign_of_another_team_stops_the_run_before_anything_is_loaded(passona: Run) -> None:
     account = Account.empty()
     account.put(open_campaign(ONE, team_uuid="77777777-7777-4777-8777-777777777777"), {"clicks": [click()]})

@@ -22,6 +22,7 @@ def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
 
 
+@pytest.mark.core
 def test_the_six_pages_of_the_guide_load_to_exactly_what_they_say(warehouse: Warehouse) -> None:
     with Sandbox(Account(campaigns=0, rows=0)) as box:
         outcome = warehouse.load(box, GUIDE)
@@ -77,7 +78,7 @@ def hostile() -> tuple[Account, Served]:
     ],
     ids=lambda switches: f"{switches.links}-{'honoured' if switches.honour_per_page else 'ignored'}",
 )
-@pytest.mark.slow_after(1)
+@pytest.mark.core(1)
 def test_every_value_of_hostile_rows_is_as_served(
     warehouse: Warehouse, hostile: tuple[Account, Served], switches: Switches
 ) -> None:
@@ -88,6 +89,7 @@ def test_every_value_of_hostile_rows_is_as_served(
     assert assert_holds(warehouse, served) > 25_000
 
 
+@pytest.mark.core
 def test_the_same_load_again_changes_nothing(warehouse: Warehouse) -> None:
     account = Account(seed=8, campaigns=4, rows=5_000, hostile=True)
     with Sandbox(account, Switches(per_page_limit=50)) as box:
@@ -111,6 +113,7 @@ def test_a_campaign_added_later_leaves_the_others_as_they_are(
     assert_as_served(warehouse, account, [ONE, TWO])
 
 
+@pytest.mark.core
 def test_a_report_that_became_empty_has_no_rows_fields_or_issues(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -134,6 +137,7 @@ def test_a_report_that_became_empty_has_no_rows_fields_or_issues(
     assert warehouse.count("clicks") == 1
 
 
+@pytest.mark.core
 def test_a_report_that_never_had_rows_has_its_typed_tables(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -154,6 +158,7 @@ def test_a_report_that_never_had_rows_has_its_typed_tables(
         assert columns == [(column.name, types[str(column.type)]) for column in ours], table.name
 
 
+@pytest.mark.core
 def test_every_table_and_column_has_a_comment(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(open_campaign(ONE), {"clicks": [click(1, Brand_New="x")]})
     warehouse.load(box)
@@ -168,6 +173,7 @@ def test_every_table_and_column_has_a_comment(warehouse: Warehouse, account: Acc
     ) == []  # fmt: skip
 
 
+@pytest.mark.core
 def test_two_equal_clicks_are_two_rows_each_time(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(open_campaign(ONE), {"clicks": [click(1), click(1), click(2), click(1)]})
     warehouse.load(box)
@@ -178,6 +184,7 @@ def test_two_equal_clicks_are_two_rows_each_time(warehouse: Warehouse, account: 
     assert warehouse.table("clicks") == before
 
 
+@pytest.mark.core
 def test_a_status_that_changed_is_replaced_and_other_reports_stay(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -189,6 +196,7 @@ def test_a_status_that_changed_is_replaced_and_other_reports_stay(
     assert warehouse.count("clicks") == 1
 
 
+@pytest.mark.core
 def test_new_and_missing_keys_are_reported(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(open_campaign(ONE), {"clicks": [click(1)], "sent": [{"MessageId": "x"}]})
     account.put(open_campaign(TWO), {"clicks": [click(2, Price=3, Note="n", Tags=["a", 1.5])]})
@@ -201,6 +209,7 @@ def test_new_and_missing_keys_are_reported(warehouse: Warehouse, account: Accoun
     assert {"clicks: new key 'Price'", "sent: missing key 'Brand'"} <= set(outcome.drift)
 
 
+@pytest.mark.core
 def test_a_value_of_another_type_becomes_null_and_an_issue(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -288,6 +297,7 @@ def test_a_campaign_that_the_list_does_not_know_is_loaded_by_its_uuid_alone(
     assert warehouse.count("clicks") == 1
 
 
+@pytest.mark.core
 def test_requests_stay_within_the_bound_and_run_side_by_side(warehouse: Warehouse, account: Account) -> None:
     for n in range(4):
         account.put({"uuid": ONE[:-1] + str(n)}, {"alt_delivery": [message(i) for i in range(300)]})
@@ -296,6 +306,7 @@ def test_requests_stay_within_the_bound_and_run_side_by_side(warehouse: Warehous
         assert max(record.in_flight for record in box.requests) == 3
 
 
+@pytest.mark.core
 def test_only_get_requests_of_the_contract_are_sent_and_each_carries_the_token(warehouse: Warehouse) -> None:
     account = Account(campaigns=2, rows=500)
     with Sandbox(account) as box:
@@ -316,6 +327,7 @@ def test_the_file_can_be_read_by_older_duckdb_versions(warehouse: Warehouse, acc
 
 
 @pytest.mark.duckdb("about the file")
+@pytest.mark.core
 def test_nothing_but_the_file_is_left_and_staging_is_empty(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -338,6 +350,7 @@ def test_the_run_is_noted(warehouse: Warehouse, account: Account, box: Sandbox) 
     )  # fmt: skip
 
 
+@pytest.mark.core
 def test_the_ledger_tells_what_the_tables_hold(warehouse: Warehouse) -> None:
     account = Account(campaigns=2, rows=1_000)
     with Sandbox(account, replace(Switches(), per_page_limit=50)) as box:

@@ -17,7 +17,6 @@ from support.nights import AHEAD, BAD, DAY, DOWN, DRAFT, EMPTY, FULL, HALF, KILL
 from support.warehouses import Warehouse
 
 
-@pytest.mark.slow
 def test_after_ten_nights_seven_of_them_bad_the_warehouse_is_the_truth(tmp_path: Path) -> None:
     # The clocks go forward in the fourth of them; the draft is sent on the day after it.
     first, sent_at = datetime(2026, 3, 26, 2, tzinfo=UTC), datetime(2026, 3, 29, 13, tzinfo=UTC)

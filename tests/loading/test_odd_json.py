@@ -33,7 +33,6 @@ def test_a_byte_order_mark_before_every_answer_changes_nothing(
 @pytest.mark.parametrize(
     "written", ["1e400", "-1E+400", "9" * 5_000, "NaN", "-Infinity", "1.50", "12345678901234567890", "[1e400,NaN]"]
 )
-@pytest.mark.slow_after(3)
 def test_a_number_that_no_type_holds_is_noted_as_it_was_written(
     warehouse: Warehouse, account: Account, box: Sandbox, written: str
 ) -> None:
@@ -107,6 +106,7 @@ def test_of_a_repeated_key_the_last_value_counts(warehouse: Warehouse, account: 
     assert ("clicks", "link_name", '"other"', "repeated_key") in warehouse.rows(ISSUES)
 
 
+@pytest.mark.core
 def test_an_object_within_a_value_keeps_all_its_pairs(warehouse: Warehouse, account: Account, box: Sandbox) -> None:
     account.put(open_campaign(ONE), {"clicks": [click(1, Link_Name=MARK)]})
     box.faults = [edited('{"a":1,"a":1.50}')]
@@ -189,6 +189,7 @@ def test_what_is_nested_without_end_fails_its_report_alone(
         assert (warehouse.count("clicks"), warehouse.count("alt_delivery")) == (0, 1)
 
 
+@pytest.mark.core
 def test_a_text_of_nothing_but_such_characters_is_no_empty_text(
     engine: str, warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:

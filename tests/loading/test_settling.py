@@ -68,7 +68,6 @@ def over(uuid: str = ONE, **other: Any) -> dict[str, Any]:
     ],
     ids=lambda dates: "+".join(dates) or "no date",
 )
-@pytest.mark.slow_after(2)
 def test_a_draft_does_not_settle_however_old_and_is_loaded_when_it_is_sent(
     warehouse: Warehouse, account: Account, box: Sandbox, dates: dict[str, str]
 ) -> None:
@@ -156,6 +155,7 @@ def test_a_campaign_that_was_deleted_and_made_anew_is_loaded_anew(
 
 
 @pytest.mark.parametrize("days", [400, -400, 0.1])
+@pytest.mark.core(1)
 def test_now_is_the_servers_clock_whatever_this_machine_says(
     warehouse: Warehouse, account: Account, box: Sandbox, days: float
 ) -> None:
@@ -184,7 +184,6 @@ def test_of_clocks_that_agree_nothing_is_said(warehouse: Warehouse, account: Acc
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Fri, 31 Feb 2026 10:00:00 GMT", "0"])
-@pytest.mark.slow_after(1)
 def test_without_a_date_that_can_be_read_this_machines_clock_counts(
     warehouse: Warehouse, account: Account, box: Sandbox, date: str
 ) -> None:
@@ -230,7 +229,6 @@ def test_a_change_in_the_future_does_not_keep_a_report_open(
     "name",
     ["scheduled_send_date", "started_sending_at", "finished_sending_at", "expiry_date", "created_at", "updated_at"],
 )
-@pytest.mark.slow_after(2)
 def test_a_date_after_the_last_check_makes_all_reports_due_again(
     warehouse: Warehouse, account: Account, box: Sandbox, name: str
 ) -> None:
@@ -248,6 +246,7 @@ def test_a_date_after_the_last_check_makes_all_reports_due_again(
     assert requested_reports(box) == []
 
 
+@pytest.mark.core
 def test_while_a_date_in_the_list_is_ahead_nothing_settles(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:

@@ -133,6 +133,7 @@ def test_every_spelling_has_the_same_token_by_api_and_by_mail(
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.core(1)
 def test_where_digits_were_lost_no_phone_is_stored(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str
 ) -> None:

@@ -50,7 +50,7 @@ def outcome_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Resu
 @pytest.mark.parametrize(
     ("number", "file"), enumerate(FILES), ids=lambda each: each.what if isinstance(each, File) else ""
 )
-@pytest.mark.slow_but_every(6)
+@pytest.mark.core(3)
 def test_a_file_is_loaded_exactly_or_refused_or_recorded(
     number: int, file: File, outcome_of: Callable[[int], Result]
 ) -> None:
@@ -61,7 +61,6 @@ def test_a_file_is_loaded_exactly_or_refused_or_recorded(
     assert "4477009" not in str(result.lines)
 
 
-@pytest.mark.slow
 def test_the_page_tells_what_becomes_of_them(outcome_of: Callable[[int], Result]) -> None:
     assert len(FILES) >= 60
     assert PAGE.read_text("utf-8") == page([outcome_of(number) for number in range(len(FILES))]), (
@@ -273,6 +272,7 @@ def test_lines_without_values_and_marks_and_ends_are_left_out(tmp_path: Path) ->
     assert digests[0] == digests[1]
 
 
+@pytest.mark.core
 def test_a_line_above_the_header_counts_as_a_line(warehouse: Warehouse, tmp_path: Path) -> None:
     file = tmp_path / "recipient.csv"
     file.write_bytes(b"sep=,\r\n" + RECIPIENTS + b"1,2\r\n")

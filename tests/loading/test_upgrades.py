@@ -116,6 +116,7 @@ def test_a_load_adds_and_describes_columns_of_this_version(old: Warehouse, passo
 
 
 @pytest.mark.parametrize("verb", ["load", "campaigns"])
+@pytest.mark.core(1)
 def test_a_warehouse_of_a_later_version_is_refused_and_not_touched(old: Warehouse, passona: Run, verb: str) -> None:
     prepare(old)
     change(old, f"INSERT INTO passona._upgrades VALUES ({FORM + 1}, 'something new', '7.2.0', now())")

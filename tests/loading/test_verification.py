@@ -93,7 +93,6 @@ def built(built_once: Warehouse, warehouse: Warehouse, account: Account) -> Ware
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("options", [(), ("--marts-only",)], ids=["whole", "marts only"])
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
-@pytest.mark.slow_but_every(3)
 def test_publish_refuses_a_report_that_may_be_half_written(
     built: Warehouse, passona: Run, tmp_path: Path, half: list[str], options: tuple[str, ...]
 ) -> None:
@@ -110,7 +109,6 @@ def test_publish_refuses_a_report_that_may_be_half_written(
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
-@pytest.mark.slow_after(2)
 def test_after_the_next_load_publish_works_again(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path, half: list[str]
 ) -> None:
@@ -138,7 +136,6 @@ def test_rows_of_any_table_that_no_load_vouches_for_are_told_and_replaced(
 
 
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
-@pytest.mark.slow_after(2)
 def test_one_load_repairs_an_unlisted_campaign(
     loaded: Warehouse, account: Account, box: Sandbox, passona: Run, half: list[str]
 ) -> None:
@@ -176,7 +173,6 @@ def test_a_half_written_report_of_a_deleted_campaign_stays_an_error(
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("outcome", ["running", "interrupted"])
-@pytest.mark.slow_after(1)
 def test_marts_of_a_build_that_was_killed_are_not_published(
     built: Warehouse, passona: Run, tmp_path: Path, outcome: str
 ) -> None:
@@ -229,7 +225,6 @@ FILE_HEADERS, BLOCK_BYTES = 3 * 4096, 256 * 1024
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("where", [0.0, 0.5, 0.9])
-@pytest.mark.slow_after(1)
 def test_a_damaged_file_is_not_published(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, tmp_path: Path, where: float
 ) -> None:
@@ -276,7 +271,6 @@ def test_a_backup_beside_the_log_of_a_later_state_is_told_as_that(
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
-@pytest.mark.slow_after(1)
 def test_transform_keeps_the_marts_of_a_half_written_campaign(
     built: Warehouse, account: Account, box: Sandbox, passona: Run, half: list[str]
 ) -> None:
@@ -339,7 +333,7 @@ def test_verify_finds_nothing_in_a_whole_warehouse(
         (HALVES["rows without an entry"][0], "a load was interrupted"),
     ],
 )  # fmt: skip
-@pytest.mark.slow_after(3)
+@pytest.mark.core(1)
 def test_verify_lists_what_differs_and_the_next_load_replaces_it(
     warehouse: Warehouse, account: Account, box: Sandbox, passona: Run, damage: str, said: str
 ) -> None:
@@ -396,7 +390,6 @@ def whole(warehouse: Warehouse, versions: dict[int, int]) -> None:
 
 
 @pytest.mark.duckdb("publishes, copies or damages a file")
-@pytest.mark.slow
 def test_after_any_kill_readers_get_whole_reports_or_the_old_copy(
     tmp_path: Path, warehouse: Warehouse, account: Account, passona: Run
 ) -> None:

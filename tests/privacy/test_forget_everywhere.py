@@ -91,7 +91,6 @@ def rows_of_others(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
 
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.slow_after(1)
 def test_a_number_in_the_texts_of_others_does_not_return(
     loaded: Warehouse, account: Account, box: Sandbox, tmp_path: Path, mode: str
 ) -> None:
@@ -119,6 +118,7 @@ def test_a_number_in_the_texts_of_others_does_not_return(
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
+@pytest.mark.core
 def test_an_import_brings_no_number_back(loaded: Warehouse, account: Account, tmp_path: Path) -> None:
     forget_people(loaded, ZEB)
     rows = [click(1, Phone_Number="447700900555", Link_Name=f"tel:{ZEB}", Link_Destination=f"https://e.org/{ZEB}"),
@@ -134,7 +134,6 @@ def test_an_import_brings_no_number_back(loaded: Warehouse, account: Account, tm
 
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize("kind", TABLES)
-@pytest.mark.slow_but_every(3)
 def test_a_number_goes_from_user_columns_of_any_type(loaded: Warehouse, tmp_path: Path, kind: str) -> None:
     sql_type, value, left = TABLES[kind]
     change(loaded.path, f"CREATE TABLE mine (n INTEGER, v {sql_type}, phone BIGINT)")
@@ -193,7 +192,7 @@ def test_a_number_goes_from_user_columns_of_any_type(loaded: Warehouse, tmp_path
          "a schema passona_own", "a key of texts", "a key of two columns", "a unique index", "texts that become the same",
          "a check", "a map whose keys become the same"],
 )  # fmt: skip
-@pytest.mark.slow_but_every(3)
+@pytest.mark.core(2)
 def test_no_user_table_keeps_a_number_or_blocks_forget(
     loaded: Warehouse, tmp_path: Path, table: str, left: list[tuple[Any, ...]]
 ) -> None:
@@ -245,7 +244,6 @@ LINKED = {
 
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize(("statements", "mine", "notes"), LINKED.values(), ids=[*LINKED])
-@pytest.mark.slow_but_every(3)
 def test_foreign_keys_between_tables_of_users_do_not_keep_a_number(
     loaded: Warehouse, tmp_path: Path, statements: Sequence[str], mine: list[Any], notes: list[Any]
 ) -> None:
@@ -271,6 +269,7 @@ def test_what_a_killed_publish_left_beside_a_copy_goes_too(loaded: Warehouse, tm
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
+@pytest.mark.core
 def test_a_number_that_is_a_part_of_another_stays(loaded: Warehouse) -> None:
     rows = f"(0.{ZEB}, 9{ZEB}, '9{ZEB}'), ({ZEB}, {ZEB}, '{ZEB}')"
     change(loaded.path, f"CREATE TABLE mine (v DOUBLE, n HUGEINT, t VARCHAR); INSERT INTO mine VALUES {rows}")
@@ -418,7 +417,6 @@ def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 @pytest.mark.duckdb("looks for bytes in the file")
-@pytest.mark.slow
 def test_one_of_many_is_gone_from_every_byte(warehouse: Warehouse, account: Account, tmp_path: Path) -> None:
     crowd(account)
     chance = random.Random(19)

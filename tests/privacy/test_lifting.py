@@ -52,7 +52,6 @@ def settled(account: Account, ann: str = ANN) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("loads", [0, 2])
-@pytest.mark.slow_after(2)
 def test_the_next_load_brings_everything_back(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str, loads: int
 ) -> None:

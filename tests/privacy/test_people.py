@@ -35,7 +35,7 @@ pytestmark = pytest.mark.both
 
 @pytest.mark.duckdb("looks for bytes in the file")
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.slow_after(2)
+@pytest.mark.core(1)
 def test_what_a_mode_does_not_keep_is_in_no_byte_of_any_file(tmp_path: Path, mode: str) -> None:
     account = Account(rows=600, hostile=True, seed=3)
     people = people_of(account)
@@ -73,6 +73,7 @@ def test_a_spool_on_disk_holds_tokens_alone(account: Account, tmp_path: Path, mo
         warehouse.path.unlink()
 
 
+@pytest.mark.core
 def test_a_load_in_another_mode_or_with_another_key_is_refused(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_load_in_another_mode_or_with_another_key_is_refused(
     assert box.requests == []
 
 
+@pytest.mark.core
 def test_rows_that_nobody_reduced_are_stopped_at_the_door(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:

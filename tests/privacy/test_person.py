@@ -62,6 +62,7 @@ def by_content(rows: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.core(1)
 def test_all_rows_of_a_person_in_every_mode_and_nobody_else_s(
     warehouse: Warehouse, account: Account, box: Sandbox, mode: str
 ) -> None:
@@ -110,7 +111,6 @@ def test_tokens_in_texts_of_others_are_counted_too(warehouse: Warehouse, account
 @pytest.mark.parametrize(
     "spelling", ["+44 7700 900123", "07700-900123", "447700900123.0", "+44 (0)7700\u2009900123", '="447700900123"']
 )
-@pytest.mark.slow_after(2)
 def test_a_person_is_found_however_the_number_is_spelled_in_the_warehouse(
     warehouse: Warehouse, account: Account, box: Sandbox, spelling: str
 ) -> None:
@@ -227,6 +227,7 @@ def verb(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     return run
 
 
+@pytest.mark.core
 def test_the_json_of_a_person(
     warehouse: Warehouse, account: Account, box: Sandbox, verb: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -272,6 +273,7 @@ def test_a_terminal_gets_a_small_table_for_each_of_the_warehouse_s(
     ]
 
 
+@pytest.mark.core
 def test_a_number_of_nobody_is_one_line_and_exit_0(
     warehouse: Warehouse, account: Account, box: Sandbox, verb: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -280,6 +282,7 @@ def test_a_number_of_nobody_is_one_line_and_exit_0(
     assert verb("447700900999") == (0, "no row of this person is stored here; a number needs its country code\n", "")
 
 
+@pytest.mark.core
 def test_no_number_is_in_any_error(
     warehouse: Warehouse, account: Account, box: Sandbox, verb: Callable[..., tuple[int, str, str]]
 ) -> None:

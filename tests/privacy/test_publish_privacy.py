@@ -111,7 +111,6 @@ def others(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("mode", "fields"), [("pseudonymous", ()), ("pseudonymous", ("Town",)), ("minimal", ())])
-@pytest.mark.slow_after(1)
 def test_a_copy_is_what_a_load_in_its_mode_stores(
     tmp_path: Path, place: Path, mode: str, fields: tuple[str, ...]
 ) -> None:
@@ -144,7 +143,6 @@ def test_a_copy_is_what_a_load_in_its_mode_stores(
 
 
 @pytest.mark.parametrize("mode", REDUCED)
-@pytest.mark.slow_after(1)
 def test_nobody_is_in_any_byte_of_a_copy(tmp_path: Path, place: Path, mode: str) -> None:
     account = Account(rows=600, hostile=True, seed=3)
     odd(account)
@@ -201,7 +199,6 @@ def test_what_the_mode_itself_would_leave_of_people_becomes_tokens_too(
 
 
 @pytest.mark.parametrize("mode", REDUCED)
-@pytest.mark.slow_after(1)
 def test_marts_are_in_the_copy_with_the_same_figures_and_joins_hold(
     demo_warehouse: Path, place: Path, mode: str
 ) -> None:

@@ -64,6 +64,7 @@ def test_a_rewrite_that_was_killed_is_done_by_the_next_load(
     assert PHONE not in warehouse.path.read_bytes()
 
 
+@pytest.mark.core
 def test_what_is_old_is_given_up_though_the_token_is_refused(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -151,6 +152,7 @@ def test_what_loads_do_not_ask_for_because_of_its_age_is_not_overdue(
     assert {trouble.campaign_id for trouble in seen(warehouse).troubles} == {TWO}
 
 
+@pytest.mark.core
 def test_a_csv_of_an_expired_campaign_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
     file, settings, now = tmp_path / "recipient.csv", Settings("none", **KEEPING), datetime.now(UTC)
     file.write_bytes(HEADER + row(1))

@@ -17,6 +17,8 @@ from passona.source.pace import Clock
 from passona_sandbox import Account, Sandbox, Switches
 from support.warehouses import GUIDE
 
+pytestmark = pytest.mark.core
+
 
 class FastClock(Clock):
     """A minute of the program is a second of the server."""

@@ -63,6 +63,7 @@ def one(account: Account) -> Account:
     return account
 
 
+@pytest.mark.core
 def test_one_post_for_each_report_and_none_of_them_again(warehouse: Warehouse, one: Account, box: Sandbox) -> None:
     keys = [(ONE, name) for name in REPORTS]
     found, said = generate(warehouse, box, *keys, *keys)
@@ -88,6 +89,7 @@ UNKNOWN: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.core
 def test_what_may_have_been_done_is_not_done_again_on_its_own(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
@@ -153,6 +155,7 @@ def test_too_many_requests_are_waited_for_because_nothing_was_done(
     assert noted(warehouse) == [(ONE, "clicks", "accepted", 3, True)]
 
 
+@pytest.mark.core
 def test_a_refused_token_ends_it_and_no_post_follows(warehouse: Warehouse, one: Account, box: Sandbox) -> None:
     box.faults = [{"kind": "status", "code": 401, "method": "POST", "after": 1}]
     with pytest.raises(TokenRefused):
@@ -177,6 +180,7 @@ def test_a_kill_between_the_note_and_the_answer_leaves_it_said(
     assert "no answer came" in said[0]
 
 
+@pytest.mark.core
 def test_the_verb_asks_lists_and_ends_as_the_contract_says(passona: Run, tmp_path: Path) -> None:
     account = Account.empty()
     account.put(open_campaign(ONE), {})

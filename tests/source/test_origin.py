@@ -48,6 +48,7 @@ def stranger() -> Iterator[Stranger]:
         thread.join()
 
 
+@pytest.mark.core
 def test_a_next_link_to_another_server_is_followed_on_the_configured_one(
     warehouse: Warehouse, stranger: Stranger
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_next_link_to_another_server_is_followed_on_the_configured_one(
 
 
 @pytest.mark.parametrize("code", [301, 302, 307, 308])
+@pytest.mark.core(1)
 def test_a_redirect_is_not_followed_and_the_error_says_what_to_set(
     warehouse: Warehouse, account: Account, box: Sandbox, stranger: Stranger, code: int
 ) -> None:
@@ -73,6 +75,7 @@ def test_a_redirect_is_not_followed_and_the_error_says_what_to_set(
     assert "alt_delivery" in error
 
 
+@pytest.mark.core
 def test_nothing_is_told_to_anyone_but_the_api(passona: Callable[..., Any], stranger: Stranger) -> None:
     # dlt tells its makers of each run unless told not to before it is first used.
     with Sandbox(Account(campaigns=0)) as box:

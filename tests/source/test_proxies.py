@@ -20,6 +20,8 @@ from passona_sandbox import Account, Sandbox
 from support.campaigns import ONE, click, open_campaign
 from support.warehouses import Warehouse
 
+pytestmark = pytest.mark.core
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 HOST = "passona.example"

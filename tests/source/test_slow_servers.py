@@ -113,7 +113,7 @@ def in_time() -> Iterator[Callable[..., Any]]:
 
 
 @pytest.mark.parametrize("name", DRIPS)
-@pytest.mark.slow_but_every(4)
+@pytest.mark.core(2)
 def test_whatever_drips_the_request_ends(name: str, in_time: Callable[..., Any]) -> None:
     with (
         Dripping(*DRIPS[name]) as server,
@@ -128,13 +128,14 @@ def test_whatever_drips_the_request_ends(name: str, in_time: Callable[..., Any])
 
 
 @pytest.mark.parametrize("name", ["100 Continue", "103 Early Hints", "the size of a chunk", "chunks", "trailers"])
-@pytest.mark.slow_after(1)
+@pytest.mark.core
 def test_a_flood_without_end_ends_too(name: str, in_time: Callable[..., Any]) -> None:
     server = Dripping(*DRIPS[name], floods=True)
     with server, contextlib.closing(Client(settings(server.port), attempts=2)) as client, pytest.raises(RequestFailed):
         in_time(client.get, "campaigns", 1, None)
 
 
+@pytest.mark.core
 def test_a_refused_token_ends_the_run_whatever_drips_behind_it(in_time: Callable[..., Any]) -> None:
     start = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 1000\r\n\r\n"
     with Dripping(start, b" ") as server, contextlib.closing(Client(settings(server.port))) as client:
@@ -143,6 +144,7 @@ def test_a_refused_token_ends_the_run_whatever_drips_behind_it(in_time: Callable
         assert client.requests == 1
 
 
+@pytest.mark.core
 def test_the_fate_of_a_post_that_is_never_answered_is_unknown(in_time: Callable[..., Any]) -> None:
     with Dripping(*DRIPS["a status line"]) as server, contextlib.closing(Client(settings(server.port))) as client:
         with pytest.raises(FateUnknown):
@@ -150,6 +152,7 @@ def test_the_fate_of_a_post_that_is_never_answered_is_unknown(in_time: Callable[
         assert client.requests == 1
 
 
+@pytest.mark.core
 def test_a_handshake_that_never_ends_ends(in_time: Callable[..., Any]) -> None:
     hello = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc"  # the beginning of a ServerHello of 16 KB
     with (
@@ -163,7 +166,6 @@ def test_a_handshake_that_never_ends_ends(in_time: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("answer", [(b"HTTP/1.1 200 ", b"O"), (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), (b"", b"")])
-@pytest.mark.slow_after(1)
 def test_a_proxy_that_never_answers_is_left(
     monkeypatch: pytest.MonkeyPatch, in_time: Callable[..., Any], answer: tuple[bytes, bytes]
 ) -> None:
@@ -175,6 +177,7 @@ def test_a_proxy_that_never_answers_is_left(
             in_time(client.get, "campaigns", 1, None)
 
 
+@pytest.mark.core
 def test_a_name_server_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch, in_time: Callable[..., Any]) -> None:
     answered = threading.Event()
     ask = socket.getaddrinfo
@@ -263,7 +266,6 @@ def test_a_server_that_ends_in_time_is_not_cut_off() -> None:
 
 
 @pytest.mark.parametrize("name", ["the name of a header", "the size of a chunk", "100 Continue"])
-@pytest.mark.slow_after(1)
 def test_a_load_from_such_a_server_ends_and_lets_the_warehouse_go(
     passona: Run, warehouse: Warehouse, name: str
 ) -> None:
@@ -278,7 +280,6 @@ def test_a_load_from_such_a_server_ends_and_lets_the_warehouse_go(
 
 
 @pytest.mark.parametrize("name", ["a status line", "the value of a header", "the size of a chunk", "100 Continue"])
-@pytest.mark.slow_after(1)
 def test_a_download_from_such_a_server_ends(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, in_time: Callable[..., Any], name: str
 ) -> None:

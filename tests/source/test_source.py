@@ -56,6 +56,7 @@ def path(warehouse: Warehouse) -> Path:
     return warehouse.path
 
 
+@pytest.mark.core
 def test_every_table_equals_that_of_the_command_line(tmp_path: Path, path: Path) -> None:
     account = Account(seed=7, campaigns=4, rows=2_000, hostile=True)
     other = Warehouse(tmp_path / "other.duckdb")
@@ -70,6 +71,7 @@ def test_every_table_equals_that_of_the_command_line(tmp_path: Path, path: Path)
     assert Warehouse(path).rows(ledger) == other.rows(ledger)
 
 
+@pytest.mark.core
 def test_a_second_run_asks_for_what_is_due_alone_from_an_empty_folder_too(tmp_path: Path, path: Path) -> None:
     account = small()
     with Sandbox(account) as box:
@@ -82,6 +84,7 @@ def test_a_second_run_asks_for_what_is_due_alone_from_an_empty_folder_too(tmp_pa
     assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
 
 
+@pytest.mark.core
 def test_an_unselected_resource_has_no_table_and_no_request(tmp_path: Path, path: Path) -> None:
     account = small()
     with Sandbox(account) as box:
@@ -94,6 +97,7 @@ def test_an_unselected_resource_has_no_table_and_no_request(tmp_path: Path, path
 
 
 @pytest.mark.parametrize("names", [(), ("clicks",)])
+@pytest.mark.core(1)
 def test_a_limit_cuts_whole_campaigns(tmp_path: Path, path: Path, names: tuple[str, ...]) -> None:
     account = Account(seed=3, campaigns=5, rows=200)
     with Sandbox(account) as box:
@@ -146,6 +150,7 @@ def test_a_refresh_loads_all_again(tmp_path: Path, path: Path, mode: Any) -> Non
     assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
 
 
+@pytest.mark.core
 def test_a_report_that_fails_is_noted_and_told_and_the_others_are_loaded(
     tmp_path: Path, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -228,7 +233,7 @@ KILLS = {
 
 
 @pytest.mark.parametrize("where", KILLS)
-@pytest.mark.slow_after(2)
+@pytest.mark.core(1)
 def test_a_killed_run_is_repaired_from_an_empty_folder(tmp_path: Path, path: Path, where: str) -> None:
     account = small()
     with Sandbox(account) as box:
@@ -316,6 +321,7 @@ def test_a_command_line_goes_on_where_the_source_stopped(tmp_path: Path, path: P
     assert_as_served(Warehouse(path), account, [ONE, TWO, THREE])
 
 
+@pytest.mark.core
 def test_no_request_follows_a_refused_token(tmp_path: Path, path: Path) -> None:
     with Sandbox(small()) as box:
         with pytest.raises(PipelineStepFailed) as failed:
@@ -337,7 +343,6 @@ def test_two_runs_at_once_come_one_after_another(tmp_path: Path, path: Path) -> 
 
 @pytest.mark.duckdb("about DuckDB as dlt's destination")
 @pytest.mark.parametrize("naming", ["support.sql_upper", "sql_ci_v1", "direct"])
-@pytest.mark.slow_after(1)
 def test_names_are_those_of_the_destinations_convention(tmp_path: Path, path: Path, naming: str) -> None:
     account = small()
     destination: Any = dlt.destinations.duckdb(str(path), naming_convention=naming, supports_transactions=True)
@@ -496,7 +501,6 @@ def test_resources_run_without_their_source(tmp_path: Path, path: Path) -> None:
         "INSERT INTO passona.report_ledger SELECT * FROM passona.report_ledger",
     ],
 )
-@pytest.mark.slow_after(2)
 def test_a_table_that_is_missing_or_doubled_is_repaired(tmp_path: Path, path: Path, statement: str) -> None:
     account = Account.empty()
     account.put({"uuid": THREE, **ENDED}, {"clicks": [click(1)], "alt_delivery": [message(1)]})
@@ -528,6 +532,7 @@ def _raise_after(box: Sandbox) -> Iterator[Any]:
     raise RuntimeError("broken")
 
 
+@pytest.mark.core
 def test_two_sources_in_one_run_are_refused(tmp_path: Path, path: Path) -> None:
     with Sandbox(small()) as box:
         with pytest.raises(PipelineStepFailed) as failed:
