@@ -105,7 +105,7 @@ def test_rows_that_nobody_reduced_are_stopped_at_the_door(
     database = open_database(warehouse.address, 0, silent)
     try:
         with pytest.raises(ConfigurationError, match="rows in clear mode cannot go into a warehouse that is pseudony"):
-            database.commit(package, "Europe/London")
+            database.write_package(package, "Europe/London")
     finally:
         database.close()
     assert traces(tmp_path, People(frozenset({b"447123400000"}), frozenset())) == {}

@@ -177,7 +177,7 @@ def test_an_import_gives_up_what_is_old_as_a_load_does(
     warehouse.load(box)
     file = tmp_path / "recipient.csv"
     file.write_bytes(HEADER + row(1))
-    entry_of_import = passona("import-csv", str(file), "--campaign", TWO, SOURCES__PASSONA__RETAIN_DAYS="90")
-    assert (entry_of_import.returncode, "retention: personal data of" in entry_of_import.stderr) == (0, True)
+    import_entry = passona("import-csv", str(file), "--campaign", TWO, SOURCES__PASSONA__RETAIN_DAYS="90")
+    assert (import_entry.returncode, "retention: personal data of" in import_entry.stderr) == (0, True)
     assert given_up(warehouse)
     assert traces(tmp_path, People(frozenset({PHONE}), frozenset())) == {}

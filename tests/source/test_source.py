@@ -475,7 +475,7 @@ def test_no_thread_and_no_spool_is_left(tmp_path: Path, path: Path, monkeypatch:
         with pytest.raises(PipelineStepFailed):
             pipeline(path, tmp_path / "dlt").run(source(box))
     assert list((tmp_path / "dlt/sms").glob("passona-spools-*")) == []
-    ours = ("fetch-", "request limits", "connect")
+    ours = ("fetch-", "request deadlines", "connect")
     assert {
         name for name in {thread.name for thread in threading.enumerate()} - before if name.startswith(ours)
     } == set()

@@ -21,13 +21,13 @@ from passona.source.ledger import (
     State,
     Task,
     check_csv_shrink,
-    entry_of_failure,
+    entry_of_walk,
     entry_table,
+    failure_entry,
     is_due,
     plan,
-    shrunk,
+    shrink_error,
     since,
-    verified,
 )
 from passona.source.pages import Page
 from passona.source.spool import Spool
@@ -176,7 +176,7 @@ def test_a_walk_settles_a_report_from_its_window_after_the_campaigns_end_on(
 ) -> None:
     edge = NOW - days * DAY
     for expiry, state in ((edge, "settled"), (edge + timedelta(seconds=1), "open"), (NOW + DAY, "open")):
-        assert verified(task(report, expiry_date=expiry), walk(tmp_path, report), SETTINGS, "r").state == state
+        assert entry_of_walk(task(report, expiry_date=expiry), walk(tmp_path, report), SETTINGS, "r").state == state
 
 
 @pytest.mark.parametrize(
@@ -186,11 +186,12 @@ def test_a_time_in_the_rows_behind_the_expiry_is_the_end(tmp_path: Path, report:
     due = task(report, expiry_date=NOW - 40 * DAY)
     early, late = text(NOW - 3 * DAY), text(NOW - 3 * DAY + timedelta(seconds=1))
     assert (
-        verified(due, walk(tmp_path, report, times=[early, text(NOW - 9 * DAY)], key=key), SETTINGS, "r").state
+        entry_of_walk(due, walk(tmp_path, report, times=[early, text(NOW - 9 * DAY)], key=key), SETTINGS, "r").state
         == "settled"
     )
     assert (
-        verified(due, walk(tmp_path, report, times=[late, text(NOW - 9 * DAY)], key=key), SETTINGS, "r").state == "open"
+        entry_of_walk(due, walk(tmp_path, report, times=[late, text(NOW - 9 * DAY)], key=key), SETTINGS, "r").state
+        == "open"
     )
 
 
@@ -198,17 +199,17 @@ def test_without_an_expiry_the_times_in_the_rows_are_the_end(tmp_path: Path) -> 
     due = task(CLICKS, expiry_date=None)
     for age, state in ((31, "settled"), (29, "open")):
         found = walk(tmp_path, CLICKS, times=[text(NOW - age * DAY)], key="Clicked_At")
-        assert verified(due, found, SETTINGS, "r").state == state
+        assert entry_of_walk(due, found, SETTINGS, "r").state == state
 
 
 def test_without_any_end_the_last_change_of_content_is_it(tmp_path: Path) -> None:
     found = walk(tmp_path, UNSENT, times=["x"], key="Reason")
-    assert verified(task(UNSENT), found, SETTINGS, "r").state == "open"  # seen for the first time
+    assert entry_of_walk(task(UNSENT), found, SETTINGS, "r").state == "open"  # seen for the first time
     for age, state in ((3, "settled"), (2, "open")):
         known = entry("open", UNSENT, digest=found.digest, changed_at=NOW - age * DAY)
-        assert verified(task(UNSENT, known), found, SETTINGS, "r").state == state
+        assert entry_of_walk(task(UNSENT, known), found, SETTINGS, "r").state == state
     other = entry("open", UNSENT, digest="other", changed_at=NOW - 99 * DAY)
-    assert verified(task(UNSENT, other), found, SETTINGS, "r").state == "open"
+    assert entry_of_walk(task(UNSENT, other), found, SETTINGS, "r").state == "open"
 
 
 @pytest.mark.parametrize("time", ["9999-12-31 23:59:59", "9999-12-31T23:59:59Z", "never", "0001-01-01 00:00:00"])
@@ -216,20 +217,23 @@ def test_odd_times_in_the_rows_do_not_end_a_run(tmp_path: Path, time: str) -> No
     found = walk(tmp_path, CLICKS, times=[time], key="Clicked_At")
     for zone in ("America/New_York", "Asia/Kathmandu"):
         settings = Settings("token", timezone=zone)
-        assert verified(task(CLICKS, expiry_date=NOW - 99 * DAY), found, settings, "r").state in ("open", "settled")
+        assert entry_of_walk(task(CLICKS, expiry_date=NOW - 99 * DAY), found, settings, "r").state in (
+            "open",
+            "settled",
+        )
 
 
 def test_recipients_of_a_campaign_that_has_not_started_are_never_settled(tmp_path: Path) -> None:
     found = walk(tmp_path, RECIPIENT)
     known = entry("open", RECIPIENT, digest=found.digest, changed_at=NOW - 99 * DAY)
     ahead = task(RECIPIENT, known, started_sending_at=None, scheduled_send_date=NOW + DAY)
-    assert verified(ahead, found, SETTINGS, "r").state == "open"
-    assert verified(task(RECIPIENT, known), found, SETTINGS, "r").state == "settled"
+    assert entry_of_walk(ahead, found, SETTINGS, "r").state == "open"
+    assert entry_of_walk(task(RECIPIENT, known), found, SETTINGS, "r").state == "settled"
 
 
 def test_the_entry_of_a_walk_tells_what_the_tables_hold(tmp_path: Path) -> None:
     found = walk(tmp_path, CLICKS, times=["2026-01-01 00:00:00"] * 2, key="Clicked_At")
-    got = verified(task(CLICKS, expiry_date=NOW), found, SETTINGS, "run")
+    got = entry_of_walk(task(CLICKS, expiry_date=NOW), found, SETTINGS, "run")
     assert got == Entry(
         "c", "clicks", "open", verified_at=NOW, checked_at=NOW, changed_at=NOW, pages=1, row_count=2, api_total=2,
         digest=found.digest, attempts=1, error=None, run_id="run", origin="api", suppressed=0, peak=2,
@@ -239,8 +243,10 @@ def test_the_entry_of_a_walk_tells_what_the_tables_hold(tmp_path: Path) -> None:
 def test_content_that_did_not_change_keeps_the_time_of_its_last_change(tmp_path: Path) -> None:
     found = walk(tmp_path, CLICKS)
     known = entry("open", CLICKS, digest=found.digest, changed_at=NOW - 5 * DAY)
-    assert verified(task(CLICKS, known), found, SETTINGS, "r").changed_at == NOW - 5 * DAY
-    assert verified(task(CLICKS, entry(digest="x", changed_at=NOW - 5 * DAY)), found, SETTINGS, "r").changed_at == NOW
+    assert entry_of_walk(task(CLICKS, known), found, SETTINGS, "r").changed_at == NOW - 5 * DAY
+    assert (
+        entry_of_walk(task(CLICKS, entry(digest="x", changed_at=NOW - 5 * DAY)), found, SETTINGS, "r").changed_at == NOW
+    )
 
 
 # --- not loaded
@@ -248,7 +254,7 @@ def test_content_that_did_not_change_keeps_the_time_of_its_last_change(tmp_path:
 
 def test_a_walk_that_failed_changes_nothing_that_the_entry_says_of_the_rows() -> None:
     known = entry("settled", digest="d", pages=2, api_total=7, changed_at=NOW - DAY, origin="csv")
-    got = entry_of_failure(task(known=known), "failed", WalkFailed("why"), 3, "run", at=NOW)
+    got = failure_entry(task(known=known), "failed", WalkFailed("why"), 3, "run", at=NOW)
     kept = ("verified_at", "row_count", "digest", "pages", "api_total", "changed_at", "origin")
     assert [getattr(got, name) for name in kept] == [getattr(known, name) for name in kept]
     assert (got.state, got.error, got.attempts, got.run_id) == ("failed", "why", 3, "run")
@@ -256,7 +262,7 @@ def test_a_walk_that_failed_changes_nothing_that_the_entry_says_of_the_rows() ->
 
 
 def test_a_walk_that_failed_the_first_time_is_an_entry_without_rows() -> None:
-    got = entry_of_failure(task(), "failed", WalkFailed("why"), 1, "run", at=NOW)
+    got = failure_entry(task(), "failed", WalkFailed("why"), 1, "run", at=NOW)
     assert (got.key, got.state, got.row_count, got.verified_at) == (("c", "delivery"), "failed", None, None)
 
 
@@ -276,22 +282,22 @@ def test_a_report_that_would_have_none_or_fewer_than_half_of_its_rows_is_held(
 ) -> None:
     for report in (DELIVERY, CLICKS):
         for settled in (False, True):
-            found = shrunk(task(report, entry(row_count=before)), now, settled=settled)
+            found = shrink_error(task(report, entry(row_count=before)), now, settled=settled)
             assert (found is not None) is held
-    assert shrunk(task(known=None), now, settled=True) is None
+    assert shrink_error(task(known=None), now, settled=True) is None
 
 
 @pytest.mark.parametrize("state", ["open", "failed", "held", "settled"])
 def test_the_guard_compares_with_the_rows_of_an_interrupted_load_too(state: State) -> None:
-    assert shrunk(task(known=entry(state, verified_at=None, row_count=10)), 4, settled=False) is not None
+    assert shrink_error(task(known=entry(state, verified_at=None, row_count=10)), 4, settled=False) is not None
 
 
 def test_unsent_may_shrink_freely_until_it_is_settled() -> None:
     for state in ("open", "failed", "held"):
         known = entry(state, UNSENT, row_count=100)
-        assert shrunk(task(UNSENT, known), 0, settled=False) is None
-        assert shrunk(task(UNSENT, known), 0, settled=True) is None  # it came to its end since
-    assert shrunk(task(UNSENT, entry("settled", UNSENT, row_count=100)), 0, settled=True) is not None
+        assert shrink_error(task(UNSENT, known), 0, settled=False) is None
+        assert shrink_error(task(UNSENT, known), 0, settled=True) is None  # it came to its end since
+    assert shrink_error(task(UNSENT, entry("settled", UNSENT, row_count=100)), 0, settled=True) is not None
 
 
 def test_a_csv_with_fewer_rows_than_the_api_had_is_held() -> None:
@@ -306,7 +312,7 @@ def test_a_csv_with_fewer_rows_than_the_api_had_is_held() -> None:
 
 
 def test_the_guard_says_what_it_expected_what_came_and_what_to_do() -> None:
-    found = shrunk(task(CLICKS, entry(row_count=100)), 3, settled=False)
+    found = shrink_error(task(CLICKS, entry(row_count=100)), 3, settled=False)
     assert found is not None
     assert found.exit_code == Exit.HELD
     for part in ("campaign c, clicks", "100", "got 3", "--accept-shrink"):

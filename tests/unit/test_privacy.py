@@ -22,7 +22,7 @@ from passona.masking.tokens import Tokens
 from passona.reports.definitions import ALT_DELIVERY, CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, column_names
 from passona.reports.field_lists import pairs
 from passona.reports.times import has_form_of_time, instant
-from passona.source.rows import tables, vendor_texts
+from passona.source.rows import type_rows, vendor_texts
 from support.dbt_macros import duckdb_macros
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -39,7 +39,7 @@ def kept(mode: str = "pseudonymous", fields: tuple[str, ...] = (), key: bytes = 
 def only(report: Any, row: dict[str, Any], privacy: Privacy) -> dict[str, Any]:
     """What becomes of one row, by column; its fields and issues too."""
     found = vendor_texts(report, "c", [row], privacy)
-    made = tables(report, "c", [found.batch], "Europe/London", column_names(report, found.new_keys))
+    made = type_rows(report, "c", [found.batch], "Europe/London", column_names(report, found.new_keys))
     parent: dict[str, Any] = made.parent.to_pylist()[0]
     fields = [(f["name"], f["value"]) for f in made.fields.to_pylist()] if made.fields is not None else []
     return parent | {

@@ -1,7 +1,7 @@
 """Rules 4, 7 and 8 of the contract: vendor rows become typed tables, and nothing of them is lost.
 
 Rows go the way they go in a load: as bytes of a page, through `read_page`, `vendor_texts`, ordinals
-and `tables`.
+and `type_rows`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from passona.reports.tables import TABLES
 from passona.reports.times import instant
 from passona.source.campaigns import campaign_list
 from passona.source.pages import Row, read_page
-from passona.source.rows import ROW_ID, Tables, VendorTexts, tables, text_of, vendor_texts
+from passona.source.rows import ROW_ID, TypedRows, VendorTexts, text_of, type_rows, vendor_texts
 
 CAMPAIGN = "dc8a7564-fb1e-11e9-abb5-0242ac120008"
 LONDON = "Europe/London"
@@ -54,7 +54,7 @@ def texts_of(report: Report, rows: list[dict[str, Any]] | str, campaign: str = C
     return vendor_texts(report, campaign, page_rows(rows))
 
 
-def typed(report: Report, rows: list[dict[str, Any]] | str) -> Tables:
+def typed(report: Report, rows: list[dict[str, Any]] | str) -> TypedRows:
     """All tables of a report of one page."""
     texts = texts_of(report, rows)
     ids = texts.batch.column(ROW_ID)
@@ -62,7 +62,7 @@ def typed(report: Report, rows: list[dict[str, Any]] | str) -> Tables:
     fingerprint.add(listed(ids))
     numbered = Ordinals(fingerprint.repeated()).number(ids)
     batch = texts.batch.set_column(texts.batch.schema.get_field_index(ROW_ID), ROW_ID, numbered)
-    return tables(report, CAMPAIGN, [batch], LONDON, column_names(report, texts.new_keys))
+    return type_rows(report, CAMPAIGN, [batch], LONDON, column_names(report, texts.new_keys))
 
 
 def ids_of(report: Report, rows: list[dict[str, Any]] | str, campaign: str = CAMPAIGN) -> list[str]:
@@ -74,7 +74,7 @@ def row_of(report: Report, **values: Any) -> dict[str, Any]:
     return dict.fromkeys(report.sorted_keys) | values
 
 
-def issues_of(found: Tables) -> list[tuple[Any, ...]]:
+def issues_of(found: TypedRows) -> list[tuple[Any, ...]]:
     return [(issue["column_name"], issue["raw_value"], issue["issue"]) for issue in found.issues.to_pylist()]
 
 
@@ -126,7 +126,7 @@ def same(text: str | None, value: Any) -> bool:
 class Readback:
     """The tables of a report, asked row by row for what the API gave."""
 
-    def __init__(self, report: Report, found: Tables, keys: frozenset[str]) -> None:
+    def __init__(self, report: Report, found: TypedRows, keys: frozenset[str]) -> None:
         self.report = report
         self.rows = found.parent.to_pylist()
         self.fields = [] if found.fields is None else found.fields.to_pylist()
@@ -406,7 +406,7 @@ def test_a_missing_key_is_null_and_is_reported() -> None:
 
 def test_every_piece_of_a_report_has_the_columns_of_all_its_new_keys() -> None:
     batch = texts_of(CLICKS, [row_of(CLICKS)]).batch
-    found = tables(CLICKS, CAMPAIGN, [batch, batch], LONDON, {"Country": "country"})
+    found = type_rows(CLICKS, CAMPAIGN, [batch, batch], LONDON, {"Country": "country"})
     assert found.parent.column("country").to_pylist() == [None, None]
 
 
@@ -414,8 +414,8 @@ def test_rows_in_several_batches_are_typed_like_rows_in_one() -> None:
     rows = [row_of(UNSENT, FieldNames="A,B", FieldValues=value, X=value) for value in ("1,2", "1", '"1",2', None)]
     whole = texts_of(UNSENT, rows)
     parts = [texts_of(UNSENT, rows[:1]).batch, texts_of(UNSENT, rows[1:]).batch]
-    one = tables(UNSENT, CAMPAIGN, [whole.batch], LONDON, column_names(UNSENT, whole.new_keys))
-    two = tables(UNSENT, CAMPAIGN, parts, LONDON, column_names(UNSENT, whole.new_keys))
+    one = type_rows(UNSENT, CAMPAIGN, [whole.batch], LONDON, column_names(UNSENT, whole.new_keys))
+    two = type_rows(UNSENT, CAMPAIGN, parts, LONDON, column_names(UNSENT, whole.new_keys))
     assert (two.parent.to_pylist(), two.issues.to_pylist()) == (one.parent.to_pylist(), one.issues.to_pylist())
     assert one.fields is not None
     assert two.fields is not None

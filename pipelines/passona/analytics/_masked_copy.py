@@ -40,7 +40,7 @@ from passona.warehouse.connection import (
     transaction,
 )
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, catalog_texts
-from passona.warehouse.ownership import REGISTER, STAGING, UPGRADES, Name, own_objects
+from passona.warehouse.ownership import REGISTER, STAGING, UPGRADES, QualifiedName, registered_objects
 from passona.warehouse.policy_table import note_mode
 from passona.warehouse.verification import digest_of_rows
 
@@ -69,17 +69,17 @@ _ANY_TOKEN = f"([pl]_[0-9a-f]{{8}}_[0-9a-f]{{{TOKEN_DIGITS}}})"
 # A count of recipients has fewer digits than a phone number.
 _IS_COUNT = "BETWEEN -999999999 AND 999999999"
 # Impossible counts become issues, as in a load in such a mode.
-_ISSUES = f"""(
-    SELECT * FROM warehouse.passona.row_issues
-    UNION ALL BY NAME
-    SELECT campaign_id, 'sent' AS report, row_id, 'recipient_count' AS column_name,
-        recipient_count::VARCHAR AS raw_value, 'unexpected_type' AS issue, _dlt_load_id
-    FROM warehouse.passona.sent WHERE recipient_count NOT {_IS_COUNT}
-    UNION ALL BY NAME
-    SELECT campaign_id, 'campaigns' AS report, 'status' AS column_name,
-        status::VARCHAR AS raw_value, 'unexpected_type' AS issue, _dlt_load_id
-    FROM warehouse.passona.campaigns WHERE status NOT {_IS_COUNT}
-)"""  # noqa: S608  # constants
+_ISSUES = " UNION ALL BY NAME ".join(
+    ["SELECT * FROM warehouse.passona.row_issues"]
+    + [
+        f"SELECT campaign_id, '{report.name}' AS report, {'row_id, ' if report is not CAMPAIGNS else ''}"  # noqa: S608  # constants
+        f"'{column.name}' AS column_name, {column.name}::VARCHAR AS raw_value, 'unexpected_type' AS issue, "
+        f"_dlt_load_id FROM warehouse.passona.{report.name} WHERE {column.name} NOT {_IS_COUNT}"
+        for report in _REPORTS.values()
+        for column in report.columns
+        if column.kind == "integer"
+    ]
+)
 # A raw value, preceded by its report, column and issue. A list that was not text came as JSON.
 _RAW = """report || '/' || column_name || '/' || CASE WHEN issue = 'unaligned_fields' AND (row_id, column_name) IN (
     SELECT (row_id, column_name) FROM warehouse.passona.row_issues WHERE issue = 'unexpected_type'
@@ -112,14 +112,14 @@ def write_reduced(connection: Any, part: Path, privacy: Privacy) -> int:
 
 def made_by_users(connection: Connection) -> tuple[str, ...]:
     """Return users' own tables, views and columns, which are not copied."""
-    own = own_objects(connection)
+    own = registered_objects(connection)
     columns = connection.execute(
         "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
         "WHERE NOT internal AND database_name = current_database()"
     ).fetchall()
     names = set()
     for schema, table, column in columns:
-        name = Name(schema, table)
+        name = QualifiedName(schema, table)
         if name in own:
             names |= {f"{name}.{column}"} - {f"{name}.{own_column}" for own_column in own[name][1]}
         elif schema != STAGING and not (schema == DATASET and table.startswith("_")):
@@ -159,7 +159,7 @@ class _Writer:
                 "the warehouse does not say which tables are its own: it is of an earlier version; run passona load "
                 "first, which brings it forward"
             )
-        objects = own_objects(self.source)
+        objects = registered_objects(self.source)
         for schema in {name.schema for name in objects}:
             self.copy.execute(f"CREATE SCHEMA {schema}")
         note_mode(self.copy, self.privacy)
@@ -173,9 +173,9 @@ class _Writer:
         self._write_comments(objects)
         self._write_register()
 
-    def _write_table(self, name: Name, columns: list[_Kept]) -> None:
+    def _write_table(self, name: QualifiedName, columns: list[_Kept]) -> None:
         table = ".".join(map(quoted, name))
-        place = _ISSUES if name == Name(DATASET, "row_issues") else f"warehouse.{table}"
+        place = f"({_ISSUES})" if name == QualifiedName(DATASET, "row_issues") else f"warehouse.{table}"
         query = f"SELECT {', '.join(f'{each.sql} AS {quoted(each.name)}' for each in columns)} FROM {place}"  # noqa: S608  # quoted names
         self.copy.execute(f"CREATE TABLE {table} AS {query} LIMIT 0")
         with transaction(self.copy):
@@ -186,7 +186,7 @@ class _Writer:
             one = f"SELECT min(rowid) FROM {table} GROUP BY user_agent"  # noqa: S608  # a constant name
             self.copy.execute(f"DELETE FROM {table} WHERE rowid NOT IN ({one})")  # noqa: S608  # a constant name
 
-    def _reduced(self, name: Name, columns: list[_Kept], batch: pa.RecordBatch) -> pa.Table:
+    def _reduced(self, name: QualifiedName, columns: list[_Kept], batch: pa.RecordBatch) -> pa.Table:
         arrays = []
         for (column, _, reduce), texts in zip(columns, batch.columns, strict=True):
             is_text = (
@@ -206,7 +206,7 @@ class _Writer:
         made: pa.Array[Any] = pa.array(cells, pa.string()).take(encoded.indices)
         return made
 
-    def _kept(self, table: Name, column: str) -> _Kept:
+    def _kept(self, table: QualifiedName, column: str) -> _Kept:
         plain = quoted(column)
         if column in _DIGESTS:
             # The formula of `passona re-key`.
@@ -291,12 +291,12 @@ class _Writer:
                 "WHERE given.campaign_id = ledger.campaign_id AND given.report = ledger.report"
             )
 
-    def _write_views(self, objects: Iterable[Name]) -> None:
+    def _write_views(self, objects: Iterable[QualifiedName]) -> None:
         """Create the views in the order in which they depend on each other."""
         views = self.source.execute(
             "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE database_name = current_database()"
         ).fetchall()
-        waiting = [sql for schema, name, sql in views if Name(schema, name) in objects]
+        waiting = [sql for schema, name, sql in views if QualifiedName(schema, name) in objects]
         while waiting:
             later = []
             for sql in waiting:
@@ -308,7 +308,7 @@ class _Writer:
                 self.copy.execute(later[0])
             waiting = later
 
-    def _write_comments(self, objects: Mapping[Name, tuple[str, list[str]]]) -> None:
+    def _write_comments(self, objects: Mapping[QualifiedName, tuple[str, list[str]]]) -> None:
         comments = self.source.execute(
             "SELECT 'TABLE', schema_name, table_name, NULL, comment FROM duckdb_tables() "
             "WHERE database_name = current_database() UNION ALL "
@@ -318,7 +318,7 @@ class _Writer:
             "WHERE database_name = current_database()"
         ).fetchall()
         for what, schema, table, column, comment in comments:
-            own = objects.get(Name(schema, table))
+            own = objects.get(QualifiedName(schema, table))
             if comment and own and (column is None or column in own[1]):
                 names = (schema, table, *([self.privacy.new_name(column)] if column else []))
                 text = literal(self.privacy.words(comment))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from passona.cli import options
-from passona.cli.screen import new_table, plain, print_result, spinner, wide
+from passona.cli.screen import new_table, plain, print_result, spinner, stdout_console
 from passona.config.address import exists, warehouse_address
 from passona.config.configuration import load_settings
 from passona.masking.messages import counted
@@ -78,6 +78,6 @@ def _print(listed: Sequence[Campaign], entries: Mapping[Key, Entry]) -> None:
         ends = f"{campaign.expiry_date:%Y-%m-%d}" if campaign.expiry_date else ""
         states = (_state(entries, campaign, name).replace(_NEVER_LOADED, "-") for name in REPORTS)
         table.add_row(campaign.campaign_id, plain(campaign.name or ""), ends, *states)
-    console = wide()
+    console = stdout_console()
     console.print(table)
     console.print(f"\n{counted(len(listed), 'campaign')}; - is never loaded")

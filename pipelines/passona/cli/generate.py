@@ -7,7 +7,7 @@ from datetime import timedelta
 import click
 
 from passona.cli import options
-from passona.cli.screen import json_text, new_table, spinner, wide
+from passona.cli.screen import json_text, new_table, spinner, stdout_console
 from passona.config.address import warehouse_address
 from passona.config.configuration import load_settings
 from passona.config.settings import Settings, campaign_uuid
@@ -83,4 +83,4 @@ def _print(mailings: Sequence[Mailing], *, as_json: bool) -> None:
     for mailing in mailings:
         asked_at = f"{mailing.asked_at:%Y-%m-%d %H:%M:%S} UTC" if mailing.asked_at else ""
         table.add_row(mailing.campaign_id, mailing.report, mailing.fate, asked_at)
-    wide().print(table)
+    stdout_console().print(table)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from passona.cli.screen import new_table, plain, wide
+from passona.cli.screen import new_table, plain, stdout_console
 from passona.config.address import Address
 from passona.errors import Exit
 from passona.masking.messages import counted
@@ -19,7 +19,7 @@ def print_outcome(outcome: Outcome, address: Address) -> None:
         table.add_row(name, *(f"{number:,}" for number in numbers))
     table.add_section()
     table.add_row("all", *(f"{sum(column):,}" for column in zip(*counts.values(), strict=True)))
-    console = wide()
+    console = stdout_console()
     console.print(table)
     summary = (
         f"{counted(outcome.campaigns, 'campaign')}, {counted(outcome.requests, 'request')}, "

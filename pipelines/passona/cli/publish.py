@@ -8,7 +8,7 @@ import click
 from passona.analytics.publish import Published, Unpublished, publish_warehouse
 from passona.analytics.target import target
 from passona.cli import options
-from passona.cli.screen import plain, print_result, spinner, wide
+from passona.cli.screen import plain, print_result, spinner, stdout_console
 from passona.config.address import warehouse_address
 from passona.config.configuration import load_privacy_settings
 from passona.masking.messages import counted
@@ -58,7 +58,7 @@ def publish(
 
 def print_published(published: Published) -> None:
     how = published.privacy or ("copied" if published.left_out is None else "marts alone")
-    console = wide()
+    console = stdout_console()
     console.print(
         plain(
             f"{published.path}: published, {how}, {published.bytes / 1_000_000:.1f} MB, "

@@ -38,7 +38,7 @@ class _Bars(Progress):
         self._waits = False
         super().__init__(*columns, **options)
 
-    def wait_for(self, text: str) -> None:
+    def show_status(self, text: str) -> None:
         """Show this line; "" removes it."""
         self._spinner.update(text=plain(text))
         self._waits = bool(text)
@@ -49,7 +49,7 @@ class _Bars(Progress):
         yield from super().get_renderables()
 
 
-class Watch:
+class LoadProgress:
     """Progress of a load on stderr: on a terminal a bar for each report, elsewhere nothing."""
 
     def __init__(self, console: Console, *, enabled: bool) -> None:
@@ -68,7 +68,7 @@ class Watch:
         )
 
     def planned(self, tasks: Sequence[Task]) -> None:
-        self.bars.wait_for("")
+        self.bars.show_status("")
         for name in REPORTS:
             count = sum(task.report.name == name for task in tasks)
             if count:
@@ -81,7 +81,7 @@ class Watch:
         self.bars.update(self._tasks[report.name], rows=count)
 
     def page(self, report: Report, page: Page) -> None:
-        self.bars.wait_for("")
+        self.bars.show_status("")
         with self._lock:
             self._rows[report.name] += len(page.rows)
         self.bars.update(self._tasks[report.name], rows=self._rows[report.name])
@@ -90,7 +90,7 @@ class Watch:
         self.bars.advance(self._tasks[task.report.name])
 
     def waiting(self, line: str) -> None:
-        self.bars.wait_for(line)
+        self.bars.show_status(line)
 
     def notify(self, line: str) -> None:
         logs.notify(line)
@@ -111,10 +111,10 @@ def _terminal() -> Iterator[tuple[Console, bool]]:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Watch]:
+def progress_bars() -> Iterator[LoadProgress]:
     """Show the progress of a load while the block lasts."""
     with _terminal() as (console, enabled):
-        watch = Watch(console, enabled=enabled)
+        watch = LoadProgress(console, enabled=enabled)
         with watch.bars:
             yield watch
 
@@ -151,7 +151,7 @@ def new_table(*headers: str, numbers: bool = True) -> Table:
     return table
 
 
-def wide() -> Console:
+def stdout_console() -> Console:
     """Return standard output, wide enough that no column is cut."""
     return Console(highlight=False, width=240)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import click
 
 from passona.cli import options
-from passona.cli.screen import new_table, plain, print_result, wide
+from passona.cli.screen import new_table, plain, print_result, stdout_console
 from passona.config.address import warehouse_address
 from passona.config.configuration import load_retain_days
 from passona.errors import Exit
@@ -47,7 +47,7 @@ def status(*, max_age: str | None, wait: float, as_json: bool) -> Exit:
 
 def _print(status: Status) -> None:
     """Print runs, reports and troubles, and in the last line whether all is well."""
-    console = wide()
+    console = stdout_console()
     _print_runs(status)
     console.print()
     _print_reports(status)
@@ -75,7 +75,7 @@ def _print_runs(status: Status) -> None:
             f"{run.started_at:%Y-%m-%d %H:%M}", run.verb, run.outcome, _took(run), _number(run.requests),
             _number(run.row_count),
         )  # fmt: skip
-    wide().print(table)
+    stdout_console().print(table)
 
 
 def _print_reports(status: Status) -> None:
@@ -87,12 +87,12 @@ def _print_reports(status: Status) -> None:
             report.settled, report.open, report.failed, report.held, report.never_loaded, report.stale, report.rows,
         )  # fmt: skip
         table.add_row(name, *map(_number, numbers), _instant(report.oldest))
-    wide().print(table)
+    stdout_console().print(table)
 
 
 def _print_troubles(status: Status) -> None:
     table = new_table("campaign", "name", "report", "state", "checked (UTC)", "rows are of", numbers=False)
-    console = wide()
+    console = stdout_console()
     for trouble in status.troubles[:MOST_TROUBLES]:
         table.add_row(
             trouble.campaign_id, plain(trouble.name or ""), trouble.report, trouble.state,

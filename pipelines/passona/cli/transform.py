@@ -8,7 +8,7 @@ import click
 from passona.analytics.transform import SCHEMA, Transformed
 from passona.analytics.transform import transform as transform_warehouse
 from passona.cli import options
-from passona.cli.screen import new_table, print_result, spinner, wide
+from passona.cli.screen import new_table, print_result, spinner, stdout_console
 from passona.config.address import Address, warehouse_address
 from passona.config.configuration import load_timezone
 from passona.errors import Exit
@@ -52,7 +52,7 @@ def print_transformed(outcome: Transformed, address: Address) -> None:
     table = new_table("built", "tests passed", "warnings", "failed", "skipped", "seconds")
     numbers = [outcome.built, outcome.passed, len(outcome.warnings), len(outcome.failures), outcome.skipped]
     table.add_row(*(f"{number:,}" for number in numbers), f"{outcome.seconds:.1f}")
-    console = wide()
+    console = stdout_console()
     console.print(table)
     console.print(f"{outcome.word}: schema {SCHEMA} of {address}", soft_wrap=True, markup=False)
 

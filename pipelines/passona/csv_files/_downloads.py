@@ -15,7 +15,7 @@ import requests
 from passona.config.settings import LOOPBACK
 from passona.errors import ConfigurationError, RequestFailed
 from passona.source.pace import http_date
-from passona.source.transport import Adapter, Limits, proxies_for, trusted
+from passona.source.transport import Adapter, DeadlineWatcher, proxies_for, tls_context
 
 CONNECT_SECONDS = 10.0
 # Until the headers are complete.
@@ -40,19 +40,19 @@ def download(address: str, to: Path) -> datetime | None:
         raise ConfigurationError("expected an https address, got one that cannot be read") from None
     try:
         with (
-            contextlib.closing(Limits(ANSWER_SECONDS)) as limits,
-            limits.limited() as limit,
+            contextlib.closing(DeadlineWatcher(ANSWER_SECONDS)) as watcher,
+            watcher.deadline() as deadline,
             _answer(address) as answer,
             to.open("wb") as file,
         ):
-            limit.until = time.monotonic() + LONGEST_SECONDS
+            deadline.until = time.monotonic() + LONGEST_SECONDS
             for piece in answer.iter_content(PIECE_BYTES):
                 file.write(piece)
-            if limit.ended:  # the time limit cut the body short
+            if deadline.ended:  # the time limit cut the body short
                 raise requests.Timeout
             return http_date(answer.headers.get("Last-Modified"))
     except (requests.RequestException, ValueError) as error:  # ValueError: an invalid redirect
-        why = "it did not come in time" if limit.ended else type(error).__name__
+        why = "it did not come in time" if deadline.ended else type(error).__name__
         raise RequestFailed(f"{host}: the download failed ({why}); nothing of it is loaded, run again") from None
 
 
@@ -60,7 +60,7 @@ def _answer(address: str) -> requests.Response:
     """Follow redirects to a response of status 200. Its body is not read yet."""
     with requests.Session() as session:
         session.trust_env = False
-        adapter = Adapter(trusted())
+        adapter = Adapter(tls_context())
         for scheme in ("https://", "http://"):
             session.mount(scheme, adapter)
         for _ in range(MOST_REDIRECTS):

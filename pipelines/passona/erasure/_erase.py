@@ -24,7 +24,7 @@ from passona.masking.people import People
 from passona.masking.phones import ERASED, all_spellings, core, erased, phones_of, spellings_of
 from passona.reports.definitions import REPORTS, Report
 from passona.warehouse.connection import Connection, error_kinds, is_server, temp_table
-from passona.warehouse.ownership import owned
+from passona.warehouse.ownership import registered_columns
 
 
 def erase(connection: Connection, people: People, in_texts: Sequence[str], apart: Collection[str] = ()) -> Counter[str]:
@@ -145,7 +145,7 @@ def _erase_marts(connection: Connection, columns: Collection[TextColumn]) -> Cou
         if column.is_of_phones and column.shown not in own:
             erased[column.shown] += deleted(connection, column.table, is_one_of_them(column.as_text))
     tables = {column.shown for column in columns}
-    register = owned(connection)
+    register = registered_columns(connection)
     if register is not None:  # in a copy without a register all models are ours
         tables &= register.keys()
     if {"analytics.links", "passona.clicks"} <= tables:

@@ -23,7 +23,7 @@ from passona.reports.tables import TABLES
 from passona.source.ledger import Key
 from passona.warehouse.connection import Connection, literal, quoted, temp_table, transaction
 from passona.warehouse.database import Database, open_database
-from passona.warehouse.ownership import own_columns
+from passona.warehouse.ownership import dataset_columns
 from passona.warehouse.policy_table import blocked_since, known_mode, privacy_of, unblock
 from passona.warehouse.retention import expired_in_warehouse
 from passona.warehouse.run_record import RunRecord
@@ -114,7 +114,7 @@ def _count(connection: Connection, privacy_settings: PrivacySettings, lifted: Li
 
 def _marked(connection: Connection) -> Iterator[str]:
     """Yield queries for campaign and report of rows from which a text was erased, one for each table."""
-    own = own_columns(connection)
+    own = dataset_columns(connection)
     places = [(literal(report.name), name) for report in REPORTS.values() for name in report.tables]
     for report, table in [*places, ("report", "row_issues")]:
         texts = [name for name in own[table] if TABLES[table].sql_columns.get(name, "VARCHAR") == "VARCHAR"]

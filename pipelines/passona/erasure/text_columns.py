@@ -13,10 +13,13 @@ from passona.masking.tokens import PHONE_TOKEN
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET, TABLES
 from passona.warehouse.connection import IS_GENERATED, Connection, is_server, literal, quoted
-from passona.warehouse.ownership import INTERNAL, SCHEMAS, STAGING, owned
+from passona.warehouse.ownership import INTERNAL, SCHEMAS, STAGING, registered_columns
 
 # Names of columns of phones in reports, marts, and users' tables made from them.
-_PHONES = ("phone", "msisdn", "phone_number", "mobile", "recipient")
+_PHONES = {
+    *("phone", "msisdn"),
+    *(name for table in TABLES.values() for name, kind in table.personal.items() if kind == "phone"),
+}
 # Columns of ids and digests in reports and marts: they join rows, and their digits are not phones.
 _KEYS = {
     *(name for table in TABLES.values() for name in table.schema.names if name.endswith("_id")),
@@ -125,7 +128,7 @@ def text_columns(connection: Connection) -> list[TextColumn]:
     columns = [column for column in every_column(connection) if column.may_name]
     if is_server(connection):
         return [column for column in columns if column.is_text and column.is_ours]
-    made = owned(connection)
+    made = registered_columns(connection)
     return [column for column in columns if column.is_text or not _holds_sums(column, made)]
 
 
@@ -137,7 +140,7 @@ def _holds_sums(column: TextColumn, made: Mapping[str, Collection[str]] | None) 
 
 def every_column(connection: Connection) -> list[TextColumn]:
     """Return every column of every table in order; on a server of our schemas."""
-    made = owned(connection)
+    made = registered_columns(connection)
     rows = connection.execute(_COLUMNS_OF_SERVER if is_server(connection) else _COLUMNS_OF_FILE).fetchall()
     return [TextColumn(*(*values, _is_table_of_ours(values[1], values[2], made))) for values in rows]
 

@@ -24,7 +24,7 @@ FORM = 1
 # The load package of a row.
 LOAD_ID = "_dlt_load_id"
 # A hint of `report_ledger` in dlt's schema: the privacy mode of the rows, and the id of the key of their tokens.
-MODE = "x-privacy"
+PRIVACY_HINT = "x-privacy"
 
 _TYPES: dict[Kind, pa.DataType] = {
     "text": pa.string(), "time": UTC_TIME, "integer": pa.int64(), "boolean": pa.bool_(),

@@ -32,9 +32,9 @@ from passona.source._new_columns import NewColumns
 from passona.source._selection import SourceRequest, select
 from passona.source.campaigns import Campaign, CampaignList, list_campaigns, unknown_campaign
 from passona.source.client import Client
-from passona.source.ledger import Key, Task, entry_of_failure, is_unchanged, judge
+from passona.source.ledger import Key, Task, entry_or_held, failure_entry, is_unchanged
 from passona.source.page_pool import PagePool
-from passona.source.resources import Batch, CampaignBatch, Item, Piece
+from passona.source.resources import CampaignLoad, Item, Piece, ReportLoad
 from passona.source.walk import Walk, Walker
 
 log = logging.getLogger("passona")
@@ -107,9 +107,11 @@ class Extraction:
     def results(self, report: Report) -> Iterator[Item]:
         """Yield an item for each campaign of which anything is due; it is empty if this report is not."""
         is_first = all(name != report.name for _, name in self._contents.filled)
-        appended = report.tables if is_first else ()
+        append_tables = report.tables if is_first else ()
         for tasks in self._tasks.values():
-            batch = _Batch(report, zone=self._settings.timezone, appended=appended, mode=self.mode, spools=self._spools)
+            batch = _Batch(
+                report, zone=self._settings.timezone, append_tables=append_tables, mode=self.mode, spools=self._spools
+            )
             if task := tasks.get(report.name):
                 self._fill(batch, task, self._walked(task))
             yield batch
@@ -124,7 +126,7 @@ class Extraction:
         others = [campaign.campaign_id for campaign in listed if campaign.campaign_id not in self._tasks]
         yield self._campaign_batch(others, columns)
         if self._selection.unlisted is not None:
-            yield CampaignBatch(self._selection.unlisted)
+            yield CampaignLoad(self._selection.unlisted)
 
     def end(self, *, failed: bool) -> None:
         """Release everything. If the run did not fail, first mark in the destination the reports that the load is going
@@ -186,7 +188,7 @@ class Extraction:
         except WalkFailed as error:
             return error
 
-    def _fill(self, batch: Batch, task: Task, result: Walk | WalkFailed) -> None:
+    def _fill(self, batch: ReportLoad, task: Task, result: Walk | WalkFailed) -> None:
         campaign_id, now = task.campaign.campaign_id, self._client.clock.utc()
         is_empty = not isinstance(result, Walk) or not result.total
         if is_empty and campaign_id not in self._known:
@@ -196,17 +198,17 @@ class Extraction:
                 return
         if not isinstance(result, Walk):
             self._fail(result)
-            batch.entries = [entry_of_failure(task, "failed", result, result.attempts, self._run_id, at=now)]
+            batch.entries = [failure_entry(task, "failed", result, result.attempts, self._run_id, at=now)]
             return
         accept = self._request.accept_shrink
-        entry, shrink = judge(task, result, self._settings, self._run_id, accept_shrink=accept, at=now)
+        entry, shrink = entry_or_held(task, result, self._settings, self._run_id, accept_shrink=accept, at=now)
         batch.entries = [entry]
         if shrink is not None:
             self._fail(shrink)
         elif self._refreshes or not is_unchanged(task, result, self._contents.odd):
             self._replace(batch, task, result)
 
-    def _replace(self, batch: Batch, task: Task, walk: Walk) -> None:
+    def _replace(self, batch: ReportLoad, task: Task, walk: Walk) -> None:
         batch.walks = [walk]
         batch.columns = self._new_columns.name(task.report, walk.spool.new_keys)
         batch.new_columns = self._new_columns.to_note(task.report.name)
@@ -215,11 +217,11 @@ class Extraction:
             with self._lock:
                 self._replaced.append(task.key)
 
-    def _campaign_batch(self, ids: Sequence[str], columns: Mapping[str, str]) -> CampaignBatch:
+    def _campaign_batch(self, ids: Sequence[str], columns: Mapping[str, str]) -> CampaignLoad:
         if self._selection.listed is None:
-            return CampaignBatch(TABLES[CAMPAIGNS.name].schema.empty_table(), new_columns=columns)
+            return CampaignLoad(TABLES[CAMPAIGNS.name].schema.empty_table(), new_columns=columns)
         part = self._selection.listed.part(ids)
-        return CampaignBatch(part.rows, part.groups, part.issues, columns)
+        return CampaignLoad(part.rows, part.groups, part.issues, columns)
 
     def _bare_row(self, campaign_id: str) -> pa.Table | None:
         """Return a row with only the id, once, for a campaign that is neither in the list nor in the dataset."""
@@ -238,7 +240,7 @@ class Extraction:
 
 
 @dataclass
-class _Batch(Batch):
+class _Batch(ReportLoad):
     """A batch of one campaign that drops its spools once its rows are read; until then `spools` keeps their folder."""
 
     spools: _Spools | None = None

@@ -21,7 +21,7 @@ from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from passona.errors import ConfigurationError
 from passona.masking.mode import Mode
 from passona.reports.definitions import Report
-from passona.reports.tables import MODE
+from passona.reports.tables import PRIVACY_HINT
 from passona.source._dataset_lock import DatasetLock
 from passona.source._destination import Contents, Destination
 from passona.source.ledger import Key
@@ -82,7 +82,7 @@ class LoadPackage:
         """Return the privacy mode that an earlier run of the source noted in dlt's schema, if any."""
         if self.load_id is None:
             return None
-        noted = dlt.current.source_schema().tables.get("report_ledger", {}).get(MODE)
+        noted = dlt.current.source_schema().tables.get("report_ledger", {}).get(PRIVACY_HINT)
         mode, _, key_id = str(noted or "").partition(" ")
         return (mode, key_id or None, token_hex(32)) if mode else None
 

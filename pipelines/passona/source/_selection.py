@@ -17,7 +17,7 @@ from passona.config.settings import Settings
 from passona.errors import Held
 from passona.reports.definitions import Report
 from passona.source._destination import Contents
-from passona.source.campaigns import Campaign, CampaignList, campaign_values, check_team, list_shrunk
+from passona.source.campaigns import Campaign, CampaignList, campaign_values, check_team, list_shrink_error
 from passona.source.ledger import INTERRUPTED, Key, Task, plan, since
 
 
@@ -72,7 +72,7 @@ def select(
     stayed = before & listed.keys()
     shrink = None
     if campaigns is not None and not request.accept_shrink:
-        shrink = list_shrunk(len(before), len(stayed), len(listed))
+        shrink = list_shrink_error(len(before), len(stayed), len(listed))
     is_stored = campaigns is not None and shrink is None
     if is_stored:
         _reopen(contents, (listed.keys() & stored.keys()) - before)

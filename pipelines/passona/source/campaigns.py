@@ -29,7 +29,7 @@ from passona.reports.times import python_values
 from passona.source.client import Client
 from passona.source.page_pool import PagePool
 from passona.source.paginator import Paginator
-from passona.source.rows import tables, text_of, vendor_texts
+from passona.source.rows import text_of, type_rows, vendor_texts
 from passona.source.walk import REFUSED, WALK_PAUSES, Walk
 
 # From so many listed campaigns on, a list with fewer than half of them is held back; a shorter one may well halve.
@@ -147,7 +147,7 @@ def unknown_campaign(campaign_id: str, results: Sequence[Walk | PassonaError], *
     )
 
 
-def list_shrunk(before: int, stayed: int, now: int) -> Held | None:
+def list_shrink_error(before: int, stayed: int, now: int) -> Held | None:
     """Return the error if the shrink guard holds back a list (contract, rule 3).
 
     `before`: number of campaigns that were listed; `stayed`: those still in the list; `now`: all in the list.
@@ -216,7 +216,7 @@ def campaign_list(
     plain = [without_keys(row, _GROUP_KEYS) for row in rows]
     # These row ids only join the issues: campaigns have a key of their own.
     texts = vendor_texts(CAMPAIGNS, "", plain, privacy)
-    typed = tables(CAMPAIGNS, "", [texts.batch], zone, name_keys(CAMPAIGNS, texts.new_keys))
+    typed = type_rows(CAMPAIGNS, "", [texts.batch], zone, name_keys(CAMPAIGNS, texts.new_keys))
     uuids = dict(zip(typed.parent.column("row_id").to_pylist(), (row["uuid"] for row in rows), strict=True))
     issues = [(uuids[i["row_id"]], i["column_name"], i["raw_value"], i["issue"]) for i in typed.issues.to_pylist()]
     groups, group_issues = _groups(rows, privacy)

@@ -27,7 +27,7 @@ from passona.errors import FateUnknown, RequestFailed, TokenRefused
 from passona.masking.messages import counted, masked, printable
 from passona.reports.decoding import NotJSON, TooDeep, decode
 from passona.source.pace import Clock, Pace, ServerClock, http_date
-from passona.source.transport import PROXY, Limit, Transport
+from passona.source.transport import PROXY, Deadline, Transport
 
 log = logging.getLogger("passona")
 
@@ -128,7 +128,7 @@ class Client:
         began = time.monotonic()
         response, body = self._exchange(self._transport, "GET", target)
         if response.status_code != 200:
-            self._refuse(response, body)
+            self._raise_for_status(response, body)
         if log.isEnabledFor(logging.DEBUG):
             seconds = round(time.monotonic() - began, 3)
             fields = {"event": "request_answered", "status": 200, "seconds": seconds}
@@ -148,10 +148,10 @@ class Client:
         if status == 202:
             return
         if status >= 500 or status < 400:
-            raise FateUnknown(f"expected status 202, got {status}{self._said(body)}")
+            raise FateUnknown(f"expected status 202, got {status}{self._server_message(body)}")
         if status in TRANSIENT - {429}:
-            raise RequestFailed(f"status {status}{self._said(body)}", status)
-        self._refuse(response, body)
+            raise RequestFailed(f"status {status}{self._server_message(body)}", status)
+        self._raise_for_status(response, body)
 
     def _exchange(self, transport: Transport, method: str, target: str) -> tuple[Response, bytes]:
         headers: Mapping[str, str] | None = None
@@ -160,37 +160,37 @@ class Client:
             try:
                 with self._lock:
                     self.requests += 1
-                with transport.limited() as limit:
-                    response = self._send(transport, method, target, limit)
+                with transport.deadline() as deadline:
+                    response = self._send(transport, method, target, deadline)
                     headers = self.headers = response.headers
                     self.clock.learn(headers)
-                    return response, self._body(response, limit)
+                    return response, self._body(response, deadline)
             finally:
                 self.pace.leave(headers)
 
-    def _send(self, transport: Transport, method: str, target: str, limit: Limit) -> Response:
+    def _send(self, transport: Transport, method: str, target: str, deadline: Deadline) -> Response:
         try:
             return transport.ask(method, target)
         except RequestException as error:
-            why = f"within {self._settings.request_timeout:g} s" if limit.ended else f"({_cause(error)})"
-            if method == "POST" and not limit.connected:
+            why = f"within {self._settings.request_timeout:g} s" if deadline.ended else f"({_cause(error)})"
+            if method == "POST" and not deadline.connected:
                 raise RequestFailed(f"not sent {why}{_ADVICE}", reached=False) from None
-            fault = _Transient(f"no answer {why}", reached=limit.connected)
+            fault = _Transient(f"no answer {why}", reached=deadline.connected)
             fault.advice = _ADVICE
             raise fault from None
 
-    def _body(self, response: Response, limit: Limit) -> bytes:
+    def _body(self, response: Response, deadline: Deadline) -> bytes:
         """Return the whole body; nothing if the status alone says enough and the body breaks off."""
         if response.status_code >= 200 and response.status_code != 202:
             try:
-                return self._read(response, limit)
+                return self._read(response, deadline)
             except RequestFailed:
                 if response.status_code == 200:
                     raise
         response.close()  # the rest must not become the answer to another request
         return b""
 
-    def _read(self, response: Response, limit: Limit) -> bytes:
+    def _read(self, response: Response, deadline: Deadline) -> bytes:
         pieces, size = [], 0
         try:
             for piece in response.iter_content(1 << 20):
@@ -199,15 +199,15 @@ class Client:
                 if size > LARGEST_BODY:
                     raise RequestFailed(f"a body of more than {LARGEST_BODY} bytes")
         except RequestException as error:
-            if not limit.ended:
+            if not deadline.ended:
                 raise _Transient(f"an answer that broke off ({_cause(error)})") from None
-        if limit.ended:  # a stream that was shut down may look like one that ended
+        if deadline.ended:  # a stream that was shut down may look like one that ended
             raise _Transient(f"an answer that did not end within {self._settings.request_timeout:g} s")
         return b"".join(pieces)
 
-    def _refuse(self, response: Response, body: bytes) -> NoReturn:
+    def _raise_for_status(self, response: Response, body: bytes) -> NoReturn:
         """Raise the error of an answer that is not the expected one. http.client skips 100, but no other 1xx."""
-        status, said = response.status_code, self._said(body)
+        status, said = response.status_code, self._server_message(body)
         if status == 401:
             self.pace.stop()
             raise TokenRefused(f"the server refuses the token (401{said}): check sources.passona.api_token")
@@ -223,7 +223,7 @@ class Client:
             )
         raise RequestFailed(f"status {status}{said}", status)
 
-    def _said(self, body: bytes) -> str:
+    def _server_message(self, body: bytes) -> str:
         """Return the server's own message, masked, from any of its three error formats."""
         try:
             document = decode(body)

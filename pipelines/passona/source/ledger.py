@@ -159,7 +159,7 @@ def _window(report: Report, settings: Settings) -> timedelta:
     return timedelta(days=settings.clicks_settle_days if report.clicks_window else settings.settle_days)
 
 
-def verified(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
+def entry_of_walk(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
     same = task.known is not None and task.known.digest == walk.digest
     changed_at = min((task.known.changed_at if task.known and same else None) or walk.at, walk.at)
     settled = _is_settled(task, walk, settings, changed_at)
@@ -181,17 +181,17 @@ def verified(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
     )
 
 
-def judge(
+def entry_or_held(
     task: Task, walk: Walk, settings: Settings, run_id: str, *, accept_shrink: bool, at: datetime
 ) -> tuple[Entry, Held | None]:
     """Return the entry of a walk, and the error if the shrink guard holds it. `at`: of the check (UTC)."""
-    entry = verified(task, walk, settings, run_id)
+    entry = entry_of_walk(task, walk, settings, run_id)
     if accept_shrink:
         return accept(entry), None
-    shrink = shrunk(task, walk.total, settled=entry.state == "settled")
+    shrink = shrink_error(task, walk.total, settled=entry.state == "settled")
     if shrink is None:
         return entry, None
-    return entry_of_failure(task, "held", shrink, walk.attempts, run_id, at=at), shrink
+    return failure_entry(task, "held", shrink, walk.attempts, run_id, at=at), shrink
 
 
 def is_unchanged(task: Task, walk: Walk, odd: Collection[Key]) -> bool:
@@ -207,12 +207,12 @@ def accept(entry: Entry) -> Entry:
     return entry if entry.peak is None else replace(entry, peak=entry.total)
 
 
-def entry_of_import(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
+def import_entry(task: Task, walk: Walk, settings: Settings, run_id: str) -> Entry:
     """Return the entry of a report that was imported from a .csv, dated when the file was made.
 
     The next file is compared with the API's total, too, unless this one has fewer rows.
     """
-    entry = verified(task, walk, settings, run_id)
+    entry = entry_of_walk(task, walk, settings, run_id)
     total = task.known.api_total if task.known else None
     if total is not None and walk.total < total:
         total = None
@@ -239,10 +239,10 @@ def check_csv_shrink(task: Task, row_count: int, *, settled: bool) -> Held | Non
     """
     known = task.known.api_total if task.known else None
     if known is None or row_count >= known:
-        return shrunk(task, row_count, settled=settled)
+        return shrink_error(task, row_count, settled=settled)
     if task.report.may_shrink and not (settled and _guarded(task)):
         return None
-    return _held(task, f"{known} rows or more, as the API had", row_count)
+    return _held_error(task, f"{known} rows or more, as the API had", row_count)
 
 
 def _is_settled(task: Task, walk: Walk, settings: Settings, changed_at: datetime) -> bool:
@@ -256,9 +256,7 @@ def _is_settled(task: Task, walk: Walk, settings: Settings, changed_at: datetime
     return walk.at - window >= end
 
 
-def entry_of_failure(
-    task: Task, state: State, error: PassonaError, attempts: int, run_id: str, *, at: datetime
-) -> Entry:
+def failure_entry(task: Task, state: State, error: PassonaError, attempts: int, run_id: str, *, at: datetime) -> Entry:
     """Return the entry of a report whose walk failed or is held; it still describes the rows in the tables.
 
     `at`: of the check (UTC).
@@ -267,12 +265,12 @@ def entry_of_failure(
     return replace(known, state=state, error=str(error), checked_at=at, attempts=attempts, run_id=run_id)
 
 
-def shrunk(task: Task, total: int, *, settled: bool) -> Held | None:
+def shrink_error(task: Task, total: int, *, settled: bool) -> Held | None:
     """Return the error if the shrink guard holds a walk (contract, rule 3). `total`: rows, suppressed ones included."""
     before = 0 if _may_shrink(task, settled=settled) else _guarded(task)
     if before == 0 or (total > 0 and total * 2 >= before):
         return None
-    return _held(task, f"about {before} rows as before", total)
+    return _held_error(task, f"about {before} rows as before", total)
 
 
 def _may_shrink(task: Task, *, settled: bool) -> bool:
@@ -293,7 +291,7 @@ def _guarded(task: Task) -> int:
     return max(known.peak or 0, known.total)
 
 
-def _held(task: Task, expected: str, row_count: int) -> Held:
+def _held_error(task: Task, expected: str, row_count: int) -> Held:
     return Held(
         f"campaign {task.campaign.campaign_id}, {task.report.name}: expected {expected}, "
         f"got {row_count}; the old rows stay, --accept-shrink takes the new ones"

@@ -25,16 +25,16 @@ from dlt.extract.items_transform import BaseItemTransform, ItemTransform
 
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
 from passona.reports.row_ids import Ordinals
-from passona.reports.tables import KEYS, LOAD_ID, MARKER, MODE, TABLES, Table
+from passona.reports.tables import KEYS, LOAD_ID, MARKER, PRIVACY_HINT, TABLES, Table
 from passona.source._load_package import LoadPackage
 from passona.source.ledger import Entry, entry_table
-from passona.source.rows import ROW_ID, tables, without_nul
+from passona.source.rows import ROW_ID, type_rows, without_nul
 from passona.source.spool import PIECE_ROWS
 from passona.source.walk import Walk
 
 # The tables that only one resource writes. dlt's schema notes the last writer of a table, so tables that all reports
 # write are assigned to the resources `row_issues` and `report_ledger`: otherwise most loads would change the schema.
-TABLES_OF: Mapping[str, tuple[str, ...]] = {name: report.tables for name, report in REPORTS.items()} | {
+TABLES_BY_RESOURCE: Mapping[str, tuple[str, ...]] = {name: report.tables for name, report in REPORTS.items()} | {
     CAMPAIGNS.name: (CAMPAIGNS.name, "campaigns__contact_groups")
 }
 SHARED = ("row_issues", "report_ledger")
@@ -47,13 +47,13 @@ Disposition = Literal["append", "merge"]
 
 
 @dataclass
-class Batch:
+class ReportLoad:
     """One report of some campaigns: their ledger entries, and the walks whose rows are new.
 
     `zone`: IANA name of the zone of times without an offset. `columns`: of keys that the guide does not know.
     `new_columns`: those that the dataset has not noted yet. `campaign`: a row for a campaign that has none.
-    `appended`: tables without rows of these campaigns. `mode`: the hint MODE; every item has it, because dlt does not
-    keep their order. `counts`: `rows`, `field_rows` and `issues` yielded so far.
+    `append_tables`: tables without rows of these campaigns. `mode`: the PRIVACY_HINT; every item has it, because dlt
+    does not keep their order. `counts`: `rows`, `field_rows` and `issues` yielded so far.
     """
 
     report: Report
@@ -63,13 +63,13 @@ class Batch:
     columns: Mapping[str, str] = field(default_factory=dict)
     new_columns: Mapping[str, str] = field(default_factory=dict)
     campaign: pa.Table | None = None
-    appended: Iterable[str] = ()
+    append_tables: Iterable[str] = ()
     mode: str | None = None
     counts: Counter[str] = field(default_factory=Counter)
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows to write by table, markers included."""
-        if self.walks and not self.appended:
+        if self.walks and not self.append_tables:
             uuids = [walk.campaign_id for walk in self.walks]
             for name in (*self.report.tables, "row_issues"):
                 yield name, TABLES[name].markers(uuids, self.report.name)
@@ -90,14 +90,14 @@ class Batch:
 
 
 @dataclass
-class CampaignBatch:
+class CampaignLoad:
     """Rows that replace those of the same campaigns. `groups`, `issues`: None if those stay."""
 
     rows: pa.Table
     groups: pa.Table | None = None
     issues: pa.Table | None = None
     new_columns: Mapping[str, str] = field(default_factory=dict)
-    appended: Iterable[str] = ()
+    append_tables: Iterable[str] = ()
     mode: str | None = None
 
     def pieces(self) -> Iterator[Piece]:
@@ -126,8 +126,8 @@ class Declaration:
     mode: str | None = None
 
     @property
-    def appended(self) -> Iterable[str]:
-        return self.item.appended if self.item else ()
+    def append_tables(self) -> Iterable[str]:
+        return self.item.append_tables if self.item else ()
 
     def pieces(self) -> Iterator[Piece]:
         yield from ((name, TABLES[name].arrow.empty_table()) for name in self.tables)
@@ -135,7 +135,7 @@ class Declaration:
             yield from self.item.pieces()
 
 
-Item = Batch | CampaignBatch | Declaration
+Item = ReportLoad | CampaignLoad | Declaration
 
 
 def declared(tables: Iterable[str], items: Iterator[Item], mode: str | None = None) -> Iterator[Item]:
@@ -186,7 +186,7 @@ class _Pieces(ItemTransform[Any, Any]):
             piece = without_nul(rows) if is_postgres else rows
             if name != KEYS.name:
                 piece = piece.append_column(_LOAD_ID_FIELD, pa.repeat(pa.scalar(load_id or ""), len(piece)))
-            disposition: Disposition = "append" if name in item.appended else "merge"
+            disposition: Disposition = "append" if name in item.append_tables else "merge"
             if (name, disposition) in self._hinted:
                 yield dlt.mark.with_table_name(piece, name)
             else:
@@ -218,7 +218,7 @@ def _hints(table: Table, disposition: Disposition, item: Item) -> Any:
         columns[LOAD_ID] = {"name": LOAD_ID, "data_type": "text", "nullable": False, "description": about}
     others: dict[str, Any] = {"description": table.comment}
     if item.mode and table.name == "report_ledger":
-        others[MODE] = item.mode
+        others[PRIVACY_HINT] = item.mode
     return dlt.mark.make_hints(
         table_name=table.name,
         write_disposition=disposition,
@@ -233,7 +233,7 @@ def _walk_pieces(walk: Walk, zone: str, columns: Mapping[str, str]) -> Iterator[
     ordinals, new_columns = walk.ordinals(), {key: columns[key] for key in walk.spool.new_keys}
     for batches in walk.spool.pieces():
         numbered = [_numbered(batch, ordinals) for batch in batches]
-        typed = tables(walk.report, walk.campaign_id, numbered, zone, new_columns)
+        typed = type_rows(walk.report, walk.campaign_id, numbered, zone, new_columns)
         yield walk.report.name, typed.parent
         if typed.fields is not None:
             yield walk.report.fields_table, typed.fields

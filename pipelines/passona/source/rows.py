@@ -31,7 +31,7 @@ from passona.reports.tables import ISSUES
 from passona.reports.times import instants
 
 REST = "_rest"
-NOTED = "_noted"
+UNSTORABLE = "_noted"
 ROW_ID = "_row_id"
 
 _TEXT = {str, type(None)}
@@ -49,7 +49,7 @@ class VendorTexts:
 
 
 @dataclass(frozen=True)
-class Tables:
+class TypedRows:
     """One piece of a report, typed: parent rows, field rows (None for a report without lists), issues."""
 
     parent: pa.Table
@@ -59,7 +59,7 @@ class Tables:
 
 def vendor_schema(report: Report) -> pa.Schema:
     """Return the schema of `VendorTexts.batch`: the guide's keys, `_rest`, `_noted` and `_row_id`, all text."""
-    return pa.schema([(name, pa.string()) for name in (*report.sorted_keys, REST, NOTED, ROW_ID)])
+    return pa.schema([(name, pa.string()) for name in (*report.sorted_keys, REST, UNSTORABLE, ROW_ID)])
 
 
 def vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], privacy: Privacy = CLEAR) -> VendorTexts:
@@ -137,7 +137,8 @@ def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], pri
         texts = {key: text_of(value) for key, value in row.items()}
         odd = {key for key in known if type(row.get(key)) not in _FITTING and not _is_integer(key, row, integers)}
         new = {names[key]: privacy.new_value(key, text) for key, text in texts.items() if key in names}
-        notes.append([(names.get(key, key), privacy.mismatched_value(raw), issue) for key, raw, issue in _noted(row)])
+        unstorable = _unstorable_values(row)
+        notes.append([(names.get(key, key), privacy.mismatched_value(raw), issue) for key, raw, issue in unstorable])
         kept.append([None if key in odd else texts.get(key) for key in known])
         odds.append({key: privacy.mismatched_value(text) for key in odd if (text := texts[key]) is not None})
         extras.append({key: text for key, text in new.items() if text is not None})
@@ -155,7 +156,7 @@ def _odd_vendor_texts(report: Report, campaign_id: str, rows: Sequence[Row], pri
     )
 
 
-def _noted(row: Row) -> list[tuple[str, str, str]]:
+def _unstorable_values(row: Row) -> list[tuple[str, str, str]]:
     """Return key, JSON and issue of the values that JSON allows but no column can hold."""
     repeated = [(key, json_text(value), "repeated_key") for key, value in earlier_pairs(row)]
     texts = [(key, value.raw, "invalid_text") for key, value in row.items() if isinstance(value, UnstorableText)]
@@ -177,13 +178,13 @@ def text_of(value: object) -> str | None:
     return str(value) if isinstance(value, str) else json_text(value)
 
 
-def tables(
+def type_rows(
     report: Report,
     campaign_id: str,
     batches: Sequence[pa.RecordBatch],
     zone: str,
     new_columns: Mapping[str, str] = MappingProxyType({}),
-) -> Tables:
+) -> TypedRows:
     """Convert columns of text to the tables of the contract.
 
     `zone`: that of times without an offset. `new_columns`: of all keys in the report that the guide does not know, so
@@ -202,11 +203,11 @@ def tables(
     for position, values in rest.items():
         for key in names.keys() & values.keys():
             issues.note(position, names[key], values[key], "unexpected_type")
-    for position, noted in _by_position(texts[NOTED]).items():
+    for position, noted in _by_position(texts[UNSTORABLE]).items():
         for key, raw, issue in noted:
             issues.note(position, {**names, **new_columns}[key], raw, issue)
     fields = _fields(report.lists, campaign_id, texts, rest, issues) if report.lists else None
-    return Tables(pa.table(parent), fields, issues.table())
+    return TypedRows(pa.table(parent), fields, issues.table())
 
 
 def _by_position(column: pa.Array[Any]) -> dict[int, Any]:

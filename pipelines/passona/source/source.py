@@ -19,7 +19,7 @@ from passona.config.settings import Settings
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
 from passona.source._arguments import check_origins, source_request, text_list
 from passona.source._runs import Runs
-from passona.source.resources import SHARED, TABLES_OF, Item, declared, resource
+from passona.source.resources import SHARED, TABLES_BY_RESOURCE, Item, declared, resource
 
 __all__ = ["passona_source"]
 
@@ -92,7 +92,7 @@ def passona_source(
 
     def campaign_rows() -> Iterator[Item]:
         with runs.joined(CAMPAIGNS.name) as run:
-            yield from declared((*TABLES_OF[CAMPAIGNS.name], "row_issues"), run.campaigns())
+            yield from declared((*TABLES_BY_RESOURCE[CAMPAIGNS.name], "row_issues"), run.campaigns())
 
     def report_rows(report: Report) -> Iterator[Item]:
         with runs.joined(report.name) as run:

@@ -1,10 +1,10 @@
-"""Connections to the API's origin: proxy, certificates, and a time limit on each request.
+"""Connections to the API's origin: proxy, certificates, and a deadline for each request.
 
-    with limited(): ask(method, target) -> response, its body not read yet
+    with deadline(): ask(method, target) -> response, its body not read yet
 
 requests and urllib3 limit single reads only: a server that sends a byte now and then keeps a read alive, and DNS,
 header lines, chunk sizes and proxy answers have no limit at all. One thread therefore watches all requests and shuts
-down the socket of each request that exceeds its time; its reader gets an error or the end of the stream.
+down the socket of each request whose deadline has passed; its reader gets an error or the end of the stream.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Transport:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._limits = Limits(settings.request_timeout)
+        self._watcher = DeadlineWatcher(settings.request_timeout)
         longest = settings.request_timeout
         self._timeout = Timeout(connect=min(CONNECT_SECONDS, longest), read=min(READ_SECONDS, longest))
         self._session = requests.Session()
@@ -74,9 +74,9 @@ class Transport:
         self._session.adapters.clear()  # the token goes to this origin only
         self._session.mount(self._root, _adapter_for(self._get, settings))
 
-    def limited(self) -> contextlib.AbstractContextManager[Limit]:
-        """Limit the one request of this block, its body included, to `request_timeout` seconds."""
-        return self._limits.limited()
+    def deadline(self) -> contextlib.AbstractContextManager[Deadline]:
+        """Give the one request of this block, its body included, `request_timeout` seconds."""
+        return self._watcher.deadline()
 
     def ask(self, method: str, target: str) -> requests.Response:
         """Send a request for `target` below the base address; the body of the response is not read yet.
@@ -93,17 +93,17 @@ class Transport:
 
     def cut(self) -> None:
         """End all requests under way, in every thread, with an error."""
-        self._limits.end_all()
+        self._watcher.end_all()
 
     def close(self) -> None:
-        self._limits.close()
+        self._watcher.close()
         self._session.close()
 
 
-def _adapter_for(request: requests.PreparedRequest, settings: Settings) -> _OneOrigin:
+def _adapter_for(request: requests.PreparedRequest, settings: Settings) -> _SingleOriginAdapter:
     """Return the adapter for the origin of a request, with the proxy and certificates that the environment names."""
-    context = trusted() if settings.base_url.startswith("https:") else None
-    adapter = _OneOrigin(context, settings.concurrency)
+    context = tls_context() if settings.base_url.startswith("https:") else None
+    adapter = _SingleOriginAdapter(context, settings.concurrency)
     try:
         adapter.get_connection_with_tls_context(request, True, proxies_for(settings.base_url))
     except InvalidSchema:
@@ -127,7 +127,7 @@ def proxies_for(address: str) -> dict[str, str]:
 
 
 class Adapter(HTTPAdapter):
-    """A requests adapter whose connections obey the limit of their thread and trust `context` only."""
+    """A requests adapter whose connections obey the deadline of their thread and trust `context` only."""
 
     def __init__(self, context: ssl.SSLContext | None, pool_maxsize: int = 1) -> None:
         self._context = context
@@ -135,13 +135,13 @@ class Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, ssl_context=self._context, **options)
-        _limit_connections(self.poolmanager)
+        _use_deadlines(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         if proxy not in self.proxy_manager:
             if not proxy.lower().startswith("socks"):
                 options["proxy_ssl_context"] = self._context
-            _limit_connections(super().proxy_manager_for(proxy, ssl_context=self._context, **options))
+            _use_deadlines(super().proxy_manager_for(proxy, ssl_context=self._context, **options))
         return self.proxy_manager[proxy]
 
     def build_connection_pool_key_attributes(self, *arguments: Any, **options: Any) -> Any:
@@ -152,7 +152,7 @@ class Adapter(HTTPAdapter):
         """Do nothing: the context verifies; requests would add certifi's certificates to it."""
 
 
-class _OneOrigin(Adapter):
+class _SingleOriginAdapter(Adapter):
     """The adapter of a single origin: what requests derives for every request, a tenth of a page's time, is known."""
 
     _pool: Any = None
@@ -174,7 +174,7 @@ class _OneOrigin(Adapter):
         self._pool.close()  # a manager only forgets it
 
 
-def trusted() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """Return a context that trusts the certificates named by the environment, or else Mozilla's (certifi).
 
     :raises ConfigurationError: a variable names a place without certificates.
@@ -194,10 +194,10 @@ def trusted() -> ssl.SSLContext:
     return context
 
 
-class Limit:
-    """The time limit of one request.
+class Deadline:
+    """The deadline of one request.
 
-    `until`: its end on the monotonic clock; may be moved. `ended`: the limit or the run is over. `connected`: there was
+    `until`: on the monotonic clock; may be moved. `ended`: it has passed, or the run is over. `connected`: there was
     a connection, so the request may have been sent.
     """
 
@@ -208,7 +208,7 @@ class Limit:
         self._actions: list[Callable[[], object]] = []
 
     def on_end(self, action: Callable[[], object]) -> None:
-        """Call `action` when the limit ends, in any thread; at once if it has ended."""
+        """Call `action` when the deadline passes, in any thread; at once if it has passed."""
         with self._lock:
             if not self.ended:
                 self._actions.append(action)
@@ -223,35 +223,35 @@ class Limit:
             action()
 
 
-_limit: ContextVar[Limit] = ContextVar("limit")
+_deadline: ContextVar[Deadline] = ContextVar("deadline")
 
 
-class Limits:
-    """The limits of all requests under way, `seconds` each, and the thread that enforces them."""
+class DeadlineWatcher:
+    """The deadlines of all requests under way, `seconds` from their start, and the thread that enforces them."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._changed = threading.Condition()
-        self._under_way: set[Limit] = set()
+        self._under_way: set[Deadline] = set()
         self._thread: threading.Thread | None = None
         self._stopped = self._closed = False
 
     @contextlib.contextmanager
-    def limited(self) -> Iterator[Limit]:
-        limit = Limit(self._seconds)
-        _limit.set(limit)
+    def deadline(self) -> Iterator[Deadline]:
+        deadline = Deadline(self._seconds)
+        _deadline.set(deadline)
         with self._changed:
-            self._under_way.add(limit)
+            self._under_way.add(deadline)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="request limits", daemon=True)
+                self._thread = threading.Thread(target=self._watch, name="request deadlines", daemon=True)
                 self._thread.start()
         if self._stopped:
-            limit.end()
+            deadline.end()
         try:
-            yield limit
+            yield deadline
         finally:
             with self._changed:
-                self._under_way.remove(limit)
+                self._under_way.remove(deadline)
 
     def _watch(self) -> None:
         while True:
@@ -259,21 +259,21 @@ class Limits:
                 if self._closed:
                     return
                 now = time.monotonic()
-                over = [limit for limit in self._under_way if limit.until <= now and not limit.ended]
+                over = [deadline for deadline in self._under_way if deadline.until <= now and not deadline.ended]
                 if not over:
                     # A request that begins meanwhile ends later than this.
-                    waits = (limit.until - now for limit in self._under_way if not limit.ended)
+                    waits = (deadline.until - now for deadline in self._under_way if not deadline.ended)
                     self._changed.wait(min(waits, default=self._seconds))
-            for limit in over:
-                limit.end()
+            for deadline in over:
+                deadline.end()
 
     def end_all(self) -> None:
         """End all requests under way and all that begin from now on."""
         with self._changed:
             self._stopped = True
-            limits = list(self._under_way)
-        for limit in limits:
-            limit.end()
+            under_way = list(self._under_way)
+        for deadline in under_way:
+            deadline.end()
 
     def close(self) -> None:
         """End the watching thread."""
@@ -282,12 +282,12 @@ class Limits:
             self._changed.notify()
 
 
-class _Limited(HTTPConnection):
-    """A connection whose requests obey the limit of the thread that makes them."""
+class _DeadlineConnection(HTTPConnection):
+    """A connection whose requests obey the deadline of the thread that makes them."""
 
     def connect(self) -> None:
         """Connect in a thread of its own, because a DNS lookup cannot be interrupted."""
-        limit, connect = _limit.get(), super().connect
+        deadline, connect = _deadline.get(), super().connect
         result: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
         def attempt() -> None:
@@ -297,33 +297,37 @@ class _Limited(HTTPConnection):
                 result.put(error)
             else:
                 result.put(None)
-            if limit.ended:
+            if deadline.ended:
                 self.close()
 
         def give_up() -> None:
             result.put(TimeoutError())
             _shut_down(self.sock)  # a proxy's answer may drip, too
 
-        limit.on_end(give_up)
+        deadline.on_end(give_up)
         threading.Thread(target=attempt, name="connect", daemon=True).start()
         if (error := result.get()) is not None:
             raise error
-        self._limit_to(limit)
+        self._obey(deadline)
 
     def request(self, *arguments: Any, **options: Any) -> None:
         if self.sock is not None:  # a connection that was used before
-            self._limit_to(_limit.get())
+            self._obey(_deadline.get())
         super().request(*arguments, **options)
 
-    def _limit_to(self, limit: Limit) -> None:
-        sock, limit.connected = self.sock, True  # the connection may drop its socket while an answer is read
-        limit.on_end(lambda: _shut_down(sock))
+    def _obey(self, deadline: Deadline) -> None:
+        sock, deadline.connected = self.sock, True  # the connection may drop its socket while an answer is read
+        deadline.on_end(lambda: _shut_down(sock))
 
 
-def _limit_connections(manager: Any) -> None:
-    """Make the pools of a manager use limited connections of their own kind: plain, TLS, SOCKS."""
+def _use_deadlines(manager: Any) -> None:
+    """Make the pools of a manager use connections with deadlines, of their own kind: plain, TLS, SOCKS."""
     manager.pool_classes_by_scheme = {
-        scheme: type(pool.__name__, (pool,), {"ConnectionCls": type("_Limited", (_Limited, pool.ConnectionCls), {})})
+        scheme: type(
+            pool.__name__,
+            (pool,),
+            {"ConnectionCls": type("_DeadlineConnection", (_DeadlineConnection, pool.ConnectionCls), {})},
+        )
         for scheme, pool in manager.pool_classes_by_scheme.items()
     }
 

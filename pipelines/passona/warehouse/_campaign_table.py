@@ -8,11 +8,11 @@ import pyarrow as pa
 from passona.errors import Held
 from passona.reports.definitions import CAMPAIGNS
 from passona.reports.tables import TABLES
-from passona.source.campaigns import Campaign, CampaignList, campaign_values, list_shrunk
+from passona.source.campaigns import Campaign, CampaignList, campaign_values, list_shrink_error
 from passona.warehouse._load_package import Package
 from passona.warehouse.connection import quoted, registered, temp_table
 from passona.warehouse.database import Database
-from passona.warehouse.ownership import own_columns
+from passona.warehouse.ownership import dataset_columns
 
 
 class CampaignTable:
@@ -44,7 +44,7 @@ class CampaignTable:
             return None
         before = self._listed_before()
         stayed = {uuid for uuid, was_listed in before.items() if was_listed and uuid in in_list}
-        held = None if accept_shrink else list_shrunk(sum(before.values()), len(stayed), len(in_list))
+        held = None if accept_shrink else list_shrink_error(sum(before.values()), len(stayed), len(in_list))
         if held is not None:
             self._loadable = stayed
             return held
@@ -131,7 +131,7 @@ class CampaignTable:
     def _changed(self, listed: CampaignList) -> set[str]:
         """Return the ids of campaigns whose row, groups or issues differ between list and warehouse."""
         parts = {CAMPAIGNS.name: listed.rows, "campaigns__contact_groups": listed.groups, "row_issues": listed.issues}
-        own = own_columns(self._database.connection)
+        own = dataset_columns(self._database.connection)
         return set().union(*(self._differing(table, rows, own[table]) for table, rows in parts.items()))
 
     def _differing(self, table: str, rows: pa.Table, own: Sequence[str]) -> set[str]:

@@ -31,7 +31,7 @@ def create_key_table(connection: Connection) -> None:
             connection.execute("INSERT INTO passona._keys VALUES (?, ?, NULL)", [table, column])
 
 
-def key_columns(connection: Connection, report: Report, keys: Iterable[str]) -> dict[str, str]:
+def columns_of_keys(connection: Connection, report: Report, keys: Iterable[str]) -> dict[str, str]:
     """Return the column of each of these keys, and record those that arrive for the first time."""
     keys = set(keys)
     if not keys:

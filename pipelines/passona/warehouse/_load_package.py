@@ -12,7 +12,7 @@ from dlt.extract import DltSource
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
 from passona.reports.tables import DATASET, TABLES
 from passona.source.ledger import Entry
-from passona.source.resources import TABLES_OF, Batch, CampaignBatch, Declaration, Item, resource
+from passona.source.resources import TABLES_BY_RESOURCE, CampaignLoad, Declaration, Item, ReportLoad, resource
 from passona.source.walk import Walk
 
 
@@ -51,23 +51,25 @@ class Package:
         `zone`: IANA name of the zone of times without an offset. `unknown`: tables that dlt's schema lacks. `fresh`:
         the tables hold no row or issue of its walks' campaigns, so nothing is replaced.
         """
-        without_resource = sorted(TABLES.keys() - {table for tables in TABLES_OF.values() for table in tables})
+        without_resource = sorted(TABLES.keys() - {table for tables in TABLES_BY_RESOURCE.values() for table in tables})
 
         def items(name: str) -> Iterator[Item]:
-            if declared := [table for table in TABLES_OF.get(name, (name,)) if table in unknown]:
+            if declared := [table for table in TABLES_BY_RESOURCE.get(name, (name,)) if table in unknown]:
                 yield Declaration(declared)
             if name == CAMPAIGNS.name and self.campaigns is not None:
-                yield CampaignBatch(self.campaigns, self.groups, self.campaign_issues)
+                yield CampaignLoad(self.campaigns, self.groups, self.campaign_issues)
             elif name in REPORTS:
                 yield from self._batches(REPORTS[name], zone, REPORTS[name].tables if fresh else ())
 
         # dlt begins with the last one, so its schema has the tables in this order.
-        names = reversed((*TABLES_OF, *without_resource))
+        names = reversed((*TABLES_BY_RESOURCE, *without_resource))
         return DltSource(Schema(DATASET), DATASET, [resource(name, partial(items, name)) for name in names])
 
-    def _batches(self, report: Report, zone: str, appended: Iterable[str]) -> Iterator[Batch]:
+    def _batches(self, report: Report, zone: str, append_tables: Iterable[str]) -> Iterator[ReportLoad]:
         walks = [walk for walk in self.walks if walk.report is report]
         entries = [entry for entry in self.entries if entry.report == report.name]
         if entries:
             columns = self.columns.get(report.name, {})
-            yield Batch(report, walks, entries, zone, columns, appended=appended, counts=self.counts[report.name])
+            yield ReportLoad(
+                report, walks, entries, zone, columns, append_tables=append_tables, counts=self.counts[report.name]
+            )

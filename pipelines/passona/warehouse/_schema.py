@@ -9,7 +9,7 @@ from passona.warehouse._key_columns import create_key_table
 from passona.warehouse._migrations import migrate
 from passona.warehouse.connection import Connection, literal, quoted
 from passona.warehouse.engines.engine import Engine
-from passona.warehouse.ownership import OWN_NAMES, Inventory, Name, model_names, own_columns
+from passona.warehouse.ownership import RESERVED_NAMES, Inventory, QualifiedName, dataset_columns, model_names
 
 
 def create_tables(engine: Engine) -> None:
@@ -19,10 +19,10 @@ def create_tables(engine: Engine) -> None:
     """
     connection = engine.connection
     inventory = Inventory(connection, engine.relations())
-    inventory.check(OWN_NAMES)
+    inventory.check(RESERVED_NAMES)
     connection.begin()
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DATASET}")
-    inventory.update_register([*OWN_NAMES, *model_names()])
+    inventory.update_register([*RESERVED_NAMES, *model_names()])
     migrate(connection)
     inventory.check_types()
     # DuckDB adds no column in a transaction that has changed rows. After a kill here, the next run adds them.
@@ -34,7 +34,7 @@ def create_tables(engine: Engine) -> None:
         connection.execute(f"CREATE TABLE {DATASET}.{quoted(name)} ({columns})")
     for name, column, kind in new_columns:
         connection.execute(f"ALTER TABLE {DATASET}.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
-    inventory.record({Name(DATASET, table.name): ("table", table.sql_columns) for table in TABLES.values()})
+    inventory.record({QualifiedName(DATASET, table.name): ("table", table.sql_columns) for table in TABLES.values()})
     create_key_table(connection)
     for statement in engine.indexes:
         connection.execute(statement)
@@ -61,7 +61,7 @@ def describe(connection: Connection) -> None:
     """Comment on our tables and columns, which dlt's descriptions do not do. The user's columns keep their comments."""
     for table in TABLES.values():
         connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {literal(table.comment)}")
-    for name, columns in own_columns(connection).items():
+    for name, columns in dataset_columns(connection).items():
         for column in columns:
             comment = literal(_comment(name, column))
             connection.execute(f"COMMENT ON COLUMN passona.{quoted(name)}.{quoted(column)} IS {comment}")

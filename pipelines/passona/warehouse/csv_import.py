@@ -26,8 +26,8 @@ from passona.source.ledger import (
     Task,
     accept,
     check_csv_shrink,
-    entry_of_failure,
-    entry_of_import,
+    failure_entry,
+    import_entry,
     is_outdated,
     is_unchanged,
     reopened,
@@ -125,7 +125,7 @@ class CsvImport:
     def _commit(self) -> None:
         package, self._package = self._package, Package()
         if not package.empty:
-            self._run.commit(package)
+            self._run.write_package(package)
 
     def _check_age(self, campaign: Campaign, forms: Sequence[tuple[CsvFile, Form]]) -> None:
         """Refuse a campaign that the next load would erase."""
@@ -224,7 +224,7 @@ class CsvImport:
         if shrink is not None:
             self._report_error(shrink, "report_held", task.report)
             outcome.held += 1
-            entry = entry_of_failure(task, "held", shrink, 1, self._outcome.run_id, at=self._run.clock.utc())
+            entry = failure_entry(task, "held", shrink, 1, self._outcome.run_id, at=self._run.clock.utc())
             walk.spool.drop()
         else:
             outcome.loaded += 1
@@ -234,7 +234,7 @@ class CsvImport:
     def _entry(self, task: Task, parsed: _Parsed) -> Entry:
         """Return the ledger entry of a file. One that lost something, or is of unknown age, settles nothing."""
         file, contents, notify = parsed.file, parsed.contents, self._progress.notify
-        entry = entry_of_import(task, parsed.walk, self._settings, self._outcome.run_id)
+        entry = import_entry(task, parsed.walk, self._settings, self._outcome.run_id)
         if self._request.accept_shrink:
             entry = accept(entry)
         if contents.rejected:

@@ -24,7 +24,7 @@ from passona.reports.tables import DATASET, TABLES
 from passona.source.ledger import INTERRUPTED
 from passona.source.spool import LONGEST_AGE
 from passona.source.walk import Walk
-from passona.warehouse._key_columns import key_columns
+from passona.warehouse._key_columns import columns_of_keys
 from passona.warehouse._load_package import Package
 from passona.warehouse._locking import writing
 from passona.warehouse._migrations import check_readable
@@ -100,7 +100,7 @@ class Database:
         with self.writing("the tables of the warehouse"):
             create_tables(self.engine)
 
-    def commit(self, package: Package, zone: str) -> None:
+    def write_package(self, package: Package, zone: str) -> None:
         """Write one load package.
 
         The reports that it replaces are marked as interrupted first, so that readers of the ledger notice a kill.
@@ -157,7 +157,7 @@ class Database:
         package.reset_counts()
         for report in {walk.report for walk in package.walks}:
             keys = set().union(*(walk.spool.new_keys for walk in package.walks if walk.report is report))
-            package.columns[report.name] = self.key_columns(report, keys)
+            package.columns[report.name] = self.columns_of_keys(report, keys)
         if not self.pipeline.default_schema_name:
             # dlt would do it after it has called the resources, which depend on its schema.
             self.pipeline.sync_destination()
@@ -177,13 +177,13 @@ class Database:
                 for table in {table for _, table in keys}
             )
 
-    def key_columns(self, report: Report, keys: Iterable[str]) -> dict[str, str]:
+    def columns_of_keys(self, report: Report, keys: Iterable[str]) -> dict[str, str]:
         """Return the column of each of these keys, which the guide does not know.
 
         :raises NotWritten: a new one could not be recorded.
         """
         with self.writing("the columns of new keys"):
-            return key_columns(self.connection, report, keys)
+            return columns_of_keys(self.connection, report, keys)
 
     def rewrite(self, gone: Sequence[str], wait: float, notify: Callable[[str], None]) -> int:
         """Remove deleted rows from the disk, and return the number of bytes searched for the texts in `gone`.

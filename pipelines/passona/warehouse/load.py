@@ -19,7 +19,7 @@ from passona.errors import Exit, Interrupted, TokenRefused, Unreachable, WalkFai
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
 from passona.source.campaigns import Campaign, check_team, list_campaigns, unknown_campaign
 from passona.source.client import Client
-from passona.source.ledger import Key, Task, entry_of_failure, is_unchanged, judge, plan, since
+from passona.source.ledger import Key, Task, entry_or_held, failure_entry, is_unchanged, plan, since
 from passona.source.pace import Clock
 from passona.source.page_pool import PagePool
 from passona.source.pages import Page
@@ -122,7 +122,7 @@ class Load:
         fresh_since = now if self._request.refresh else None
         walks = Walks(self._client, walker, self._settings.concurrency, fresh_since)
         for package in self._packages(tasks, walks):
-            self._run.commit(package)
+            self._run.write_package(package)
             walks.release(package.memory)
 
     def _plan(self, campaigns: Sequence[Campaign], now: datetime) -> list[Task]:
@@ -153,7 +153,7 @@ class Load:
         """Return the campaigns asked for, with their dates, after comparing the list with the warehouse."""
         listed, wanted = None, [uuid.lower() for uuid in self._request.campaign_ids]
         try:
-            names = self._database.key_columns
+            names = self._database.columns_of_keys
             listed = list_campaigns(self._client, pool, self._settings, self._run.privacy, names)
             self._run.report_drift("the API", CAMPAIGNS.name, listed.new_keys, listed.missing_keys)
         except WalkFailed as error:
@@ -217,7 +217,7 @@ class Load:
             self._run.report_error(result, "report_failed", attempt=result.attempts, **fields)
             self._outcome.reports[report].failed += 1
             run_id, at = self._outcome.run_id, self._run.clock.utc()
-            package.entries.append(entry_of_failure(task, "failed", result, result.attempts, run_id, at=at))
+            package.entries.append(failure_entry(task, "failed", result, result.attempts, run_id, at=at))
         else:
             self._run.report_error(result, "load_failed", **fields)
 
@@ -227,7 +227,7 @@ class Load:
         self._run.report_drift("the API", task.report.name, walk.spool.new_keys, walk.spool.missing_keys)
         fields = {**fields, "attempt": walk.attempts, "pages": walk.pages, "rows": walk.row_count}
         run_id, at, accept_shrink = self._outcome.run_id, self._run.clock.utc(), self._request.accept_shrink
-        entry, shrink = judge(task, walk, self._settings, run_id, accept_shrink=accept_shrink, at=at)
+        entry, shrink = entry_or_held(task, walk, self._settings, run_id, accept_shrink=accept_shrink, at=at)
         package.entries.append(entry)
         if shrink is not None:
             self._run.report_error(shrink, "report_held", **fields)

@@ -42,7 +42,7 @@ _COMMENT = "One row"
 _FILLED = ("_dlt_load_id", "_dlt_id")
 
 
-class Name(NamedTuple):
+class QualifiedName(NamedTuple):
     """A table or view; a schema if `name` is empty. In lower case on DuckDB, which ignores case."""
 
     schema: str
@@ -56,12 +56,12 @@ class Name(NamedTuple):
         return self.name.startswith("_")
 
 
-TABLE_NAMES = [Name(DATASET, name) for name in TABLES]
-OWN_NAMES = [
-    Name(DATASET, ""),
-    *(Name(DATASET, name) for name in INTERNAL),
+TABLE_NAMES = [QualifiedName(DATASET, name) for name in TABLES]
+RESERVED_NAMES = [
+    QualifiedName(DATASET, ""),
+    *(QualifiedName(DATASET, name) for name in INTERNAL),
     *TABLE_NAMES,
-    *(Name(STAGING, name) for name in ("_dlt_version", *TABLES)),
+    *(QualifiedName(STAGING, name) for name in ("_dlt_version", *TABLES)),
 ]
 
 
@@ -93,7 +93,7 @@ class Relation:
         return (self.comment or "").startswith(_COMMENT)
 
 
-Relations = Mapping[Name, Relation]
+Relations = Mapping[QualifiedName, Relation]
 
 
 def relations(
@@ -102,11 +102,11 @@ def relations(
     obstacles: Iterable[tuple[str, str, str]],
 ) -> Relations:
     """Return the relations of rows of an engine's catalog, each of which begins with schema and name."""
-    found = {Name(schema, name): Relation(kind, comment) for schema, name, kind, comment in rows}
+    found = {QualifiedName(schema, name): Relation(kind, comment) for schema, name, kind, comment in rows}
     for schema, name, column_name, column in columns:
-        found[Name(schema, name)].columns[column_name] = column
+        found[QualifiedName(schema, name)].columns[column_name] = column
     for schema, name, obstacle in obstacles:
-        found[Name(schema, name)].obstacles.append(obstacle)
+        found[QualifiedName(schema, name)].obstacles.append(obstacle)
     return found
 
 
@@ -120,23 +120,23 @@ class Inventory:
 
     def __init__(self, connection: Connection, relations: Relations) -> None:
         self._connection, self._relations = connection, relations
-        self._has_register = self._has(Name(DATASET, REGISTER))
+        self._has_register = self._has(QualifiedName(DATASET, REGISTER))
         self._register = _register(connection) if self._has_register else {}
         self._dlt_columns = {
-            schema: _dlt_columns(connection, schema) if self._has(Name(schema, "_dlt_version")) else {}
+            schema: _dlt_columns(connection, schema) if self._has(QualifiedName(schema, "_dlt_version")) else {}
             for schema in (DATASET, STAGING)
         }
         # Of a version without a register.
         self._is_older = not self._has_register and (
-            bool(self._dlt_columns[DATASET]) or self._has(Name(DATASET, UPGRADES))
+            bool(self._dlt_columns[DATASET]) or self._has(QualifiedName(DATASET, UPGRADES))
         )
 
-    def _has(self, name: Name) -> bool:
+    def _has(self, name: QualifiedName) -> bool:
         """Return True if an internal table exists, and not a user's table of its name."""
         relation = self._relations.get(name)
         return relation is not None and relation.kind == "table" and relation.columns.keys() >= {*INTERNAL[name.name]}
 
-    def check(self, names: Iterable[Name]) -> None:
+    def check(self, names: Iterable[QualifiedName]) -> None:
         """Check that each object of these names is ours and takes rows, or does not exist.
 
         :raises ConfigurationError: it is the user's, or something refuses rows; names it.
@@ -145,7 +145,7 @@ class Inventory:
             if relation := self._relations.get(name):
                 self._check(name, relation)
 
-    def _check(self, name: Name, relation: Relation) -> None:
+    def _check(self, name: QualifiedName, relation: Relation) -> None:
         obstacles = [] if name.is_internal else [*relation.obstacles, *_required(relation)]
         if relation.kind == "schema":
             if obstacles:
@@ -177,7 +177,7 @@ class Inventory:
                         "another name if it is yours, then run again"
                     )
 
-    def _types(self, name: Name) -> dict[str, str]:
+    def _types(self, name: QualifiedName) -> dict[str, str]:
         """Return the types of our columns of a table. Keys that the vendor's guide does not know are texts."""
         if name.name not in TABLES or name.schema not in self._dlt_columns:
             return {}
@@ -201,7 +201,7 @@ class Inventory:
             if column not in self._relations[name].columns
         ]
 
-    def _is_ours(self, name: Name, relation: Relation) -> bool:
+    def _is_ours(self, name: QualifiedName, relation: Relation) -> bool:
         if name.is_internal:
             return self._has(name) and (self._has_register or self._is_older)
         if entry := self._register.get(name):
@@ -213,7 +213,7 @@ class Inventory:
 
     def _was_built(self, schema: str) -> bool:
         """Return True if an earlier version created objects in this schema: models only if it built them."""
-        built = self._relations.get(Name(MARTS_STAGING, "int_built_campaigns"))
+        built = self._relations.get(QualifiedName(MARTS_STAGING, "int_built_campaigns"))
         return schema not in (MARTS, MARTS_STAGING) or bool(built and built.comment)
 
     def comments(self) -> Iterator[tuple[tuple[str, str | None], str | None]]:
@@ -224,7 +224,7 @@ class Inventory:
                 own = self._types(name)
                 yield from (((name.name, c), column.comment) for c, column in relation.columns.items() if c in own)
 
-    def update_register(self, names: Iterable[Name]) -> None:
+    def update_register(self, names: Iterable[QualifiedName]) -> None:
         """Register those of these names that are ours, and remove objects that are no longer, in a transaction."""
         if not self._has_register:
             self._connection.execute(
@@ -241,7 +241,7 @@ class Inventory:
             self._unregister(name)
             del self._register[name]
 
-    def record(self, objects: Mapping[Name, tuple[str, Iterable[str]]]) -> None:
+    def record(self, objects: Mapping[QualifiedName, tuple[str, Iterable[str]]]) -> None:
         """Register kind and columns of our objects, in the transaction that creates them."""
         for name, (kind, columns) in objects.items():
             entry = _Entry(kind, frozenset(columns))
@@ -253,7 +253,7 @@ class Inventory:
                 )
                 self._register[name] = entry
 
-    def _unregister(self, name: Name) -> None:
+    def _unregister(self, name: QualifiedName) -> None:
         self._connection.execute(
             f"DELETE FROM {DATASET}.{REGISTER} WHERE schema_name = ? AND object_name = ?",  # noqa: S608  # constants
             [*name],
@@ -269,9 +269,11 @@ def _required(relation: Relation) -> list[str]:
     ]
 
 
-def _register(connection: Connection) -> dict[Name, _Entry]:
+def _register(connection: Connection) -> dict[QualifiedName, _Entry]:
     rows = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM {DATASET}.{REGISTER}").fetchall()  # noqa: S608  # constants
-    return {Name(schema, name): _Entry(kind, frozenset(columns.split(","))) for schema, name, kind, columns in rows}
+    return {
+        QualifiedName(schema, name): _Entry(kind, frozenset(columns.split(","))) for schema, name, kind, columns in rows
+    }
 
 
 def _dlt_columns(connection: Connection, schema: str) -> dict[str, set[str]]:
@@ -287,7 +289,7 @@ def _dlt_columns(connection: Connection, schema: str) -> dict[str, set[str]]:
     return dict(columns)
 
 
-def own_columns(connection: Connection) -> dict[str, list[str]]:
+def dataset_columns(connection: Connection) -> dict[str, list[str]]:
     """Return our columns of the dataset's tables, in order. All columns, if dlt has not loaded anything yet."""
     from_dlt = _dlt_columns(connection, DATASET) if "_dlt_version" in tables_of(connection, DATASET) else {}
     own: dict[str, list[str]] = {name: [] for name in TABLES}
@@ -297,7 +299,7 @@ def own_columns(connection: Connection) -> dict[str, list[str]]:
     return own
 
 
-def owned(connection: Connection) -> dict[str, frozenset[str]] | None:
+def registered_columns(connection: Connection) -> dict[str, frozenset[str]] | None:
     """Return our tables and views as `schema.name`, with the columns that they were created with.
 
     None in a copy without a register, such as of marts.
@@ -307,29 +309,29 @@ def owned(connection: Connection) -> dict[str, frozenset[str]] | None:
     return {str(name): entry.columns for name, entry in _register(connection).items()}
 
 
-def own_objects(connection: Connection) -> dict[Name, tuple[str, list[str]]]:
+def registered_objects(connection: Connection) -> dict[QualifiedName, tuple[str, list[str]]]:
     """Return kind and columns of each of our objects, without columns that users added."""
-    objects: dict[Name, tuple[str, list[str]]] = {}
-    own, register = own_columns(connection), _register(connection)
+    objects: dict[QualifiedName, tuple[str, list[str]]] = {}
+    own, register = dataset_columns(connection), _register(connection)
     for schema in (DATASET, MARTS_STAGING, MARTS):
         for table, column in columns_of(connection, schema):
-            entry = register.get(name := Name(schema, table))
+            entry = register.get(name := QualifiedName(schema, table))
             if entry and (column in own[table] if name in TABLE_NAMES else column in entry.columns):
                 objects.setdefault(name, (entry.kind, []))[1].append(column)
     return objects
 
 
-def own_staging(connection: Connection) -> set[str]:
+def staging_tables(connection: Connection) -> set[str]:
     """Return the tables of dlt's staging dataset, as `schema.name`."""
     if "_dlt_version" not in tables_of(connection, STAGING) or not _dlt_columns(connection, STAGING):
         return set()
     return {f"{STAGING}.{table}" for table, column in columns_of(connection, STAGING) if column == "_dlt_load_id"}
 
 
-def model_names() -> list[Name]:
+def model_names() -> list[QualifiedName]:
     """Return the schemas, tables and views that the dbt project creates: one for each model and seed."""
     project = project_folder()
     schemas = {"marts": MARTS, "staging": MARTS_STAGING, "intermediate": MARTS_STAGING}
-    models = [Name(schemas[file.parent.name], file.stem) for file in sorted(project.glob("models/*/*.sql"))]
-    seeds = [Name(MARTS_STAGING, file.stem) for file in sorted(project.glob("seeds/*.csv"))]
-    return [Name(MARTS, ""), Name(MARTS_STAGING, ""), *models, *seeds]
+    models = [QualifiedName(schemas[file.parent.name], file.stem) for file in sorted(project.glob("models/*/*.sql"))]
+    seeds = [QualifiedName(MARTS_STAGING, file.stem) for file in sorted(project.glob("seeds/*.csv"))]
+    return [QualifiedName(MARTS, ""), QualifiedName(MARTS_STAGING, ""), *models, *seeds]

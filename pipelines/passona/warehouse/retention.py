@@ -21,7 +21,7 @@ from passona.source.campaigns import Campaign, campaign_values
 from passona.warehouse.connection import Connection, literal, quoted, tables_of, temp_table, transaction
 from passona.warehouse.engines.engine import Workload
 from passona.warehouse.ledger_table import REPORT_TABLES, trusted_entries
-from passona.warehouse.ownership import own_columns, own_objects, own_staging
+from passona.warehouse.ownership import dataset_columns, registered_objects, staging_tables
 
 if TYPE_CHECKING:
     from passona.config.privacy_settings import PrivacySettings
@@ -136,7 +136,7 @@ def _erase(connection: Connection, expired: Collection[str], now: datetime, *, r
     """Erase rows or columns in the caller's transaction, and count rows by table."""
     _create_expired_table(connection, expired)
     # A killed load leaves rows in dlt's staging, which is empty between loads.
-    erased = Counter({table: _changed(connection, f"DELETE FROM {table}") for table in own_staging(connection)})  # noqa: S608  # dlt's own names
+    erased = Counter({table: _changed(connection, f"DELETE FROM {table}") for table in staging_tables(connection)})  # noqa: S608  # dlt's own names
     if connection.execute("SELECT 1 FROM _expired LIMIT 1").fetchall():
         salt = literal(secrets.token_hex(32))
         _delete_unverified(connection, erased)
@@ -144,7 +144,7 @@ def _erase(connection: Connection, expired: Collection[str], now: datetime, *, r
             condition = _expired(f"{report} <> '{CAMPAIGNS.name}'")  # issues of the list of campaigns are no person's
             changes = None if rows else _without_personal_values(connection, table, salt)
             erased[f"passona.{table}"] += _change(connection, f"passona.{table}", changes, condition)
-        marts = {str(name): columns for name, (_, columns) in own_objects(connection).items()}
+        marts = {str(name): columns for name, (_, columns) in registered_objects(connection).items()}
         for table in (_MARTS | _TOTALS).keys() & marts.keys():
             changes = None
             if not rows or table in _TOTALS:
@@ -193,7 +193,7 @@ def _without_personal_values(connection: Connection, name: str, salt: str) -> st
     """Return the assignments that erase personal columns, and those of keys that the guide does not know."""
     table = TABLES[name]
     personal = [column for column in table.personal_columns if table.personal[column] != "digest"]
-    new = set(own_columns(connection)[name]) - table.sql_columns.keys()
+    new = set(dataset_columns(connection)[name]) - table.sql_columns.keys()
     return _set([*personal, *sorted(column for column in new if not column.startswith("_"))], ["row_id"], salt)
 
 

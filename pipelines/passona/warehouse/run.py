@@ -132,13 +132,13 @@ class Run:
                     self.outcome.drift.append(line)
                     self.notify(f"{source} has changed: {line}")
 
-    def commit(self, package: Package) -> None:
+    def write_package(self, package: Package) -> None:
         """Write a package, with the campaigns that are due, and drop the spools of its walks."""
         begun = time.monotonic()
         with self.database.writing("the load package"):
             self.campaign_table.add_to(package)
             if not package.empty:
-                self.database.commit(package, self.settings.timezone)
+                self.database.write_package(package, self.settings.timezone)
         seconds = round(time.monotonic() - begun, 3)
         log.info(
             "%d reports written in %.1f s", len(package.walks), seconds,

@@ -1,4 +1,4 @@
-"""What an account showed, and what a judge says about an assumption: holds, broken (and what to do), unclear. Pure."""
+"""What an account showed, and what a check says about an assumption: holds, broken (and what to do), unclear. Pure."""
 
 import re
 from collections import defaultdict
@@ -112,12 +112,12 @@ def unclear(seen: str, to_do: str = "") -> Finding:
     return Finding(Verdict.UNCLEAR, seen, to_do)
 
 
-Judge = Callable[[Evidence], Finding]
+Check = Callable[[Evidence], Finding]
 
 
 @dataclass(frozen=True)
 class Assumption:
-    """One assumption and its judge. `name` is stable: programs rely on it.
+    """One assumption and its check. `name` is stable: programs rely on it.
 
     `matters`: if it is broken, loads fail or their figures are wrong, and doctor ends with `exit_code`.
     Loads cope with any other.
@@ -125,11 +125,11 @@ class Assumption:
 
     name: str
     says: str
-    judge: Judge
+    check: Check
     matters: bool
     exit_code: Exit
 
 
-def assumption(says: str, *, matters: bool = False, exit_code: Exit = Exit.FAILED) -> Callable[[Judge], Assumption]:
-    """Turn a judge into the assumption of the same name."""
-    return lambda judge: Assumption(judge.__name__, says, judge, matters, exit_code)
+def assumption(says: str, *, matters: bool = False, exit_code: Exit = Exit.FAILED) -> Callable[[Check], Assumption]:
+    """Turn a check into the assumption of the same name."""
+    return lambda check: Assumption(check.__name__, says, check, matters, exit_code)

@@ -64,7 +64,7 @@ def _sizes(granted: dict[str, int]) -> str:
 
 @assumption("links.next leads to the next page", matters=True)
 def links(evidence: Evidence) -> Finding:
-    """Judge `links.next`. Loads ignore its host and its query."""
+    """Check `links.next`. Loads ignore its host and its query."""
     for response in evidence.responses:
         if response.is_link_refused:
             return broken(f"{response.place}: {response.problem}", _REFUSED)
@@ -109,7 +109,7 @@ def _disagreement(walk: list[Response]) -> str:
 
 @assumption("rows come in the same order again", matters=True)
 def order(evidence: Evidence) -> Finding:
-    """Judge the order: without one, rows move between pages, and a walk misses some."""
+    """Check the order: without one, rows move between pages, and a walk misses some."""
     first = {(r.request.path, r.request.page): r for r in evidence.of(*_ALL) if r.page}
     compared = 0
     for again in evidence.of(*_ALL, again=True):

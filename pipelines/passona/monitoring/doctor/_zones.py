@@ -92,7 +92,7 @@ def seasons(instants: Iterable[datetime]) -> set[str]:
 
 
 def judge_zone(samples: Sequence[Sample], zone: str, what: str) -> Finding:
-    """Judge whether `zone` is that of these times. `what`: which two times each sample compares."""
+    """Check that `zone` is that of these times. `what`: which two times each sample compares."""
     naive = [sample for sample in samples if not has_offset(sample.text)]
     if samples and not naive:
         return holds(f"{what}: they have an offset, so no zone is needed")

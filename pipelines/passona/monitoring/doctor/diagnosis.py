@@ -18,7 +18,7 @@ ASSUMPTIONS = tuple(
     value
     for module in (_connection, _paging, _zones)
     for value in vars(module).values()
-    if isinstance(value, Assumption) and value.judge.__module__ == module.__name__
+    if isinstance(value, Assumption) and value.check.__module__ == module.__name__
 )
 # Judged even without the campaign list.
 _ALWAYS = ("address", "token", "rate_limit")
@@ -46,11 +46,11 @@ class Diagnosis:
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
-    """Judge every assumption by the evidence."""
+    """Check every assumption against the evidence."""
     return Diagnosis(
         evidence,
         [
-            (each, each.judge(evidence) if evidence.reached or each.name in _ALWAYS else _NO_LIST)
+            (each, each.check(evidence) if evidence.reached or each.name in _ALWAYS else _NO_LIST)
             for each in ASSUMPTIONS
         ],
     )

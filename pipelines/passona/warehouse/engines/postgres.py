@@ -24,7 +24,7 @@ from passona.warehouse.engines._postgres_destination import Postgres
 from passona.warehouse.engines._postgres_lock import RunLock, is_locked
 from passona.warehouse.engines._postgres_session import SETTINGS, Session, connected
 from passona.warehouse.engines.engine import Workload
-from passona.warehouse.ownership import SCHEMAS, STAGING, Column, Relations, owned, relations
+from passona.warehouse.ownership import SCHEMAS, STAGING, Column, Relations, registered_columns, relations
 
 _OURS = "nspname = ANY ($schemas) AND relkind NOT IN ('t', 'I')"
 _TABLES = "FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
@@ -157,7 +157,7 @@ class PostgresServer:
 
     def rewrite(self, _gone: Sequence[str], _wait: float, _notify: Callable[[str], None]) -> int:
         """Rewrite our tables without deleted rows, which locks them. Searches no bytes."""
-        ours = owned(self.connection) or ()
+        ours = registered_columns(self.connection) or ()
         tables = sorted(name for name, relation in self.relations().items() if relation.kind == "table")
         for schema, table in (name for name in tables if str(name) in ours):
             self.connection.execute(f"VACUUM (FULL) {quoted(schema)}.{quoted(table)}")
