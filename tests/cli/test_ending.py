@@ -20,7 +20,7 @@ from passona.errors import Busy, ConfigurationError, Exit, NotWritten
 from passona.monitoring._metrics import write_metrics
 from passona.monitoring.failure_hook import call_hook, check_target
 from passona.monitoring.notifications import RunEnd
-from passona.warehouse.replacement import Replacement
+from passona.warehouse.atomic_file import AtomicFile
 from passona_sandbox import Account, Sandbox
 from support.campaigns import ONE, TWO, click, message, open_campaign
 from support.warehouses import Warehouse
@@ -41,7 +41,7 @@ def load(box: Sandbox, warehouse: Warehouse, file: Path, **options: Any) -> Samp
     """A load in this process and the metrics of it."""
     outcome = warehouse.load(box, reports=["clicks", "alt_delivery"], **options)
     document = outcome_document(outcome, outcome.exit_code, warehouse.path)
-    write_metrics(Replacement(file, 0o644), document, 12.5, warehouse.path)
+    write_metrics(AtomicFile(file, 0o644), document, 12.5, warehouse.path)
     assert samples(file.read_text()) == samples(file.read_text(), prometheus)
     return samples(file.read_text())
 
@@ -91,7 +91,7 @@ def test_of_a_warehouse_that_is_held_the_metrics_keep_what_they_said_before(
     warehouse: Warehouse, account: Account, box: Sandbox, tmp_path: Path
 ) -> None:
     account.put(open_campaign(ONE), {"clicks": [click(1)]})
-    metrics = Replacement(tmp_path / "passona.prom", 0o644)
+    metrics = AtomicFile(tmp_path / "passona.prom", 0o644)
     before = load(box, warehouse, metrics.path)
     ending = RunEnd(metrics, None)
     ending.warehouse = warehouse.path
@@ -107,7 +107,7 @@ def test_of_a_warehouse_that_is_held_the_metrics_keep_what_they_said_before(
 
 
 def test_before_the_first_load_there_is_nothing_to_say_of_the_warehouse(tmp_path: Path) -> None:
-    metrics = Replacement(tmp_path / "passona.prom", 0o644)
+    metrics = AtomicFile(tmp_path / "passona.prom", 0o644)
     with pytest.raises(ConfigurationError), RunEnd(metrics, None):
         raise ConfigurationError("no token")
     found = samples(metrics.path.read_text())
@@ -120,7 +120,7 @@ def test_before_the_first_load_there_is_nothing_to_say_of_the_warehouse(tmp_path
 def test_metrics_that_cannot_be_written_are_a_line_and_change_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    metrics = Replacement(tmp_path / ("m" * 250), 0o644)
+    metrics = AtomicFile(tmp_path / ("m" * 250), 0o644)
     with RunEnd(metrics, None) as ending:
         ending.document = FAILED
     assert caplog.messages == [f"the metrics could not be written: File name too long: {metrics.path}"]

@@ -25,8 +25,8 @@ from passona.config.address import Address, check_exists
 from passona.errors import ConfigurationError
 from passona.masking.messages import counted
 from passona.reports.definitions import REPORTS
+from passona.warehouse.atomic_file import AtomicFile, usual_mode
 from passona.warehouse.database import open_reader
-from passona.warehouse.replacement import Replacement, usual_mode
 
 # How many are drawn; the tables have all.
 DRAWN_CAMPAIGNS = 12
@@ -57,7 +57,7 @@ def write_report(
     with closing(open_reader(warehouse, wait, notify)) as connection:
         figures = read_figures(connection, campaign)
     try:
-        with Replacement(out, usual_mode()).part() as part:
+        with AtomicFile(out, usual_mode()).part() as part:
             part.write_text(_render(figures, datetime.now(UTC)), encoding="utf-8", newline="\n")
     except OSError as error:
         raise ConfigurationError(f"the report cannot be written: {error.strerror}: {out}") from error

@@ -23,13 +23,13 @@ from passona.config.address import Address
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import counted, reason
 from passona.masking.policy import CLEAR, Privacy
+from passona.warehouse.atomic_file import AtomicFile
 from passona.warehouse.connection import literal, tables_of
 from passona.warehouse.engines.duckdb_file import open_checkpointed
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION
 from passona.warehouse.engines.engine import Checkpointed
 from passona.warehouse.ledger_table import Ledger
 from passona.warehouse.policy_table import mode_of_copy
-from passona.warehouse.replacement import Replacement
 from passona.warehouse.verification import INTERRUPTED, differences, read_every_block, unverified
 
 # Signals are handled between two pieces.
@@ -72,7 +72,7 @@ class Unpublished:
 
 def publish_warehouse(
     warehouse: Address,
-    place: Replacement,
+    place: AtomicFile,
     wait: float,
     notify: Callable[[str], None],
     *,
@@ -89,7 +89,7 @@ def publish_warehouse(
         return publish(source, place, marts_only=marts_only, privacy=privacy)
 
 
-def publish(source: Checkpointed, place: Replacement, *, marts_only: bool, privacy: Privacy = CLEAR) -> Published:
+def publish(source: Checkpointed, place: AtomicFile, *, marts_only: bool, privacy: Privacy = CLEAR) -> Published:
     """Publish a locked warehouse. Whatever fails, the old copy stays.
 
     `privacy`: the mode of the copy, if it stores less about people than the warehouse.

@@ -6,12 +6,12 @@ from pathlib import Path
 from passona.config.address import Address, check_file_name
 from passona.config.path_syntax import catalog_name, log_of
 from passona.errors import ConfigurationError
-from passona.warehouse.replacement import OWNER_ALONE, Replacement, usual_mode
+from passona.warehouse.atomic_file import OWNER_ALONE, AtomicFile, usual_mode
 
 _MAGIC = slice(8, 12)
 
 
-def target(path: Path, warehouse: Address, *, personal: bool) -> Replacement:
+def target(path: Path, warehouse: Address, *, personal: bool) -> AtomicFile:
     """Return where to put a copy of `warehouse`. `personal`: it has rows of persons, so only its owner may read it.
 
     :raises ConfigurationError: no copy can be there.
@@ -29,7 +29,7 @@ def target(path: Path, warehouse: Address, *, personal: bool) -> Replacement:
         raise ConfigurationError(f"{path} is the warehouse itself; give the copy another place")
     _check_old(path, place)
     check_unwritten(place)
-    return Replacement(place, OWNER_ALONE if personal else usual_mode())
+    return AtomicFile(place, OWNER_ALONE if personal else usual_mode())
 
 
 def check_unwritten(place: Path) -> None:

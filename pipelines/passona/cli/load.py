@@ -24,9 +24,9 @@ from passona.masking.messages import format_error, masked
 from passona.monitoring import logs
 from passona.monitoring.notifications import RunEnd
 from passona.reports.definitions import Report
+from passona.warehouse.atomic_file import AtomicFile
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.load import Load, LoadRequest
-from passona.warehouse.replacement import Replacement
 from passona.warehouse.retention import rewrite_after_expiry
 from passona.warehouse.run import Outcome
 
@@ -92,7 +92,7 @@ def load(
     then_transform: bool,
     publish_to: Path | None,
     marts_only: bool,
-    metrics: Replacement | None,
+    metrics: AtomicFile | None,
     on_failure: str | None,
     wait: float,
     as_json: bool,
@@ -166,7 +166,7 @@ def _run(settings: Settings, database: Database, request: LoadRequest) -> Outcom
 
 
 def _publish(
-    database: Database, place: Replacement, then: _Then, transformed: Transformed | None, *, quiet: bool
+    database: Database, place: AtomicFile, then: _Then, transformed: Transformed | None, *, quiet: bool
 ) -> Published | Unpublished:
     """Publish the copy, or report why it was not: the load itself succeeded."""
     if transformed and transformed.exit_code:
@@ -180,6 +180,6 @@ def _publish(
     return published
 
 
-def _unpublished(place: Replacement, reason: str, code: Exit) -> Unpublished:
+def _unpublished(place: AtomicFile, reason: str, code: Exit) -> Unpublished:
     logs.notify(f"{place.path} was not published: {reason}")
     return Unpublished(reason, code)

@@ -15,7 +15,7 @@ from passona.masking.messages import masked
 from passona.monitoring import logs
 from passona.monitoring.failure_hook import check_target
 from passona.reports.definitions import REPORTS, Report
-from passona.warehouse.replacement import Replacement, usual_mode
+from passona.warehouse.atomic_file import AtomicFile, usual_mode
 
 log = logging.getLogger("passona")
 
@@ -57,12 +57,12 @@ def _level_option(names: Sequence[str], level: int, text: str) -> click.Option:
     return click.Option(names, is_flag=True, expose_value=False, callback=lower, help=text)
 
 
-def _metrics(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Replacement | None:
+def _metrics(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> AtomicFile | None:
     if path is None:
         return None
     if not path.parent.is_dir():
         raise click.BadParameter(f"the folder does not exist: {path.parent}")
-    return Replacement(path.resolve(), usual_mode())
+    return AtomicFile(path.resolve(), usual_mode())
 
 
 def _on_failure(_context: click.Context, _parameter: click.Parameter, target: str | None) -> str | None:

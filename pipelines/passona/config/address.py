@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,10 @@ def check_file_name(path: Path, role: str, example: str) -> None:
     if "?" in os.path.realpath(path.parent):
         raise ConfigurationError(
             f"{role} cannot be in a folder with a ? in its name, where DuckDB expects parameters; choose another"
+        )
+    if "\\" in os.path.realpath(path) and version("duckdb") >= "2":
+        raise ConfigurationError(
+            f"{role} cannot be at a path with a \\, which DuckDB 2 takes for a /; choose another path"
         )
     try:
         os.path.realpath(path).encode()

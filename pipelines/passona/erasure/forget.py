@@ -17,10 +17,10 @@ from passona.erasure._linked_tables import erase_linked, linked_tables
 from passona.errors import ConfigurationError, PassonaError
 from passona.masking.people import People, people
 from passona.masking.policy import Privacy
+from passona.warehouse.atomic_file import AtomicFile
 from passona.warehouse.connection import Connection, tables_of, transaction
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.policy_table import block, known_mode, mode_of_copy, privacy_of, privacy_of_copy
-from passona.warehouse.replacement import Replacement
 from passona.warehouse.run_record import RunRecord
 
 Texts = Sequence[tuple[str, str]]
@@ -96,7 +96,7 @@ def rewrite_all(
         into.files.append(address)
 
     def forget_in(copy: Path) -> None:
-        Replacement(copy).clear()  # leftovers of a killed publish name them too
+        AtomicFile(copy).clear()  # leftovers of a killed publish name them too
         with _opened(copy, wait, notify, whole=False) as database:
             privacy = privacy_there(database, mode, privacy_settings, "forgotten")
             into.tables += _erased(database, people(texts, privacy) if privacy else who, keep=True)

@@ -20,10 +20,10 @@ from typing import Any
 from passona.config.address import Address, exists
 from passona.errors import PassonaError
 from passona.reports.definitions import REPORTS
+from passona.warehouse.atomic_file import AtomicFile
 from passona.warehouse.connection import Connection, error_kinds
 from passona.warehouse.database import open_reader
 from passona.warehouse.ledger_table import Ledger
-from passona.warehouse.replacement import Replacement
 
 OUTCOMES = ("ok", "error", "usage", "token refused", "failed", "held", "busy", "interrupted")
 STATES = ("open", "settled", "failed", "held")
@@ -54,7 +54,7 @@ class Gauge:
         return "".join(f"{line}\n" for line in lines)
 
 
-def write_metrics(file: Replacement, document: Mapping[str, Any], seconds: float, address: Address | None) -> None:
+def write_metrics(file: AtomicFile, document: Mapping[str, Any], seconds: float, address: Address | None) -> None:
     """Replace the file. `document`: the outcome as `--json` prints it. `address`: of the warehouse, if known.
 
     :raises OSError: it could not be written; the old one stays.

@@ -15,7 +15,7 @@ import click
 from passona.errors import Exit, Interrupted, causes
 from passona.masking.messages import format_error, masked, printable
 from passona.monitoring import logs
-from passona.warehouse.replacement import Replacement
+from passona.warehouse.atomic_file import AtomicFile
 
 if TYPE_CHECKING:
     from passona.config.address import Address
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class RunEnd:
     """Wraps a run, which sets `warehouse` and `document`, the outcome as `--json` prints it, once they are known."""
 
-    def __init__(self, metrics: Replacement | None, on_failure: str | None) -> None:
+    def __init__(self, metrics: AtomicFile | None, on_failure: str | None) -> None:
         self._metrics, self._on_failure = metrics, on_failure
         self._started = time.monotonic()
         self.warehouse: Address | None = None
@@ -47,7 +47,7 @@ class RunEnd:
             if problem := call_hook(self._on_failure, document):
                 logs.notify(problem)
 
-    def _write_metrics(self, file: Replacement, document: Mapping[str, Any]) -> None:
+    def _write_metrics(self, file: AtomicFile, document: Mapping[str, Any]) -> None:
         from passona.monitoring._metrics import write_metrics
 
         try:

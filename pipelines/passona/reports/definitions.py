@@ -66,7 +66,7 @@ class Report:
 
     @cached_property
     def all_columns(self) -> tuple[Column, ...]:
-        """Return every key of a row, the two lists included."""
+        """Return the columns of all keys of a row, the two lists included."""
         return self.columns + (self.lists or ())
 
     @cached_property

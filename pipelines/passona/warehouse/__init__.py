@@ -7,10 +7,11 @@
 - `engines` DuckDB file and Postgres
 - `_schema` creates the tables; `_migrations` those of the first version; `ownership` which objects are ours
 - `ledger_table` the ledger as stored; `verification` which reports are verified; `retention` what expires
-- `policy_table` the privacy mode, and forgotten people; `replacement` atomic writes of files
+- `policy_table` the privacy mode, and forgotten people; `atomic_file` writes of files
 """
 
 __all__ = [
+    "atomic_file",
     "connection",
     "csv_import",
     "database",
@@ -20,7 +21,6 @@ __all__ = [
     "mail_requests",
     "ownership",
     "policy_table",
-    "replacement",
     "retention",
     "run",
     "run_record",

@@ -15,8 +15,8 @@ import duckdb
 from passona.errors import StillThere
 from passona.masking.phone_search import found_in
 from passona.masking.phones import names_one, spellings_of
+from passona.warehouse.atomic_file import sync
 from passona.warehouse.connection import IS_GENERATED, Connection, literal, quoted
-from passona.warehouse.replacement import sync
 
 # DuckDB 1.2 and later can open the file, whichever version writes it.
 STORAGE_VERSION = "v1.2.0"

@@ -24,7 +24,7 @@ def usual_mode() -> int:
 
 
 @dataclass(frozen=True)
-class Replacement:
+class AtomicFile:
     """A file to be put at `path`. `mode`: of a new file; an existing one passes on its mode and group."""
 
     path: Path
