@@ -197,7 +197,7 @@ def test_a_named_encoding_is_read_and_the_ledger_records_the_file(warehouse: War
     _, (refused,) = import_csv(warehouse, file)
     assert "bytes that are not UTF-8 (if you know the encoding, name it with --encoding)" in refused
     _, said = import_csv(warehouse, file, encoding="cp1252")
-    assert said == ["recipient.csv: read as cp1252, values parted by comma"]
+    assert said == ["recipient.csv: read as cp1252, delimited by comma"]
     assert warehouse.rows("SELECT group_name FROM passona.recipient WHERE group_name <> 'Group'") == [("Café “€”",)]
     columns = ("campaign_id", "report", "state", "origin", "pages", "api_total", "row_count", "verified_at", "error")
     at = datetime.fromtimestamp(1_600_000_000, UTC)

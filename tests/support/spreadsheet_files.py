@@ -121,7 +121,7 @@ FILES = (
     File("columns in another order", "somebody", sheet([row[::-1] for row in ROWS], KEYS[::-1]), "exact"),
     File("a first line sep=;", f"saved for {EXCEL}", b"sep=;\r\n" + sheet(delimiter=";"), "exact", "semicolon"),
     File("a first line sep=,", f"saved for {EXCEL}", b"\xef\xbb\xbfsep=,\r\n" + GOOD, "exact"),
-    File("a first line sep=| and bars", f"saved for {EXCEL}", b"sep=|\r\n" + sheet(delimiter="|"), "exact", "parted by |"),
+    File("a first line sep=| and bars", f"saved for {EXCEL}", b"sep=|\r\n" + sheet(delimiter="|"), "exact", "delimited by |"),
     File(
         "a first line sep= in UTF-16", f"saved for {EXCEL}", ("sep=\t\r\n" + text_of(delimiter="\t")).encode("utf-16"),
         "exact", "utf-16-le",

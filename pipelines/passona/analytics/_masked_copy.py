@@ -95,12 +95,12 @@ class _Kept(NamedTuple):
 
 
 def write_reduced(connection: Any, part: Path, privacy: Privacy) -> int:
-    """Write a new DuckDB file; return how many of its texts still name people, which must be 0.
+    """Write a new DuckDB file; return how many of its texts still contain numbers or tokens of people, which must be 0.
 
     :raises ConfigurationError: the warehouse is older than the register of our tables.
     """
     replacements: dict[str, str] = {}
-    for _ in range(2):  # only the first copy shows which texts the mode leaves as they are
+    for _ in range(2):  # the second pass replaces what the first one missed
         with _new_copy(connection, part) as copy:
             _Writer(connection, copy, privacy, replacements).write()
             replacements = _find_texts(copy, privacy)

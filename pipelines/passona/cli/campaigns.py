@@ -80,4 +80,4 @@ def _print(listed: Sequence[Campaign], entries: Mapping[Key, Entry]) -> None:
         table.add_row(campaign.campaign_id, plain(campaign.name or ""), ends, *states)
     console = stdout_console()
     console.print(table)
-    console.print(f"\n{counted(len(listed), 'campaign')}; - is never loaded")
+    console.print(f"\n{counted(len(listed), 'campaign')}; '-' means never loaded")

@@ -1,7 +1,8 @@
 """Convert the times of reports from text to instants in UTC, with an issue for each that is not stored as sent. Pure.
 
 Forms: the guide's samples (`2020-06-08 13:50:06`, `2020-06-27T20:26:30+0100`) and those of newer frameworks
-(`2020-06-27T19:26:30.000000Z`). A time without an offset is civil time in the account's zone (contract, rule 5).
+(`2020-06-27T19:26:30.000000Z`). A time without an offset is civil time in the
+account's zone (contract, rule 5), which callers pass as `zone`: the setting `timezone`.
 
 `instant` defines this for one text. `instants` does the same for a column, at Arrow's speed: it converts plain texts
 in quarters of an hour without a change of offset, and leaves the others to `instant`.

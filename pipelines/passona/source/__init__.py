@@ -7,9 +7,10 @@
 - `_load_package` the package and dataset that dlt extracts into; `_destination`, `_dataset_lock`
 - `campaigns` which campaigns exist; `ledger` what was loaded, and so what is due
 - `client` HTTP over the `transport`; `pace` when a request may go
-- `walk` one verified report: `paginator`, `page_pool`, `pages` follow links.next; a `spool` keeps it until verified
+- `walk` one verified report, its total checked; `pages` accepts a page by itself, `paginator` against the first one;
+  `page_pool` fetches ahead; a `spool` keeps the rows until they are verified
 - `rows` what a vendor row means: typed columns, field rows, issues; pure
-- `resources` dlt's resources: rows that are replaced by campaign; the command line uses the same ones
+- `resources` dlt's resources, also of the command line: marker rows make dlt delete a campaign's old rows
 """
 
 __all__ = [

@@ -3,7 +3,7 @@
     path, page, per_page -> Client.get -> body of a 200
     path -> Client.post -> None, after a 202
 
-Every other answer is an error, sorted by what to do: a 401 ends the run, a transient one is retried with growing
+Every other answer is an error, classified by how to react: a 401 ends the run, a transient one is retried with growing
 pauses, any other fails the report that asked. A POST makes the server send a mail, so it is retried only after a 429,
 which says that nothing was done. Codes: the vendor's error pages (401, 403, 404, 409, 422, 423, 5xx); 429 is
 undocumented, an earlier version of the API sent it.
@@ -36,7 +36,7 @@ TRANSIENT = frozenset({408, 409, 423, 425, 429})
 # With the default first pause of 0.5 s: 0.5, 1, 2, 4, 8, 16, 30 s; a server that restarts is back by then.
 ATTEMPTS = 8
 LONGEST_PAUSE = 30.0
-# A server that asks for more than a quarter of an hour is better asked by the next run.
+# A server that asks for more than a quarter of an hour is left to the next run.
 LONGEST_RETRY_AFTER = 900.0
 # A page of 500 rows is about half a megabyte; a body a hundred times as large is no page.
 LARGEST_BODY = 64 * 1024 * 1024
@@ -81,7 +81,7 @@ class Client:
         return self._with_retries(lambda attempt: self._get(target, {**where, "attempt": attempt}), where)
 
     def post(self, path: str) -> None:
-        """Ask once for what is made at `path` below the base address.
+        """Request what is made at `path` once: a POST below the base address.
 
         :raises TokenRefused: 401; no request follows.
         :raises RequestFailed: the request did not reach the server, or the server refused it: nothing is made.

@@ -1,7 +1,7 @@
 """The ledger: what was loaded, and so what is due; one row per campaign and report, stored with the rows themselves.
 
     report_ledger + campaigns' dates -> plan -> tasks, most needed first
-    walk (or its failure) + old entry -> new entry
+    walk (or its failure) + old entry -> new entry: settled or not, or held
 
 Pure. States: `open` (may still change), `settled` (verified after the campaign's end and the report's window: no
 further request), `failed` (no complete walk), `held` (by the shrink guard).
@@ -99,7 +99,7 @@ def plan(
     *,
     refresh: bool = False,
 ) -> list[Task]:
-    """Return the tasks that are due, most needed first, so that a job that is cut short did the best it could.
+    """Return the tasks that are due, most needed first, so that an interrupted load has done the most useful work.
 
     Reports never loaded come first, those of the newest campaign before others; then those longest unchecked.
     """

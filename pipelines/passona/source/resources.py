@@ -117,7 +117,7 @@ class CampaignLoad:
 
 @dataclass
 class Declaration:
-    """Empty tables, so that dlt and its tools know them. `item`: follows in the same item, because dlt's limit counts
+    """Declares tables even if no rows follow. `item`: follows in the same item, because dlt's limit counts
     items.
     """
 
@@ -214,7 +214,7 @@ def _hints(table: Table, disposition: Disposition, item: Item) -> Any:
     if disposition == "append" and MARKER in columns:
         del columns[MARKER]["hard_delete"]  # there is nothing to delete, and dlt would warn
     if table is not KEYS:
-        about = "load package that the row came by"
+        about = "load package that wrote the row"
         columns[LOAD_ID] = {"name": LOAD_ID, "data_type": "text", "nullable": False, "description": about}
     others: dict[str, Any] = {"description": table.comment}
     if item.mode and table.name == "report_ledger":

@@ -259,7 +259,7 @@ def _phones(texts: pa.Array[Any]) -> tuple[pa.Array[Any], list[tuple[int, str]]]
 
 
 def _integers(texts: pa.Array[Any]) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
-    """Return whole numbers; a text that no integer has as its text is null and noted."""
+    """Return whole numbers; a text that is not a canonical integer is null and noted."""
     values = [None if text is None else _integer(text) for text in texts.to_pylist()]
     problems = [(at, "unexpected_type") for at, value in enumerate(values) if value is None and texts[at].is_valid]
     return pa.array(values, pa.int64()), problems

@@ -153,7 +153,7 @@ class Adapter(HTTPAdapter):
 
 
 class _SingleOriginAdapter(Adapter):
-    """The adapter of a single origin: what requests derives for every request, a tenth of a page's time, is known."""
+    """The adapter of a single origin: caches what requests would derive for every request, a tenth of a page's time."""
 
     _pool: Any = None
 

@@ -3,8 +3,8 @@
     CsvFile -> Form -> Spool -> Walk -> package -> ledger
 
 A file is a walk: it counts whole or not at all, replaces the rows of its campaign and report, and the shrink guard
-may hold it. It has no total to be verified against, and may be older than its copy. So it is refused if the tables
-hold a later state, and it settles a report only if the user or the server dated it.
+may hold it. It has no total to be verified against, and may have been made before its modification time says. So it
+is refused if the tables hold a later state, and it settles a report only if the user or the server dated it.
 """
 
 from collections.abc import Sequence
@@ -175,7 +175,7 @@ class CsvImport:
 
     def _notify_form(self, file: CsvFile, form: Form) -> None:
         delimiter = DELIMITERS.get(form.delimiter, form.delimiter)
-        line = f"{file.name}: read as {form.encoding}, values parted by {delimiter}"
+        line = f"{file.name}: read as {form.encoding}, delimited by {delimiter}"
         if (form.encoding, form.delimiter) != ("utf-8", ",") and line not in self._notified:
             self._notified.add(line)
             self._progress.notify(line)
@@ -193,7 +193,7 @@ class CsvImport:
             self._progress.notify(f"{file.name}: {quality.losses}; {recorded}{walk.report.name} stays open")
         for line, count in (
             ("values in a spreadsheet's form, read as what they were", quality.restored),
-            ("lines without any value are left out", quality.blank),
+            ("blank lines are skipped", quality.blank),
         ):
             if count:
                 self._progress.notify(f"{file.name}: {line}: {count:,}")

@@ -226,7 +226,7 @@ class Database:
         self._end_run_log()
         self._run_log = RunLog(run.run_id, run.verb)
         self._run_log.begin(self.address)
-        with self.writing("the begin of the run"):
+        with self.writing("the start of the run"):
             self.connection.execute(
                 "INSERT INTO passona.runs "
                 "(run_id, started_at, verb, outcome, version, campaign_id, report, _dlt_load_id) "

@@ -191,7 +191,7 @@ class Inventory:
     def missing_columns(self) -> list[tuple[str, str, str]]:
         """Return columns that tables of the dataset lack: table, column, type.
 
-        They are new in this version; or of new keys of the API, and a user dropped them: dlt would not add those.
+        Either this version added them, or a user dropped the column of an undocumented key: dlt would not add those.
         """
         return [
             (name.name, column, kind)
@@ -225,7 +225,7 @@ class Inventory:
                 yield from (((name.name, c), column.comment) for c, column in relation.columns.items() if c in own)
 
     def update_register(self, names: Iterable[QualifiedName]) -> None:
-        """Register those of these names that are ours, and remove objects that are no longer, in a transaction."""
+        """Register those of these names that are ours; unregister what no longer exists. Call it in a transaction."""
         if not self._has_register:
             self._connection.execute(
                 f"CREATE TABLE {DATASET}.{REGISTER} ({', '.join(f'{column} VARCHAR NOT NULL' for column in _COLUMNS)})"
