@@ -3,7 +3,7 @@
     PassonaError (1)
       ConfigurationError, StillThere (2)
       TokenRefused (3)
-      RequestFailed, FateUnknown, PageRefused, FileRefused, WalkFailed > Unreachable (4)
+      RequestFailed, OutcomeUnknown, PageRefused, FileRefused, WalkFailed > Unreachable (4)
       Held (5)
       Busy (6)
       NotWritten, Stopped (1)
@@ -84,7 +84,7 @@ class RequestFailed(PassonaError):
         self.status, self.reached = status, reached
 
 
-class FateUnknown(PassonaError):
+class OutcomeUnknown(PassonaError):
     """A POST was sent and its result is unknown. Never retried automatically."""
 
     exit_code = Exit.FAILED

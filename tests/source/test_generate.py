@@ -67,11 +67,11 @@ def one(account: Account) -> Account:
 def test_one_post_for_each_report_and_none_of_them_again(warehouse: Warehouse, one: Account, box: Sandbox) -> None:
     keys = [(ONE, name) for name in REPORTS]
     found, said = generate(warehouse, box, *keys, *keys)
-    assert [(m.campaign_id, m.report, m.fate) for m in found] == [(*key, "accepted") for key in keys]
+    assert [(m.campaign_id, m.report, m.status) for m in found] == [(*key, "accepted") for key in keys]
     assert posted_reports(box) == keys
     assert noted(warehouse) == [(*key, "accepted", 1, True) for key in keys]
     again, _ = generate(warehouse, box, *keys)
-    assert [m.fate for m in again] == ["asked before"] * 6
+    assert [m.status for m in again] == ["asked before"] * 6
     assert [m.asked_at for m in again] == pytest.approx([m.asked_at for m in found], abs=timedelta(seconds=1))
     assert len(posted_reports(box)) == 6
     generate(warehouse, box, keys[0], seconds=0)
@@ -97,7 +97,7 @@ def test_what_may_have_been_done_is_not_done_again_on_its_own(
     box.faults = [{**fault, "campaign": uuid} for uuid, (fault, _) in zip(uuids, UNKNOWN, strict=True)]
     keys = [(uuid, "clicks") for uuid in uuids]
     found, said = generate(warehouse, box, *keys)
-    assert [m.fate for m in found] == ["unknown"] * len(UNKNOWN)
+    assert [m.status for m in found] == ["unknown"] * len(UNKNOWN)
     for line, uuid, (_, reported) in zip(said, uuids, UNKNOWN, strict=True):
         assert reported in line
         assert f"passona generate {uuid} --report clicks --again" in line
@@ -105,7 +105,7 @@ def test_what_may_have_been_done_is_not_done_again_on_its_own(
     assert noted(warehouse) == [(*key, "unknown", 1, True) for key in keys]
     box.faults = []
     later, said = generate(warehouse, box, *keys)
-    assert {(m.fate, m.exit_code) for m in later} == {("asked before", 4)}
+    assert {(m.status, m.exit_code) for m in later} == {("asked before", 4)}
     assert "--again" in said[0]
     assert len(posted_reports(box)) == len(UNKNOWN)
 
@@ -115,7 +115,7 @@ def test_an_answer_that_does_not_come_in_time_leaves_the_fate_unknown(
 ) -> None:
     box.faults = [{"kind": "latency", "seconds": 5, "method": "POST"}]
     found, _ = generate(warehouse, box, (ONE, "clicks"), request_timeout=0.1)
-    assert [m.fate for m in found] == ["unknown"]
+    assert [m.status for m in found] == ["unknown"]
     assert len(posted_reports(box)) == 1
 
 
@@ -130,11 +130,11 @@ def test_what_the_server_refuses_is_told_and_may_be_asked_again(
     ]
     keys = [(uuid, "clicks") for uuid in uuids]
     found, said = generate(warehouse, box, *keys)
-    assert [(m.fate, m.exit_code) for m in found] == [("refused", 4)] * len(statuses)
+    assert [(m.status, m.exit_code) for m in found] == [("refused", 4)] * len(statuses)
     for line, uuid, status in zip(said, uuids, statuses, strict=True):
         assert line.startswith(f"campaign {uuid}, clicks: status {status}")
     assert posted_reports(box) == keys
-    assert [m.fate for m in generate(warehouse, box, *keys)[0]] == ["accepted"] * len(statuses)
+    assert [m.status for m in generate(warehouse, box, *keys)[0]] == ["accepted"] * len(statuses)
 
 
 def test_a_server_that_is_not_there_was_not_asked(warehouse: Warehouse, one: Account, box: Sandbox) -> None:
@@ -142,7 +142,7 @@ def test_a_server_that_is_not_there_was_not_asked(warehouse: Warehouse, one: Acc
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}/api/2.0/"
         found, said = generate(warehouse, box, (ONE, "clicks"), base_url=address)
-    assert [m.fate for m in found] == ["refused"]
+    assert [m.status for m in found] == ["refused"]
     assert "not sent (Connection refused)" in said[0]
 
 
@@ -151,7 +151,7 @@ def test_too_many_requests_are_waited_for_because_nothing_was_done(
 ) -> None:
     box.faults = [{"kind": "status", "code": 429, "method": "POST", "times": 2}]
     found, _ = generate(warehouse, box, (ONE, "clicks"))
-    assert [m.fate for m in found] == ["accepted"]
+    assert [m.status for m in found] == ["accepted"]
     assert noted(warehouse) == [(ONE, "clicks", "accepted", 3, True)]
 
 
@@ -176,7 +176,7 @@ def test_a_kill_between_the_note_and_the_answer_leaves_it_said(
     box.faults = []
     assert noted(warehouse) == [(ONE, "clicks", "unknown", None, False)]
     found, said = generate(warehouse, box, (ONE, "clicks"))
-    assert [m.fate for m in found] == ["asked before"]
+    assert [m.status for m in found] == ["asked before"]
     assert "no answer came" in said[0]
 
 
@@ -189,7 +189,7 @@ def test_the_verb_asks_lists_and_ends_as_the_contract_says(passona: Run, tmp_pat
         again = passona("generate", ONE, "--report", "clicks", box=box)
         refused = passona("generate", ONE, "--report", "sent", box=box, SOURCES__PASSONA__API_TOKEN="wrong")
     assert ended.returncode == 4
-    assert [(m["campaign_id"], m["fate"]) for m in json.loads(ended.stdout)] == [(ONE, "accepted"), (TWO, "refused")]
+    assert [(m["campaign_id"], m["status"]) for m in json.loads(ended.stdout)] == [(ONE, "accepted"), (TWO, "refused")]
     assert f"campaign {TWO}, clicks: status 404" in ended.stderr
     assert (again.returncode, again.stderr) == (0, "")
     assert [line.split()[:4] for line in again.stdout.splitlines()[1:]] == [[ONE, "clicks", "asked", "before"]]

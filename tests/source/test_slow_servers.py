@@ -17,7 +17,7 @@ import pytest
 
 from passona.config.settings import Settings
 from passona.csv_files import _downloads as downloads
-from passona.errors import FateUnknown, RequestFailed, TokenRefused
+from passona.errors import OutcomeUnknown, RequestFailed, TokenRefused
 from passona.source.client import Client
 from support.warehouses import GUIDE, Warehouse
 
@@ -147,7 +147,7 @@ def test_a_refused_token_ends_the_run_whatever_drips_behind_it(in_time: Callable
 @pytest.mark.core
 def test_the_fate_of_a_post_that_is_never_answered_is_unknown(in_time: Callable[..., Any]) -> None:
     with Dripping(*DRIPS["a status line"]) as server, contextlib.closing(Client(settings(server.port))) as client:
-        with pytest.raises(FateUnknown):
+        with pytest.raises(OutcomeUnknown):
             in_time(client.post, f"reporting/{GUIDE}/clicks")
         assert client.requests == 1
 

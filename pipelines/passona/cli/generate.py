@@ -74,13 +74,13 @@ def _check_team(client: Client, settings: Settings) -> None:
 
 
 def _print(mailings: Sequence[Mailing], *, as_json: bool) -> None:
-    """Print the fate of each report that was requested by mail."""
+    """Print the status of each report that was requested by mail."""
     if as_json:
-        names = ("campaign_id", "report", "fate", "asked_at", "said")
+        names = ("campaign_id", "report", "status", "asked_at", "error")
         click.echo(json_text([{name: getattr(mailing, name) for name in names} for mailing in mailings]))
         return
-    table = new_table("campaign", "report", "fate", "asked at", numbers=False)
+    table = new_table("campaign", "report", "status", "asked at", numbers=False)
     for mailing in mailings:
         asked_at = f"{mailing.asked_at:%Y-%m-%d %H:%M:%S} UTC" if mailing.asked_at else ""
-        table.add_row(mailing.campaign_id, mailing.report, mailing.fate, asked_at)
+        table.add_row(mailing.campaign_id, mailing.report, mailing.status, asked_at)
     stdout_console().print(table)

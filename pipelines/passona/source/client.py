@@ -23,7 +23,7 @@ from requests import RequestException, Response
 from requests.exceptions import ProxyError
 
 from passona.config.settings import Settings
-from passona.errors import FateUnknown, RequestFailed, TokenRefused
+from passona.errors import OutcomeUnknown, RequestFailed, TokenRefused
 from passona.masking.messages import counted, masked, printable
 from passona.reports.decoding import NotJSON, TooDeep, decode
 from passona.source.pace import Clock, Pace, ServerClock, http_date
@@ -85,7 +85,7 @@ class Client:
 
         :raises TokenRefused: 401; no request follows.
         :raises RequestFailed: the request did not reach the server, or the server refused it: nothing is made.
-        :raises FateUnknown: it may or may not have been made.
+        :raises OutcomeUnknown: it may or may not have been made.
         :raises Stopped: the run ended while this waited.
         """
         self._with_retries(lambda _: self._post(path), _log_fields(path))
@@ -136,19 +136,19 @@ class Client:
         return body
 
     def _post(self, path: str) -> None:
-        # A new connection each time: the server may be closing a kept one, which would leave the fate unknown.
+        # A new connection each time: the server may be closing a kept one, which would leave the outcome unknown.
         with contextlib.closing(Transport(self._settings)) as transport:
             try:
                 response, body = self._exchange(transport, "POST", path)
             except RequestFailed as fault:
                 if not fault.reached:
                     raise
-                raise FateUnknown(str(fault)) from None
+                raise OutcomeUnknown(str(fault)) from None
         status = response.status_code
         if status == 202:
             return
         if status >= 500 or status < 400:
-            raise FateUnknown(f"expected status 202, got {status}{self._server_message(body)}")
+            raise OutcomeUnknown(f"expected status 202, got {status}{self._server_message(body)}")
         if status in TRANSIENT - {429}:
             raise RequestFailed(f"status {status}{self._server_message(body)}", status)
         self._raise_for_status(response, body)

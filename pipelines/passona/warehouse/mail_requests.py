@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from passona.errors import Exit, FateUnknown, RequestFailed, TokenRefused
+from passona.errors import Exit, OutcomeUnknown, RequestFailed, TokenRefused
 from passona.source.client import Client
 from passona.source.ledger import Key
 from passona.warehouse.connection import Connection, columns_of
@@ -22,20 +22,20 @@ VERB = "generate"
 
 @dataclass(frozen=True)
 class Mailing:
-    """One report to be mailed. `fate`: accepted, refused, unknown, asked before or to be asked.
+    """One report to be mailed. `status`: accepted, refused, unknown, asked before or to be asked.
 
-    `asked_at`: in UTC. `said`: the error, with the next step.
+    `asked_at`: in UTC. `error`: with the next step.
     """
 
     campaign_id: str
     report: str
-    fate: str
+    status: str
     asked_at: datetime | None = None
-    said: str = ""
+    error: str = ""
 
     @property
     def exit_code(self) -> Exit:
-        return Exit.FAILED if self.said else Exit.OK
+        return Exit.FAILED if self.error else Exit.OK
 
 
 def requested_before(connection: Connection, period: timedelta) -> dict[Key, Mailing]:
@@ -54,9 +54,9 @@ def requested_before(connection: Connection, period: timedelta) -> dict[Key, Mai
             report,
             "asked before",
             asked_at.astimezone(UTC),
-            _unknown(campaign_id, report, "asked before, and no answer came") if fate == "unknown" else "",
+            _unknown(campaign_id, report, "asked before, and no answer came") if status == "unknown" else "",
         )
-        for campaign_id, report, fate, asked_at in rows
+        for campaign_id, report, status, asked_at in rows
     }
 
 
@@ -68,14 +68,14 @@ def reports_to_request(keys: Iterable[Key], before: dict[Key, Mailing]) -> list[
 def ask(
     database: Database, client: Client, mailings: Iterable[Mailing], notify: Callable[[str], None]
 ) -> Iterator[Mailing]:
-    """Send those that were not sent before, one after the other, and yield each with its fate.
+    """Send those that were not sent before, one after the other, and yield each with its status.
 
     :raises TokenRefused: 401; no request follows.
     """
     for mailing in mailings:
-        sent = _send(database, client, mailing) if mailing.fate == "to be asked" else mailing
-        if sent.said:
-            notify(sent.said)
+        sent = _send(database, client, mailing) if mailing.status == "to be asked" else mailing
+        if sent.error:
+            notify(sent.error)
         yield sent
 
 
@@ -92,7 +92,7 @@ def _send(database: Database, client: Client, mailing: Mailing) -> Mailing:
         except RequestFailed as refusal:
             run.outcome = "refused"
             error = f"campaign {campaign_id}, {report}: {refusal}; no mail comes, ask again later"
-        except FateUnknown as failure:
+        except OutcomeUnknown as failure:
             error = _unknown(campaign_id, report, str(failure))
         run.requests = client.requests - before
     if token_refused:
