@@ -195,7 +195,7 @@ def test_a_named_encoding_is_read_and_the_ledger_records_the_file(warehouse: War
     file.write_bytes(GOOD + row(9, group="Café “€”").decode().encode("cp1252"))
     os.utime(file, (1_600_000_000, 1_600_000_000))
     _, (refused,) = import_csv(warehouse, file)
-    assert "bytes that are not UTF-8 (if you know the encoding, name it with --encoding)" in refused
+    assert "bytes that are not UTF-8 (name its encoding with --encoding; Excel on Windows writes cp1252)" in refused
     _, said = import_csv(warehouse, file, encoding="cp1252")
     assert said == ["recipient.csv: read as cp1252, delimited by comma"]
     assert warehouse.rows("SELECT group_name FROM passona.recipient WHERE group_name <> 'Group'") == [("Café “€”",)]

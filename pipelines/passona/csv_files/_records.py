@@ -161,7 +161,7 @@ def _fault_of(record: Record, lines: _Lines, form: Form, *, is_header: bool) -> 
     if len(record) != len(form.cells):
         return f"expected {len(form.cells)} values, got {len(record)}"
     if not all(map(str.isascii, lines.record)) and any(map(_UNDECODED.search, lines.record)):
-        return "it has bytes that are not UTF-8 (if you know the encoding, name it with --encoding)"
+        return "it has bytes that are not UTF-8 (name its encoding with --encoding; Excel on Windows writes cp1252)"
     return None if is_header else _fault_of_values(record, form)
 
 
