@@ -758,7 +758,7 @@ def deadly(self, sql, *arguments, **others):
         os.kill(os.getpid(), signal.SIGKILL)
     return plain(self, sql, *arguments, **others)
 SQLConnectionManager.add_query = deadly
-module.transform(address_of(pathlib.Path(sys.argv[1])), "Europe/London", 0, print, module.full_refresh=True)
+module.transform(address_of(pathlib.Path(sys.argv[1])), "Europe/London", 0, print, full_refresh=True)
 """
 
 

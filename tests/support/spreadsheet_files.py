@@ -133,10 +133,10 @@ FILES = (
     File("a final ^Z", "DOS, copy", GOOD + b"\x1a", "exact"),
     File("a final ^Z and a line end", "DOS, an editor", GOOD + b"\x1a\r\n", "exact"),
     File("columns without a name at the end", EXCEL, sheet([(*r, "", "") for r in ROWS], (*KEYS, "", "")), "exact"),
-    File("lines of commas at the end", EXCEL, GOOD + b",,,,,,,\r\n" * 3, "exact", "without any value are left out: 3"),
-    File("lines of commas between", EXCEL, GOOD.replace(b"\r\n447", b"\r\n,,,,,,,\r\n447"), "exact", "left out: 4"),
-    File("lines of empty quotes at the end", CALC, GOOD + b'"","","","","","","",""\n', "exact", "left out: 1"),
-    File("lines of empty formulas at the end", "an exporter for Excel", GOOD + b'="","=""""",,,,,,\r\n' * 2, "exact", "left out: 2"),
+    File("lines of commas at the end", EXCEL, GOOD + b",,,,,,,\r\n" * 3, "exact", "blank lines are skipped: 3"),
+    File("lines of commas between", EXCEL, GOOD.replace(b"\r\n447", b"\r\n,,,,,,,\r\n447"), "exact", "skipped: 4"),
+    File("lines of empty quotes at the end", CALC, GOOD + b'"","","","","","","",""\n', "exact", "skipped: 1"),
+    File("lines of empty formulas at the end", "an exporter for Excel", GOOD + b'="","=""""",,,,,,\r\n' * 2, "exact", "skipped: 2"),
     File("spaces around the names", "somebody", sheet(header=[f" {key} " for key in KEYS]), "exact"),
     File(
         "a byte-order mark within the quotes", "JavaScript",
@@ -212,7 +212,7 @@ FILES = (
     File("phones Err:502", CALC, sheet(changed(PHONE, lambda _: "Err:502")), "refused", "4 of 4 phones cannot be read"),
     File("one phone #¡VALOR!", f"{EXCEL} in Spain", sheet(changed(PHONE, lambda _: "#¡VALOR!", [2])), "recorded", "1 of 4 phones"),
     File("phones 4٫47701E+11", f"{EXCEL} in Egypt", sheet(changed(PHONE, lambda p: short(p).replace(".", "٫"))), "refused", "4 of 4 phones"),
-    File("a line of spaces at the end", "a fixed-width export", GOOD + b" , , , , , , , \r\n", "exact", "left out: 1"),
+    File("a line of spaces at the end", "a fixed-width export", GOOD + b" , , , , , , , \r\n", "exact", "skipped: 1"),
     # What is cut off, or two files in one.
     File("without the last line end", SHEETS, GOOD[:-2], "refused", "line 6 cannot be read: it is the last and has no line end"),
     File("cut off", "a full disk", GOOD[:-30], "refused", "line 6 cannot be read"),
