@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -192,6 +193,15 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(
     with pytest.raises(ConfigurationError, match=said):
         write_report(demo_warehouse, tmp_path / out, campaign, 0, print)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_a_regular_file_is_not_replaced(demo_warehouse: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "out.html"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigurationError, match="cannot be written: it exists and is not a regular file"):
+        write_report(demo_warehouse, pipe, None, 0, print)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_of_a_campaign_of_which_nothing_was_ever_loaded_there_is_no_page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -124,6 +125,14 @@ def test_metrics_that_cannot_be_written_are_a_line_and_change_nothing(
     with RunEnd(metrics, None) as ending:
         ending.document = FAILED
     assert caplog.messages == [f"the metrics could not be written: File name too long: {metrics.path}"]
+
+
+def test_metrics_do_not_replace_what_is_not_a_regular_file(tmp_path: Path, passona: Callable[..., Any]) -> None:
+    pipe = tmp_path / "passona.prom"
+    os.mkfifo(pipe)
+    ended = passona("load", "--metrics", "passona.prom")
+    assert (ended.returncode, "it exists and is not a regular file: passona.prom" in ended.stderr) == (2, True)
+    assert pipe.is_fifo()
 
 
 # Whoever hears of failures

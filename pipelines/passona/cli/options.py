@@ -62,6 +62,8 @@ def _metrics(_context: click.Context, _parameter: click.Parameter, path: Path | 
         return None
     if not path.parent.is_dir():
         raise click.BadParameter(f"the folder does not exist: {path.parent}")
+    if path.exists() and not path.is_file():
+        raise click.BadParameter(f"it exists and is not a regular file: {path}")
     return AtomicFile(path.resolve(), usual_mode())
 
 

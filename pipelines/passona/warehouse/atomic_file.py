@@ -6,6 +6,7 @@ Open readers keep the old file.
 """
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -36,6 +37,8 @@ class AtomicFile:
 
         :raises OSError: it cannot be created or put in place; the old file stays.
         """
+        if self.path.exists() and not self.path.is_file():  # a rename would replace /dev/null, too
+            raise FileExistsError(errno.EEXIST, "it exists and is not a regular file", str(self.path))
         self.clear()
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
