@@ -188,6 +188,8 @@ def test_campaigns_are_named_on_standard_input(tmp_path: Path, account: Account,
     assert (ended.returncode, ended.stderr.startswith("passona: standard input, line 1: ")) == (2, True)
     ended = shell("passona load --campaigns-file - < /dev/null", tmp_path, **environment)
     assert (ended.returncode, "standard input names no campaign" in ended.stderr) == (2, True)
+    ended = shell("passona load --campaigns-file .", tmp_path, **environment)
+    assert (ended.returncode, ended.stderr) == (2, "passona: .: Is a directory\n")
 
 
 def test_files_that_nobody_made_are_not_looked_for_in_a_folder(warehouse: Warehouse, tmp_path: Path) -> None:

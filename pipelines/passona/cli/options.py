@@ -112,7 +112,7 @@ def lines_of(file: Path) -> list[tuple[str, str]]:
 
     :raises ConfigurationError: the file cannot be read, or is not UTF-8.
     """
-    name = "standard input" if str(file) == "-" else masked(file.name)
+    name = "standard input" if str(file) == "-" else masked(file.name or str(file))
     try:
         with click.open_file(str(file), encoding="utf-8-sig") as opened:
             lines = opened.read().splitlines()
