@@ -180,6 +180,18 @@ def test_a_kill_between_the_note_and_the_answer_leaves_it_said(
     assert "no answer came" in said[0]
 
 
+def test_a_stop_between_the_note_and_the_answer_counts_the_request(
+    warehouse: Warehouse, one: Account, box: Sandbox, begun: Callable[..., subprocess.Popen[str]]
+) -> None:
+    box.faults = [{"kind": "latency", "seconds": 30, "method": "POST"}]
+    process = begun("generate", ONE, "--report", "clicks", box=box)
+    while not posted_reports(box):
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 143
+    assert noted(warehouse) == [(ONE, "clicks", "unknown", 1, True)]
+
+
 @pytest.mark.core
 def test_the_verb_asks_lists_and_ends_as_the_contract_says(passona: Run, tmp_path: Path) -> None:
     account = Account.empty()

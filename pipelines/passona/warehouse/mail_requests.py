@@ -94,7 +94,8 @@ def _send(database: Database, client: Client, mailing: Mailing) -> Mailing:
             error = f"campaign {campaign_id}, {report}: {refusal}; no mail comes, ask again later"
         except OutcomeUnknown as failure:
             error = _unknown(campaign_id, report, str(failure))
-        run.requests = client.requests - before
+        finally:  # also if the program is stopped while it waits for the answer
+            run.requests = client.requests - before
     if token_refused:
         raise token_refused
     return Mailing(campaign_id, report, run.outcome, run.began, error)
