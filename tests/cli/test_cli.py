@@ -49,6 +49,15 @@ def test_no_variable_makes_a_terminal_of_a_log(passona: Run) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_a_reader_of_the_output_that_leaves_is_no_fault_of_the_program(
+    begun: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    for arguments in (["config"], ["config", "--json"]):
+        process = begun(*arguments)
+        process.stdout.close()  # as `| head` does
+        assert (process.stderr.read(), process.wait()) == ("", 1)
+
+
 @pytest.mark.core
 def test_load_prints_one_json_document(passona: Run) -> None:
     with Sandbox(Account(campaigns=0)) as box:

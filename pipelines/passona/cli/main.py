@@ -64,6 +64,8 @@ class _Verbs(click.Group):
         except click.ClickException as error:
             _show(error)
             code = Exit.USAGE
+        except SystemExit as end:  # of rich and click, without a line: whoever read standard output is gone
+            code = end.code
         except BaseException as error:  # noqa: BLE001  # the last resort: one line instead of a traceback
             code = _fail(error)
         sys.exit(code or Exit.OK)
