@@ -42,7 +42,7 @@ class PassonaError(Exception):
 
 
 class ConfigurationError(PassonaError):
-    """A setting or an argument is wrong, or something is in the way. Nothing was written. Fix it and retry."""
+    """A setting or an argument is wrong, or something is in the way. Fix it and retry."""
 
     exit_code = Exit.USAGE
 
