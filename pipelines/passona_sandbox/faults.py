@@ -59,6 +59,8 @@ class Faults:
 
 def fault(rule: Mapping[str, object]) -> Fault:
     """Parse a rule; ValueError names the known kinds and keys."""
+    if not isinstance(rule, Mapping):
+        raise ValueError(f"fault: expected a list of rules, each of them an object, got {rule!r}")  # noqa: TRY004
     kind = rule.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"fault {dict(rule)!r}: unknown kind {kind!r}; known are {', '.join(KINDS)}")
@@ -72,4 +74,9 @@ def fault(rule: Mapping[str, object]) -> Fault:
         raise ValueError(f"fault {kind!r}: unknown keys {unknown}, missing keys {missing}; known are {names}")
     if when["report"] not in {*REPORTS, CAMPAIGNS, "any"}:
         raise ValueError(f"fault {kind!r}: there is no report {when['report']!r}")
+    if when["method"] not in {"GET", "POST", "any"}:
+        raise ValueError(f"fault {kind!r}: method {when['method']!r} is none of GET, POST, any")
+    for key in ("page", "after", "times"):
+        if not isinstance(when[key], int) and when[key] != _WHEN[key]:
+            raise ValueError(f"fault {kind!r}: {key} {when[key]!r} is no whole number")
     return Fault(kind, when, options)

@@ -35,6 +35,10 @@ def test_every_kind_is_documented():
         ({"kind": "reset", "speed": 1}, "unknown keys \\['speed'\\]"),
         ({"kind": "status"}, "missing keys \\['code'\\]"),
         ({"kind": "reset", "report": "opens"}, "there is no report 'opens'"),
+        ({"kind": "reset", "method": "post"}, "method 'post' is none of GET, POST, any"),
+        ({"kind": "reset", "page": "2"}, "page '2' is no whole number"),
+        ({"kind": "reset", "times": "once"}, "times 'once' is no whole number"),
+        ("kind", "expected a list of rules, each of them an object, got 'kind'"),
     ],
 )
 def test_a_rule_that_cannot_be_understood_is_refused(small, rule, printed):
