@@ -102,6 +102,24 @@ def test_of_a_campaign_that_has_not_started_only_recipients_are_asked(
     assert ledger_states(warehouse) == {(ONE, "recipient"): "open"}
 
 
+def test_a_killed_refresh_of_a_campaign_that_has_not_started_is_repaired(
+    warehouse: Warehouse, account: Account, box: Sandbox
+) -> None:
+    account.put(
+        {"uuid": ONE, "status": 0, "scheduled_send_date": london_time(3), "expiry_date": london_time(5), "started_sending_at": "", "finished_sending_at": ""},
+        {"recipient": []},
+    )  # fmt: skip
+    warehouse.load(box, refresh=True)
+    # As a kill leaves it, between the two transactions of a package.
+    change(
+        warehouse.path,
+        "UPDATE passona.report_ledger SET state = 'failed', verified_at = NULL, error = 'interrupted'",
+    )
+    warehouse.load(box)
+    assert set(ledger_states(warehouse).values()) == {"open"}
+    assert warehouse.one("SELECT count(verified_at) FROM passona.report_ledger") == (6,)
+
+
 def test_an_unchanged_open_report_is_checked_and_not_rewritten(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:

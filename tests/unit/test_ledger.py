@@ -97,6 +97,13 @@ def test_of_a_campaign_that_has_not_started_only_recipients_are_due() -> None:
     assert [task.report.name for task in due] == ["recipient"]
 
 
+def test_a_half_written_report_is_due_even_before_its_campaign_starts() -> None:
+    ahead = {"started_sending_at": None, "scheduled_send_date": NOW + DAY}
+    assert is_due(task(known=entry("failed", verified_at=None), **ahead), SETTINGS, NOW)
+    assert not is_due(task(known=entry("failed", verified_at=None, row_count=None), **ahead), SETTINGS, NOW)
+    assert not is_due(task(known=entry("failed"), **ahead), SETTINGS, NOW)
+
+
 def test_refresh_makes_settled_reports_due_too_and_those_of_campaigns_ahead() -> None:
     entries = {("c", name): entry("settled", report) for name, report in REPORTS.items()}
     assert plan([campaign()], entries, list(REPORTS.values()), SETTINGS, NOW) == []

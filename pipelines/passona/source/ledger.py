@@ -113,14 +113,16 @@ def plan(
 
 
 def is_due(task: Task, settings: Settings, now: datetime) -> bool:
-    """Return True if a report may have changed since it was verified.
+    """Return True if a report may have changed since it was verified, or if its rows are no longer verified.
 
     A settled one is due again if its last check was too early for the dates in the list now. A check in the future
     does not count: it was dated by a wrong clock.
     """
+    known = task.known
+    if known is not None and known.verified_at is None and known.row_count is not None:
+        return True  # half written by a killed load, perhaps with --refresh: until it is whole, nothing is published
     if not may_have_rows(task.campaign, task.report, now):
         return False
-    known = task.known
     if known is None or known.state != "settled" or known.checked_at is None:
         return True
     return not _settles_from(task.campaign, _window(task.report, settings)) <= known.checked_at <= now
