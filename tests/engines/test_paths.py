@@ -21,7 +21,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 KEY, NEW_KEY = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
 CSV = "Phone_Number,Link_Name,Link_Destination,Clicked_At,User_Agent,Device_Type,OS_Version,Browser_Version\n"
 # DuckDB 2 takes it for a slash.
-BACKSLASH = "" if duckdb.__version__ >= "2" else "\\"
+BACKSLASH = "" if int(duckdb.__version__.partition(".")[0]) >= 2 else "\\"
 NAMES = ["it's", 'a"b', "50%20off%41%s%%", f"a b;c{BACKSLASH}d#e", "n\nü漢\t\x01e\u0301", "*[x]{y}", "{{ x }}$X${Y}",
          "&|`~:--(x)<x>@!^,+", "a=b"]  # fmt: skip
 ALL = "".join(NAMES)

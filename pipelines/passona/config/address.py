@@ -110,7 +110,7 @@ def check_file_name(path: Path, role: str, example: str) -> None:
         raise ConfigurationError(
             f"{role} cannot be in a folder with a ? in its name, where DuckDB expects parameters; choose another"
         )
-    if "\\" in os.path.realpath(path) and version("duckdb") >= "2":
+    if "\\" in os.path.realpath(path) and int(version("duckdb").partition(".")[0]) >= 2:
         raise ConfigurationError(
             f"{role} cannot be at a path with a \\, which DuckDB 2 takes for a /; choose another path"
         )
