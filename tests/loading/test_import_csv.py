@@ -192,10 +192,14 @@ def test_whatever_form_a_file_has_its_rows_are_the_same(tmp_path: Path, content:
 
 
 def test_a_named_encoding_is_read_and_the_ledger_records_the_file(warehouse: Warehouse, file: Path) -> None:
-    file.write_bytes(GOOD + row(9, group="Café “€”").decode().encode("cp1252"))
-    os.utime(file, (1_600_000_000, 1_600_000_000))
+    file.write_bytes(content := GOOD + row(9, group="Café “€”").decode().encode("cp1252"))
     _, (refused,) = import_csv(warehouse, file)
     assert "bytes that are not UTF-8 (name its encoding with --encoding; Excel on Windows writes cp1252)" in refused
+    file.write_bytes(GOOD + row(9).replace(b"Group", b"\x81"))  # no letter of cp1252
+    _, (refused,) = import_csv(warehouse, file, encoding="cp1252")
+    assert "no text in this encoding; name another with --encoding" in refused
+    file.write_bytes(content)
+    os.utime(file, (1_600_000_000, 1_600_000_000))
     _, said = import_csv(warehouse, file, encoding="cp1252")
     assert said == ["recipient.csv: read as cp1252, delimited by comma"]
     assert warehouse.rows("SELECT group_name FROM passona.recipient WHERE group_name <> 'Group'") == [("Café “€”",)]

@@ -60,6 +60,8 @@ class CsvFile:
         return FileRefused(f"{self.name}: {reason}; nothing of it is loaded, the old rows stay")
 
     def _damaged(self, error: Exception) -> FileRefused:
+        if isinstance(error, UnicodeDecodeError) and error.reason != "truncated data":
+            return self.refused("it has bytes that are no text in this encoding; name another with --encoding")
         return self.refused(f"it is damaged or cut off ({type(error).__name__}); fetch it again")
 
     def read(
