@@ -7,12 +7,14 @@ ledger makes those reports due again.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import dlt
+import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from passona.config import dlt_context
@@ -273,6 +275,7 @@ def open_database(address: Address, wait: float, notify: Callable[[str], None]) 
     :raises ConfigurationError: it is no DuckDB file, its folder does not exist, or the server cannot be reached.
     :raises OSError: its work folder cannot be created.
     """
+    _use_frugal_memory()
     engine = _engine(address, wait, notify)
     with deferred():
         try:
@@ -280,6 +283,16 @@ def open_database(address: Address, wait: float, notify: Callable[[str], None]) 
         except BaseException:
             engine.close()
             raise
+
+
+def _use_frugal_memory() -> None:
+    """Let Arrow use jemalloc, which keeps the least: 300,000 rows and their lists peak at 350 MB instead of 390.
+
+    Not if the user chose by Arrow's own variable, or if this build of Arrow lacks jemalloc.
+    """
+    if "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
+        with contextlib.suppress(NotImplementedError):
+            pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 def _engine(address: Address, wait: float, notify: Callable[[str], None]) -> Engine:
