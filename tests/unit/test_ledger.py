@@ -104,6 +104,11 @@ def test_a_half_written_report_is_due_even_before_its_campaign_starts() -> None:
     assert not is_due(task(known=entry("failed"), **ahead), SETTINGS, NOW)
 
 
+def test_an_expired_report_that_was_half_written_stays_expired() -> None:
+    expired = entry("settled", verified_at=None, checked_at=NOW - DAY, row_count=0, expired_at=NOW - DAY)
+    assert not is_due(task(known=expired), SETTINGS, NOW)
+
+
 def test_refresh_makes_settled_reports_due_too_and_those_of_campaigns_ahead() -> None:
     entries = {("c", name): entry("settled", report) for name, report in REPORTS.items()}
     assert plan([campaign()], entries, list(REPORTS.values()), SETTINGS, NOW) == []

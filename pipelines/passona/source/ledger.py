@@ -66,6 +66,11 @@ class Entry:
         """Rows in the tables, and suppressed ones."""
         return (self.row_count or 0) + (self.suppressed or 0)
 
+    @property
+    def is_half_written(self) -> bool:
+        """Return True if a killed load may have written a part of its rows, and nothing has replaced or erased them."""
+        return self.verified_at is None and self.row_count is not None and self.expired_at is None
+
 
 @dataclass(frozen=True)
 class Task:
@@ -119,8 +124,8 @@ def is_due(task: Task, settings: Settings, now: datetime) -> bool:
     does not count: it was dated by a wrong clock.
     """
     known = task.known
-    if known is not None and known.verified_at is None and known.row_count is not None:
-        return True  # half written by a killed load, perhaps with --refresh: until it is whole, nothing is published
+    if known is not None and known.is_half_written:
+        return True  # even before the campaign starts: until the report is whole, nothing is published
     if not may_have_rows(task.campaign, task.report, now):
         return False
     if known is None or known.state != "settled" or known.checked_at is None:
