@@ -191,7 +191,7 @@ class _Meter:
         self._used = 0
 
     def admit(self, switches: Switches) -> tuple[bool, dict[str, str]]:
-        """Count one request; return whether it may pass, and headers for its answer."""
+        """Count a request. Return True if it is allowed, and the headers of its response."""
         if not switches.rate_limit:
             return True, {}
         with self._lock:

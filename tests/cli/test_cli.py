@@ -152,10 +152,13 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(passona: Run, tmp_
 
 def test_every_verb_has_help_with_an_example() -> None:
     context = Context(main)
+    listed = " ".join(main.get_help(context).split())
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command
         assert f"passona {name}" in (command.epilog or ""), name
+        first_sentence = " ".join((command.help or "").partition("\n\n")[0].split())
+        assert f"{name} {first_sentence}" in listed
 
 
 def test_the_sandbox_runs_as_a_verb_until_it_is_told_to_end(passona: Run, tmp_path: Path) -> None:

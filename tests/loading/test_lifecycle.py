@@ -89,14 +89,17 @@ def test_a_settled_report_is_due_again_when_the_campaign_was_prolonged(
     assert_as_served(warehouse, account, [ONE])
 
 
+NOT_STARTED = {
+    "uuid": ONE, "status": 0, "scheduled_send_date": london_time(3), "expiry_date": london_time(5),
+    "started_sending_at": "", "finished_sending_at": "",
+}  # fmt: skip
+
+
 @pytest.mark.core
 def test_of_a_campaign_that_has_not_started_only_recipients_are_asked(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(
-        {"uuid": ONE, "status": 0, "scheduled_send_date": london_time(3), "expiry_date": london_time(5), "started_sending_at": "", "finished_sending_at": ""},
-        {"recipient": []},
-    )  # fmt: skip
+    account.put(NOT_STARTED, {"recipient": []})
     warehouse.load(box)
     assert requested_reports(box) == [(ONE, "recipient")]
     assert ledger_states(warehouse) == {(ONE, "recipient"): "open"}
@@ -105,10 +108,7 @@ def test_of_a_campaign_that_has_not_started_only_recipients_are_asked(
 def test_a_killed_refresh_of_a_campaign_that_has_not_started_is_repaired(
     warehouse: Warehouse, account: Account, box: Sandbox
 ) -> None:
-    account.put(
-        {"uuid": ONE, "status": 0, "scheduled_send_date": london_time(3), "expiry_date": london_time(5), "started_sending_at": "", "finished_sending_at": ""},
-        {"recipient": []},
-    )  # fmt: skip
+    account.put(NOT_STARTED, {"recipient": []})
     warehouse.load(box, refresh=True)
     # As a kill leaves it, between the two transactions of a package.
     change(

@@ -164,31 +164,32 @@ def test_a_refused_token_ends_it_and_no_post_follows(warehouse: Warehouse, one: 
     assert [outcome for _, _, outcome, *_ in noted(warehouse)] == ["accepted", "refused"]
 
 
-def test_a_kill_between_the_note_and_the_answer_leaves_it_said(
-    warehouse: Warehouse, one: Account, box: Sandbox, begun: Callable[..., subprocess.Popen[str]]
-) -> None:
+def ended_by(number: signal.Signals, box: Sandbox, begun: Callable[..., subprocess.Popen[str]]) -> int:
+    """Send a signal to `passona generate` while it waits for the answer to its POST; return how it ended."""
     box.faults = [{"kind": "latency", "seconds": 30, "method": "POST"}]
     process = begun("generate", ONE, "--report", "clicks", box=box)
     while not posted_reports(box):
         assert process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(number)
+    code = process.wait()
     box.faults = []
+    return code
+
+
+def test_a_kill_before_the_answer_leaves_the_outcome_unknown(
+    warehouse: Warehouse, one: Account, box: Sandbox, begun: Callable[..., subprocess.Popen[str]]
+) -> None:
+    assert ended_by(signal.SIGKILL, box, begun) == -signal.SIGKILL
     assert noted(warehouse) == [(ONE, "clicks", "unknown", None, False)]
     found, said = generate(warehouse, box, (ONE, "clicks"))
     assert [m.status for m in found] == ["asked before"]
     assert "no answer came" in said[0]
 
 
-def test_a_stop_between_the_note_and_the_answer_counts_the_request(
+def test_a_stop_before_the_answer_counts_the_request(
     warehouse: Warehouse, one: Account, box: Sandbox, begun: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    box.faults = [{"kind": "latency", "seconds": 30, "method": "POST"}]
-    process = begun("generate", ONE, "--report", "clicks", box=box)
-    while not posted_reports(box):
-        assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() == 143
+    assert ended_by(signal.SIGTERM, box, begun) == 143
     assert noted(warehouse) == [(ONE, "clicks", "unknown", 1, True)]
 
 

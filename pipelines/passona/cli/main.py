@@ -24,14 +24,14 @@ _VERBS = {
     "load": "Bring the warehouse up to date.",
     "campaigns": "List the campaigns and the state of each report.",
     "status": "Show how fresh the warehouse is, and what is wrong with it.",
-    "verify": "Compare every report in the warehouse with the ledger.",
+    "verify": "Recount and re-digest every report in the warehouse, and compare it with the ledger.",
     "config": "Show every setting with its value and origin.",
     "doctor": "Test every assumption about the API against a real account.",
     "generate": "Ask the server for reports as .csv files by mail.",
     "import-csv": "Load reports that came by mail as .csv files.",
     "transform": "Build and test the models of schema analytics on the warehouse.",
     "report": "Write one HTML page of figures and charts.",
-    "publish": "Write a consistent copy for readers.",
+    "publish": "Write a consistent copy for readers to PATH.",
     "forget": "Erase people from the warehouse and its published copies, and keep them out.",
     "person": "Print everything that is stored about a person, table by table.",
     "re-key": "Change the key of all tokens in the warehouse.",
@@ -64,7 +64,7 @@ class _Verbs(click.Group):
         except click.ClickException as error:
             _show(error)
             code = Exit.USAGE
-        except SystemExit as end:  # of rich and click, without a line: whoever read standard output is gone
+        except SystemExit as end:  # rich and click raise it when the reader of standard output has left
             code = end.code
         except BaseException as error:  # noqa: BLE001  # the last resort: one line instead of a traceback
             code = _fail(error)

@@ -46,7 +46,7 @@ def status(*, max_age: str | None, wait: float, as_json: bool) -> Exit:
 
 
 def _print(status: Status) -> None:
-    """Print runs, reports and troubles, and in the last line whether all is well."""
+    """Print the runs, the reports and what is wrong; the last line sums it up."""
     console = stdout_console()
     _print_runs(status)
     console.print()

@@ -137,7 +137,7 @@ def _tables_of(report: Report) -> Iterator[Table]:
 _CAMPAIGNS_TABLE = Table(
     CAMPAIGNS.name,
     "One row per campaign. Source: GET campaigns. A campaign that left the list keeps its row. Times in UTC.",
-    (*CAMPAIGNS.columns, Column("listed", "whether it was in the list at the last look", "no", "boolean")),
+    (*CAMPAIGNS.columns, Column("listed", "in the list of campaigns when that was last read", "no", "boolean")),
 )
 _GROUPS_TABLE = Table(
     "campaigns__contact_groups",
@@ -182,7 +182,7 @@ _LEDGER_TABLE = Table(
             "no",
             kind="time",
         ),
-        Column("checked_at", "when the API was last asked, whether it answered or not", "no", "time"),
+        Column("checked_at", "when the report was last requested, successfully or not", "no", "time"),
         Column("changed_at", "when the content was last seen to differ from before", "no", "time"),
         Column("pages", "pages of the walk in the tables", "no", "integer"),
         Column("row_count", "rows in the tables", "no", "integer"),

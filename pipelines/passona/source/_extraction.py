@@ -109,22 +109,22 @@ class Extraction:
         is_first = all(name != report.name for _, name in self._contents.filled)
         append_tables = report.tables if is_first else ()
         for tasks in self._tasks.values():
-            batch = _Batch(
+            load = _SpooledLoad(
                 report, zone=self._settings.timezone, append_tables=append_tables, mode=self.mode, spools=self._spools
             )
             if task := tasks.get(report.name):
-                self._fill(batch, task, self._walked(task))
-            yield batch
+                self._fill(load, task, self._walked(task))
+            yield load
 
     def campaigns(self) -> Iterator[Item]:
         """Yield an item for each campaign of which anything is due, and one for all others of the list."""
         columns = self._new_columns.to_note(CAMPAIGNS.name)
         for campaign_id in self._tasks:
-            yield self._campaign_batch([campaign_id], columns)
+            yield self._campaign_load([campaign_id], columns)
             columns = {}
         listed = self._selection.listed.campaigns if self._selection.listed else ()
         others = [campaign.campaign_id for campaign in listed if campaign.campaign_id not in self._tasks]
-        yield self._campaign_batch(others, columns)
+        yield self._campaign_load(others, columns)
         if self._selection.unlisted is not None:
             yield CampaignLoad(self._selection.unlisted)
 
@@ -188,7 +188,7 @@ class Extraction:
         except WalkFailed as error:
             return error
 
-    def _fill(self, batch: ReportLoad, task: Task, result: Walk | WalkFailed) -> None:
+    def _fill(self, load: ReportLoad, task: Task, result: Walk | WalkFailed) -> None:
         campaign_id, now = task.campaign.campaign_id, self._client.clock.utc()
         is_empty = not isinstance(result, Walk) or not result.total
         if is_empty and campaign_id not in self._known:
@@ -198,26 +198,26 @@ class Extraction:
                 return
         if not isinstance(result, Walk):
             self._fail(result)
-            batch.entries = [failure_entry(task, "failed", result, result.attempts, self._run_id, at=now)]
+            load.entries = [failure_entry(task, "failed", result, result.attempts, self._run_id, at=now)]
             return
         accept = self._request.accept_shrink
         entry, shrink = entry_or_held(task, result, self._settings, self._run_id, accept_shrink=accept, at=now)
-        batch.entries = [entry]
+        load.entries = [entry]
         if shrink is not None:
             self._fail(shrink)
         elif self._refreshes or not is_unchanged(task, result, self._contents.odd):
-            self._replace(batch, task, result)
+            self._replace(load, task, result)
 
-    def _replace(self, batch: ReportLoad, task: Task, walk: Walk) -> None:
-        batch.walks = [walk]
-        batch.columns = self._new_columns.name(task.report, walk.spool.new_keys)
-        batch.new_columns = self._new_columns.to_note(task.report.name)
-        batch.campaign = self._bare_row(walk.campaign_id)
+    def _replace(self, load: ReportLoad, task: Task, walk: Walk) -> None:
+        load.walks = [walk]
+        load.columns = self._new_columns.name(task.report, walk.spool.new_keys)
+        load.new_columns = self._new_columns.to_note(task.report.name)
+        load.campaign = self._bare_row(walk.campaign_id)
         if task.key in self._contents.entries:
             with self._lock:
                 self._replaced.append(task.key)
 
-    def _campaign_batch(self, ids: Sequence[str], columns: Mapping[str, str]) -> CampaignLoad:
+    def _campaign_load(self, ids: Sequence[str], columns: Mapping[str, str]) -> CampaignLoad:
         if self._selection.listed is None:
             return CampaignLoad(TABLES[CAMPAIGNS.name].schema.empty_table(), new_columns=columns)
         part = self._selection.listed.part(ids)
@@ -240,8 +240,8 @@ class Extraction:
 
 
 @dataclass
-class _Batch(ReportLoad):
-    """A batch of one campaign that drops its spools once its rows are read; until then `spools` keeps their folder."""
+class _SpooledLoad(ReportLoad):
+    """A load of one campaign that drops its spools once its rows are read; until then `spools` keeps their folder."""
 
     spools: _Spools | None = None
 

@@ -5,7 +5,7 @@
 Pure.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -77,18 +77,15 @@ def select(
     if is_stored:
         _reopen(contents, (listed.keys() & stored.keys()) - before)
     known = stored | listed
-    uuids = request.campaigns or sorted(stayed if shrink else listed)
-    chosen = [known.get(uuid, Campaign(uuid)) for uuid in uuids]
-    check_team([campaign for campaign in chosen if campaign.team_id], settings.team_uuid)
-    chosen = since(chosen, request.since) if request.since else chosen
+    wanted = _wanted(known, request.campaigns or sorted(stayed if shrink else listed), request, settings.team_uuid)
     expired = {entry.campaign_id for entry in contents.entries.values() if entry.expired_at is not None}
-    kept = [campaign for campaign in chosen if campaign.campaign_id not in expired]
+    kept = [campaign for campaign in wanted if campaign.campaign_id not in expired]
     tasks = plan(kept, contents.entries, reports, settings, now, refresh=refresh)
     if campaigns is not None and not request.campaigns:
-        half = _half_written(contents)
-        left = {uuid for uuid, _ in half} - expired - listed.keys()
-        gone = [known.get(uuid, Campaign(uuid)) for uuid in sorted(left)]
-        tasks += [task for task in plan(gone, contents.entries, reports, settings, now) if task.key in half]
+        half_written = _half_written(contents)
+        absent_ids = {uuid for uuid, _ in half_written} - expired - listed.keys()
+        absent = [known.get(uuid, Campaign(uuid)) for uuid in sorted(absent_ids)]
+        tasks += [task for task in plan(absent, contents.entries, reports, settings, now) if task.key in half_written]
     return Selection(
         known=known,
         tasks=tasks,
@@ -96,6 +93,15 @@ def select(
         unlisted=_unlisted(contents, before - listed.keys()) if is_stored else None,
         shrink=None if request.campaigns else shrink,
     )
+
+
+def _wanted(
+    known: Mapping[str, Campaign], uuids: Iterable[str], request: SourceRequest, team_uuid: str | None
+) -> list[Campaign]:
+    """Return the campaigns to load; of an unknown one only the uuid is known."""
+    campaigns = [known.get(uuid, Campaign(uuid)) for uuid in uuids]
+    check_team([campaign for campaign in campaigns if campaign.team_id], team_uuid)
+    return since(campaigns, request.since) if request.since else campaigns
 
 
 def _reopen(contents: Contents, uuids: Collection[str]) -> None:

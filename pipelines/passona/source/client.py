@@ -207,12 +207,12 @@ class Client:
 
     def _raise_for_status(self, response: Response, body: bytes) -> NoReturn:
         """Raise the error of an answer that is not the expected one. http.client skips 100, but no other 1xx."""
-        status, said = response.status_code, self._server_message(body)
+        status, message = response.status_code, self._server_message(body)
         if status == 401:
             self.pace.stop()
-            raise TokenRefused(f"the server refuses the token (401{said}): check sources.passona.api_token")
+            raise TokenRefused(f"the server refuses the token (401{message}): check sources.passona.api_token")
         if status in TRANSIENT or status >= 500 or status < 200:
-            fault = _Transient(f"status {status}{said}", status)
+            fault = _Transient(f"status {status}{message}", status)
             fault.retry_after = _retry_after(response.headers.get("Retry-After"), self.clock.utc())
             raise fault
         if 300 <= status < 400:
@@ -221,7 +221,7 @@ class Client:
                 "set sources.passona.base_url to the API's own address",
                 status,
             )
-        raise RequestFailed(f"status {status}{said}", status)
+        raise RequestFailed(f"status {status}{message}", status)
 
     def _server_message(self, body: bytes) -> str:
         """Return the server's own message, masked, from any of its three error formats."""

@@ -59,13 +59,13 @@ class Package:
             if name == CAMPAIGNS.name and self.campaigns is not None:
                 yield CampaignLoad(self.campaigns, self.groups, self.campaign_issues)
             elif name in REPORTS:
-                yield from self._batches(REPORTS[name], zone, REPORTS[name].tables if fresh else ())
+                yield from self._report_loads(REPORTS[name], zone, REPORTS[name].tables if fresh else ())
 
         # dlt begins with the last one, so its schema has the tables in this order.
         names = reversed((*TABLES_BY_RESOURCE, *without_resource))
         return DltSource(Schema(DATASET), DATASET, [resource(name, partial(items, name)) for name in names])
 
-    def _batches(self, report: Report, zone: str, append_tables: Iterable[str]) -> Iterator[ReportLoad]:
+    def _report_loads(self, report: Report, zone: str, append_tables: Iterable[str]) -> Iterator[ReportLoad]:
         walks = [walk for walk in self.walks if walk.report is report]
         entries = [entry for entry in self.entries if entry.report == report.name]
         if entries:

@@ -210,7 +210,7 @@ class Database:
 
     @contextlib.contextmanager
     def run(self, run: RunRecord) -> Iterator[None]:
-        """Record the begin of a run, and its end as this block leaves it; `running` becomes ok, or an error."""
+        """Record the start of a run, and its end as the block leaves it: `running` becomes ok, interrupted or error."""
         self._begin(run)
         try:
             yield

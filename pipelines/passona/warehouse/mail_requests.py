@@ -82,13 +82,14 @@ def ask(
 def _send(database: Database, client: Client, mailing: Mailing) -> Mailing:
     campaign_id, report = mailing.campaign_id, mailing.report
     run = RunRecord(VERB, "unknown", campaign_id=campaign_id, report=report, began=datetime.now(UTC))
-    before, error, token_refused = client.requests, "", None
+    before, error = client.requests, ""
     with database.run(run):
         try:
             client.post(f"reporting/{campaign_id}/{report}")
             run.outcome = "accepted"
-        except TokenRefused as refusal:
-            run.outcome, token_refused = "refused", refusal
+        except TokenRefused:
+            run.outcome = "refused"
+            raise
         except RequestFailed as refusal:
             run.outcome = "refused"
             error = f"campaign {campaign_id}, {report}: {refusal}; no mail comes, ask again later"
@@ -96,8 +97,6 @@ def _send(database: Database, client: Client, mailing: Mailing) -> Mailing:
             error = _unknown(campaign_id, report, str(failure))
         finally:  # also if the program is stopped while it waits for the answer
             run.requests = client.requests - before
-    if token_refused:
-        raise token_refused
     return Mailing(campaign_id, report, run.outcome, run.began, error)
 
 
