@@ -91,7 +91,7 @@ def test_columns_are_named_as_dlt_would_name_them(key: str) -> None:
 def test_new_keys_get_columns_of_their_own(report: Report, keys: set[str]) -> None:
     keys -= {column.key for column in report.all_columns}
     names = column_names(report, keys)
-    known = {"campaign_id", "row_id", "listed", *(column.name for column in report.all_columns)}
+    known = {"campaign_id", "row_id", "account", "listed", *(column.name for column in report.all_columns)}
     assert names.keys() == keys
     assert len({name.lower() for name in names.values()} | known) == len(keys) + len(known)
     for name in names.values():

@@ -24,20 +24,23 @@ _RANGES = {
     "retry_pause": (0, 60),
     "request_timeout": (0.1, 3600),
 }
+DEFAULT_ACCOUNT = "default"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
 class Settings(PrivacySettings):
-    """The settings of one run.
+    """The settings of one account.
 
-    `timezone`: IANA name of the zone of times without an offset. `page_size`: rows to request per page.
-    `concurrency`: total requests in flight. `requests_per_minute`: an upper bound, None for none.
-    `settle_days`, `clicks_settle_days`: days after a campaign's end. `retry_pause`: seconds before the first retry of
-    a request; doubles each time. `request_timeout`: total seconds of a request, DNS lookup and body included.
+    `account`: its name; plain `sources.passona` is `default`. `timezone`: IANA name of the zone of times without an
+    offset. `page_size`: rows to request per page. `concurrency`: total requests in flight. `requests_per_minute`: an
+    upper bound, None for none. `settle_days`, `clicks_settle_days`: days after a campaign's end. `retry_pause`: seconds
+    before the first retry of a request; doubles each time. `request_timeout`: total seconds of a request, DNS lookup
+    and body included.
     """
 
     api_token: str = field(repr=False)
+    account: str = DEFAULT_ACCOUNT
     base_url: str = "https://passona.co.uk/api/2.0/"
     timezone: str = "Europe/London"
     team_uuid: str | None = None

@@ -203,7 +203,7 @@ CAMPAIGNS = Report(
 )
 
 # Columns that tables have besides the keys of their rows.
-_OUR_COLUMNS = {"campaign_id", "row_id", "listed"}
+_OUR_COLUMNS = {"campaign_id", "row_id", "account", "listed"}
 
 
 def column_names(report: Report, keys: Iterable[str], existing: Iterable[str] = ()) -> dict[str, str]:

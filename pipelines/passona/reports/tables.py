@@ -137,7 +137,12 @@ def _tables_of(report: Report) -> Iterator[Table]:
 _CAMPAIGNS_TABLE = Table(
     CAMPAIGNS.name,
     "One row per campaign. Source: GET campaigns. A campaign that left the list keeps its row. Times in UTC.",
-    (*CAMPAIGNS.columns, Column("listed", "in the list of campaigns when that was last read", "no", "boolean")),
+    (
+        CAMPAIGNS.columns[0],
+        Column("account", "account whose list has it, or had it last", "no"),
+        *CAMPAIGNS.columns[1:],
+        Column("listed", "in its account's list when that was last read", "no", "boolean"),
+    ),
 )
 _GROUPS_TABLE = Table(
     "campaigns__contact_groups",
@@ -208,7 +213,7 @@ _LEDGER_TABLE = Table(
 )
 _RUNS_TABLE = Table(
     "runs",
-    "One row per run of a verb that writes; of generate, one per report asked for.",
+    "One row per run of a verb that writes; of load, one per account; of generate, one per report asked for.",
     (
         Column("run_id", "run", "no"),
         Column("started_at", "when it began", "no", "time"),
@@ -223,6 +228,7 @@ _RUNS_TABLE = Table(
         Column("requests", "requests sent to the API", "no", "integer"),
         Column("row_count", "rows written to the report tables", "no", "integer"),
         Column("version", "version of passona-warehouse", "no"),
+        Column("account", "account that load, import-csv or generate worked on; null for other verbs", "no"),
         Column("campaign_id", "campaign that generate asked for; null for other verbs", "no"),
         Column("report", "report that generate asked for; null for other verbs", "no"),
         Column(

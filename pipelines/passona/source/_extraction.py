@@ -109,9 +109,7 @@ class Extraction:
         is_first = all(name != report.name for _, name in self._contents.filled)
         append_tables = report.tables if is_first else ()
         for tasks in self._tasks.values():
-            load = _SpooledLoad(
-                report, zone=self._settings.timezone, append_tables=append_tables, mode=self.mode, spools=self._spools
-            )
+            load = _SpooledLoad(report, append_tables=append_tables, mode=self.mode, spools=self._spools)
             if task := tasks.get(report.name):
                 self._fill(load, task, self._walked(task))
             yield load
@@ -229,7 +227,7 @@ class Extraction:
             if campaign_id in self._known or CAMPAIGNS.name not in self.names:
                 return None
             self._known[campaign_id] = Campaign(campaign_id)
-        row = {"campaign_id": campaign_id, "listed": False}
+        row = {"campaign_id": campaign_id, "account": self._settings.account, "listed": False}
         return pa.Table.from_pylist([row], schema=TABLES[CAMPAIGNS.name].schema)
 
     def _fail(self, error: PassonaError) -> None:

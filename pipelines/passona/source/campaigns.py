@@ -19,7 +19,7 @@ from operator import itemgetter
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from passona.config.settings import Settings
+from passona.config.settings import DEFAULT_ACCOUNT, Settings
 from passona.errors import ConfigurationError, Held, PageRefused, PassonaError, RequestFailed, Unreachable, WalkFailed
 from passona.masking.policy import CLEAR, Privacy
 from passona.reports.decoding import Row, all_values, is_storable, json_text, with_value, without_keys
@@ -42,10 +42,11 @@ _GROUP_KEYS = {"included_contact_groups": True, "excluded_contact_groups": False
 class Campaign:
     """A campaign as the plan sees it; all instants in UTC, None if unknown.
 
-    `spelling`: its uuid as the list writes it, if different from its id.
+    `account`: whose list has it, or had it last. `spelling`: its uuid as the list writes it, if different from its id.
     """
 
     campaign_id: str
+    account: str | None = None
     team_id: str | None = None
     name: str | None = None
     scheduled_send_date: datetime | None = None
@@ -123,7 +124,7 @@ def list_campaigns(
     rows = {row["uuid"].lower(): row for row in sorted(_walk(client, pool, settings), key=itemgetter("uuid"))}
     spellings = {uuid: row["uuid"] for uuid, row in rows.items() if row["uuid"] != uuid}
     lowered = [with_value(row, "uuid", uuid) if uuid in spellings else row for uuid, row in rows.items()]
-    result = campaign_list(lowered, settings.timezone, privacy, name_keys)
+    result = campaign_list(lowered, settings.timezone, privacy, name_keys, account=settings.account)
     check_team(result.campaigns, settings.team_uuid)
     spelled = (replace(campaign, spelling=spellings.get(campaign.campaign_id)) for campaign in result.campaigns)
     return replace(result, campaigns=tuple(spelled))
@@ -210,9 +211,14 @@ def _check(rows: Sequence[Row]) -> None:
 
 
 def campaign_list(
-    rows: Sequence[Row], zone: str, privacy: Privacy = CLEAR, name_keys: NameKeys = column_names
+    rows: Sequence[Row],
+    zone: str,
+    privacy: Privacy = CLEAR,
+    name_keys: NameKeys = column_names,
+    *,
+    account: str = DEFAULT_ACCOUNT,
 ) -> CampaignList:
-    """Convert rows of the list to values and tables. Pure."""
+    """Convert rows of an account's list to values and tables. Pure."""
     plain = [without_keys(row, _GROUP_KEYS) for row in rows]
     # These row ids only join the issues: campaigns have a key of their own.
     texts = vendor_texts(CAMPAIGNS, "", plain, privacy)
@@ -221,7 +227,11 @@ def campaign_list(
     issues = [(uuids[i["row_id"]], i["column_name"], i["raw_value"], i["issue"]) for i in typed.issues.to_pylist()]
     groups, group_issues = _groups(rows, privacy)
     # The column campaign_id is the row's own uuid here.
-    parent = typed.parent.drop_columns("row_id").append_column("listed", pa.repeat(pa.scalar(True), len(rows)))
+    parent = (
+        typed.parent.drop_columns("row_id")
+        .append_column("account", pa.repeat(pa.scalar(account), len(rows)))
+        .append_column("listed", pa.repeat(pa.scalar(True), len(rows)))
+    )
     missing = texts.missing_keys.union(*(_GROUP_KEYS.keys() - row.keys() for row in rows))
     return CampaignList(
         campaign_values(parent), parent, groups, _issue_table(issues + group_issues), texts.new_keys, missing

@@ -257,7 +257,7 @@ def _is_settled(task: Task, walk: Walk, settings: Settings, changed_at: datetime
     window = _window(task.report, settings)
     if walk.at < _settles_from(task.campaign, window):
         return False
-    last_time = walk.last_time(settings.timezone)
+    last_time = walk.last_time()
     end = max((time for time in (task.campaign.expiry_date, last_time) if time is not None), default=changed_at)
     # Not end + window: a time in the rows may be the last one that datetime can represent.
     return walk.at - window >= end

@@ -50,16 +50,15 @@ Disposition = Literal["append", "merge"]
 class ReportLoad:
     """One report of some campaigns: their ledger entries, and the walks whose rows are new.
 
-    `zone`: IANA name of the zone of times without an offset. `columns`: of keys that the guide does not know.
-    `new_columns`: those that the dataset has not noted yet. `campaign`: a row for a campaign that has none.
-    `append_tables`: tables without rows of these campaigns. `mode`: the PRIVACY_HINT; every item has it, because dlt
-    does not keep their order. `counts`: `rows`, `field_rows` and `issues` yielded so far.
+    `columns`: of keys that the guide does not know. `new_columns`: those that the dataset has not noted yet.
+    `campaign`: a row for a campaign that has none. `append_tables`: tables without rows of these campaigns. `mode`: the
+    PRIVACY_HINT; every item has it, because dlt does not keep their order. `counts`: `rows`, `field_rows` and `issues`
+    yielded so far.
     """
 
     report: Report
     walks: Sequence[Walk] = ()
     entries: Sequence[Entry] = ()
-    zone: str = "UTC"
     columns: Mapping[str, str] = field(default_factory=dict)
     new_columns: Mapping[str, str] = field(default_factory=dict)
     campaign: pa.Table | None = None
@@ -73,7 +72,7 @@ class ReportLoad:
             uuids = [walk.campaign_id for walk in self.walks]
             for name in (*self.report.tables, "row_issues"):
                 yield name, TABLES[name].markers(uuids, self.report.name)
-        rows = chain.from_iterable(_walk_pieces(walk, self.zone, self.columns) for walk in self.walks)
+        rows = chain.from_iterable(_walk_pieces(walk, self.columns) for walk in self.walks)
         yield from _gathered(self._counted(rows))
         if self.entries:
             yield "report_ledger", entry_table(self.entries)
@@ -228,12 +227,12 @@ def _hints(table: Table, disposition: Disposition, item: Item) -> Any:
     )
 
 
-def _walk_pieces(walk: Walk, zone: str, columns: Mapping[str, str]) -> Iterator[Piece]:
+def _walk_pieces(walk: Walk, columns: Mapping[str, str]) -> Iterator[Piece]:
     """Yield the walk's rows, typed, for each of its report's tables and for `row_issues`."""
     ordinals, new_columns = walk.ordinals(), {key: columns[key] for key in walk.spool.new_keys}
     for batches in walk.spool.pieces():
         numbered = [_numbered(batch, ordinals) for batch in batches]
-        typed = type_rows(walk.report, walk.campaign_id, numbered, zone, new_columns)
+        typed = type_rows(walk.report, walk.campaign_id, numbered, walk.zone, new_columns)
         yield walk.report.name, typed.parent
         if typed.fields is not None:
             yield walk.report.fields_table, typed.fields

@@ -44,12 +44,13 @@ OnPage = Callable[[Report, Page], None]
 
 @dataclass
 class Walk:
-    """A verified walk. `attempts`: how many walks it took."""
+    """A verified walk. `zone`: of its times without an offset. `attempts`: how many walks it took."""
 
     report: Report
     campaign_id: str
     spool: Spool
-    attempts: int
+    zone: str
+    attempts: int = 1
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,11 +77,11 @@ class Walk:
     def ordinals(self) -> Ordinals:
         return Ordinals(self.spool.fingerprint.repeated())
 
-    def last_time(self, zone: str) -> datetime | None:
-        """Return the last instant in its rows, in UTC. `zone`: that of times without an offset."""
+    def last_time(self) -> datetime | None:
+        """Return the last instant in its rows, in UTC."""
         keys = [column.key for column in self.report.columns if column.kind == "time"]
         texts = (pa.concat_arrays([batch.column(k) for batch in piece]) for piece in self.spool.pieces() for k in keys)
-        latest = [pc.max(instants(column, zone)[0]).as_py() for column in texts]
+        latest = [pc.max(instants(column, self.zone)[0]).as_py() for column in texts]
         return max((time for time in latest if time is not None), default=None)
 
 
@@ -128,7 +129,7 @@ class Walker:
             try:
                 file, now = self._spools / f"{campaign_id}.{report.name}.arrow", self._client.clock.utc()
                 spool = self._once(paginator, Spool(report, campaign_id, file, now, self._privacy), after)
-                walk = Walk(report, campaign_id, spool, attempt)
+                walk = Walk(report, campaign_id, spool, self._settings.timezone, attempt)
                 if walk.digest in seen or not _has_row_on_two_pages(walk):
                     return walk
                 confirming = seen == {known_digest}

@@ -18,8 +18,8 @@ from passona.warehouse.ownership import dataset_columns
 class CampaignTable:
     """Tables `campaigns` and `campaigns__contact_groups`. Only differences are written."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, account: str) -> None:
+        self._database, self._account = database, account
         self._known: dict[str, Campaign] = {}
         # Ids of the campaigns that a load of all campaigns asks for.
         self._loadable: set[str] = set()
@@ -81,7 +81,8 @@ class CampaignTable:
         """Add the changes to a package, and a bare row for each of its walks' campaigns that has none."""
         bare = self._without_row({walk.campaign_id for walk in package.walks})
         rows = pa.Table.from_pylist(
-            [{"campaign_id": uuid, "listed": False} for uuid in sorted(bare)], schema=TABLES[CAMPAIGNS.name].schema
+            [{"campaign_id": uuid, "account": self._account, "listed": False} for uuid in sorted(bare)],
+            schema=TABLES[CAMPAIGNS.name].schema,
         )
         if self._changes is not None:
             rows = pa.concat_tables([self._changes.rows, rows], promote_options="default")

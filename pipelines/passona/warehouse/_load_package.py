@@ -45,11 +45,11 @@ class Package:
         self.rows += walk.row_count
         self.memory += walk.spool.memory
 
-    def source(self, zone: str, unknown: Collection[str], *, fresh: bool) -> DltSource:
+    def source(self, unknown: Collection[str], *, fresh: bool) -> DltSource:
         """Return the package as a dlt source.
 
-        `zone`: IANA name of the zone of times without an offset. `unknown`: tables that dlt's schema lacks. `fresh`:
-        the tables hold no row or issue of its walks' campaigns, so nothing is replaced.
+        `unknown`: tables that dlt's schema lacks. `fresh`: the tables hold no row or issue of its walks' campaigns, so
+        nothing is replaced.
         """
         without_resource = sorted(TABLES.keys() - {table for tables in TABLES_BY_RESOURCE.values() for table in tables})
 
@@ -59,17 +59,17 @@ class Package:
             if name == CAMPAIGNS.name and self.campaigns is not None:
                 yield CampaignLoad(self.campaigns, self.groups, self.campaign_issues)
             elif name in REPORTS:
-                yield from self._report_loads(REPORTS[name], zone, REPORTS[name].tables if fresh else ())
+                yield from self._report_loads(REPORTS[name], REPORTS[name].tables if fresh else ())
 
         # dlt begins with the last one, so its schema has the tables in this order.
         names = reversed((*TABLES_BY_RESOURCE, *without_resource))
         return DltSource(Schema(DATASET), DATASET, [resource(name, partial(items, name)) for name in names])
 
-    def _report_loads(self, report: Report, zone: str, append_tables: Iterable[str]) -> Iterator[ReportLoad]:
+    def _report_loads(self, report: Report, append_tables: Iterable[str]) -> Iterator[ReportLoad]:
         walks = [walk for walk in self.walks if walk.report is report]
         entries = [entry for entry in self.entries if entry.report == report.name]
         if entries:
             columns = self.columns.get(report.name, {})
             yield ReportLoad(
-                report, walks, entries, zone, columns, append_tables=append_tables, counts=self.counts[report.name]
+                report, walks, entries, columns, append_tables=append_tables, counts=self.counts[report.name]
             )

@@ -3,6 +3,7 @@
 dlt alone would create them at the end of its first load, which takes half a second, and without comments.
 """
 
+from passona.config.settings import DEFAULT_ACCOUNT
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET, TABLES
 from passona.warehouse._key_columns import create_key_table
@@ -40,11 +41,21 @@ def create_tables(engine: Engine) -> None:
         connection.execute(statement)
     if missing:
         _mark_dropped(connection, missing)
+    _name_account(connection)
     # Only one run writes at a time, so none of these is active.
     connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
     if missing or new_columns or any(comment != _comment(*place) for place, comment in inventory.comments()):
         describe(connection)
     connection.commit()
+
+
+def _name_account(connection: Connection) -> None:
+    """Assign what a version without accounts loaded, or the source of such a version, to the account `default`."""
+    connection.execute("UPDATE passona.campaigns SET account = ? WHERE account IS NULL", [DEFAULT_ACCOUNT])
+    connection.execute(
+        "UPDATE passona.runs SET account = ? WHERE account IS NULL AND verb IN ('load', 'import-csv', 'generate')",
+        [DEFAULT_ACCOUNT],
+    )
 
 
 def _mark_dropped(connection: Connection, missing: set[str]) -> None:

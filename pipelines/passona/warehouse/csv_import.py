@@ -168,7 +168,7 @@ class CsvImport:
 
         contents = file.read(form, spool, on_rows, self._request.rejects)
         self._notify_form(file, form)
-        walk = Walk(form.report, task.campaign.campaign_id, contents.spool, 1)
+        walk = Walk(form.report, task.campaign.campaign_id, contents.spool, self._settings.timezone)
         self._run.report_drift("the header", form.report.name, walk.spool.new_keys, walk.spool.missing_keys)
         self._check_quality(file, walk, contents.quality)
         return _Parsed(file, contents, walk)

@@ -102,7 +102,7 @@ class Database:
         with self.writing("the tables of the warehouse"):
             create_tables(self.engine)
 
-    def write_package(self, package: Package, zone: str) -> None:
+    def write_package(self, package: Package) -> None:
         """Write one load package.
 
         The reports that it replaces are marked as interrupted first, so that readers of the ledger notice a kill.
@@ -113,7 +113,7 @@ class Database:
             self._check_privacy(package.walks)
             self._mark_interrupted(package.walks)
             with dlt_context.use(dlt_context.LOADING):
-                self._load(package, zone)
+                self._load(package)
             try:
                 check_written(self.connection, package)
             except NotWritten:
@@ -144,18 +144,18 @@ class Database:
                 "WHERE (campaign_id, report) IN (SELECT campaign_id, report FROM given)"
             )
 
-    def _load(self, package: Package, zone: str) -> None:
+    def _load(self, package: Package) -> None:
         """Load a package by dlt; again with more memory if it runs out, as with values of megabytes."""
         try:
-            self._run_pipeline(package, zone)
+            self._run_pipeline(package)
         except PipelineStepFailed as error:
             if not any(isinstance(cause, self.engine.out_of_memory) for cause in causes(error)):
                 raise
             self.tune(Workload.REBUILD)
             self.pipeline.abort_packages()
-            self._run_pipeline(package, zone)
+            self._run_pipeline(package)
 
-    def _run_pipeline(self, package: Package, zone: str) -> None:
+    def _run_pipeline(self, package: Package) -> None:
         package.reset_counts()
         for report in {walk.report for walk in package.walks}:
             keys = set().union(*(walk.spool.new_keys for walk in package.walks if walk.report is report))
@@ -164,7 +164,7 @@ class Database:
             # dlt would do it after it has called the resources, which depend on its schema.
             self.pipeline.sync_destination()
         known: set[str] = set(self.pipeline.default_schema.tables if self.pipeline.default_schema_name else ())
-        source = package.source(zone, TABLES.keys() - known, fresh=self._is_fresh(package.walks))
+        source = package.source(TABLES.keys() - known, fresh=self._is_fresh(package.walks))
         self.pipeline.run(source, loader_file_format="parquet")
 
     def _is_fresh(self, walks: Sequence[Walk]) -> bool:
@@ -231,14 +231,15 @@ class Database:
         with self.writing("the start of the run"):
             self.connection.execute(
                 "INSERT INTO passona.runs "
-                "(run_id, started_at, verb, outcome, version, campaign_id, report, _dlt_load_id) "
-                "VALUES (?, coalesce(?, now()), ?, ?, ?, ?, ?, '')",
+                "(run_id, started_at, verb, outcome, version, account, campaign_id, report, _dlt_load_id) "
+                "VALUES (?, coalesce(?, now()), ?, ?, ?, ?, ?, ?, '')",
                 [
                     run.run_id,
                     run.began,
                     run.verb,
                     run.outcome,
                     version("passona-warehouse"),
+                    run.account,
                     run.campaign_id,
                     run.report,
                 ],

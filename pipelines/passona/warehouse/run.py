@@ -77,9 +77,9 @@ class Run:
         self, verb: str, settings: Settings, database: Database, clock: ServerClock, notify: Callable[[str], None]
     ) -> None:
         self.settings, self.database, self.clock, self.notify = settings, database, clock, notify
-        self._record, self._begun = RunRecord(verb), 0.0
+        self._record, self._begun = RunRecord(verb, settings.account), 0.0
         self.outcome = Outcome(self._record.run_id)
-        self.campaign_table = CampaignTable(database)
+        self.campaign_table = CampaignTable(database, settings.account)
         self.privacy = CLEAR
 
     def execute(self, body: Callable[[], None]) -> Outcome:
@@ -138,7 +138,7 @@ class Run:
         with self.database.writing("the load package"):
             self.campaign_table.add_to(package)
             if not package.empty:
-                self.database.write_package(package, self.settings.timezone)
+                self.database.write_package(package)
         seconds = round(time.monotonic() - begun, 3)
         log.info(
             "%d reports written in %.1f s", len(package.walks), seconds,

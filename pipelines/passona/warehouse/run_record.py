@@ -13,10 +13,12 @@ log = logging.getLogger("passona")
 class RunRecord:
     """A run as the table `runs` records it.
 
-    `outcome`: until the run ends, what a killed run leaves. `began`, `ended`: in UTC; None for the database's clock.
+    `account`: None for a verb that works on the whole warehouse. `outcome`: until the run ends, what a killed run
+    leaves. `began`, `ended`: in UTC; None for the database's clock.
     """
 
     verb: str
+    account: str | None = None
     outcome: str = "running"
     requests: int = 0
     row_count: int = 0
