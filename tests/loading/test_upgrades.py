@@ -40,6 +40,11 @@ def change(warehouse: Warehouse, *statements: str) -> None:
             connection.execute(statement)
 
 
+def with_account(content: dict[str, list[tuple[object, ...]]]) -> dict[str, list[tuple[object, ...]]]:
+    """What it holds once its campaigns belong to an account."""
+    return content | {"campaigns": [(*row, "default") for row in content["campaigns"]]}
+
+
 def prepare(warehouse: Warehouse) -> None:
     """What each run that writes does first."""
     database = open_database(warehouse.path, 0, lambda line: None)
@@ -60,7 +65,8 @@ def test_the_file_of_the_first_release_is_loaded_on_and_keeps_every_row(old: War
         asked = {(record.campaign, record.report) for record in box.requests if record.kind == "report"}
     assert (outcome.exit_code, outcome.errors) == (0, [])
     assert asked == {(GOING, report) for report in REPORTS} | {(PLANNED, "recipient")}
-    assert old.content() == before
+    assert old.content() == with_account(before)
+    assert old.rows("SELECT DISTINCT verb, account FROM passona.runs") == [("load", "default")]
     assert old.rows(final) == settled
     assert len(settled) == 12
     assert old.rows("SELECT state, error, count(*) FROM passona.report_ledger GROUP BY ALL ORDER BY ALL") == [
@@ -83,7 +89,7 @@ def test_a_warehouse_of_the_first_release_has_mode_clear(
         with pytest.raises(ConfigurationError, match=r"this warehouse is clear, .* or load into a new file"):
             old.load(box, privacy="pseudonymous", privacy_key="k" * 32)
         assert box.requests == []
-    assert old.content() == before
+    assert old.content() == with_account(before)
     assert old.rows("SELECT mode, key_id FROM passona._privacy") == [("clear", None)]
     assert old.rows("SELECT DISTINCT suppressed, expired_at FROM passona.report_ledger") == [(None, None)]
     # Of a first load that was killed there are rows, and no word of them in the ledger.
@@ -134,7 +140,7 @@ def test_a_warehouse_of_a_later_version_is_refused_and_not_touched(old: Warehous
 
 
 def test_a_migration_runs_once_before_the_first_package(old: Warehouse) -> None:
-    before = old.content()
+    before = with_account(old.content())
     with Sandbox(account()) as box:
         for refresh in (False, True):
             assert old.load(box, refresh=refresh).exit_code == 0
