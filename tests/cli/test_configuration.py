@@ -17,8 +17,9 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from passona.config import _lookup as lookup
 from passona.config.address import warehouse_address
 from passona.config.configuration import (
-    KEYS,
     SOURCE,
+    TYPES,
+    load_accounts,
     load_privacy_settings,
     load_retain_days,
     load_settings,
@@ -178,10 +179,121 @@ def test_whoever_asks_for_settings_is_told_of_misspelled_ones(
     assert str(refused.value).startswith(f"{name} in .dlt/config.toml: there is no such key; did you mean {meant}?")
 
 
-def test_accounts_are_of_a_later_version(set_to: Any) -> None:
+def test_an_account_has_its_own_token_and_what_differs(project: Path, set_to: Any) -> None:
+    write(
+        project / ".dlt", "config.toml",
+        "[sources.passona]\npage_size = 50\ntimezone = 'UTC'\nprivacy = 'clear'\n"
+        "[sources.passona.accounts.shop]\ntimezone = 'Europe/Paris'\n",
+    )  # fmt: skip
+    set_to(SOURCES__PASSONA__API_TOKEN="d", SOURCES__PASSONA__ACCOUNTS__SHOP__API_TOKEN="s")
+    set_to(SOURCES__PASSONA__ACCOUNTS__BRAND_A__API_TOKEN="a", SOURCES__PASSONA__ACCOUNTS__BRAND_A__PAGE_SIZE="7")
+    found = [(s.account, s.api_token, s.page_size, s.timezone, s.other_accounts) for s in load_accounts()]
+    assert found == [
+        ("default", "d", 50, "UTC", ("brand_a", "shop")),
+        ("brand_a", "a", 7, "UTC", ("default", "shop")),
+        ("shop", "s", 50, "Europe/Paris", ("default", "brand_a")),
+    ]
+    assert [settings.account for settings in load_accounts("shop")] == ["shop"]
+    assert load_settings().api_token == "d"
+    assert load_settings("shop").api_token == "s"
+
+
+def test_one_account_is_the_account_default_and_needs_no_name(set_to: Any) -> None:
+    set_to(SOURCES__PASSONA__API_TOKEN="t")
+    assert load_accounts() == (Settings("t"),)
+    assert load_accounts()[0].label is None
+
+
+def test_named_accounts_need_no_default(set_to: Any) -> None:
     set_to(SOURCES__PASSONA__ACCOUNTS__SHOP__API_TOKEN="t")
-    with pytest.raises(ConfigurationError, match="SHOP__API_TOKEN: this version does not support accounts"):
-        load_settings_without_token()
+    assert [(settings.account, settings.label) for settings in load_accounts()] == [("shop", "shop")]
+
+
+def test_an_account_never_takes_the_token_of_another(set_to: Any) -> None:
+    set_to(SOURCES__PASSONA__API_TOKEN="t", SOURCES__PASSONA__ACCOUNTS__SHOP__PAGE_SIZE="7")
+    with pytest.raises(ConfigurationError, match="no API token: set SOURCES__PASSONA__ACCOUNTS__SHOP__API_TOKEN"):
+        load_accounts()
+    assert [settings.api_token for settings in load_accounts("default")] == ["t"]
+
+
+@pytest.mark.parametrize("where", ["secret file", "secrets.toml"])
+def test_account_names_make_known_what_cannot_be_listed(project: Path, tmp_path: Path, set_to: Any, where: str) -> None:
+    set_to(SOURCES__PASSONA__ACCOUNT_NAMES='["zoo", "brand_a"]')
+    if where == "secret file":
+        for name in ("zoo", "brand-a"):
+            write(tmp_path / "run_secrets", f"sources--passona--accounts--{name}--api-token", f"of-{name}\n")
+    else:
+        write(
+            project / ".dlt", "secrets.toml",
+            "[sources.passona.accounts]\nzoo.api_token = 'of-zoo'\nbrand_a.api_token = 'of-brand-a'\n",
+        )  # fmt: skip
+    assert [(s.account, s.api_token) for s in load_accounts()] == [("zoo", "of-zoo"), ("brand_a", "of-brand-a")]
+
+
+def test_the_token_of_an_account_must_not_be_in_config_toml(project: Path) -> None:
+    write(project / ".dlt", "config.toml", "[sources.passona.accounts.shop]\napi_token = 't'\n")
+    with pytest.raises(ConfigurationError, match="this is a secret; move it to .dlt/secrets.toml"):
+        load_accounts()
+
+
+@pytest.mark.parametrize("name", ["default", "Brand", "a-b", "a__b", "ä", "a b", ""])
+def test_a_name_that_no_account_can_have(project: Path, name: str) -> None:
+    write(project / ".dlt", "secrets.toml", f"[sources.passona.accounts.{json.dumps(name)}]\napi_token = 't'\n")
+    with pytest.raises(ConfigurationError, match="expected a name of a-z, 0-9 and single _"):
+        load_accounts()
+
+
+def test_an_account_that_is_not_configured(set_to: Any) -> None:
+    set_to(SOURCES__PASSONA__API_TOKEN="t", SOURCES__PASSONA__ACCOUNTS__SHOP__API_TOKEN="s")
+    with pytest.raises(ConfigurationError, match="--account shp: there is no such account; configured are: default, shop"):
+        load_accounts("shp")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("accounts.shop.pag_size", "sources.passona.accounts.shop.page_size"),
+        ("accounts.shop.privacy", "sources.passona.privacy"),
+        ("accounts.shop.retain_days", "sources.passona.retain_days"),
+        ("accounts.shop.published", "sources.passona.published"),
+        ("acounts.shop.api_token", "sources.passona.accounts.shop.api_token"),
+        ("account.shop.api_token", "sources.passona.accounts.shop.api_token"),
+        ("accounts.shop", "sources.passona.accounts.shop.api_token"),
+        ("accounts", "sources.passona.account_names"),
+    ],
+)
+def test_a_misspelled_key_of_an_account(project: Path, name: str, meant: str) -> None:
+    write(project / ".dlt", "config.toml", f"[sources.passona]\n{name} = 'x'\n")
+    with pytest.raises(ConfigurationError, match=rf"did you mean {meant}\?"):
+        load_accounts()
+
+
+def test_a_value_that_cannot_work_names_the_account(set_to: Any) -> None:
+    set_to(SOURCES__PASSONA__API_TOKEN="t", SOURCES__PASSONA__ACCOUNTS__SHOP__API_TOKEN="s")
+    set_to(SOURCES__PASSONA__ACCOUNTS__SHOP__PAGE_SIZE="0")
+    with pytest.raises(ConfigurationError, match=r"^account shop: sources.passona.page_size: 0 is not between"):
+        load_accounts()
+    assert len(load_accounts("default")) == 1
+
+
+def test_config_shows_what_each_account_sets(passona_config: Run) -> None:
+    variables = {
+        "SOURCES__PASSONA__API_TOKEN": "t", "SOURCES__PASSONA__ACCOUNTS__SHOP__API_TOKEN": "verysecret",
+        "SOURCES__PASSONA__ACCOUNTS__SHOP__TIMEZONE": "Asia/Tokyo",
+    }  # fmt: skip
+    ended = passona_config("--json", **variables)
+    assert "verysecret" not in ended.stdout
+    rows = [row for row in json.loads(ended.stdout)["settings"] if row["section"] == "sources.passona.accounts.shop"]
+    assert rows == [
+        {"section": "sources.passona.accounts.shop", "key": key, "value": value, "origin": name}
+        for key, value, name in [
+            ("api_token", "***", "SOURCES__PASSONA__ACCOUNTS__SHOP__API_TOKEN"),
+            ("timezone", "Asia/Tokyo", "SOURCES__PASSONA__ACCOUNTS__SHOP__TIMEZONE"),
+        ]
+    ]
+    printed = passona_config(**variables)
+    assert "[sources.passona.accounts.shop]" in printed.stdout
+    assert "account" not in passona_config(SOURCES__PASSONA__API_TOKEN="t").stdout
 
 
 def test_dlts_own_subsections_are_allowed(project: Path) -> None:
@@ -206,7 +318,7 @@ def test_only_full_names_count_in_files(project: Path, text: str) -> None:
     assert warehouse_address() == Path("warehouse.duckdb").absolute()
 
 
-@pytest.mark.parametrize("key", KEYS[SOURCE])
+@pytest.mark.parametrize("key", TYPES)
 def test_only_full_names_count_in_variables(set_to: Any, key: str) -> None:
     name = key.upper()
     set_to(**{name: "90", f"SOURCES__{name}": "90", f"PASSONA_{name}": "90", f"RUNTIME__{name}": "90"})
@@ -377,7 +489,7 @@ def test_config_shows_every_key_with_value_and_origin(passona_config: Run, tmp_p
     write(tmp_path / ".dlt", "config.toml", "[sources.passona]\npage_size = 50\nprivacy_fields = ['Town', 'Größe']\n")
     write(tmp_path / ".dlt", "secrets.toml", "[sources.passona]\napi_token = 'verysecret'\n")
     found = shown(passona_config("--json", SOURCES__PASSONA__RETAIN_DAYS="400"))
-    assert list(found) == [*KEYS[SOURCE], "destination_type", "credentials"]
+    assert list(found) == [*(key for key in TYPES if key != "account_names"), "destination_type", "credentials"]
     assert found["page_size"] == (50, ".dlt/config.toml")
     assert found["privacy_fields"] == (["Town", "Größe"], ".dlt/config.toml")
     assert found["api_token"] == ("***", ".dlt/secrets.toml")

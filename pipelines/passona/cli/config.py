@@ -1,14 +1,25 @@
 """`passona config`."""
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from passona.cli import options
 from passona.cli.screen import new_table, plain, print_result
+from passona.config._misspellings import ACCOUNTS, SOURCE, WAREHOUSE
 from passona.config.address import warehouse_address
-from passona.config.configuration import DEFAULTS, KEYS, SECRETS, TYPES, Configuration, read_configuration, settings_of
+from passona.config.configuration import (
+    ACCOUNT_KEYS,
+    DEFAULTS,
+    DESTINATION,
+    TYPES,
+    Configuration,
+    is_secret,
+    read_configuration,
+    settings_of,
+)
 from passona.errors import ConfigurationError
 
 _MASK = "***"
@@ -30,7 +41,8 @@ def config(*, as_json: bool) -> None:
     document = _document(configuration)
     print_result(document, lambda: _print(document), as_json=as_json)
     warehouse_address()
-    settings_of({"api_token": "none"} | configuration.values())
+    for account in configuration.accounts():
+        settings_of(configuration, account, api_token="none")  # noqa: S106  # stands for none
 
 
 def _document(configuration: Configuration) -> dict[str, Any]:
@@ -38,7 +50,7 @@ def _document(configuration: Configuration) -> dict[str, Any]:
     return {
         "settings": [
             {"section": ".".join(section), "key": key} | _shown(configuration, (*section, key))
-            for section, keys in KEYS.items()
+            for section, keys in _sections(configuration)
             for key in keys
         ],
         "misspelled": [f"{name}: did you mean {meant}?" for name, meant in configuration.misspelled().items()],
@@ -46,15 +58,25 @@ def _document(configuration: Configuration) -> dict[str, Any]:
     }
 
 
+def _sections(configuration: Configuration) -> Iterator[tuple[tuple[str, ...], Sequence[str]]]:
+    """Yield each section with the keys to show. Accounts have only those that they set."""
+    names = [name for name in configuration.accounts() if configuration.setting((*ACCOUNTS, name))]
+    yield SOURCE, [key for key in TYPES if key != "account_names" or configuration.setting((*SOURCE, key))]
+    for name in names:
+        section = (*ACCOUNTS, name)
+        yield section, [key for key in ACCOUNT_KEYS if configuration.setting((*section, key))]
+    yield WAREHOUSE, DESTINATION
+
+
 def _shown(configuration: Configuration, path: tuple[str, ...]) -> dict[str, Any]:
     """Return the value of a key, masked if it is secret, and its origin."""
     setting = configuration.setting(path)
     if setting is None:
         return {"value": DEFAULTS[path[-1]], "origin": "default"}
-    if path in SECRETS:
+    if is_secret(path):
         return {"value": _MASK, "origin": setting.origin}
     try:
-        value = configuration.typed_value(path[-1]) if path[-1] in TYPES else setting.value
+        value = configuration.typed_value(path) if path[-1] in TYPES else setting.value
     except ConfigurationError:  # reported after everything is printed
         value = setting.value
     return {"value": _harmless(value), "origin": setting.origin}
@@ -68,7 +90,7 @@ def _harmless(value: Any) -> Any:
 def _print(document: dict[str, Any]) -> None:
     console, rows = Console(highlight=False, width=_WIDTH), document["settings"]
     table = new_table("key", "value", "origin", numbers=False)
-    for column in table.columns:
+    for column in table.columns[1:]:
         column.overflow, column.no_wrap = "fold", False
     # Names of variables stay whole, to be copied. A path may be longer than a line.
     table.columns[2].no_wrap = all(len(row["origin"]) <= _LONGEST_NAME for row in rows)

@@ -13,10 +13,10 @@ from passona.reports.definitions import CAMPAIGNS, REPORTS
 
 SOURCE: Section = ("sources", "passona")
 WAREHOUSE: Section = ("destination", "warehouse")
-# Refused until this program supports them.
-ACCOUNTS = "accounts"
+# Accounts beside that of SOURCE: a section for each.
+ACCOUNTS: Section = (*SOURCE, "accounts")
 # dlt's own sections under a source. They configure pipelines that the user runs, not this program.
-_SUBSECTIONS = {ACCOUNTS, "data_writer", "schema", "extract", "normalize", "load", CAMPAIGNS.name, *REPORTS,
+_SUBSECTIONS = {"data_writer", "schema", "extract", "normalize", "load", CAMPAIGNS.name, *REPORTS,
                 "row_issues", "report_ledger"}  # fmt: skip
 # Sections and keys of dlt that people set for a pipeline. Here dlt sees none of them (`dlt_context`).
 _OF_DLT = {"runtime", "normalize", "load", "extract", "schema", "data_writer", "pipeline_name", "pipelines_dir",
@@ -44,12 +44,26 @@ def find_ineffective(settings: Iterable[Setting], keys: Keys) -> list[Setting]:
 
 def _meant(setting: Setting, keys: Keys) -> str | None:
     path = setting.path
-    for section, known in keys.items():
+    if path[:2] == SOURCE and len(path) > len(ACCOUNTS) and _alike(path[2], ACCOUNTS[2]):
+        return _meant_in_account(setting, keys)
+    for section in (SOURCE, WAREHOUSE):
+        known = keys[section]
         if path[:2] == section and not _is_known(path[2:], section, known):
             return _nearest(setting, section, "_".join(path[2:3]), known)
         if path[:2] != section and _is_near(path, section, known):
             return _nearest(setting, section, path[-1].lower().rpartition(f"{section[1]}_")[2], known)
     return None
+
+
+def _meant_in_account(setting: Setting, keys: Keys) -> str | None:
+    """Return the right name of a key in the section of an account, None if it is right."""
+    _, _, word, name, *rest = setting.path
+    section, key = (*ACCOUNTS, name), "_".join(rest[:1])
+    if word == ACCOUNTS[2] and len(rest) == 1 and key in keys[ACCOUNTS]:
+        return None
+    if key in keys[SOURCE] and key not in keys[ACCOUNTS]:  # it applies to the whole warehouse
+        return _nearest(setting, SOURCE, key, keys[SOURCE])
+    return _nearest(setting, section, key, keys[ACCOUNTS])
 
 
 def _is_known(rest: Section, section: Section, known: Collection[str]) -> bool:
@@ -89,14 +103,14 @@ def _likeness(one: str, other: str) -> float:
 
 def _nearest(setting: Setting, section: Section, name: str, known: Collection[str]) -> str:
     """Return the full name of the key nearest to `name`, in the notation of this setting."""
-    path = (*section, max(sorted(known), key=lambda key: _likeness(name, key)))
+    path = (*section, max(known, key=lambda key: _likeness(name, key)))
     return "__".join(path).upper() if setting.is_variable else ".".join(path)
 
 
 def _is_without_effect(setting: Setting, keys: Keys) -> bool:
     path, ours = setting.path, {key for known in keys.values() for key in known}
     if path[:2] in keys:
-        return path[2] not in keys[path[:2]]
+        return path[:3] != ACCOUNTS and path[2] not in keys[path[:2]]
     if path[0] == "pipelines":
         return path[1:2] == SOURCE[1:] or len(path) == 2
     if setting.is_variable and re.match("dbt_|dlt_", path[0]):

@@ -6,7 +6,8 @@ Nothing here changes the process: in a notebook or in Dagster, the environment a
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from dlt.common.configuration.utils import deserialize_value
 from passona.config._lookup import Section, Setting, as_document, plain_settings, read_settings
 from passona.config._misspellings import ACCOUNTS, SOURCE, WAREHOUSE, find_ineffective, find_misspelled
 from passona.config.privacy_settings import PrivacySettings
-from passona.config.settings import Settings, check_zone
+from passona.config.settings import DEFAULT_ACCOUNT, Settings, check_zone
 from passona.errors import ConfigurationError
 
 # The keys of `sources.passona`, in the order of `passona config`. Meanings and checks: `Settings`, `PrivacySettings`.
@@ -24,15 +25,17 @@ TYPES: Mapping[str, type] = {
     "api_token": str, "base_url": str, "timezone": str, "team_uuid": str, "page_size": int, "concurrency": int,
     "requests_per_minute": int, "retry_pause": float, "request_timeout": float, "settle_days": int,
     "clicks_settle_days": int, "privacy": str, "privacy_key": str, "privacy_former_keys": list, "privacy_fields": list,
-    "retain_days": int, "retain_mode": str, "published": list,
+    "retain_days": int, "retain_mode": str, "published": list, "account_names": list,
 }  # fmt: skip
+# The keys that an account may have: the others apply to the whole warehouse.
+ACCOUNT_KEYS = tuple(key for key in TYPES if not re.match("privacy|retain|published|account", key))
 DESTINATION = ("destination_type", "credentials")
 SECRETS = {(*SOURCE, "api_token"), (*SOURCE, "privacy_key"), (*SOURCE, "privacy_former_keys"),
            (*WAREHOUSE, "credentials")}  # fmt: skip
-KEYS = {SOURCE: tuple(TYPES), WAREHOUSE: DESTINATION}
-_ALL = {(*section, key): (*section, key) in SECRETS for section, keys in KEYS.items() for key in keys}
+KEYS = {SOURCE: tuple(TYPES), WAREHOUSE: DESTINATION, ACCOUNTS: ACCOUNT_KEYS}
+_ALL = [(*section, key) for section in (SOURCE, WAREHOUSE) for key in KEYS[section]]
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)} | {
-    "api_token": None, "destination_type": "duckdb", "credentials": "warehouse.duckdb",
+    "api_token": None, "account_names": (), "destination_type": "duckdb", "credentials": "warehouse.duckdb",
 }  # fmt: skip
 _KINDS = {int: "a whole number", float: "a number", str: "a text", list: 'a list of texts such as ["a", "b"]'}
 
@@ -57,27 +60,55 @@ class Configuration:
         """
         settings = self._under(path)
         for setting in settings:
-            if path in SECRETS and not setting.secret and setting.key in (path[-1], "password"):
+            if is_secret(path) and not setting.secret and setting.key in (path[-1], "password"):
                 raise ConfigurationError(f"{setting.name}: this is a secret; move it to .dlt/secrets.toml")
         node: Any = as_document(settings)
         for name in path:
             node = node.get(name, {})
         return node if settings else None
 
-    def values(self) -> dict[str, Any]:
-        """Return the values set in `sources.passona`, converted to the types of their keys.
+    def accounts(self) -> tuple[str, ...]:
+        """Return the names of the accounts: `default` if plain `sources.passona` has a token or there is no other.
+
+        The order decides which account loads a campaign that several list: `default`, those of `account_names`, the
+        others by name.
+
+        :raises ConfigurationError: a name cannot be used.
+        """
+        sections = {name for setting in self._under(ACCOUNTS) for name in setting.path[len(ACCOUNTS) :][:1]}
+        names = dict.fromkeys([*(self.typed_value((*SOURCE, "account_names")) or ()), *sorted(sections)])
+        for name in names:
+            if name == DEFAULT_ACCOUNT or not re.fullmatch("(?!.*__)[a-z0-9_]+", name):
+                raise ConfigurationError(
+                    f"account {name!r}: expected a name of a-z, 0-9 and single _, and not {DEFAULT_ACCOUNT}, which "
+                    "stands for plain [sources.passona]"
+                )
+        has_default = not names or self.setting((*SOURCE, "api_token"))
+        return (DEFAULT_ACCOUNT, *names) if has_default else tuple(names)
+
+    def values(self, account: str = DEFAULT_ACCOUNT) -> dict[str, Any]:
+        """Return the values that are set for an account, converted to the types of their keys.
+
+        A named account has the values of `sources.passona`, except the token, where it has none of its own.
 
         :raises ConfigurationError: a value has another type.
         """
-        return {key: self.typed_value(key) for key in TYPES if self.setting((*SOURCE, key))}
+        values = self._values_in(SOURCE, TYPES)
+        if account == DEFAULT_ACCOUNT:
+            return values
+        values.pop("api_token", None)
+        return values | self._values_in((*ACCOUNTS, account), ACCOUNT_KEYS)
 
-    def typed_value(self, key: str) -> Any:
-        """Return the value of one key of `sources.passona`, converted to its type; None if it is not set.
+    def _values_in(self, section: Section, keys: Iterable[str]) -> dict[str, Any]:
+        return {key: self.typed_value((*section, key)) for key in keys if self.setting((*section, key))}
+
+    def typed_value(self, path: Section) -> Any:
+        """Return the value of a key of `sources.passona` or an account, converted to its type; None if it is not set.
 
         :raises ConfigurationError: it has another type.
         """
-        setting = self.setting((*SOURCE, key))
-        return setting and _converted(setting, self.value((*SOURCE, key)), TYPES[key])
+        setting = self.setting(path)
+        return setting and _converted(setting, self.value(path), TYPES[path[-1]])
 
     def misspelled(self) -> dict[str, str]:
         """Return the names meant for this program that it does not know, each with the nearest right name."""
@@ -93,7 +124,18 @@ def read_configuration() -> Configuration:
 
     :raises ConfigurationError: a file cannot be read.
     """
-    return Configuration(read_settings(_ALL))
+    config = Configuration(read_settings(_names(_ALL)))
+    accounts = [(*ACCOUNTS, name, key) for name in config.accounts() for key in ACCOUNT_KEYS if name != DEFAULT_ACCOUNT]
+    return Configuration(read_settings(_names([*_ALL, *accounts]))) if accounts else config
+
+
+def _names(paths: Iterable[Section]) -> dict[Section, bool]:
+    """Return names to look up, and whether each is a secret."""
+    return {path: is_secret(path) for path in paths}
+
+
+def is_secret(path: Section) -> bool:
+    return path in SECRETS or (path[: len(ACCOUNTS)] == ACCOUNTS and path[-1] == "api_token")
 
 
 def configuration() -> Configuration:
@@ -103,10 +145,6 @@ def configuration() -> Configuration:
     """
     config = read_configuration()
     _check_names(config.misspelled())
-    if accounts := config.setting((*SOURCE, ACCOUNTS)):
-        raise ConfigurationError(
-            f"{accounts.name}: this version does not support accounts; use one warehouse per token"
-        )
     return config
 
 
@@ -123,30 +161,56 @@ def _check_names(misspelled: Mapping[str, str]) -> None:
         raise ConfigurationError(f"{name}: there is no such key; did you mean {meant}? passona config shows all")
 
 
-def load_settings(**overrides: str) -> Settings:
-    """Return the checked settings. `overrides`: values that replace the configured ones.
+def load_accounts(*names: str) -> tuple[Settings, ...]:
+    """Return the checked settings of these accounts, of all if none is named, in the order of `accounts`.
 
-    :raises ConfigurationError: there is no token, a name is misspelled, or a value cannot work.
+    :raises ConfigurationError: an account is not configured or has no token, a name is misspelled, or a value cannot
+        work.
     """
-    return settings_of(configuration().values() | overrides)
+    config = configuration()
+    accounts = config.accounts()
+    for name in names:
+        check_account(name, accounts, "configured are")
+    return tuple(settings_of(config, account) for account in accounts if account in names or not names)
 
 
-def settings_of(values: Mapping[str, Any]) -> Settings:
-    """Make settings of these values and check them.
+def check_account(name: str, accounts: Iterable[str], where: str) -> None:
+    """Check that an account exists.
+
+    :raises ConfigurationError: it does not. `where`: what the `accounts` are.
+    """
+    if name not in accounts:
+        raise ConfigurationError(f"--account {name}: there is no such account; {where}: {', '.join(accounts)}")
+
+
+def settings_of(config: Configuration, account: str = DEFAULT_ACCOUNT, **overrides: str) -> Settings:
+    """Return the checked settings of an account. `overrides`: values that replace the configured ones.
 
     :raises ConfigurationError: there is no token, or a value cannot work.
     """
+    values = config.values(account) | overrides
+    values.pop("account_names", None)
     if "api_token" not in values:
+        section = SOURCE if account == DEFAULT_ACCOUNT else (*ACCOUNTS, account)
         raise ConfigurationError(
-            "no API token: set SOURCES__PASSONA__API_TOKEN, or api_token under [sources.passona] "
+            f"no API token: set {'__'.join(section).upper()}__API_TOKEN, or api_token under [{'.'.join(section)}] "
             "in .dlt/secrets.toml (see .dlt/example.secrets.toml)"
         )
-    return Settings(**values)
+    others = tuple(other for other in config.accounts() if other != account)
+    try:
+        return Settings(**values, account=account, other_accounts=others)
+    except ConfigurationError as error:
+        raise error if account == DEFAULT_ACCOUNT else ConfigurationError(f"account {account}: {error}") from None
 
 
-def load_settings_without_token() -> Settings:
+def load_settings(account: str = DEFAULT_ACCOUNT, **overrides: str) -> Settings:
+    """Return the checked settings of an account. Raises like `settings_of`, and for a misspelled name."""
+    return settings_of(configuration(), account, **overrides)
+
+
+def load_settings_without_token(account: str = DEFAULT_ACCOUNT) -> Settings:
     """Return the settings for verbs that send no request. Raises like `load_settings`."""
-    return load_settings(api_token="none")  # noqa: S106  # stands for none
+    return load_settings(account, api_token="none")  # noqa: S106  # stands for none
 
 
 def load_privacy_settings() -> PrivacySettings:

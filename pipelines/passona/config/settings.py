@@ -32,15 +32,16 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class Settings(PrivacySettings):
     """The settings of one account.
 
-    `account`: its name; plain `sources.passona` is `default`. `timezone`: IANA name of the zone of times without an
-    offset. `page_size`: rows to request per page. `concurrency`: total requests in flight. `requests_per_minute`: an
-    upper bound, None for none. `settle_days`, `clicks_settle_days`: days after a campaign's end. `retry_pause`: seconds
-    before the first retry of a request; doubles each time. `request_timeout`: total seconds of a request, DNS lookup
-    and body included.
+    `account`: its name; plain `sources.passona` is `default`. `other_accounts`: that are configured, too. `timezone`:
+    IANA name of the zone of times without an offset. `page_size`: rows to request per page. `concurrency`: total
+    requests in flight. `requests_per_minute`: an upper bound, None for none. `settle_days`, `clicks_settle_days`: days
+    after a campaign's end. `retry_pause`: seconds before the first retry of a request; doubles each time.
+    `request_timeout`: total seconds of a request, DNS lookup and body included.
     """
 
     api_token: str = field(repr=False)
     account: str = DEFAULT_ACCOUNT
+    other_accounts: tuple[str, ...] = ()
     base_url: str = "https://passona.co.uk/api/2.0/"
     timezone: str = "Europe/London"
     team_uuid: str | None = None
@@ -57,7 +58,7 @@ class Settings(PrivacySettings):
         object.__setattr__(self, "base_url", _checked_address(self.base_url))
         if not _TOKEN.fullmatch(self.api_token):
             raise ConfigurationError(
-                "sources.passona.api_token: expected the token alone, got nothing, blanks, quotation marks around it, "
+                f"{self.token_key}: expected the token alone, got nothing, blanks, quotation marks around it, "
                 "or the name of a variable that was not expanded (${TOKEN}); paste the token itself"
             )
         check_zone(self.timezone)
@@ -68,6 +69,17 @@ class Settings(PrivacySettings):
             if value is not None and not low <= value <= high:
                 raise ConfigurationError(f"sources.passona.{name}: {value} is not between {low} and {high}")
         self._check_retention()
+
+    @property
+    def label(self) -> str | None:
+        """The name of the account in messages; None if it is the only one and has no name."""
+        return self.account if self.other_accounts or self.account != DEFAULT_ACCOUNT else None
+
+    @property
+    def token_key(self) -> str:
+        """The full name of the key `api_token` of this account."""
+        middle = "" if self.account == DEFAULT_ACCOUNT else f"accounts.{self.account}."
+        return f"sources.passona.{middle}api_token"
 
     def _check_retention(self) -> None:
         """Refuse to erase data that reports still load: the next load would restore it."""
