@@ -53,7 +53,7 @@ def load_and_publish(box: Sandbox, warehouse: Warehouse, copy: Path) -> None:
     settings = Settings(box.token, base_url=box.base_url)
     with closing(open_database(warehouse.path, 0, print)) as database:
         outcome = Load(
-            settings, database, LoadRequest(reports=(REPORTS["alt_delivery"],), accept_shrink=True), Lines()
+            [settings], database, LoadRequest(reports=(REPORTS["alt_delivery"],), accept_shrink=True), Lines()
         ).run()
         assert outcome.exit_code == 0
         publish(database.engine.checkpointed(), target(copy, warehouse.path, personal=True), marts_only=False)

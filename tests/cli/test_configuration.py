@@ -232,7 +232,7 @@ def test_account_names_make_known_what_cannot_be_listed(project: Path, tmp_path:
 
 def test_the_token_of_an_account_must_not_be_in_config_toml(project: Path) -> None:
     write(project / ".dlt", "config.toml", "[sources.passona.accounts.shop]\napi_token = 't'\n")
-    with pytest.raises(ConfigurationError, match="this is a secret; move it to .dlt/secrets.toml"):
+    with pytest.raises(ConfigurationError, match=r"this is a secret; move it to \.dlt/secrets\.toml"):
         load_accounts()
 
 
@@ -245,7 +245,9 @@ def test_a_name_that_no_account_can_have(project: Path, name: str) -> None:
 
 def test_an_account_that_is_not_configured(set_to: Any) -> None:
     set_to(SOURCES__PASSONA__API_TOKEN="t", SOURCES__PASSONA__ACCOUNTS__SHOP__API_TOKEN="s")
-    with pytest.raises(ConfigurationError, match="--account shp: there is no such account; configured are: default, shop"):
+    with pytest.raises(
+        ConfigurationError, match="--account shp: there is no such account; configured are: default, shop"
+    ):
         load_accounts("shp")
 
 
@@ -457,7 +459,7 @@ sys.path.insert(0, sys.argv[1])
 from support.warehouses import Lines
 before = dlt.config["load.workers"], dict(os.environ)
 database = open_database(Path("w.duckdb").absolute(), 0, print)
-print(Load(load_settings(), database, LoadRequest(), Lines()).run().word)
+print(Load([load_settings()], database, LoadRequest(), Lines()).run().word)
 database.close()
 assert (dlt.config["load.workers"], dict(os.environ)) == before
 other = dlt.pipeline("other", destination="duckdb", pipelines_dir="pipelines")

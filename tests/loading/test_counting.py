@@ -31,7 +31,7 @@ def full_box() -> Iterator[Sandbox]:
 
 def load(database: Database, box: Sandbox) -> None:
     settings = Settings(api_token=box.token, base_url=box.base_url, retry_pause=0.01)
-    Load(settings, database, LoadRequest(), Lines()).run()
+    Load([settings], database, LoadRequest(), Lines()).run()
 
 
 def test_rows_that_went_into_another_schema_are_missed(

@@ -187,7 +187,7 @@ def load(path: Path, base_url: str, clock: Clock, watcher: Watcher) -> int:
     database = open_database(path, 0, watcher.notify)
     try:
         settings = Settings("sandbox", base_url=base_url, retry_pause=0.01, page_size=PAGE)
-        return Load(settings, database, LoadRequest(), watcher, clock).run().exit_code
+        return Load([settings], database, LoadRequest(), watcher, clock).run().exit_code
     except PassonaError as error:
         return error.exit_code
     except OSError:

@@ -64,7 +64,7 @@ class Warehouse:
         database = open_database(self.address, wait, lines.notify)
         try:
             request = LoadRequest(uuids, tuple(REPORTS[name] for name in reports), **wishes)
-            return Load(settings, database, request, lines, clock).run()
+            return Load([settings], database, request, lines, clock).run()
         finally:
             database.close()
 

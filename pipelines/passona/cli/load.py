@@ -17,7 +17,7 @@ from passona.cli.publish import print_published, published_document
 from passona.cli.screen import json_text, progress_bars
 from passona.cli.transform import print_transformed, run_transform, transformed_document
 from passona.config.address import warehouse_address
-from passona.config.configuration import load_settings
+from passona.config.configuration import load_accounts
 from passona.config.settings import Settings, campaign_uuid
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import format_error, masked
@@ -77,6 +77,7 @@ def _uuids(uuids: Sequence[str], file: Path | None) -> tuple[str, ...]:
     help="Then write a copy for readers to PATH, as passona publish does.",
 )
 @options.marts_only
+@options.accounts
 @options.metrics
 @options.on_failure
 @options.wait
@@ -92,6 +93,7 @@ def load(
     then_transform: bool,
     publish_to: Path | None,
     marts_only: bool,
+    accounts: Sequence[str],
     metrics: AtomicFile | None,
     on_failure: str | None,
     wait: float,
@@ -110,7 +112,8 @@ def load(
         if marts_only and publish_to is None:
             raise click.UsageError("--marts-only is for --publish PATH")
         request = LoadRequest(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
-        return _load(request, _Then(then_transform, publish_to, marts_only), wait, run, as_json=as_json)
+        then = _Then(then_transform, publish_to, marts_only)
+        return _load(request, load_accounts(*accounts), then, wait, run, as_json=as_json)
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,9 @@ class _Then:
     marts_only: bool
 
 
-def _load(request: LoadRequest, then: _Then, wait: float, run: RunEnd, *, as_json: bool) -> Exit:
-    settings = load_settings()
+def _load(
+    request: LoadRequest, accounts: Sequence[Settings], then: _Then, wait: float, run: RunEnd, *, as_json: bool
+) -> Exit:
     run.warehouse = address = warehouse_address()
     if then.transform:
         check_installed(address)
@@ -132,12 +136,12 @@ def _load(request: LoadRequest, then: _Then, wait: float, run: RunEnd, *, as_jso
     with closing(open_database(address, wait, logs.notify)) as database:
         if then.transform:
             check_models(database)
-        outcome = _run(settings, database, request)
+        outcome = _run(accounts, database, request)
         if not as_json:
             print_outcome(outcome, address)
         rewrite_after_expiry(database, wait, logs.notify)
         if then.transform:
-            transformed = run_transform(lambda: build(database, settings.timezone))
+            transformed = run_transform(lambda: build(database, accounts[0].timezone))
             if not as_json:
                 print_transformed(transformed, address)
         if place:
@@ -156,10 +160,10 @@ def _load(request: LoadRequest, then: _Then, wait: float, run: RunEnd, *, as_jso
     return code
 
 
-def _run(settings: Settings, database: Database, request: LoadRequest) -> Outcome:
+def _run(accounts: Sequence[Settings], database: Database, request: LoadRequest) -> Outcome:
     with progress_bars() as progress:
         try:
-            return Load(settings, database, request, progress).run()
+            return Load(accounts, database, request, progress).run()
         except OSError as error:
             error.filename = error.filename or database.work.path  # write() names no file
             raise

@@ -84,6 +84,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON d
 marts_only = click.option(
     "--marts-only", is_flag=True, help="Publish only the sums of schema analytics, no rows of persons."
 )
+accounts = click.option(
+    "--account", "accounts", metavar="NAME", multiple=True, help="Only this account; may be repeated."
+)
 metrics = click.option(
     "--metrics",
     metavar="FILE",

@@ -20,8 +20,8 @@ from passona.masking.messages import masked, printable
 log = logging.getLogger("passona")
 
 FIELDS = (
-    "run_id", "verb", "campaign", "report", "page", "attempt", "status", "changed", "pages", "rows", "reports",
-    "requests", "seconds", "outcome", "exit_code", "trace",
+    "run_id", "verb", "account", "campaign", "report", "page", "attempt", "status", "changed", "pages", "rows",
+    "reports", "requests", "seconds", "outcome", "exit_code", "trace",
 )  # fmt: skip
 
 

@@ -101,6 +101,7 @@ class CampaignList:
     missing_keys: frozenset[str]
 
     def part(self, ids: Sequence[str]) -> CampaignList:
+        """Return the rows of these campaigns."""
         uuids = pa.array(ids, pa.string())
 
         def part(table: pa.Table) -> pa.Table:
@@ -120,12 +121,20 @@ def list_campaigns(
     :raises ConfigurationError: a campaign belongs to another team than `team_uuid`.
     :raises TokenRefused: 401.
     """
+    listed = list_of_rows(list_rows(client, pool, settings), settings, privacy, name_keys)
+    check_team(listed.campaigns, settings.team_uuid)
+    return listed
+
+
+def list_of_rows(
+    rows: Sequence[Row], settings: Settings, privacy: Privacy = CLEAR, name_keys: NameKeys = column_names
+) -> CampaignList:
+    """Return the list of these rows (`list_rows`). Pure."""
     # Of two spellings of a uuid, the one in lower case counts, whichever comes first.
-    rows = {row["uuid"].lower(): row for row in sorted(_walk(client, pool, settings), key=itemgetter("uuid"))}
-    spellings = {uuid: row["uuid"] for uuid, row in rows.items() if row["uuid"] != uuid}
-    lowered = [with_value(row, "uuid", uuid) if uuid in spellings else row for uuid, row in rows.items()]
+    by_uuid = {row["uuid"].lower(): row for row in sorted(rows, key=itemgetter("uuid"))}
+    spellings = {uuid: row["uuid"] for uuid, row in by_uuid.items() if row["uuid"] != uuid}
+    lowered = [with_value(row, "uuid", uuid) if uuid in spellings else row for uuid, row in by_uuid.items()]
     result = campaign_list(lowered, settings.timezone, privacy, name_keys, account=settings.account)
-    check_team(result.campaigns, settings.team_uuid)
     spelled = (replace(campaign, spelling=spellings.get(campaign.campaign_id)) for campaign in result.campaigns)
     return replace(result, campaigns=tuple(spelled))
 
@@ -174,8 +183,25 @@ def check_team(campaigns: Sequence[Campaign], team_uuid: str | None) -> None:
         )
 
 
-def _walk(client: Client, pool: PagePool, settings: Settings) -> list[Row]:
-    """Return the rows of a complete walk over the list; walk again if it is not steady."""
+def merged(lists: Sequence[CampaignList]) -> CampaignList:
+    """Return the rows of several lists, none with a campaign of another."""
+    if len(lists) == 1:
+        return lists[0]
+    tables = ([each.rows for each in lists], [each.groups for each in lists], [each.issues for each in lists])
+    rows, groups, issues = (pa.concat_tables(parts, promote_options="default") for parts in tables)
+    new_keys, missing_keys = (
+        frozenset().union(*(getattr(each, name) for each in lists)) for name in ("new_keys", "missing_keys")
+    )
+    campaigns = tuple(campaign for each in lists for campaign in each.campaigns)
+    return CampaignList(campaigns, rows, groups, issues, new_keys, missing_keys)
+
+
+def list_rows(client: Client, pool: PagePool, settings: Settings) -> list[Row]:
+    """Return the rows of a complete walk over the list; walk again if it is not steady.
+
+    :raises WalkFailed: the list cannot be read completely.
+    :raises TokenRefused: 401.
+    """
     paginator = Paginator(client, pool, CAMPAIGNS.name, settings.page_size)
     reason = ""
     for pause in (0, *WALK_PAUSES):

@@ -78,7 +78,7 @@ class Client:
         :raises Stopped: the run ended while this waited.
         """
         target = f"{path}?page={page}" + ("" if per_page is None else f"&per_page={per_page}")
-        where = _log_fields(path, page)
+        where = self._log_fields(path, page)
         return self._with_retries(lambda attempt: self._get(target, {**where, "attempt": attempt}), where)
 
     def post(self, path: str) -> None:
@@ -89,7 +89,13 @@ class Client:
         :raises OutcomeUnknown: it may or may not have been made.
         :raises Stopped: the run ended while this waited.
         """
-        self._with_retries(lambda _: self._post(path), _log_fields(path))
+        self._with_retries(lambda _: self._post(path), self._log_fields(path))
+
+    def _log_fields(self, path: str, page: int | None = None) -> dict[str, object]:
+        """Return the log fields of a request for `campaigns` or `reporting/<campaign>/<report>`."""
+        *_, campaign, report = (None, *path.split("/"))
+        fields: dict[str, object] = {"account": self._settings.label, "campaign": campaign, "report": report}
+        return fields if page is None else {**fields, "page": page}
 
     def stop(self) -> None:
         """Let no further request go, in any thread, and end those under way."""
@@ -211,7 +217,7 @@ class Client:
         status, message = response.status_code, self._server_message(body)
         if status == 401:
             self.pace.stop()
-            raise TokenRefused(f"the server refuses the token (401{message}): check sources.passona.api_token")
+            raise TokenRefused(f"the server refuses the token (401{message}): check {self._settings.token_key}")
         if status in TRANSIENT or status >= 500 or status < 200:
             fault = _Transient(f"status {status}{message}", status)
             fault.retry_after = _retry_after(response.headers.get("Retry-After"), self.clock.utc())
@@ -237,12 +243,6 @@ class Client:
         if not isinstance(message, str) or not message.strip():
             return ""
         return f", {masked(printable(message.replace(self._settings.api_token, '***')))[:160]!r}"
-
-
-def _log_fields(path: str, page: int | None = None) -> dict[str, object]:
-    """Return the log fields of a request for `campaigns` or `reporting/<campaign>/<report>`."""
-    *_, campaign, report = (None, *path.split("/"))
-    return {"campaign": campaign, "report": report} | ({} if page is None else {"page": page})
 
 
 def _cause(error: BaseException) -> str:

@@ -142,7 +142,8 @@ class Walker:
                     paginator.ask_plain()
             except RequestFailed as error:
                 raise WalkFailed(_message(report, campaign_id, str(error)), attempt, error.status) from None
-            fields = {"event": "walk_repeated", "campaign": campaign_id, "report": report.name, "attempt": attempt}
+            fields = {"event": "walk_repeated", "account": self._settings.label, "attempt": attempt}
+            fields |= {"campaign": campaign_id, "report": report.name}
             log.info("campaign %s, %s, walk %d: %s", campaign_id, report.name, attempt, reason, extra=fields)
         raise WalkFailed(_message(report, campaign_id, f"{reason} (walked {attempt} times)"), attempt)
 

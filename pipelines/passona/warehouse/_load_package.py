@@ -1,6 +1,6 @@
 """One load package of the command line: verified walks to write, ledger entries, changed campaigns."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,7 @@ from passona.source.walk import Walk
 @dataclass
 class Package:
     """One load package. `rows`: of its walks; `memory`: bytes of them in memory. `columns`: by report, those of keys
-    that the guide does not know.
+    that the guide does not know. `accounts`: by campaign, whose walks are in it. `counts`: by account and report.
     """
 
     walks: list[Walk] = field(default_factory=list)
@@ -30,18 +30,20 @@ class Package:
     rows: int = 0
     memory: int = 0
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
-    counts: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in REPORTS})
+    accounts: dict[str, str] = field(default_factory=dict)
+    counts: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def reset_counts(self) -> None:
         """Prepare for another attempt to write it."""
-        self.counts = {name: Counter() for name in REPORTS}
+        self.counts.clear()
 
     @property
     def empty(self) -> bool:
         return not self.entries and self.campaigns is None
 
-    def add(self, walk: Walk) -> None:
+    def add(self, walk: Walk, account: str) -> None:
         self.walks.append(walk)
+        self.accounts[walk.campaign_id] = account
         self.rows += walk.row_count
         self.memory += walk.spool.memory
 
@@ -68,8 +70,10 @@ class Package:
     def _report_loads(self, report: Report, append_tables: Iterable[str]) -> Iterator[ReportLoad]:
         walks = [walk for walk in self.walks if walk.report is report]
         entries = [entry for entry in self.entries if entry.report == report.name]
-        if entries:
-            columns = self.columns.get(report.name, {})
-            yield ReportLoad(
-                report, walks, entries, columns, append_tables=append_tables, counts=self.counts[report.name]
-            )
+        columns = self.columns.get(report.name, {})
+        accounts = dict.fromkeys(self.accounts[walk.campaign_id] for walk in walks) if walks else [""]
+        for account in accounts if entries else ():
+            own = [walk for walk in walks if self.accounts[walk.campaign_id] == account]
+            counts = self.counts[account, report.name]
+            yield ReportLoad(report, own, entries, columns, append_tables=append_tables, counts=counts)
+            entries = []

@@ -7,12 +7,12 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from passona.errors import PassonaError, Stopped, TokenRefused, WalkFailed
-from passona.source.client import Client
 from passona.source.ledger import Task
 from passona.source.walk import Walk, Walker
 
@@ -24,64 +24,70 @@ PACKAGE_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Finished:
-    """A walk that has ended, or why it failed. `seconds`: how long it took."""
+    """A walk that has ended, or why it failed. `account`: that walked. `seconds`: how long it took."""
 
+    account: str
     task: Task
     result: Walk | PassonaError
     seconds: float
 
 
 class Walks:
-    """Walk the reports of a run; `client` stops when they end.
+    """The walks of a run, of all its accounts. No new one begins after the block."""
 
-    `fresh_since`: the spool of a killed walk is resumed only if that walk began later; None: later than the rows in
-    the tables.
-    """
-
-    def __init__(self, client: Client, walker: Walker, concurrency: int, fresh_since: datetime | None) -> None:
-        self._client, self._walker, self._concurrency, self._fresh_since = client, walker, concurrency, fresh_since
-        self._done: queue.SimpleQueue[tuple[Task, Walk | BaseException | None, float]] = queue.SimpleQueue()
+    def __init__(self) -> None:
+        self._done: queue.SimpleQueue[tuple[str, Task, Walk | BaseException | None, float]] = queue.SimpleQueue()
         self._backlog = _Backlog()
+        self._pending = 0
 
-    def finished(self, tasks: Sequence[Task]) -> Iterator[Finished | None]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._backlog.open()
+
+    def start(
+        self, account: str, walker: Walker, threads: Executor, tasks: Sequence[Task], fresh_since: datetime | None
+    ) -> None:
+        """Walk the reports of an account.
+
+        `fresh_since`: the spool of a killed walk is resumed only if that walk began later; None: later than the rows
+        in the tables.
+        """
+        self._pending += len(tasks)
+        for task in tasks:
+            known_since = task.known.verified_at if task.known else None
+            threads.submit(self._walk, account, walker, task, fresh_since or known_since)
+
+    def finished(self) -> Iterator[Finished | None]:
         """Yield walks as they end, and None every TICK_SECONDS without one."""
-        with ThreadPoolExecutor(self._concurrency, "walk") as threads:
+        while self._pending:
             try:
-                for task in tasks:
-                    threads.submit(self._walk, task)
-                pending = len(tasks)
-                while pending:
-                    try:
-                        task, result, seconds = self._done.get(timeout=TICK_SECONDS)
-                    except queue.Empty:
-                        yield None
-                        continue
-                    pending -= 1
-                    if isinstance(result, BaseException) and not isinstance(result, WalkFailed | TokenRefused):
-                        raise result
-                    if result is not None:
-                        yield Finished(task, result, seconds)
-            finally:
-                threads.shutdown(wait=False, cancel_futures=True)
-                self._backlog.open()
-                self._client.stop()
+                account, task, result, seconds = self._done.get(timeout=TICK_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
+            self._pending -= 1
+            if isinstance(result, BaseException) and not isinstance(result, WalkFailed | TokenRefused):
+                raise result
+            if result is not None:
+                yield Finished(account, task, result, seconds)
 
-    def _walk(self, task: Task) -> None:
-        """Walk one report, in a thread. None goes to the queue if the run ended first."""
-        fresh_since = self._fresh_since or (task.known.verified_at if task.known else None)
+    def _walk(self, account: str, walker: Walker, task: Task, fresh_since: datetime | None) -> None:
+        """Walk one report, in a thread. None goes to the queue if the run, or the account's part of it, ended first."""
         result: Walk | BaseException | None = None
         begun = time.monotonic()
         try:
             self._backlog.wait()
             begun = time.monotonic()
             uuid, address = task.campaign.campaign_id, task.campaign.address
-            result = self._walker.walk(task.report, uuid, task.verified_digest, fresh_since, address=address)
+            result = walker.walk(task.report, uuid, task.verified_digest, fresh_since, address=address)
             self._backlog.add(result.spool.memory)
         except Stopped:
             pass
         except BaseException as error:  # noqa: BLE001  # `finished` raises it in the caller's thread
             result = error
-        self._done.put((task, result, round(time.monotonic() - begun, 3)))
+        self._done.put((account, task, result, round(time.monotonic() - begun, 3)))
 
     def drop(self, walk: Walk) -> None:
         """Drop a verified walk that no package takes."""

@@ -18,7 +18,7 @@ from passona.csv_files.cells import Quality
 from passona.csv_files.form import DELIMITERS, Form
 from passona.csv_files.locations import fetch_files
 from passona.csv_files.reader import Contents, CsvFile
-from passona.errors import ConfigurationError, FileRefused, Interrupted, PassonaError
+from passona.errors import ConfigurationError, FileRefused, Interrupted, PassonaError, RequestFailed
 from passona.reports.definitions import REPORTS, Report
 from passona.source.campaigns import Campaign, check_team
 from passona.source.ledger import (
@@ -35,12 +35,13 @@ from passona.source.ledger import (
 from passona.source.pace import Clock, ServerClock
 from passona.source.spool import Spool
 from passona.source.walk import Walk
+from passona.warehouse._campaign_table import CampaignTable
 from passona.warehouse._load_package import Package
 from passona.warehouse.database import Database
 from passona.warehouse.engines.engine import Workload
 from passona.warehouse.ledger_table import Ledger, mismatched_reports
 from passona.warehouse.retention import expired_campaigns
-from passona.warehouse.run import PACKAGE_ROWS, Outcome, ReportOutcome, Run
+from passona.warehouse.run import PACKAGE_ROWS, Outcome, ReportOutcome, Run, write_package
 
 VERB = "import-csv"
 
@@ -85,13 +86,20 @@ class CsvImport:
     def __init__(self, settings: Settings, database: Database, request: CsvRequest, progress: CsvProgress) -> None:
         self._settings, self._database, self._request, self._progress = settings, database, request, progress
         self._run = Run(VERB, settings, database, ServerClock(Clock()), progress.notify)
-        self._outcome, self._campaign_table = self._run.outcome, self._run.campaign_table
+        self._outcome, self._campaign_table = self._run.outcome, CampaignTable(database)
         self._outcome.campaigns = 1
         self._package = Package()
         self._notified: set[str] = set()
 
     def run(self) -> Outcome:
-        return self._run.execute(self._import)
+        self._database.prepare()
+        with self._run.recorded():
+            try:
+                self._import()
+            except RequestFailed as error:
+                self._run.report_error(error, "import_failed")
+            self._run.expire()
+        return self._outcome
 
     def _report_error(self, error: PassonaError, event: str, report: Report | None = None) -> None:
         fields = {"report": report.name} if report else {}
@@ -103,9 +111,10 @@ class CsvImport:
         if self._request.rejects and len(files) > 1:
             raise ConfigurationError(f"--reject-to goes with a single file, got {len(files)}; import them one by one")
         forms = self._forms(files)
-        self._campaign_table.read(None)
+        account = self._settings.account
+        self._campaign_table.read({}, [account], [account])
         ledger = Ledger(self._database.connection)
-        (campaign,) = self._campaign_table.campaigns([self._request.campaign_id])
+        (campaign,) = self._campaign_table.campaigns(account, [self._request.campaign_id])
         check_team([campaign] if campaign.team_id else [], self._settings.team_uuid)
         self._check_age(campaign, forms)
         for file, form in forms:
@@ -125,7 +134,7 @@ class CsvImport:
     def _commit(self) -> None:
         package, self._package = self._package, Package()
         if not package.empty:
-            self._run.write_package(package)
+            write_package(self._database, self._campaign_table, package, {self._settings.account: self._outcome})
 
     def _check_age(self, campaign: Campaign, forms: Sequence[tuple[CsvFile, Form]]) -> None:
         """Refuse a campaign that the next load would erase."""
@@ -228,7 +237,7 @@ class CsvImport:
             walk.spool.drop()
         else:
             outcome.loaded += 1
-            self._package.add(walk)
+            self._package.add(walk, self._settings.account)
         self._package.entries.append(entry)
 
     def _entry(self, task: Task, parsed: _Parsed) -> Entry:

@@ -51,7 +51,8 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._run_log: RunLog | None = None
+        self._run_logs: dict[str, RunLog] = {}
+        self._runs_now = 0
         self._closed = False
         self._start_pipeline()
 
@@ -210,7 +211,10 @@ class Database:
 
     @contextlib.contextmanager
     def run(self, run: RunRecord) -> Iterator[None]:
-        """Record the start of a run, and its end as the block leaves it: `running` becomes ok, interrupted or error."""
+        """Record the start of a run, and its end as the block leaves it: `running` becomes ok, interrupted or error.
+
+        The runs of several accounts may be nested.
+        """
         self._begin(run)
         try:
             yield
@@ -225,9 +229,11 @@ class Database:
         self._end(run)
 
     def _begin(self, run: RunRecord) -> None:
-        self._end_run_log()
-        self._run_log = RunLog(run.run_id, run.verb)
-        self._run_log.begin(self.address)
+        if not self._runs_now:
+            self._end_run_logs()
+        self._runs_now += 1
+        self._run_logs[run.run_id] = RunLog(run)
+        self._run_logs[run.run_id].begin(self.address)
         with self.writing("the start of the run"):
             self.connection.execute(
                 "INSERT INTO passona.runs "
@@ -252,12 +258,13 @@ class Database:
                 "outcome = ?, requests = ?, row_count = ?, erased = ? WHERE run_id = ?",
                 [run.began, run.ended, run.outcome, run.requests, run.row_count, run.erased, run.run_id],
             )
-        if self._run_log is not None:
-            self._run_log.log_outcome(run.outcome, run.requests, run.row_count)
+        self._runs_now -= 1
+        self._run_logs[run.run_id].log_outcome(run.outcome, run.requests, run.row_count)
 
-    def _end_run_log(self) -> None:
-        if self._run_log is not None:
-            self._run_log.end()
+    def _end_run_logs(self) -> None:
+        for run_log in self._run_logs.values():
+            run_log.end()
+        self._run_logs.clear()
 
     def close(self) -> None:
         """Release the warehouse, once: the number of a closed descriptor may soon be another file's.
@@ -266,7 +273,7 @@ class Database:
         """
         if not self._closed:
             self._closed = True
-            self._end_run_log()
+            self._end_run_logs()
             self.engine.close()
 
 

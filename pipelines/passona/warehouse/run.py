@@ -3,15 +3,18 @@
 begin (runs, logs) -> errors and drift -> packages -> retention -> end (runs, logs) -> Outcome
 """
 
+from __future__ import annotations
+
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from passona.config.settings import Settings
-from passona.errors import Exit, Held, PassonaError, RequestFailed, TokenRefused, WalkFailed
+from passona.errors import Exit, Held, PassonaError, TokenRefused
 from passona.masking.policy import CLEAR
 from passona.source.pace import ServerClock
 from passona.warehouse._campaign_table import CampaignTable
@@ -38,17 +41,24 @@ class ReportOutcome:
     pages: int = 0
     counts: Counter[str] = field(default_factory=Counter)
 
+    def __add__(self, other: ReportOutcome) -> ReportOutcome:
+        numbers = {name: getattr(self, name) + getattr(other, name) for name in _NUMBERS}
+        return ReportOutcome(**numbers, counts=self.counts + other.counts)
+
     @property
     def any(self) -> bool:
         """Return True if the run loaded, verified, failed or held this report of any campaign."""
         return bool(self.loaded or self.unchanged or self.failed or self.held)
 
 
+_NUMBERS = ("loaded", "unchanged", "failed", "held", "pages")
+
+
 @dataclass
 class Outcome:
     """What a run did. `errors`: one line for each report that failed or is held, and for the run.
 
-    `erased`: rows whose personal data expired (`retain_days`).
+    `erased`: rows whose personal data expired (`retain_days`). `accounts`: the parts, if there are several.
     """
 
     run_id: str
@@ -60,6 +70,7 @@ class Outcome:
     drift: list[str] = field(default_factory=list)
     erased: int = 0
     exits: set[Exit] = field(default_factory=set)
+    accounts: Mapping[str, Outcome] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> Exit:
@@ -70,41 +81,67 @@ class Outcome:
         return self.exit_code.word
 
 
+def together(outcomes: Mapping[str, Outcome]) -> Outcome:
+    """Return what a load of several accounts did in all; with one account, that account's outcome itself."""
+    first, *others = outcomes.values()
+    if not others:
+        return first
+    reports: dict[str, ReportOutcome] = {}
+    for outcome in outcomes.values():
+        for name, report in outcome.reports.items():
+            reports[name] = reports.get(name, ReportOutcome()) + report
+    return Outcome(
+        first.run_id,
+        campaigns=sum(outcome.campaigns for outcome in outcomes.values()),
+        requests=sum(outcome.requests for outcome in outcomes.values()),
+        seconds=max(outcome.seconds for outcome in outcomes.values()),
+        reports=reports,
+        errors=[error for outcome in outcomes.values() for error in outcome.errors],
+        drift=[line for outcome in outcomes.values() for line in outcome.drift],
+        erased=sum(outcome.erased for outcome in outcomes.values()),
+        exits=set().union(*(outcome.exits for outcome in outcomes.values())),
+        accounts=outcomes,
+    )
+
+
 class Run:
-    """One run of `verb`. Its clock is this machine's until the server has answered."""
+    """One run of `verb` for an account. Its clock is this machine's until the server has answered.
+
+    `announced`: lines about the API that were said already; accounts of one load share it.
+    """
 
     def __init__(
         self, verb: str, settings: Settings, database: Database, clock: ServerClock, notify: Callable[[str], None]
     ) -> None:
-        self.settings, self.database, self.clock, self.notify = settings, database, clock, notify
-        self._record, self._begun = RunRecord(verb, settings.account), 0.0
+        self.settings, self.database, self.clock, self._notify = settings, database, clock, notify
+        self._record, self._begun = RunRecord(verb, settings.account, settings.label), 0.0
         self.outcome = Outcome(self._record.run_id)
-        self.campaign_table = CampaignTable(database, settings.account)
         self.privacy = CLEAR
+        self.announced: set[str] = set()
 
-    def execute(self, body: Callable[[], None]) -> Outcome:
-        """Call `body` and record its begin and end in `runs`.
-
-        Expired data are erased even if the server refuses or fails.
-        """
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Record the begin and the end of the block in `runs`."""
         self._begun = time.monotonic()
-        self.database.prepare()
         self.privacy = privacy_of(self.database, self.settings)
         self._record.began = self.clock.utc()
         with self.database.run(self._record):
             try:
-                self._body(body)
+                yield
             finally:
                 self._fill_record()
             self._record.outcome = self.outcome.word
-        return self.outcome
 
-    def _body(self, body: Callable[[], None]) -> None:
-        try:
-            body()
-        except (RequestFailed, TokenRefused, WalkFailed) as error:
-            self.report_error(error, f"{self._record.verb.partition('-')[0]}_failed")
-        self.outcome.erased = expire(self.database, self.settings, self.clock.utc(), self.notify)
+    def expire(self) -> None:
+        """Erase expired personal data: also after a run whose requests the server refused."""
+        self.outcome.erased = expire(self.database, self.settings, self.clock.utc(), self._notify)
+
+    def notify(self, line: str) -> None:
+        """Tell a person something about this account."""
+        self._notify(self._of_account(line))
+
+    def _of_account(self, line: str) -> str:
+        return f"account {self.settings.account}: {line}" if self.settings.other_accounts else line
 
     def _fill_record(self) -> None:
         now, outcome, record = self.clock.utc(), self.outcome, self._record
@@ -118,35 +155,40 @@ class Run:
         """Log an error and add it to the outcome. `fields`: of its log record."""
         if isinstance(error, TokenRefused) and error.exit_code in self.outcome.exits:
             return  # the server refuses all requests that are in flight
-        self.outcome.errors.append(str(error))
+        line = str(error) if "campaign" in fields else self._of_account(str(error))
+        self.outcome.errors.append(line)
         self.outcome.exits.add(error.exit_code)
         level = logging.WARNING if isinstance(error, Held) else logging.ERROR
-        log.log(level, "%s", error, extra={"event": event, "exit_code": int(error.exit_code), **fields})
+        fields |= {"event": event, "account": self.settings.label, "exit_code": int(error.exit_code)}
+        log.log(level, "%s", line, extra=fields)
 
     def report_drift(self, source: str, report: str, new: Set[str], missing: Set[str]) -> None:
         """Notify once of each key that is new or missing. `source`: what has changed, such as `the API`."""
         for kind, keys in (("new", new), ("missing", missing)):
             for key in sorted(keys):
                 line = f"{report}: {kind} key {key[:60]!r}"
-                if line not in self.outcome.drift:
+                if line not in self.announced:
+                    self.announced.add(line)
                     self.outcome.drift.append(line)
-                    self.notify(f"{source} has changed: {line}")
+                    self._notify(f"{source} has changed: {line}")
 
-    def write_package(self, package: Package) -> None:
-        """Write a package, with the campaigns that are due, and drop the spools of its walks."""
-        begun = time.monotonic()
-        with self.database.writing("the load package"):
-            self.campaign_table.add_to(package)
-            if not package.empty:
-                self.database.write_package(package)
-        seconds = round(time.monotonic() - begun, 3)
-        log.info(
-            "%d reports written in %.1f s", len(package.walks), seconds,
-            extra={
-                "event": "package_written", "reports": len(package.walks), "rows": package.rows, "seconds": seconds,
-            },
-        )  # fmt: skip
-        for walk in package.walks:
-            walk.spool.drop()
-        for name, report in self.outcome.reports.items():
-            report.counts.update(package.counts[name])
+
+def write_package(
+    database: Database, campaign_table: CampaignTable, package: Package, outcomes: Mapping[str, Outcome]
+) -> None:
+    """Write a package, with the campaigns that are due, drop the spools of its walks, and count its rows by account."""
+    begun = time.monotonic()
+    with database.writing("the load package"):
+        campaign_table.add_to(package)
+        if not package.empty:
+            database.write_package(package)
+    seconds = round(time.monotonic() - begun, 3)
+    log.info(
+        "%d reports written in %.1f s", len(package.walks), seconds,
+        extra={"event": "package_written", "reports": len(package.walks), "rows": package.rows, "seconds": seconds},
+    )  # fmt: skip
+    for walk in package.walks:
+        walk.spool.drop()
+    for (account, name), counts in package.counts.items():
+        if account:
+            outcomes[account].reports[name].counts.update(counts)

@@ -13,12 +13,13 @@ log = logging.getLogger("passona")
 class RunRecord:
     """A run as the table `runs` records it.
 
-    `account`: None for a verb that works on the whole warehouse. `outcome`: until the run ends, what a killed run
-    leaves. `began`, `ended`: in UTC; None for the database's clock.
+    `account`: None for a verb that works on the whole warehouse; `label`: its name in messages, if it has one.
+    `outcome`: until the run ends, what a killed run leaves. `began`, `ended`: in UTC; None for the database's clock.
     """
 
     verb: str
     account: str | None = None
+    label: str | None = None
     outcome: str = "running"
     requests: int = 0
     row_count: int = 0
@@ -33,17 +34,21 @@ class RunRecord:
 class RunLog(logging.Filter):
     """Marks log records with the run that they belong to, from `begin` to `end`.
 
+    Of several runs at the same time, each has the records of its account, and the first one those of none.
+
     If many reports fail for one cause, text shows the first, and at the end how many more there were; JSON has a line
     for each. Records that only JSON shows have `again=True`, the count that only text shows has `again=False`.
     """
 
-    def __init__(self, run_id: str, verb: str) -> None:
+    def __init__(self, run: RunRecord) -> None:
         super().__init__()
-        self._fields = {"run_id": run_id, "verb": verb}
+        self._fields, self._label = {"run_id": run.run_id, "verb": run.verb}, run.label
         self._begun = time.monotonic()
         self._campaigns: dict[tuple[int, str], list[str]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.__dict__.get("account") not in (None, self._label) or "run_id" in record.__dict__:
+            return True
         record.__dict__.update(self._fields)
         if record.levelno >= logging.WARNING and "report" in record.__dict__:
             campaigns = self._campaigns.setdefault((record.levelno, _cause(record)), [])
@@ -54,12 +59,14 @@ class RunLog(logging.Filter):
 
     def begin(self, address: object) -> None:
         log.addFilter(self)
-        log.info("%s begins: %s", self._fields["verb"], address, extra={"event": "run_begun"})
+        fields = {"event": "run_begun", "account": self._label}
+        log.info("%s begins: %s", self._fields["verb"], address, extra=fields)
 
     def log_outcome(self, outcome: str, requests: int, row_count: int) -> None:
         seconds = round(time.monotonic() - self._begun, 3)
         fields = {"outcome": outcome, "requests": requests, "rows": row_count, "seconds": seconds}
-        log.info("ended after %.1f s: %s", seconds, outcome, extra={"event": "run_ended", **fields})
+        fields |= {"event": "run_ended", "account": self._label}
+        log.info("ended after %.1f s: %s", seconds, outcome, extra=fields)
 
     def end(self) -> None:
         log.removeFilter(self)
