@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,3 +110,12 @@ def environment_of(box: Sandbox | None, folder: Path | None = None) -> dict[str,
         "SOURCES__PASSONA__BASE_URL": box.base_url,
         "SOURCES__PASSONA__RETRY_PAUSE": "0.01",
     }
+
+
+def accounts_of(boxes: Mapping[str, Sandbox]) -> dict[str, str]:
+    """The variables that configure an account for each server."""
+    variables = {"SOURCES__PASSONA__RETRY_PAUSE": "0.01"}
+    for name, box in boxes.items():
+        section = f"SOURCES__PASSONA__ACCOUNTS__{name.upper()}"
+        variables |= {f"{section}__API_TOKEN": box.token, f"{section}__BASE_URL": box.base_url}
+    return variables

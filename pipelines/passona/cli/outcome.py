@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from rich.table import Table
+
 from passona.cli.screen import new_table, plain, stdout_console
 from passona.config.address import Address
 from passona.errors import Exit
@@ -21,11 +23,25 @@ def print_outcome(outcome: Outcome, address: Address) -> None:
     table.add_row("all", *(f"{sum(column):,}" for column in zip(*counts.values(), strict=True)))
     console = stdout_console()
     console.print(table)
+    if outcome.accounts:
+        console.print()
+        console.print(_account_table(outcome))
     summary = (
         f"{counted(outcome.campaigns, 'campaign')}, {counted(outcome.requests, 'request')}, "
         f"{outcome.seconds:.1f} s, {outcome.word}: {address}"
     )
     console.print(plain(summary), soft_wrap=True)
+
+
+def _account_table(outcome: Outcome) -> Table:
+    """Return what each account of a load did."""
+    columns = ("loaded", "unchanged", "failed", "held", "rows")
+    table = new_table("account", "campaigns", "requests", *columns, "outcome")
+    for name, part in outcome.accounts.items():
+        reports = [_counts(report) for report in part.reports.values()]
+        numbers = (part.campaigns, part.requests, *(sum(report[column] for report in reports) for column in columns))
+        table.add_row(name, *(f"{number:,}" for number in numbers), part.word)
+    return table
 
 
 def _counts(report: ReportOutcome) -> dict[str, int]:
@@ -53,4 +69,8 @@ def outcome_document(outcome: Outcome, code: Exit, address: Address) -> dict[str
         "erased": outcome.erased,
         "drift": outcome.drift,
         "errors": outcome.errors,
-    }
+    } | ({"accounts": _account_documents(outcome, address)} if outcome.accounts else {})
+
+
+def _account_documents(outcome: Outcome, address: Address) -> dict[str, Any]:
+    return {name: outcome_document(part, part.exit_code, address) for name, part in outcome.accounts.items()}
