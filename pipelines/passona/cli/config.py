@@ -1,19 +1,15 @@
 """`passona config`."""
 
 import re
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from passona.cli import options
 from passona.cli.screen import new_table, plain, print_result
-from passona.config._misspellings import ACCOUNTS, SOURCE, WAREHOUSE
 from passona.config.address import warehouse_address
 from passona.config.configuration import (
-    ACCOUNT_KEYS,
     DEFAULTS,
-    DESTINATION,
     TYPES,
     Configuration,
     is_secret,
@@ -50,22 +46,12 @@ def _document(configuration: Configuration) -> dict[str, Any]:
     return {
         "settings": [
             {"section": ".".join(section), "key": key} | _shown(configuration, (*section, key))
-            for section, keys in _sections(configuration)
+            for section, keys in configuration.sections()
             for key in keys
         ],
         "misspelled": [f"{name}: did you mean {meant}?" for name, meant in configuration.misspelled().items()],
         "without_effect": configuration.without_effect(),
     }
-
-
-def _sections(configuration: Configuration) -> Iterator[tuple[tuple[str, ...], Sequence[str]]]:
-    """Yield each section with the keys to show. Accounts have only those that they set."""
-    names = [name for name in configuration.accounts() if configuration.setting((*ACCOUNTS, name))]
-    yield SOURCE, [key for key in TYPES if key != "account_names" or configuration.setting((*SOURCE, key))]
-    for name in names:
-        section = (*ACCOUNTS, name)
-        yield section, [key for key in ACCOUNT_KEYS if configuration.setting((*section, key))]
-    yield WAREHOUSE, DESTINATION
 
 
 def _shown(configuration: Configuration, path: tuple[str, ...]) -> dict[str, Any]:

@@ -9,15 +9,17 @@ import click
 from passona.cli import options
 from passona.cli.screen import json_text, new_table, spinner, stdout_console
 from passona.config.address import warehouse_address
-from passona.config.configuration import load_settings
+from passona.config.configuration import load_accounts
 from passona.config.settings import Settings, campaign_uuid
+from passona.errors import TokenRefused
 from passona.monitoring import logs
 from passona.reports.definitions import Report
 from passona.source.campaigns import list_campaigns
 from passona.source.client import Client
 from passona.source.ledger import Key
 from passona.source.page_pool import PagePool
-from passona.warehouse.database import open_database
+from passona.warehouse.campaign_accounts import accounts_of
+from passona.warehouse.database import Database, open_database
 from passona.warehouse.mail_requests import Mailing, ask, reports_to_request, requested_before
 
 # The API does not list its mails: a second job on the same day is taken for a mistake.
@@ -31,9 +33,18 @@ RECENT = timedelta(days=1)
 @click.argument("uuids", nargs=-1, required=True, metavar="UUID ...")
 @options.reports
 @click.option("--again", is_flag=True, help="Also request reports that were requested within the last day.")
+@options.account
 @options.wait
 @options.as_json
-def generate(*, uuids: Sequence[str], reports: tuple[Report, ...], again: bool, wait: float, as_json: bool) -> int:
+def generate(
+    *,
+    uuids: Sequence[str],
+    reports: tuple[Report, ...],
+    again: bool,
+    account: str | None,
+    wait: float,
+    as_json: bool,
+) -> int:
     """Ask the server for reports as .csv files by mail.
 
     Sends one POST for each campaign and report. The token's user gets a mail with a link to each file, which
@@ -45,7 +56,7 @@ def generate(*, uuids: Sequence[str], reports: tuple[Report, ...], again: bool, 
     keys = [(campaign_uuid(uuid), report.name) for uuid in uuids for report in reports]
     mailings: list[Mailing] = []
     try:
-        for mailing in _request(keys, timedelta(0) if again else RECENT, wait):
+        for mailing in _request(keys, account, timedelta(0) if again else RECENT, wait):
             mailings.append(mailing)  # noqa: PERF402  # print them even if an error ends the loop
     finally:
         if mailings:
@@ -53,16 +64,27 @@ def generate(*, uuids: Sequence[str], reports: tuple[Report, ...], again: bool, 
     return max((mailing.exit_code for mailing in mailings), default=0)
 
 
-def _request(keys: Sequence[Key], period: timedelta, wait: float) -> Iterator[Mailing]:
-    settings = load_settings()
-    with (
-        closing(open_database(warehouse_address(), wait, logs.notify)) as database,
-        closing(Client(settings)) as client,
-        spinner("requesting reports by mail") as client.on_retry,
-    ):
+def _request(keys: Sequence[Key], account: str | None, period: timedelta, wait: float) -> Iterator[Mailing]:
+    """Send the requests of each account in turn. A refused token ends only its own."""
+    accounts = {settings.account: settings for settings in load_accounts(*filter(None, [account]))}
+    refusals: list[TokenRefused] = []
+    with closing(open_database(warehouse_address(), wait, logs.notify)) as database:
         database.prepare()
+        owners = accounts_of(database.connection, [uuid for uuid, _ in keys], accounts)
+        before = requested_before(database.connection, period)
+        for name in dict.fromkeys(owners.values()):
+            mailings = reports_to_request([key for key in keys if owners[key[0]] == name], before)
+            try:
+                yield from _request_of(accounts[name], database, mailings)
+            except TokenRefused as error:
+                refusals.append(error)
+    for refusal in refusals:
+        raise refusal
+
+
+def _request_of(settings: Settings, database: Database, mailings: Sequence[Mailing]) -> Iterator[Mailing]:
+    with closing(Client(settings)) as client, spinner("requesting reports by mail") as client.on_retry:
         _check_team(client, settings)
-        mailings = reports_to_request(keys, requested_before(database.connection, period))
         yield from ask(database, client, mailings, logs.notify)
 
 

@@ -10,11 +10,12 @@ from passona.cli import options
 from passona.cli.outcome import outcome_document, print_outcome
 from passona.cli.screen import print_result, progress_bars
 from passona.config.address import warehouse_address
-from passona.config.configuration import load_settings_without_token
+from passona.config.configuration import account_names, load_settings_without_token
 from passona.config.settings import campaign_uuid
 from passona.errors import ConfigurationError, Exit
 from passona.monitoring import logs
 from passona.reports.definitions import REPORTS
+from passona.warehouse.campaign_accounts import accounts_of
 from passona.warehouse.csv_import import CsvImport, CsvRequest
 from passona.warehouse.database import open_database
 from passona.warehouse.retention import rewrite_after_expiry
@@ -65,6 +66,7 @@ def _instant(_context: click.Context, _parameter: click.Parameter, text: str | N
     is_flag=True,
     help="Accept files in which a spreadsheet damaged most phones, most ids or all times.",
 )
+@options.account
 @options.wait
 @options.as_json
 def import_csv(
@@ -77,6 +79,7 @@ def import_csv(
     reject_to: Path | None,
     accept_shrink: bool,
     accept_mangled: bool,
+    account: str | None,
     wait: float,
     as_json: bool,
 ) -> Exit:
@@ -98,8 +101,11 @@ def import_csv(
     request = CsvRequest(
         files, campaign_uuid(campaign), report, made_at, encoding, reject_to, accept_shrink, accept_mangled
     )
-    settings = load_settings_without_token()
+    accounts = account_names(*filter(None, [account]))
     with progress_bars() as progress, closing(open_database(warehouse_address(), wait, logs.notify)) as database:
+        database.prepare()
+        found = accounts_of(database.connection, [request.campaign_id], accounts)
+        settings = load_settings_without_token(found[request.campaign_id])
         outcome = CsvImport(settings, database, request, progress).run()
         rewrite_after_expiry(database, wait, logs.notify)
     document = outcome_document(outcome, outcome.exit_code, database.address)

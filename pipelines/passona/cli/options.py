@@ -87,6 +87,11 @@ marts_only = click.option(
 accounts = click.option(
     "--account", "accounts", metavar="NAME", multiple=True, help="Only this account; may be repeated."
 )
+account = click.option(
+    "--account",
+    metavar="NAME",
+    help="Account of the campaigns, if there are several and the warehouse does not know it.",
+)
 metrics = click.option(
     "--metrics",
     metavar="FILE",

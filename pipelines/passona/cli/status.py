@@ -2,6 +2,7 @@
 
 import dataclasses
 from datetime import datetime
+from typing import Any
 
 import click
 
@@ -27,9 +28,10 @@ MOST_TROUBLES = 20
     metavar="AGE",
     help="Exit with 4 if anything is older than this (26h, 90m, 2d). Default: show what is older than 26h.",
 )
+@click.option("--account", metavar="NAME", help="Only this account.")
 @options.wait
 @options.as_json
-def status(*, max_age: str | None, wait: float, as_json: bool) -> Exit:
+def status(*, max_age: str | None, account: str | None, wait: float, as_json: bool) -> Exit:
     """Show how fresh the warehouse is, and what is wrong with it.
 
     Reads only the warehouse: the last runs, the state of each report, which reports failed or are held and why, and
@@ -39,10 +41,19 @@ def status(*, max_age: str | None, wait: float, as_json: bool) -> Exit:
     Exit codes: 0, with --max-age 4 if something is overdue; 2 no warehouse, 6 busy.
     """
     limit = age(max_age) if max_age else USUAL_AGE
-    result = status_of(warehouse_address(), limit, wait, logs.notify, load_retain_days())
-    document = dataclasses.asdict(result) | {"max_age": limit.total_seconds(), "fresh": not result.overdue}
-    print_result(document, lambda: _print(result), as_json=as_json)
+    result = status_of(warehouse_address(), limit, wait, logs.notify, load_retain_days(), account=account)
+    print_result(_document(result), lambda: _print(result), as_json=as_json)
     return Exit.FAILED if max_age and result.overdue else Exit.OK
+
+
+def _document(status: Status) -> dict[str, Any]:
+    """Return what `--json` prints. Accounts appear only if the warehouse names some."""
+    document = dataclasses.asdict(status)
+    document |= {"max_age": status.max_age.total_seconds(), "fresh": not status.overdue}
+    if not status.accounts:
+        for part in (document, *document["runs"], *document["troubles"]):
+            part.pop("accounts", part.pop("account", None))
+    return document
 
 
 def _print(status: Status) -> None:
@@ -67,13 +78,14 @@ def _verdict(status: Status) -> str:
 
 
 def _print_runs(status: Status) -> None:
-    table = new_table("last runs (UTC)", "verb", "outcome", "took", "requests", "rows", numbers=False)
-    for column in table.columns[3:]:
+    accounts = ["account"] if status.accounts else []
+    table = new_table("last runs (UTC)", "verb", *accounts, "outcome", "took", "requests", "rows", numbers=False)
+    for column in table.columns[-3:]:
         column.justify = "right"
     for run in status.runs:
         table.add_row(
-            f"{run.started_at:%Y-%m-%d %H:%M}", run.verb, run.outcome, _took(run), _number(run.requests),
-            _number(run.row_count),
+            f"{run.started_at:%Y-%m-%d %H:%M}", run.verb, *[run.account or "" for _ in accounts], run.outcome,
+            _took(run), _number(run.requests), _number(run.row_count),
         )  # fmt: skip
     stdout_console().print(table)
 
@@ -91,12 +103,13 @@ def _print_reports(status: Status) -> None:
 
 
 def _print_troubles(status: Status) -> None:
-    table = new_table("campaign", "name", "report", "state", "checked (UTC)", "rows are of", numbers=False)
+    accounts = ["account"] if status.accounts else []
+    table = new_table(*accounts, "campaign", "name", "report", "state", "checked (UTC)", "rows are of", numbers=False)
     console = stdout_console()
     for trouble in status.troubles[:MOST_TROUBLES]:
         table.add_row(
-            trouble.campaign_id, plain(trouble.name or ""), trouble.report, trouble.state,
-            _instant(trouble.checked_at), _instant(trouble.verified_at) or "-",
+            *[trouble.account or "" for _ in accounts], trouble.campaign_id, plain(trouble.name or ""), trouble.report,
+            trouble.state, _instant(trouble.checked_at), _instant(trouble.verified_at) or "-",
         )  # fmt: skip
     console.print(table)
     for line in dict.fromkeys(trouble.error or "" for trouble in status.troubles[:MOST_TROUBLES]):

@@ -7,7 +7,7 @@ Nothing here changes the process: in a notebook or in Dagster, the environment a
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +110,15 @@ class Configuration:
         setting = self.setting(path)
         return setting and _converted(setting, self.value(path), TYPES[path[-1]])
 
+    def sections(self) -> Iterator[tuple[Section, Sequence[str]]]:
+        """Yield each section with the keys to show; those of accounts, and the names of these, only if they are set."""
+        names = [name for name in self.accounts() if self.setting((*ACCOUNTS, name))]
+        yield SOURCE, [key for key in TYPES if key != "account_names" or self.setting((*SOURCE, key))]
+        for name in names:
+            section = (*ACCOUNTS, name)
+            yield section, [key for key in ACCOUNT_KEYS if self.setting((*section, key))]
+        yield WAREHOUSE, DESTINATION
+
     def misspelled(self) -> dict[str, str]:
         """Return the names meant for this program that it does not know, each with the nearest right name."""
         return find_misspelled(self.settings, KEYS)
@@ -161,6 +170,17 @@ def _check_names(misspelled: Mapping[str, str]) -> None:
         raise ConfigurationError(f"{name}: there is no such key; did you mean {meant}? passona config shows all")
 
 
+def account_names(*names: str) -> tuple[str, ...]:
+    """Return those of the configured accounts that are named, all if none is.
+
+    :raises ConfigurationError: an account is not configured, or a name is misspelled.
+    """
+    accounts = configuration().accounts()
+    for name in names:
+        check_account(name, accounts, "configured are")
+    return tuple(account for account in accounts if account in names or not names)
+
+
 def load_accounts(*names: str) -> tuple[Settings, ...]:
     """Return the checked settings of these accounts, of all if none is named, in the order of `accounts`.
 
@@ -168,10 +188,7 @@ def load_accounts(*names: str) -> tuple[Settings, ...]:
         work.
     """
     config = configuration()
-    accounts = config.accounts()
-    for name in names:
-        check_account(name, accounts, "configured are")
-    return tuple(settings_of(config, account) for account in accounts if account in names or not names)
+    return tuple(settings_of(config, account) for account in account_names(*names))
 
 
 def check_account(name: str, accounts: Iterable[str], where: str) -> None:

@@ -8,18 +8,21 @@ are not listed, have not started, or are past `retain_days`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from passona.config.address import Address, check_exists
+from passona.config.configuration import check_account
+from passona.config.settings import DEFAULT_ACCOUNT
 from passona.errors import ConfigurationError
 from passona.masking.messages import counted
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET
 from passona.source.campaigns import campaign_values
 from passona.source.ledger import Key, may_have_rows
+from passona.warehouse.campaign_accounts import accounts_in
 from passona.warehouse.connection import Connection, tables_of, temp_table
 from passona.warehouse.database import has_writer, open_reader
 from passona.warehouse.ledger_table import trusted_entries
@@ -33,6 +36,8 @@ USUAL_AGE = timedelta(hours=26)
 _ENDED = ("ok", "failed", "held")
 # A time in the future comes from a wrong clock and counts as none; synchronized clocks differ by less than this.
 _AHEAD = "now() + INTERVAL '2 minutes'"
+# Takes the account as a parameter, NULL for all.
+_OF_ACCOUNT = "(?::VARCHAR IS NULL OR campaign_id IN (SELECT campaign_id FROM passona.campaigns WHERE account = ?))"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -48,6 +53,7 @@ class Run:
     requests: int | None
     row_count: int | None
     version: str
+    account: str | None
 
 
 @dataclass(frozen=True)
@@ -78,11 +84,15 @@ class Trouble:
     error: str | None
     verified_at: datetime | None
     checked_at: datetime | None
+    account: str | None
 
 
 @dataclass(frozen=True)
 class Status:
-    """The warehouse at one moment. `overdue`: lines that say what is older than `max_age`."""
+    """The warehouse at one moment. `overdue`: lines that say what is older than `max_age`.
+
+    `accounts`: those that the warehouse names; none if all is of the account `default`.
+    """
 
     path: str
     at: datetime
@@ -91,6 +101,7 @@ class Status:
     reports: dict[str, ReportStatus]
     troubles: list[Trouble]
     overdue: list[str]
+    accounts: list[str]
 
 
 def age(text: str) -> timedelta:
@@ -105,35 +116,51 @@ def age(text: str) -> timedelta:
 
 
 def status(
-    address: Address, max_age: timedelta, wait: float, notify: Callable[[str], None], retain_days: int | None = None
+    address: Address,
+    max_age: timedelta,
+    wait: float,
+    notify: Callable[[str], None],
+    retain_days: int | None = None,
+    *,
+    account: str | None = None,
 ) -> Status:
-    """Return the status of the warehouse at `address`. `retain_days`: the setting that loads use.
+    """Return the status of the warehouse at `address`, or only of one account in it.
 
-    :raises ConfigurationError: there is no warehouse.
+    `retain_days`: the setting that loads use.
+
+    :raises ConfigurationError: there is no warehouse, or it has no such account.
     """
     check_exists(address)
     now = datetime.now(UTC)
     with closing(open_reader(address, wait, notify)) as connection:
         if not {"runs", "report_ledger"} <= tables_of(connection, DATASET):
             raise ConfigurationError(f"{address} holds no tables of passona: run passona load first")
-        reports = _reports(connection, now - max_age, _wanted(connection, retain_days, now))
+        accounts = accounts_in(connection)
+        if account is not None:
+            check_account(account, accounts or [DEFAULT_ACCOUNT], "the warehouse has")
+        wanted = _wanted(connection, account, retain_days, now)
+        reports = _reports(connection, account, now - max_age, wanted)
         return Status(
             path=str(address),
             at=now,
             max_age=max_age,
-            runs=_runs(connection),
+            runs=_runs(connection, account),
             reports=reports,
-            troubles=_troubles(connection),
-            overdue=list(_overdue(connection, reports, now, max_age)),
+            troubles=_troubles(connection, account),
+            overdue=[
+                *_late_loads(connection, [account] if account else accounts, now, max_age),
+                *_overdue(reports, now, max_age),
+            ],
+            accounts=accounts,
         )
 
 
-def _runs(connection: Connection) -> list[Run]:
-    """Return the last runs, newest first."""
+def _runs(connection: Connection, account: str | None) -> list[Run]:
+    """Return the last runs, newest first: of all accounts, or of one and of the warehouse."""
     rows = connection.execute(
-        "SELECT run_id, started_at, finished_at, verb, outcome, requests, row_count, version "
-        "FROM passona.runs ORDER BY started_at DESC LIMIT ?",
-        [LAST_RUNS],
+        "SELECT run_id, started_at, finished_at, verb, outcome, requests, row_count, version, account "
+        "FROM passona.runs WHERE coalesce(account = ?, true) ORDER BY started_at DESC LIMIT ?",
+        [account, LAST_RUNS],
     ).fetchall()
     runs = [Run(*row) for row in rows]
     if has_writer(connection):
@@ -141,9 +168,10 @@ def _runs(connection: Connection) -> list[Run]:
     return [replace(run, outcome="interrupted") if run.outcome == "running" else run for run in runs]
 
 
-def _wanted(connection: Connection, retain_days: int | None, now: datetime) -> list[Key]:
+def _wanted(connection: Connection, account: str | None, retain_days: int | None, now: datetime) -> list[Key]:
     """Return the reports that loads request until they are settled."""
-    listed = campaign_values(connection.sql("SELECT * FROM passona.campaigns WHERE listed").to_arrow_table())
+    rows = connection.sql("SELECT * FROM passona.campaigns WHERE listed").to_arrow_table()
+    listed = [campaign for campaign in campaign_values(rows) if account in (None, campaign.account)]
     expired = expired_campaigns(connection, listed, retain_days, now)
     return [
         (campaign.campaign_id, report.name)
@@ -154,7 +182,9 @@ def _wanted(connection: Connection, retain_days: int | None, now: datetime) -> l
     ]
 
 
-def _reports(connection: Connection, oldest: datetime, wanted: Sequence[Key]) -> dict[str, ReportStatus]:
+def _reports(
+    connection: Connection, account: str | None, oldest: datetime, wanted: Sequence[Key]
+) -> dict[str, ReportStatus]:
     counts = ", ".join(f"count(*) FILTER (WHERE state = '{state}')" for state in ("settled", "open", "failed", "held"))
     ahead = f"(verified_at > {_AHEAD})"
     with temp_table(
@@ -170,10 +200,10 @@ def _reports(connection: Connection, oldest: datetime, wanted: Sequence[Key]) ->
                 SELECT *, (NOT settled OR {ahead}) AND (campaign_id, report) IN (
                     SELECT campaign_id, report FROM given
                 ) AS is_wanted
-                FROM ({trusted_entries(connection)}) AS ledger
+                FROM ({trusted_entries(connection)}) AS ledger WHERE {_OF_ACCOUNT}
             ) AS ledger GROUP BY report
             """,  # noqa: S608  # constants
-            [oldest],
+            [oldest, account, account],
         ).fetchall()
         never_loaded: dict[str, int] = dict(
             connection.execute(
@@ -186,31 +216,40 @@ def _reports(connection: Connection, oldest: datetime, wanted: Sequence[Key]) ->
     return {name: ReportStatus(never_loaded=never_loaded.get(name, 0), **loaded.get(name, {})) for name in REPORTS}
 
 
-def _troubles(connection: Connection) -> list[Trouble]:
+def _troubles(connection: Connection, account: str | None) -> list[Trouble]:
     """Return failed and held reports that have not expired, last checked first."""
     rows = connection.execute(
         f"""
-        SELECT campaign_id, name, report, state, error, verified_at, checked_at
+        SELECT campaign_id, name, report, state, error, verified_at, checked_at, account
         FROM ({trusted_entries(connection)}) AS ledger LEFT JOIN passona.campaigns AS campaigns USING (campaign_id)
-        WHERE state IN ('failed', 'held') AND expired_at IS NULL ORDER BY checked_at DESC, campaign_id, report
-        """  # noqa: S608  # constants
+        WHERE state IN ('failed', 'held') AND expired_at IS NULL AND {_OF_ACCOUNT}
+        ORDER BY checked_at DESC, campaign_id, report
+        """,  # noqa: S608  # constants
+        [account, account],
     ).fetchall()
     return [Trouble(*row) for row in rows]
 
 
-def _overdue(
-    connection: Connection, reports: dict[str, ReportStatus], now: datetime, max_age: timedelta
-) -> Iterable[str]:
-    ((last,),) = connection.execute(
-        "SELECT max(finished_at) FROM passona.runs WHERE verb = 'load' "  # noqa: S608  # a constant
-        f"AND outcome IN (SELECT unnest(?::VARCHAR[])) AND finished_at <= {_AHEAD}",
-        [list(_ENDED)],
-    ).fetchall()
+def _late_loads(connection: Connection, accounts: Sequence[str], now: datetime, max_age: timedelta) -> Iterator[str]:
+    """Yield a line for each account whose last finished load is too old. `accounts`: none if it has no name."""
+    last: dict[str, datetime] = dict(
+        connection.execute(
+            "SELECT account, max(finished_at) FROM passona.runs WHERE verb = 'load' "  # noqa: S608  # a constant
+            f"AND outcome IN (SELECT unnest(?::VARCHAR[])) AND finished_at <= {_AHEAD} GROUP BY account",
+            [list(_ENDED)],
+        ).fetchall()
+    )
+    for account in accounts or [DEFAULT_ACCOUNT]:
+        prefix, ended = f"account {account}: " if accounts else "", last.get(account)
+        if ended is None:
+            yield f"{prefix}no load has finished yet"
+        elif ended < now - max_age:
+            ago, limit = format_age(now - ended), format_age(max_age)
+            yield f"{prefix}the last finished load ended {ago} ago; the limit is {limit}"
+
+
+def _overdue(reports: dict[str, ReportStatus], now: datetime, max_age: timedelta) -> Iterator[str]:
     allowed = format_age(max_age)
-    if last is None:
-        yield "no load has finished yet"
-    elif last < now - max_age:
-        yield f"the last finished load ended {format_age(now - last)} ago; the limit is {allowed}"
     for name, report in reports.items():
         if report.stale:
             since = f"; the oldest is {format_age(now - report.oldest)} old" if report.oldest else ""

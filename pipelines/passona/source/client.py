@@ -60,7 +60,7 @@ class Client:
 
     def __init__(self, settings: Settings, clock: Clock | None = None, attempts: int = ATTEMPTS) -> None:
         self._settings, self._attempts = settings, attempts
-        self.account = settings.account
+        self.account, self.label = settings.account, settings.label
         self.clock = ServerClock(clock or Clock())
         self.pace = Pace(settings.requests_per_minute, clock)
         self._in_flight = threading.BoundedSemaphore(settings.concurrency)

@@ -81,7 +81,9 @@ def ask(
 
 def _send(database: Database, client: Client, mailing: Mailing) -> Mailing:
     campaign_id, report = mailing.campaign_id, mailing.report
-    run = RunRecord(VERB, client.account, "unknown", campaign_id=campaign_id, report=report, began=datetime.now(UTC))
+    run = RunRecord(
+        VERB, client.account, client.label, "unknown", campaign_id=campaign_id, report=report, began=datetime.now(UTC)
+    )
     before, error = client.requests, ""
     with database.run(run):
         try:
