@@ -1,7 +1,8 @@
 """`--metrics FILE`: how a load ended and how fresh the warehouse is, as OpenMetrics text.
 
 Only gauges: they read the same in the older Prometheus text format, which node_exporter uses. Labels are names of
-reports and outcomes, nothing personal. If another run holds the warehouse, the file keeps what it said about it.
+reports, outcomes and, if there are several, accounts: nothing personal. If another run holds the warehouse, the file
+keeps what it said about it.
 
 prometheus_client is not used here: it writes exit codes as `4.0`, and saves no more than `Gauge`.
 """
@@ -21,6 +22,7 @@ from passona.config.address import Address, exists
 from passona.errors import PassonaError
 from passona.reports.definitions import REPORTS
 from passona.warehouse.atomic_file import AtomicFile
+from passona.warehouse.campaign_accounts import accounts_in
 from passona.warehouse.connection import Connection, error_kinds
 from passona.warehouse.database import open_reader
 from passona.warehouse.ledger_table import Ledger
@@ -66,20 +68,22 @@ def write_metrics(file: AtomicFile, document: Mapping[str, Any], seconds: float,
 
 
 def _run_gauges(document: Mapping[str, Any], seconds: float) -> Iterator[Gauge]:
-    outcomes = [({"outcome": word}, document["outcome"] == word) for word in OUTCOMES]
+    """Yield what a load did, by account if there are several."""
+    parts = [({"account": name}, part) for name, part in document.get("accounts", {}).items()] or [({}, document)]
+    outcomes = [(of | {"outcome": word}, part["outcome"] == word) for of, part in parts for word in OUTCOMES]
     yield Gauge("version", "Version of this program; always 1.", [({"version": version("passona-warehouse")}, 1)])
-    yield Gauge("load_exit_code", "Exit code of the last load; 0: everything due was loaded.", document["exit_code"])
+    codes = [(of, part["exit_code"]) for of, part in parts]
+    yield Gauge("load_exit_code", "Exit code of the last load; 0: everything due was loaded.", codes)
     yield Gauge("load_outcome", "1 for the outcome of the last load, 0 for the others.", outcomes)
     yield Gauge("load_end_timestamp_seconds", "When the last load ended.", time.time())
     yield Gauge("load_duration_seconds", "Duration of the last load and the steps after it.", seconds)
     if "requests" in document:
-        yield Gauge("load_requests", "Requests that it sent to the API.", document["requests"])
-        yield Gauge("load_campaigns", "Campaigns that it checked.", document["campaigns"])
-        reports = document["reports"].items()
-        results = [({"report": name, "result": word}, counts[word]) for name, counts in reports for word in RESULTS]
-        rows = [({"report": name}, counts["rows"]) for name, counts in reports]
+        yield Gauge("load_requests", "Requests that it sent to the API.", [(of, p["requests"]) for of, p in parts])
+        yield Gauge("load_campaigns", "Campaigns that it checked.", [(of, p["campaigns"]) for of, p in parts])
+        reports = [(of | {"report": name}, counts) for of, p in parts for name, counts in p["reports"].items()]
+        results = [(of | {"result": word}, counts[word]) for of, counts in reports for word in RESULTS]
         yield Gauge("load_reports", "Reports of campaigns, by their result in the last load.", results)
-        yield Gauge("load_rows", "Rows that the last load wrote.", rows)
+        yield Gauge("load_rows", "Rows that the last load wrote.", [(of, counts["rows"]) for of, counts in reports])
     for verb in ("transform", "publish"):
         if verb in document:
             yield Gauge(f"{verb}_exit_code", f"Exit code of {verb} after the last load.", document[verb]["exit_code"])
@@ -99,32 +103,53 @@ def _warehouse_gauges(address: Address | None) -> list[Gauge]:
 
 def _read_gauges(connection: Connection) -> Iterator[Gauge]:
     ends = connection.execute(
-        "SELECT verb, max(finished_at) FROM passona.runs WHERE outcome = 'ok' AND verb IN ('load', 'transform') "
-        "GROUP BY verb ORDER BY verb"
+        "SELECT verb, account, max(finished_at) FROM passona.runs WHERE outcome = 'ok' "
+        "AND verb IN ('load', 'transform') GROUP BY verb, account ORDER BY verb, account"
     ).fetchall()
     entries = Ledger(connection).values()
-    states = Counter[tuple[str, str]]((entry.report, entry.state) for entry in entries)
-    listed = set(connection.execute("SELECT campaign_id FROM passona.campaigns WHERE listed").fetchall())
-    oldest: dict[str, datetime] = {}
+    rows = connection.execute("SELECT campaign_id, account, listed FROM passona.campaigns").fetchall()
+    owners, listed = {uuid: account for uuid, account, _ in rows}, {uuid for uuid, _, listed in rows if listed}
+    named = accounts_in(connection)
+    accounts: Sequence[str | None] = named or [None]
+    states = Counter[tuple[str | None, str, str]](
+        (owners.get(entry.campaign_id) if named else None, entry.report, entry.state) for entry in entries
+    )
+    oldest: dict[tuple[str | None, str], datetime] = {}
     for entry in entries:
         # Unlisted and expired campaigns are never loaded again.
-        if entry.state != "settled" and entry.verified_at and (entry.campaign_id,) in listed and not entry.expired_at:
-            oldest[entry.report] = min(entry.verified_at, oldest.get(entry.report, entry.verified_at))
+        if entry.state != "settled" and entry.verified_at and entry.campaign_id in listed and not entry.expired_at:
+            key = owners[entry.campaign_id] if named else None, entry.report
+            oldest[key] = min(entry.verified_at, oldest.get(key, entry.verified_at))
     yield Gauge(
         "last_success_timestamp_seconds",
         "When a run of this verb last succeeded; steps after a load in the same run do not count.",
-        [({"verb": verb}, end.timestamp()) for verb, end in ends],
+        [(_of(account if named else None) | {"verb": verb}, end.timestamp()) for verb, account, end in ends],
     )
     yield Gauge(
         "reports",
         "Reports of campaigns in the warehouse, by state.",
-        [({"report": name, "state": word}, states[name, word]) for name in REPORTS for word in STATES],
+        [
+            (_of(account) | {"report": name, "state": word}, states[account, name, word])
+            for account in accounts
+            for name in REPORTS
+            for word in STATES
+        ],
     )
     yield Gauge(
         "oldest_verified_timestamp_seconds",
         "When the oldest report that may still change was verified.",
-        [({"report": name}, oldest[name].timestamp()) for name in REPORTS if name in oldest],
+        [
+            (_of(account) | {"report": name}, oldest[account, name].timestamp())
+            for account in accounts
+            for name in REPORTS
+            if (account, name) in oldest
+        ],
     )
+
+
+def _of(account: str | None) -> dict[str, str]:
+    """Return the label of an account, if it has a name."""
+    return {} if account is None else {"account": account}
 
 
 def _previous(path: Path) -> str:
