@@ -78,11 +78,7 @@ class Configuration:
         sections = {name for setting in self._under(ACCOUNTS) for name in setting.path[len(ACCOUNTS) :][:1]}
         names = dict.fromkeys([*(self.typed_value((*SOURCE, "account_names")) or ()), *sorted(sections)])
         for name in names:
-            if name == DEFAULT_ACCOUNT or not re.fullmatch("(?!.*__)[a-z0-9_]+", name):
-                raise ConfigurationError(
-                    f"account {name!r}: expected a name of a-z, 0-9 and single _, and not {DEFAULT_ACCOUNT}, which "
-                    "stands for plain [sources.passona]"
-                )
+            check_account_name(name)
         has_default = not names or self.setting((*SOURCE, "api_token"))
         return (DEFAULT_ACCOUNT, *names) if has_default else tuple(names)
 
@@ -189,6 +185,18 @@ def load_accounts(*names: str) -> tuple[Settings, ...]:
     """
     config = configuration()
     return tuple(settings_of(config, account) for account in account_names(*names))
+
+
+def check_account_name(name: str) -> None:
+    """Check that an account can have this name.
+
+    :raises ConfigurationError: it cannot.
+    """
+    if name == DEFAULT_ACCOUNT or not re.fullmatch("(?!.*__)[a-z0-9_]+", name):
+        raise ConfigurationError(
+            f"account {name!r}: expected a name of a-z, 0-9 and single _, and not {DEFAULT_ACCOUNT}, which stands for "
+            "plain [sources.passona]"
+        )
 
 
 def check_account(name: str, accounts: Iterable[str], where: str) -> None:

@@ -14,8 +14,8 @@ from passona.source._selection import SourceRequest
 _SPEC = "PassonaSourceConfiguration"
 
 
-def check_origins() -> None:
-    """Check that dlt resolved every argument of this call from the section `sources.passona`.
+def check_origins() -> set[str]:
+    """Check that dlt resolved every argument of this call from the section `sources.passona`; return their names.
 
     dlt also looks in every shorter section and finally for the bare name, which may belong to another program.
 
@@ -32,6 +32,7 @@ def check_origins() -> None:
             f"{name} ({trace.provider_name}): it is not addressed to passona_source, but dlt takes it for {trace.key}; "
             f"set SOURCES__PASSONA__{trace.key.upper()}, pass {trace.key}=..., or unset it"
         )
+    return {trace.key for trace in this_call}
 
 
 def text_list(name: str, texts: Sequence[str]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from passona.config.settings import Settings
+from passona.config.settings import DEFAULT_ACCOUNT, Settings
 from passona.errors import Held
 from passona.reports.definitions import Report
 from passona.source._destination import Contents
@@ -68,14 +68,15 @@ def select(
     rows = contents.campaigns
     stored = {} if rows is None else {campaign.campaign_id: campaign for campaign in campaign_values(rows)}
     listed = {campaign.campaign_id: campaign for campaign in campaigns.campaigns} if campaigns else {}
-    before = {uuid for uuid, campaign in stored.items() if campaign.listed}
+    own = {uuid for uuid, campaign in stored.items() if (campaign.account or DEFAULT_ACCOUNT) == settings.account}
+    before = {uuid for uuid in own if stored[uuid].listed}
     stayed = before & listed.keys()
     shrink = None
     if campaigns is not None and not request.accept_shrink:
         shrink = list_shrink_error(len(before), len(stayed), len(listed))
     is_stored = campaigns is not None and shrink is None
     if is_stored:
-        _reopen(contents, (listed.keys() & stored.keys()) - before)
+        _reopen(contents, {uuid for uuid in listed.keys() & stored.keys() if not stored[uuid].listed})
     known = stored | listed
     wanted = _wanted(known, request.campaigns or sorted(stayed if shrink else listed), request, settings.team_uuid)
     expired = {entry.campaign_id for entry in contents.entries.values() if entry.expired_at is not None}
@@ -83,7 +84,7 @@ def select(
     tasks = plan(kept, contents.entries, reports, settings, now, refresh=refresh)
     if campaigns is not None and not request.campaigns:
         half_written = _half_written(contents)
-        absent_ids = {uuid for uuid, _ in half_written} - expired - listed.keys()
+        absent_ids = {uuid for uuid, _ in half_written} - expired - listed.keys() - (stored.keys() - own)
         absent = [known.get(uuid, Campaign(uuid)) for uuid in sorted(absent_ids)]
         tasks += [task for task in plan(absent, contents.entries, reports, settings, now) if task.key in half_written]
     return Selection(

@@ -15,8 +15,9 @@ from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
 from passona.config.configuration import check_names
-from passona.config.settings import Settings
+from passona.config.settings import DEFAULT_ACCOUNT, Settings
 from passona.reports.definitions import CAMPAIGNS, REPORTS, Report
+from passona.source._account_source import account_source, of_account
 from passona.source._arguments import check_origins, source_request, text_list
 from passona.source._runs import Runs
 from passona.source.resources import SHARED, TABLES_BY_RESOURCE, Item, declared, resource
@@ -24,10 +25,11 @@ from passona.source.resources import SHARED, TABLES_BY_RESOURCE, Item, declared,
 __all__ = ["passona_source"]
 
 
-@dlt.source(name="passona", section="passona")
+@account_source
 def passona_source(
     campaigns: Sequence[str] = (),
     *,
+    account: str = DEFAULT_ACCOUNT,
     api_token: str = dlt.secrets.value,
     base_url: str = Settings.base_url,
     timezone: str = Settings.timezone,
@@ -55,7 +57,8 @@ def passona_source(
     each of which follows `links.next` through every campaign that is due, and replaces its rows by campaign.
     `row_issues` and `report_ledger` accompany whatever is selected. All times are UTC. Guarantees: docs/source.md.
 
-    `campaigns`: uuids to load; if empty, all that the API lists. `since`: leave out campaigns that ended before this
+    `campaigns`: uuids to load; if empty, all that the API lists. `account`: take arguments that are not passed from
+    section `sources.passona.accounts.<account>` first. `since`: leave out campaigns that ended before this
     date (UTC). `refresh`: everything selected is due. `accept_shrink`: accept reports with fewer than half of their
     rows, and a list with fewer than half of its campaigns. `on_failed`: note a report that failed or shrank in the
     ledger and warn at the end, or raise. `forgotten`: phone numbers with country code, or tokens, of people to leave
@@ -66,20 +69,17 @@ def passona_source(
     """
     former_keys = text_list("privacy_former_keys", privacy_former_keys)
     fields = text_list("privacy_fields", privacy_fields)
-    check_names("campaigns", "since", "refresh", "accept_shrink", "on_failed", "forgotten")
-    check_origins()
+    check_names("campaigns", "account", "since", "refresh", "accept_shrink", "on_failed", "forgotten")
+    resolved = check_origins()
+    values = {
+        "api_token": api_token, "base_url": base_url, "timezone": timezone, "team_uuid": team_uuid,
+        "page_size": page_size, "concurrency": concurrency, "requests_per_minute": requests_per_minute,
+        "retry_pause": retry_pause, "request_timeout": request_timeout, "settle_days": settle_days,
+        "clicks_settle_days": clicks_settle_days,
+    }  # fmt: skip
     settings = Settings(
-        api_token=api_token,
-        base_url=base_url,
-        timezone=timezone,
-        team_uuid=team_uuid,
-        page_size=page_size,
-        concurrency=concurrency,
-        requests_per_minute=requests_per_minute,
-        retry_pause=retry_pause,
-        request_timeout=request_timeout,
-        settle_days=settle_days,
-        clicks_settle_days=clicks_settle_days,
+        **of_account(account, values, resolved),
+        account=account,
         privacy=privacy,
         privacy_key=privacy_key,
         privacy_former_keys=former_keys,
