@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -52,6 +53,19 @@ def memory(rounds: Rounds) -> Iterator[Line]:
     yield compared("memory, the larger report compared with the smaller", max(peaks), min(peaks), "MB", bar)
 
 
+def accounts(rounds: Rounds) -> Iterator[Line]:
+    """Load three accounts of equal size, whose servers take 50 ms a page, and one of them alone."""
+    count, rows = 3, rounds.scaled(60_000)
+    with ExitStack() as stack:
+        far = {"rows": rows, "campaigns": 4, "latency": 0.05}
+        addresses = [stack.enter_context(page_server(**far, seed=seed)) for seed in range(1, count + 1)]
+        loads = rounds.alternate({"one": partial(_load_all, addresses[:1]), "three": partial(_load_all, addresses)})
+    one, three, pages = loads["one"], loads["three"], f"{rows:,} rows each in pages of 50 ms"
+    bar = Bar(1.2, at_least=False)
+    yield compared(f"{count} accounts, {pages}, compared with one", seconds(three), seconds(one), "s", bar)
+    yield compared(f"{count} accounts, memory, compared with one", megabytes(three), megabytes(one), "MB", bar)
+
+
 def reload(rounds: Rounds) -> Iterator[Line]:
     """Reload a campaign in a warehouse that holds nothing else, and in a large one."""
     campaign_rows, copies = 20_000, rounds.scaled(30_000_000 // 20_000)
@@ -90,6 +104,7 @@ def start(rounds: Rounds) -> Iterator[Line]:
 SCENARIOS: dict[str, Callable[[Rounds], Iterator[Line]]] = {
     "latency": latency,
     "memory": memory,
+    "accounts": accounts,
     "reload": reload,
     "nothing_due": nothing_due,
     "help": start,
@@ -101,6 +116,16 @@ def _load_report(address: str) -> Measured:
     """Load one report of the server's only campaign into a new warehouse."""
     with new_warehouse() as warehouse:
         return load(address, warehouse, "--report", REPORT)
+
+
+def _load_all(addresses: Sequence[str]) -> Measured:
+    """Load an account from each of these servers into a new warehouse."""
+    variables = {}
+    for number, address in enumerate(addresses):
+        section = f"SOURCES__PASSONA__ACCOUNTS__A{number}"
+        variables |= {f"{section}__API_TOKEN": "sandbox", f"{section}__BASE_URL": address}
+    with new_warehouse() as warehouse:
+        return passona(warehouse, "load", "--json", **variables)
 
 
 def _load_nothing(address: str, warehouse: Path) -> Measured:

@@ -136,9 +136,10 @@ def main() -> None:
     parser.add_argument(
         "--stretch", type=int, default=0, help="rows of alt_delivery, made by repeating those of --rows"
     )
+    parser.add_argument("--seed", type=int, default=1, help="another one makes other campaigns")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each response")
     arguments = parser.parse_args()
-    account = Account(campaigns=arguments.campaigns, rows=arguments.rows, special=False)
+    account = Account(seed=arguments.seed, campaigns=arguments.campaigns, rows=arguments.rows, special=False)
     asyncio.run(serve(Pages(account, arguments.per_page_limit, arguments.stretch), arguments.latency))
 
 
