@@ -1,23 +1,18 @@
 """The tables of campaigns: compared with the lists of accounts, read by the plan, written with the first package."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 
-from passona.errors import Held
-from passona.masking.messages import counted
 from passona.reports.definitions import CAMPAIGNS
 from passona.reports.tables import TABLES
-from passona.source.campaigns import Campaign, CampaignList, campaign_values, list_shrink_error, merged
+from passona.source.campaigns import Campaign, CampaignList, campaign_values, merged
 from passona.warehouse._load_package import Package
+from passona.warehouse._owners import Owners, Stored
 from passona.warehouse.connection import quoted, registered, temp_table
 from passona.warehouse.database import Database
 from passona.warehouse.ownership import dataset_columns
-
-# By campaign its account, and whether it was in the last list.
-_Stored = dict[str, tuple[str | None, bool]]
 
 
 class CampaignTable:
@@ -26,13 +21,9 @@ class CampaignTable:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[str, Campaign] = {}
-        # By campaign, the account that loads it in a load of all campaigns.
-        self._loaders: dict[str, str] = {}
-        self._selected: Collection[str] = ()
-        self._configured: Collection[str] = ()
+        self.owners = Owners()
         # Campaigns of the lists that are new or changed, until they are in a package.
         self._changes: CampaignList | None = None
-        self.notices: list[str] = []
 
     @property
     def has_changes(self) -> bool:
@@ -46,65 +37,23 @@ class CampaignTable:
         configured: Collection[str],
         *,
         accept_shrink: bool = False,
-    ) -> dict[str, Held]:
-        """Compare the lists of accounts with the warehouse. Return the errors of lists that shrank, by account.
+    ) -> Owners:
+        """Compare the lists of accounts with the warehouse. Arguments: as of `Owners`.
 
-        `lists`: those that could be read, in the order of the accounts. `selected`: accounts of this run; `configured`:
-        all accounts. Campaigns that left their account's list are marked at once. While a shrunk list is held, every
-        campaign of its account stays listed, and a load of all campaigns asks only for those that are still in the
-        list. `notices` tells of campaigns that are in several lists.
+        Campaigns that left their account's list are marked at once. While a shrunk list is held, every campaign of its
+        account stays listed, and a load of all campaigns asks only for those that are still in the list.
         """
-        self._selected, self._configured = selected, configured
-        stored = self._stored()
-        listed_by = _listed_by(lists)
-        held = {} if accept_shrink else _shrunk(lists, stored, listed_by)
-        self._loaders = {
-            uuid: loader
-            for uuid, accounts in listed_by.items()
-            if (loader := self._loader(stored.get(uuid, (None, False)), accounts, held))
-        }
-        self.notices = _notices(listed_by, self._loaders)
-        self._known = self._in_lists(lists, stored)
+        self.owners = owners = Owners(lists, self._stored(), selected, configured, accept_shrink)
+        self._known = _as_loaded(owners)
         self._known |= self._absent_from(list(self._known))
-        accepted = [name for name in lists if name not in held]
-        left = [
-            uuid
-            for uuid, (owner, was_listed) in stored.items()
-            if was_listed and owner in accepted and uuid not in self._loaders and owner not in listed_by.get(uuid, ())
-        ]
+        left = owners.left
         self._unlist(left)
         self._known |= {uuid: replace(self._known[uuid], listed=False) for uuid in left}
-        parts = [lists[name].part([u for u, loader in self._loaders.items() if loader == name]) for name in accepted]
-        back = [
-            uuid for uuid, (_, was_listed) in stored.items() if not was_listed and self._loaders.get(uuid) in accepted
-        ]
-        self._reopen(back)
+        self._reopen(owners.back)
+        loaders = owners.loaders.items()
+        parts = [lists[name].part([u for u, loader in loaders if loader == name]) for name in owners.accepted]
         self._changes = self._changed_part(parts)
-        return held
-
-    def _in_lists(self, lists: Mapping[str, CampaignList], stored: _Stored) -> dict[str, Campaign]:
-        """Return the campaigns of all lists, each as the account has it that loads it."""
-        campaigns: dict[str, Campaign] = {}
-        for name, listed in lists.items():
-            for campaign in listed.campaigns:
-                uuid = campaign.campaign_id
-                owner = self._loaders.get(uuid) or stored.get(uuid, (None, False))[0]
-                if owner in (None, name) or owner not in lists:
-                    campaigns.setdefault(uuid, replace(campaign, account=owner or name))
-        return campaigns
-
-    def _loader(self, stored: tuple[str | None, bool], accounts: Sequence[str], held: Collection[str]) -> str | None:
-        """Return the account that loads a campaign which these accounts list; None if it is not loaded in this run.
-
-        The account that it belongs to, as long as that lists it, otherwise the first one. A list that is held proves
-        only that campaigns that were listed before are still there.
-        """
-        owner, was_listed = stored
-        if owner in accounts and (owner not in held or was_listed):
-            return owner
-        if owner in self._configured and owner not in self._selected:
-            return None
-        return next((name for name in accounts if name not in held), None)
+        return owners
 
     def campaigns(self, account: str, wanted: Sequence[str] = ()) -> list[Campaign]:
         """Return those of the campaigns wanted, or of all listed ones, that this account loads.
@@ -112,35 +61,14 @@ class CampaignTable:
         Of an unknown campaign only the uuid is known.
         """
         if not wanted:
-            return [self._known[uuid] for uuid in sorted(self._loaders) if self._loaders[uuid] == account]
-        uuids = [uuid for uuid in dict.fromkeys(wanted) if self._loader_of(uuid) == account]
+            loaders = self.owners.loaders
+            return [self._known[uuid] for uuid in sorted(loaders) if loaders[uuid] == account]
+        uuids = [uuid for uuid in dict.fromkeys(wanted) if self.owners.loader_of(uuid) == account]
         return [self._known.get(uuid, Campaign(uuid, account)) for uuid in uuids]
 
     def unlisted(self, uuids: Collection[str], account: str) -> list[Campaign]:
         """Return those of these campaigns that are in no list, and that this account loads."""
-        return [
-            self._known.get(uuid, Campaign(uuid, account))
-            for uuid in sorted(uuids)
-            if uuid not in self._loaders and self._loader_of(uuid) == account
-        ]
-
-    def _loader_of(self, uuid: str) -> str | None:
-        """Return the account that loads a campaign if the user names it; None if it is to be asked of none."""
-        owner = self._known[uuid].account if uuid in self._known else None
-        if loader := self._loaders.get(uuid):
-            return loader
-        if owner in self._configured:
-            return owner if owner in self._selected else None
-        return next(iter(self._selected)) if len(self._selected) == 1 else None
-
-    def why_not(self, uuid: str) -> str | None:
-        """Return why no account of this run loads a campaign that the user named; None if one does."""
-        if self._loader_of(uuid) is not None:
-            return None
-        owner = self._known[uuid].account if uuid in self._known else None
-        if owner in self._configured:
-            return f"it belongs to account {owner}, which this run does not load; --account {owner} does"
-        return "no account lists it; check the uuid, or name the account that has it with --account NAME"
+        return self.campaigns(account, absent) if (absent := sorted({*uuids} - self.owners.loaders.keys())) else []
 
     def is_known(self, uuid: str) -> bool:
         """Return True if a list or the warehouse has this campaign."""
@@ -179,7 +107,7 @@ class CampaignTable:
         changed = self._changes.rows.column("campaign_id").to_pylist() if self._changes else []
         return {uuid for (uuid,) in rows}.difference(changed)
 
-    def _stored(self) -> _Stored:
+    def _stored(self) -> Stored:
         """Return the campaigns in the warehouse: the account of each, and whether it was in the last list."""
         sql = "SELECT campaign_id, account, coalesce(listed, false) FROM passona.campaigns"
         return {uuid: (account, listed) for uuid, account, listed in self._database.connection.execute(sql).fetchall()}
@@ -242,35 +170,16 @@ class CampaignTable:
         return {uuid for (uuid,) in differing}
 
 
-def _listed_by(lists: Mapping[str, CampaignList]) -> dict[str, list[str]]:
-    """Return by campaign the accounts that list it, in their order."""
-    listed_by: dict[str, list[str]] = {}
-    for name, listed in lists.items():
+def _as_loaded(owners: Owners) -> dict[str, Campaign]:
+    """Return the campaigns of all lists, each as the account has it that loads it."""
+    campaigns: dict[str, Campaign] = {}
+    for name, listed in owners.lists.items():
         for campaign in listed.campaigns:
-            listed_by.setdefault(campaign.campaign_id, []).append(name)
-    return listed_by
-
-
-def _shrunk(lists: Mapping[str, CampaignList], stored: _Stored, listed_by: Collection[str]) -> dict[str, Held]:
-    """Return the errors of lists that the shrink guard holds. A campaign that another account lists is not lost."""
-    held = {}
-    for name, listed in lists.items():
-        before = {uuid for uuid, (owner, was_listed) in stored.items() if owner == name and was_listed}
-        stayed = before.intersection(listed_by)
-        shrink = list_shrink_error(len(before), len(stayed), len(stayed.union(c.campaign_id for c in listed.campaigns)))
-        if shrink is not None:
-            held[name] = shrink
-    return held
-
-
-def _notices(listed_by: Mapping[str, Sequence[str]], loaders: Mapping[str, str]) -> list[str]:
-    """Return a line for each set of accounts that list the same campaigns, and for the account that loads them."""
-    several = ((uuid, names) for uuid, names in listed_by.items() if len(names) > 1 and uuid in loaders)
-    shared = Counter((tuple(names), loaders[uuid]) for uuid, names in several)
-    return [
-        f"{counted(number, 'campaign')} in the lists of {' and '.join(names)}: loaded once, by account {loader}"
-        for (names, loader), number in shared.items()
-    ]
+            uuid = campaign.campaign_id
+            if owners.loaders.get(uuid, name) == name:
+                owner = owners.owner(uuid)
+                campaigns.setdefault(uuid, campaign if owner == name else replace(campaign, account=owner))
+    return campaigns
 
 
 def _columns(names: Sequence[str], existing: Collection[str]) -> str:

@@ -92,20 +92,17 @@ class Load:
             settings = next(iter(self._accounts.values())).settings
             configured = {settings.account, *settings.other_accounts}
             accept_shrink = self._request.accept_shrink
-            shrinks = self._campaign_table.read(lists, self._accounts, configured, accept_shrink=accept_shrink)
-        for name, shrink in shrinks.items():
+            owners = self._campaign_table.read(lists, self._accounts, configured, accept_shrink=accept_shrink)
+        for name, shrink in owners.held.items():
             if self._request.campaign_ids:
                 self._accounts[name].run.notify(str(shrink))
             else:
                 self._accounts[name].run.report_error(shrink, "list_held")
-        for line in self._campaign_table.notices:
+        for line in owners.notices:
             self._progress.notify(line)
-        self._refuse_foreign()
-
-    def _refuse_foreign(self) -> None:
-        """Report campaigns that were asked for and belong to no account of this run."""
+        # Campaigns that the user named and that no account of this run loads.
         for uuid in dict.fromkeys(uuid.lower() for uuid in self._request.campaign_ids):
-            if reason := self._campaign_table.why_not(uuid):
+            if reason := owners.why_not(uuid):
                 error = WalkFailed(f"campaign {uuid}: {reason}")
                 next(iter(self._accounts.values())).run.report_error(error, "campaign_unknown", campaign=uuid)
 
