@@ -16,7 +16,7 @@ from dlt.common.configuration.utils import deserialize_value
 from passona.config._lookup import Section, Setting, as_document, plain_settings, read_settings
 from passona.config._misspellings import ACCOUNTS, SOURCE, WAREHOUSE, find_ineffective, find_misspelled
 from passona.config.privacy_settings import PrivacySettings
-from passona.config.settings import Settings, check_zone
+from passona.config.settings import DEFAULT_ACCOUNT, Settings, check_zone
 from passona.errors import ConfigurationError
 
 # The keys of `sources.passona`, in the order of `passona config`. Meanings and checks: `Settings`, `PrivacySettings`.
@@ -160,11 +160,11 @@ def load_retain_days() -> int | None:
     return PrivacySettings(retain_days=configuration().values().get("retain_days")).retain_days
 
 
-def load_timezone() -> str:
-    """Return only the account's time zone, for verbs that need no token. Raises like `load_settings`."""
+def load_timezones() -> dict[str, str]:
+    """Return only the time zone of each account, for verbs that need no token. Raises like `load_settings`."""
     name = str(configuration().values().get("timezone", Settings.timezone))
     check_zone(name)
-    return name
+    return {DEFAULT_ACCOUNT: name}
 
 
 def _converted(setting: Setting, value: Any, kind: type) -> Any:
