@@ -13,8 +13,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from markupsafe import escape
 
-from passona.analytics._figures import without_phones
+from passona.analytics._figures import MARTS, without_phones
 from passona.analytics.html_report import duration, write_report
 from passona.errors import ConfigurationError
 from passona.reports.definitions import REPORTS
@@ -25,6 +26,9 @@ from traces import spelled
 pytestmark = pytest.mark.core
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+CAMPAIGNS = {
+    *(f"Flash sale {n}" for n in (1, 2, 5)), "Survey 3", "Survey 4", "Still sending", "Not started", "No rows", "LinkTest",
+}  # fmt: skip
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror="alert(2)">'&amp;"""
 
 
@@ -83,6 +87,57 @@ def hostile_marts(demo_warehouse: Path, tmp_path: Path) -> Path:
     return path
 
 
+def assign(warehouse: Path, names: str, account: str) -> None:
+    """Move campaigns to an account, in the marts, too. `names`: a pattern."""
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("UPDATE passona.campaigns SET account = ? WHERE name LIKE ?", [account, names])
+        for mart in MARTS:
+            connection.execute(
+                f"UPDATE analytics.{mart} AS mart SET account = campaigns.account FROM passona.campaigns AS campaigns "
+                "WHERE campaigns.campaign_id = mart.campaign_id"
+            )
+
+
+@pytest.fixture
+def two_accounts(demo_warehouse: Path, tmp_path: Path) -> Path:
+    """The demo's data, where two of the nine campaigns are of the account brand_a."""
+    path = tmp_path / "warehouse.duckdb"
+    shutil.copy(demo_warehouse, path)
+    assign(path, "Survey%", "brand_a")
+    return path
+
+
+def page_of(warehouse: Path, account: str | None = None, campaign: str | None = None) -> str:
+    out = warehouse.with_name("out.html")
+    write_report(warehouse, out, campaign, 0, print, account=account)
+    return out.read_text("utf-8")
+
+
+def sections(text: str) -> dict[str, str]:
+    """The part of a page for each account, by its heading."""
+    articles = re.findall(r"<article .*?</article>", text, re.DOTALL)
+    return {re.findall(r'<h2 id="account-\d+">(.*?)</h2>', article)[0]: article for article in articles}
+
+
+def rows_in(text: str) -> list[list[str]]:
+    cells = Cells()
+    cells.feed(text)
+    return cells.rows
+
+
+def funnel(text: str) -> list[str]:
+    return [row[2] for row in rows_in(text) if row[0] in ("Targeted", "Sent", "Delivered", "Clicked")][:4]
+
+
+def totals(warehouse: Path, where: str = "true") -> list[str]:
+    """What the funnel of these campaigns shows."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        row = connection.execute(
+            f"SELECT sum(targeted), sum(sent), sum(delivered), sum(human_clickers) FROM analytics.campaigns WHERE {where}"
+        ).fetchall()[0]
+    return [f"{int(total):,}" for total in row]
+
+
 def test_the_tables_show_the_marts(report: Path, demo_warehouse: Path) -> None:
     shown = {row[0]: row for row in read(report).rows if len(row) == 11}
     with duckdb.connect(str(demo_warehouse), read_only=True) as connection:
@@ -102,6 +157,91 @@ def test_the_funnel_is_the_sum_of_all_campaigns(report: Path, demo_warehouse: Pa
         ).fetchall()[0]
     steps = [row[2] for row in read(report).rows if row[0] in ("Targeted", "Sent", "Delivered", "Clicked")]
     assert steps == [f"{int(total):,}" for total in totals]
+
+
+def test_of_one_account_the_page_does_not_say_account(report: Path) -> None:
+    text = report.read_text("utf-8")
+    assert "account" not in text[: text.index("<script>")].lower()
+    assert "<article" not in text
+
+
+def test_several_accounts_have_a_section_each_below_the_sums_of_all(two_accounts: Path) -> None:
+    text = page_of(two_accounts)
+    assert "9 campaigns of 2 accounts · sent" in text
+    by_account = sections(text)
+    assert list(by_account) == ["brand_a", "default"]
+    assert funnel(text) == totals(two_accounts)
+    for account, section in by_account.items():
+        assert funnel(section) == totals(two_accounts, f"account = '{account}'")
+    named = {account: {row[0] for row in rows_in(section)} & CAMPAIGNS for account, section in by_account.items()}
+    assert named == {"brand_a": {"Survey 3", "Survey 4"}, "default": CAMPAIGNS - {"Survey 3", "Survey 4"}}
+    assert [row[:4] for row in rows_in(text) if row[0] in by_account] == [
+        ["brand_a", "2", "1,532", "1,510"], ["default", "7", "5,487", "5,002"],
+    ]  # fmt: skip
+    states = {row[0]: row[1] for row in rows_in(text[text.index('id="states"') :])}
+    assert (states["Survey 3"], states["Flash sale 1"]) == ("brand_a", "default")
+
+
+def test_every_figure_of_an_account_is_that_of_its_own_page(two_accounts: Path) -> None:
+    by_account = sections(page_of(two_accounts))
+    for account, section in by_account.items():
+        own = page_of(two_accounts, account)
+        assert rows_in(section) == rows_in(own[: own.index('id="states"')])
+
+
+def test_a_page_of_one_account_has_nothing_of_the_others(two_accounts: Path, passona: Run) -> None:
+    ended = passona("report", "out.html", "--account", "brand_a")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "out.html: 2 campaigns\n", "")
+    text = two_accounts.with_name("out.html").read_text("utf-8")
+    assert "<h1>All campaigns of brand_a</h1>" in text
+    assert funnel(text) == totals(two_accounts, "account = 'brand_a'")
+    assert "Survey 4" in text
+    assert not [name for name in CAMPAIGNS - {"Survey 3", "Survey 4"} if name in text]
+    assert "default" not in re.findall(r"<main>.*</main>", text, re.DOTALL)[0]
+
+
+def test_an_account_that_does_not_exist_is_refused_with_those_that_do(two_accounts: Path, passona: Run) -> None:
+    ended = passona("report", "out.html", "--account", "brand_x\x1b[31m")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "passona: the marts know no account brand_x\N{REPLACEMENT CHARACTER}[31m, only these: brand_a, default; "
+        "for another run passona load, then passona transform\n"
+    )
+    assert not two_accounts.with_name("out.html").exists()
+
+
+def test_a_campaign_of_another_account_is_refused(two_accounts: Path) -> None:
+    with duckdb.connect(str(two_accounts), read_only=True) as connection:
+        uuid = connection.execute(
+            "SELECT campaign_id FROM analytics.campaigns WHERE campaign_name = 'Survey 3'"
+        ).fetchall()[0][0]
+    with pytest.raises(ConfigurationError, match=f"know no campaign {uuid} of account default: "):
+        page_of(two_accounts, "default", uuid)
+    assert "<h1>Survey 3</h1>" in page_of(two_accounts, "brand_a", uuid)
+    assert "<article" not in page_of(two_accounts, None, uuid)
+
+
+def test_what_is_stale_is_counted_by_account(two_accounts: Path) -> None:
+    with duckdb.connect(str(two_accounts)) as connection:
+        connection.execute(
+            "INSERT INTO passona.runs BY NAME SELECT 'a run' AS run_id, 'transform' AS verb, 'ok' AS outcome, "
+            "now() - INTERVAL 1 hour AS started_at, '' AS _dlt_load_id"
+        )
+    assert "The tables of 2 campaigns changed" in page_of(two_accounts, "brand_a")
+    assert "The tables of 9 campaigns changed" in page_of(two_accounts)
+
+
+def test_a_name_of_an_account_stays_a_text(two_accounts: Path) -> None:
+    assign(two_accounts, "Flash%", HOSTILE + " call +44 7700 900123")
+    text = page_of(two_accounts)
+    cells = read(two_accounts.with_name("out.html"))
+    assert cells.tags.count("script") == 4
+    assert "img" not in cells.tags
+    assert "900123" not in text
+    assert any(row[:2] == [HOSTILE + " call [number]", "3"] for row in cells.rows)
+    assert funnel(sections(text)[escape(HOSTILE) + " call [number]"]) == totals(
+        two_accounts, "campaign_name LIKE 'Flash%'"
+    )
 
 
 def test_no_phone_number_and_no_message_is_in_the_page(report: Path, demo_warehouse: Path) -> None:
@@ -295,6 +435,18 @@ def test_without_javascript_the_tables_are_open(report: Path, chromium: Chromium
     assert seen.charts == 0
     assert "Flash sale 1" in seen.text
     assert "94.0%" in seen.text
+
+
+def test_the_charts_of_each_account_are_drawn(two_accounts: Path, chromium: Chromium) -> None:
+    assign(two_accounts, "Flash%", HOSTILE)
+    page_of(two_accounts)
+    seen = chromium.look(two_accounts.with_name("out.html"), width=390)
+    assert (seen.requests, seen.errors) == ([], [])
+    assert seen.overflow <= 0
+    assert seen.charts == 1 + 3 * 9
+    without = chromium.look(two_accounts.with_name("out.html"), javascript=False)
+    assert without.charts == 0
+    assert "1,532" in without.text
 
 
 def test_hostile_names_run_no_script_in_a_browser(hostile_marts: Path, chromium: Chromium, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from passona.config.configuration import (
     load_retain_days,
     load_settings,
     load_settings_without_token,
-    load_timezone,
+    load_timezones,
     read_configuration,
 )
 from passona.config.settings import Settings
@@ -85,7 +85,7 @@ def test_without_any_setting_all_but_the_token_has_its_default() -> None:
     with pytest.raises(ConfigurationError, match="no API token"):
         load_settings()
     assert load_privacy_settings().privacy == "clear"
-    assert load_timezone() == "Europe/London"
+    assert load_timezones() == {"default": "Europe/London"}
     assert warehouse_address() == Path("warehouse.duckdb").absolute()
 
 
@@ -160,7 +160,7 @@ def test_a_variable_of_another_type_is_named(set_to: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "load", [load_settings_without_token, load_privacy_settings, load_retain_days, load_timezone, warehouse_address]
+    "load", [load_settings_without_token, load_privacy_settings, load_retain_days, load_timezones, warehouse_address]
 )
 @pytest.mark.parametrize(
     ("text", "name", "meant"),
@@ -411,7 +411,7 @@ def test_a_vault_that_cannot_be_opened_is_named(set_to: Any) -> None:
 
 NO_EFFECTS = """
 import logging, os, sys, warnings
-from passona.config.configuration import load_privacy_settings, load_retain_days, load_settings, load_timezone, read_configuration
+from passona.config.configuration import load_privacy_settings, load_retain_days, load_settings, load_timezones, read_configuration
 from passona.config.address import warehouse_address
 from dlt.common.configuration.container import Container
 from dlt.common import logger
@@ -424,7 +424,7 @@ if sys.argv[1] == "used":
     dlt.config.get("anything")
     assert dlt.config["load.workers"] == 3
 before = state()
-load_settings(), load_privacy_settings(), load_retain_days(), load_timezone(), warehouse_address(), read_configuration().without_effect()
+load_settings(), load_privacy_settings(), load_retain_days(), load_timezones(), warehouse_address(), read_configuration().without_effect()
 assert state() == before
 """
 

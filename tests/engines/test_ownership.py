@@ -55,7 +55,7 @@ def objects(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def built(warehouse: Warehouse, **wanted: Any) -> None:
-    outcome = transform(warehouse.address, "Europe/London", 0, print, **wanted)
+    outcome = transform(warehouse.address, {"default": "Europe/London"}, 0, print, **wanted)
     assert (outcome.failures, outcome.exit_code) == ([], 0)
 
 
@@ -556,7 +556,7 @@ def not_built(warehouse: Warehouse, named: str) -> None:
     """A transformation ends with exit code 2 before it builds anything."""
     database = objects(warehouse)
     with pytest.raises(ConfigurationError, match=named):
-        transform(warehouse.address, "Europe/London", 0, print)
+        transform(warehouse.address, {"default": "Europe/London"}, 0, print)
     assert {name: rows for name, rows in objects(warehouse).items() if not name.startswith("passona.")} == {
         name: rows for name, rows in database.items() if not name.startswith("passona.")
     }
@@ -739,7 +739,7 @@ def test_a_view_on_a_column_that_this_version_changes_is_named(own: Warehouse) -
         "CREATE VIEW analytics.mine AS SELECT campaign_id, clicks FROM analytics.links",
     ):
         change(own.path, statement)
-    outcome = transform(own.address, "Europe/London", 0, print, full_refresh=True)
+    outcome = transform(own.address, {"default": "Europe/London"}, 0, print, full_refresh=True)
     assert outcome.exit_code == 2
     (line,) = [line for line in outcome.failures if line.startswith("model links:")]
     assert 'view analytics.mine depends on column "clicks"' in line
@@ -758,7 +758,7 @@ def deadly(self, sql, *arguments, **others):
         os.kill(os.getpid(), signal.SIGKILL)
     return plain(self, sql, *arguments, **others)
 SQLConnectionManager.add_query = deadly
-module.transform(address_of(pathlib.Path(sys.argv[1])), "Europe/London", 0, print, full_refresh=True)
+module.transform(address_of(pathlib.Path(sys.argv[1])), {{"default": "Europe/London"}}, 0, print, full_refresh=True)
 """
 
 

@@ -141,7 +141,7 @@ def test_report_reads_the_marts_and_publish_and_re_key_are_refused(
         open_campaign(ONE, name="Spring"), {"alt_delivery": [message(n) for n in range(5)], "clicks": [click(1)]}
     )
     warehouse.load(box)
-    assert transform(warehouse.address, "Europe/London", 0, print).exit_code == 0
+    assert transform(warehouse.address, {"default": "Europe/London"}, 0, print).exit_code == 0
     figures = write_report(warehouse.address, tmp_path / "report.html", None, 0, print)
     assert [(row["name"], row["sent"], row["clicks"]) for row in figures.campaigns] == [("Spring", 5, 1)]
     refused = passona("publish", "readers.duckdb")

@@ -565,7 +565,7 @@ def test_dbt_and_the_command_line_work_on_what_the_source_loaded(tmp_path: Path,
         assert messages
         assert Warehouse(path).rows("SELECT * FROM analytics_staging.stg_passona__runs") == []
         assert Warehouse(path).load(box, wait=30).errors == []
-    assert transform(Warehouse(path).address, "Europe/London", 0, print).failures == []
+    assert transform(Warehouse(path).address, {"default": "Europe/London"}, 0, print).failures == []
     assert Warehouse(path).rows("SELECT * FROM analytics.messages ORDER BY ALL") == messages
     assert Warehouse(path).rows("SELECT verb FROM analytics_staging.stg_passona__runs ORDER BY started_at") == [
         ("load",), ("transform",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from passona.analytics.transform import Transformed, transform
@@ -13,8 +14,8 @@ MARTS = (
 )  # fmt: skip
 
 
-def build_marts(warehouse: Warehouse, **wanted: Any) -> Transformed:
-    return transform(warehouse.address, "Europe/London", 0, print, **wanted)
+def build_marts(warehouse: Warehouse, timezones: Mapping[str, str] | None = None, **wanted: Any) -> Transformed:
+    return transform(warehouse.address, timezones or {"default": "Europe/London"}, 0, print, **wanted)
 
 
 def mart_rows(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:

@@ -45,17 +45,23 @@ _SCRIPTS = ("d3.min.js", "plot.umd.min.js", "charts.js")
 
 
 def write_report(
-    warehouse: Address, out: Path, campaign: str | None, wait: float, notify: Callable[[str], None]
+    warehouse: Address,
+    out: Path,
+    campaign: str | None,
+    wait: float,
+    notify: Callable[[str], None],
+    *,
+    account: str | None = None,
 ) -> Figures:
-    """Write the page, of one campaign or of all. Replace `out` in one step.
+    """Write the page, of one campaign, of one account, or of all. Replace `out` in one step.
 
-    :raises ConfigurationError: no warehouse, no marts, no such campaign, no such folder.
+    :raises ConfigurationError: no warehouse, no marts, no such campaign or account, no such folder.
     """
     if not out.parent.is_dir():
         raise ConfigurationError(f"the folder of the report does not exist: {out.parent}; make it first")
     check_exists(warehouse)
     with closing(open_reader(warehouse, wait, notify)) as connection:
-        figures = read_figures(connection, campaign)
+        figures = read_figures(connection, campaign, account)
     try:
         with AtomicFile(out, usual_mode()).part() as part:
             part.write_text(_render(figures, datetime.now(UTC)), encoding="utf-8", newline="\n")
@@ -68,7 +74,6 @@ def _render(figures: Figures, made_at: datetime) -> str:
     """Return the whole file. `made_at`: in UTC."""
     paths = [FOLDER / "page.css", FOLDER / "charts.js", *(FOLDER / "vendor").iterdir()]
     texts = {path.name: path.read_text("utf-8") for path in paths}
-    outcomes = {row["outcome"] for row in figures.statuses}
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
     environment.filters.update(_FILTERS)
     return environment.get_template("page.html").render(
@@ -79,11 +84,10 @@ def _render(figures: Figures, made_at: datetime) -> str:
         # Our own files: nothing in them is escaped, but the licences are text.
         files={name: text if name.endswith(".txt") else Markup(text) for name, text in texts.items()},  # noqa: S704
         scripts=_SCRIPTS,
-        charts_data=_charts(figures),
+        charts_data=[_charts(each) for each in (figures, *figures.accounts)],
         steps=STEPS,
         clicks=CLICKS,
         step_colours=[(f"step-{number}", name.lower()) for number, (_, name, _) in enumerate(STEPS, 1)],
-        outcome_colours=[(outcome, outcome) for outcome in OUTCOMES if outcome in outcomes],
         hours=HOURS,
         drawn_campaigns=DRAWN_CAMPAIGNS,
         drawn_rows=DRAWN_ROWS,
@@ -141,6 +145,12 @@ def campaign_name(row: Row) -> str:
     return str(row["name"] or f"campaign {row['campaign_id'][:8]}")
 
 
+def outcome_colours(statuses: Iterable[Row]) -> list[tuple[str, str]]:
+    """Return colour and name of the outcomes that occur, for a legend."""
+    outcomes = {row["outcome"] for row in statuses}
+    return [(outcome, outcome) for outcome in OUTCOMES if outcome in outcomes]
+
+
 def text(value: str | None, default: str) -> str:
     return value if value and value.strip() else default
 
@@ -183,5 +193,5 @@ def duration(seconds: float | None) -> str:
 
 _FILTERS = {
     function.__name__: function
-    for function in (campaign_name, text, number, counted, share, percent, day, moment, hour, duration)
+    for function in (campaign_name, outcome_colours, text, number, counted, share, percent, day, moment, hour, duration)
 }

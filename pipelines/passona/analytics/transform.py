@@ -17,7 +17,7 @@ import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ import orjson
 from passona.config.address import Address, check_exists
 from passona.config.dbt_project import project_folder
 from passona.config.environment import isolated_environment
+from passona.config.settings import DEFAULT_ACCOUNT
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import counted
 from passona.warehouse.connection import tables_of
@@ -87,11 +88,17 @@ def check_installed(address: Address) -> None:
 
 
 def transform(
-    address: Address, timezone: str, wait: float, notify: Callable[[str], None], *, full_refresh: bool = False
+    address: Address,
+    timezones: Mapping[str, str],
+    wait: float,
+    notify: Callable[[str], None],
+    *,
+    full_refresh: bool = False,
 ) -> Transformed:
     """Build and test the models on the warehouse at `address`; the outcome has the failures.
 
-    `timezone`: of the account, for the hours of `campaign_hours`.
+    `timezones`: IANA name of each account's zone, for the hours of `campaign_hours`. An account that is not in it has
+    the zone of the account `default`, or else of the first one.
 
     :raises ConfigurationError: there is no warehouse, or dbt is not installed.
     :raises NotBuilt: dbt could not start.
@@ -100,7 +107,7 @@ def transform(
     check_exists(address)
     with closing(open_database(address, wait, notify)) as database:
         database.prepare()
-        return build(database, timezone, full_refresh=full_refresh)
+        return build(database, timezones, full_refresh=full_refresh)
 
 
 def check_models(database: Database) -> None:
@@ -111,8 +118,10 @@ def check_models(database: Database) -> None:
     database.inventory().check(model_names())
 
 
-def build(database: Database, timezone: str, *, full_refresh: bool = False) -> Transformed:
+def build(database: Database, timezones: Mapping[str, str], *, full_refresh: bool = False) -> Transformed:
     """Build and test the models on an open warehouse. `full_refresh`: of all campaigns, not only changed ones.
+
+    `timezones`: see `transform`.
 
     :raises ConfigurationError: an object of the user has the name of a model.
     :raises NotBuilt: dbt could not start.
@@ -122,7 +131,7 @@ def build(database: Database, timezone: str, *, full_refresh: bool = False) -> T
     database.tune(Workload.REBUILD)
     outcome = Transformed(warnings=_skipped_campaigns(database))
     with database.run(record := RunRecord("transform")):
-        for result in _build(database, timezone, full_refresh=full_refresh):
+        for result in _build(database, timezones, full_refresh=full_refresh):
             _add_result(outcome, result)
         record.outcome = outcome.word
     outcome.seconds = time.monotonic() - started
@@ -141,7 +150,7 @@ def _skipped_campaigns(database: Database) -> list[str]:
     ]
 
 
-def _build(database: Database, timezone: str, *, full_refresh: bool) -> Sequence[NodeResult]:
+def _build(database: Database, timezones: Mapping[str, str], *, full_refresh: bool) -> Sequence[NodeResult]:
     """Run dbt; return what it built and tested, in order."""
     project, folder = project_folder(), database.work.folder("dbt")
     with (
@@ -154,16 +163,17 @@ def _build(database: Database, timezone: str, *, full_refresh: bool) -> Sequence
         # Importing dbt takes two seconds.
         from dbt.cli.main import dbtRunner
 
-        variables = {"timezone": timezone, "project_version": _version(project, timezone)}
+        variables = _zone_variables(timezones)
+        version = _version(project, variables)
         # Tables of another version of the project may have other columns or figures.
-        full_refresh = full_refresh or _built_version(database) != variables["project_version"]
+        full_refresh = full_refresh or _built_version(database) != version
         arguments = [
             "build",
             *("--project-dir", str(project), "--profiles-dir", str(project), "--target", target),
             *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
             *("--log-level", "none", "--log-level-file", "none", "--quiet", "--no-print", "--no-use-colors"),
             *("--no-send-anonymous-usage-stats", "--no-version-check", "--no-partial-parse", "--no-write-json"),
-            *("--vars", orjson.dumps(variables).decode()),
+            *("--vars", orjson.dumps(variables | {"project_version": version}).decode()),
             *(["--full-refresh"] if full_refresh else []),
         ]
         ended = dbtRunner().invoke(arguments)
@@ -217,9 +227,15 @@ def _built_version(database: Database) -> str | None:
     return str(version)
 
 
-def _version(project: Path, timezone: str) -> str:
-    """Return a digest of the project's files and of its variable."""
-    digest = hashlib.blake2b(timezone.encode(), digest_size=8)
+def _zone_variables(timezones: Mapping[str, str]) -> dict[str, Any]:
+    """Return the project's variables: the zone of most accounts, and those of accounts in other zones."""
+    usual = timezones.get(DEFAULT_ACCOUNT) or next(iter(timezones.values()))
+    return {"timezone": usual, "account_timezones": {name: zone for name, zone in timezones.items() if zone != usual}}
+
+
+def _version(project: Path, variables: Mapping[str, Any]) -> str:
+    """Return a digest of the project's files and of its variables."""
+    digest = hashlib.blake2b(orjson.dumps(variables, option=orjson.OPT_SORT_KEYS), digest_size=8)
     # A manual dbt run leaves copies of them in target/.
     files = (file for file in project.rglob("*") if file.relative_to(project).parts[0] != "target")
     for file in sorted(files):

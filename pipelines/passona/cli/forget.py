@@ -13,7 +13,7 @@ from passona.cli import options
 from passona.cli.screen import spinner
 from passona.cli.transform import run_transform
 from passona.config.address import Address, existing_warehouse
-from passona.config.configuration import load_privacy_settings, load_timezone
+from passona.config.configuration import load_privacy_settings, load_timezones
 from passona.erasure.forget import Forgotten, Texts, rewrite_all
 from passona.erasure.forget import forget as erase
 from passona.erasure.lift import Lifted
@@ -119,7 +119,7 @@ def _rebuild_marts(address: Address, wait: float) -> Exit:
     except ConfigurationError:
         logs.notify("dbt is not installed here: run passona transform where it is; until then totals count them still")
         return Exit.OK
-    return run_transform(lambda: transform(address, load_timezone(), wait, logs.notify)).exit_code
+    return run_transform(lambda: transform(address, load_timezones(), wait, logs.notify)).exit_code
 
 
 def _print_forgotten(result: Forgotten, *, dry_run: bool) -> None:

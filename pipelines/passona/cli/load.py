@@ -17,7 +17,7 @@ from passona.cli.publish import print_published, published_document
 from passona.cli.screen import json_text, progress_bars
 from passona.cli.transform import print_transformed, run_transform, transformed_document
 from passona.config.address import warehouse_address
-from passona.config.configuration import load_accounts
+from passona.config.configuration import load_accounts, load_timezones
 from passona.config.settings import Settings, campaign_uuid
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import format_error, masked
@@ -141,7 +141,7 @@ def _load(
             print_outcome(outcome, address)
         rewrite_after_expiry(database, wait, logs.notify)
         if then.transform:
-            transformed = run_transform(lambda: build(database, accounts[0].timezone))
+            transformed = run_transform(lambda: build(database, load_timezones()))
             if not as_json:
                 print_transformed(transformed, address)
         if place:

@@ -10,7 +10,7 @@ from passona.analytics.transform import transform as transform_warehouse
 from passona.cli import options
 from passona.cli.screen import new_table, print_result, spinner, stdout_console
 from passona.config.address import Address, warehouse_address
-from passona.config.configuration import load_timezone
+from passona.config.configuration import load_timezones
 from passona.errors import Exit
 from passona.monitoring import logs
 from passona.monitoring.notifications import RunEnd
@@ -27,9 +27,9 @@ def transform(*, full_refresh: bool, on_failure: str | None, wait: float, as_jso
     Exit codes: 0 built and all tests passed, 4 tests failed (what depends on them is not built), 6 busy.
     """
     with RunEnd(None, on_failure) as run:
-        address, timezone = warehouse_address(), load_timezone()
+        address, timezones = warehouse_address(), load_timezones()
         outcome = run_transform(
-            lambda: transform_warehouse(address, timezone, wait, logs.notify, full_refresh=full_refresh)
+            lambda: transform_warehouse(address, timezones, wait, logs.notify, full_refresh=full_refresh)
         )
         run.document = transformed_document(outcome, address)
         print_result(run.document, lambda: print_transformed(outcome, address), as_json=as_json)

@@ -249,11 +249,17 @@ def load_retain_days() -> int | None:
     return PrivacySettings(retain_days=configuration().values().get("retain_days")).retain_days
 
 
-def load_timezone() -> str:
-    """Return only the account's time zone, for verbs that need no token. Raises like `load_settings`."""
-    name = str(configuration().values().get("timezone", Settings.timezone))
-    check_zone(name)
-    return name
+def load_timezones() -> dict[str, str]:
+    """Return only the time zone of each account, for verbs that need no token. Raises like `load_settings`.
+
+    `default` is always among them, for campaigns of accounts that are no longer configured.
+    """
+    config = configuration()
+    accounts = dict.fromkeys((DEFAULT_ACCOUNT, *config.accounts()))
+    zones = {name: str(config.values(name).get("timezone", Settings.timezone)) for name in accounts}
+    for zone in zones.values():
+        check_zone(zone)
+    return zones
 
 
 def _converted(setting: Setting, value: Any, kind: type) -> Any:

@@ -19,6 +19,24 @@
     {{ return('not coalesce(' ~ expired ~ ' and not ' ~ changed ~ ', false)' if should_full_refresh() else changed) }}
 {%- endmacro %}
 
+{#- Give the rows that this build keeps of expired and unverified campaigns the account that these have now. -#}
+{% macro update_accounts() -%}
+    {%- if builds_by_campaign() -%}
+    update {{ this.include(database=false) }} as mart
+    set account = kept.account
+    from (
+        select ids.campaign_id, {{ account_of('campaigns') }} as account
+        from (
+            select campaign_id from {{ source('passona', 'report_ledger') }} where expired_at is not null
+            union
+            select campaign_id from {{ int_relation('int_unverified_campaigns') }}
+        ) as ids
+        left join {{ source('passona', 'campaigns') }} as campaigns on campaigns.campaign_id = ids.campaign_id
+    ) as kept
+    where kept.campaign_id = mart.campaign_id and mart.account is distinct from kept.account
+    {%- endif -%}
+{%- endmacro %}
+
 {#- A model of the intermediate layer where `ref` would make a circle or is not known. -#}
 {% macro int_relation(name) -%}
     {{ return(api.Relation.create(schema='analytics_staging', identifier=name)) }}

@@ -21,14 +21,14 @@
     cast(floor((unix_micros({{ later }}) - unix_micros({{ earlier }})) / 1000000) as bigint)
 {%- endmacro %}
 
-{% macro spark__wall_clock(instant) -%}
-    convert_timezone('UTC', '{{ var("timezone") }}', cast({{ instant }} as timestamp_ntz))
+{% macro spark__wall_clock(instant, account) -%}
+    convert_timezone('UTC', {{ zone(account) }}, cast({{ instant }} as timestamp_ntz))
 {%- endmacro %}
 
-{% macro spark__hour_start(instant) -%}
+{% macro spark__hour_start(instant, account) -%}
     timestamp_micros(
         unix_micros({{ instant }})
-        - pmod(unix_micros(cast({{ wall_clock(instant) }} as timestamp)), 3600000000)
+        - pmod(unix_micros(cast({{ wall_clock(instant, account) }} as timestamp)), 3600000000)
     )
 {%- endmacro %}
 

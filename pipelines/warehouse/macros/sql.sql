@@ -45,14 +45,26 @@
     cast(percentile_cont({{ share }}) within group (order by {{ expression }}) as decimal(18, 3))
 {%- endmacro %}
 
+{#- The account of a campaign, of which there may be no row: then the list has never shown it. -#}
+{% macro account_of(campaigns) -%} coalesce({{ campaigns }}.account, 'default') {%- endmacro %}
+
+{#- The zone of an account's clocks. `account` is an SQL expression. -#}
+{% macro zone(account) -%}
+    {%- if var('account_timezones') -%}
+    case {{ account }}
+        {%- for name, zone in var('account_timezones').items() %} when '{{ name }}' then '{{ zone }}'{% endfor %} else '{{ var("timezone") }}'
+    end
+    {%- else -%} '{{ var("timezone") }}' {%- endif -%}
+{%- endmacro %}
+
 {#- What a clock on the wall shows in the account's zone. -#}
-{% macro wall_clock(instant) -%} {{ return(adapter.dispatch('wall_clock')(instant)) }} {%- endmacro %}
-{% macro default__wall_clock(instant) -%}
-    ({{ instant }} at time zone '{{ var("timezone") }}')
+{% macro wall_clock(instant, account) -%} {{ return(adapter.dispatch('wall_clock')(instant, account)) }} {%- endmacro %}
+{% macro default__wall_clock(instant, account) -%}
+    ({{ instant }} at time zone {{ zone(account) }})
 {%- endmacro %}
 
 {#- The instant at which the hour of the wall clock began: in autumn the hour that comes twice stays two. -#}
-{% macro hour_start(instant) -%} {{ return(adapter.dispatch('hour_start')(instant)) }} {%- endmacro %}
-{% macro default__hour_start(instant) -%}
-    ({{ instant }} - ({{ wall_clock(instant) }} - date_trunc('hour', {{ wall_clock(instant) }})))
+{% macro hour_start(instant, account) -%} {{ return(adapter.dispatch('hour_start')(instant, account)) }} {%- endmacro %}
+{% macro default__hour_start(instant, account) -%}
+    ({{ instant }} - ({{ wall_clock(instant, account) }} - date_trunc('hour', {{ wall_clock(instant, account) }})))
 {%- endmacro %}

@@ -1,7 +1,7 @@
 // Draws the charts of the report from the figures in the page, with Observable Plot. The tables say the same.
 (() => {
   "use strict";
-  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const everything = JSON.parse(document.getElementById("figures").textContent);
   const whole = new Intl.NumberFormat("en-GB");
   const number = (value) => whole.format(value);
   const percent = (part, all) => (all ? `${((100 * part) / all).toFixed(1)}%` : "–");
@@ -56,7 +56,7 @@
   const keyed = (rows) => rows.map((row, index) => ({ ...row, key: String(index) }));
 
   const charts = {
-    funnel(width) {
+    funnel(width, figures) {
       const first = figures.funnel[0].value;
       return bars(width, keyed(figures.funnel.map((step, index) => ({
         name: step.name,
@@ -64,7 +64,7 @@
         parts: [{ value: step.value, fill: `var(--step-${index + 1})`, label: `${number(step.value)} ${step.unit}` }],
       }))), { height: 26, max: first || 1 });
     },
-    campaigns(width) {
+    campaigns(width, figures) {
       return bars(width, keyed(figures.campaigns.map((campaign) => {
         const share = (value) => (campaign.steps[0] ? value / campaign.steps[0] : 0);
         return {
@@ -77,7 +77,7 @@
         };
       })), { nested: true, max: 1 });
     },
-    statuses(width) {
+    statuses(width, figures) {
       const all = figures.statuses.reduce((sum, row) => sum + row.value, 0);
       return bars(width, keyed(figures.statuses.map((row) => ({
         name: row.name,
@@ -85,7 +85,7 @@
         parts: [{ value: row.value, fill: `var(--${row.outcome})`, label: `${number(row.value)} messages, ${row.outcome}` }],
       }))), { height: 14 });
     },
-    reasons(width) {
+    reasons(width, figures) {
       const all = figures.reasons.reduce((sum, row) => sum + row.value, 0);
       return bars(width, keyed(figures.reasons.map((row) => ({
         name: row.name,
@@ -93,7 +93,7 @@
         parts: [{ value: row.value, fill: row.name === "pending" ? "var(--pending)" : "var(--failed)", label: `${number(row.value)} messages` }],
       }))), { height: 14 });
     },
-    hours(width) {
+    hours(width, figures) {
       const kinds = [["people", "people"], ["robots", "robots"], ["unsure", "not known"]];
       const pieces = figures.hours.flatMap((row) =>
         kinds.map(([kind, label]) => ({ hour: row.hour, kind, clicks: row[kind], label })));
@@ -121,7 +121,7 @@
         ],
       });
     },
-    links(width) {
+    links(width, figures) {
       return bars(width, keyed(figures.links.map((row) => ({
         name: row.name,
         note: `${number(row.people)} by people · ${number(row.clickers)} clicker${row.clickers === 1 ? "" : "s"}`,
@@ -134,7 +134,7 @@
     },
   };
   for (const kind of ["device", "os", "browser"]) {
-    charts[kind] = (width) => {
+    charts[kind] = (width, figures) => {
       const all = figures[kind].reduce((sum, row) => sum + row.value, 0);
       return bars(width, keyed(figures[kind].map((row) => ({
         name: row.name,
@@ -149,7 +149,7 @@
       const width = Math.floor(place.getBoundingClientRect().width);
       if (!width || place.dataset.width === String(width)) continue;
       place.dataset.width = String(width);
-      place.replaceChildren(charts[place.dataset.chart](width));
+      place.replaceChildren(charts[place.dataset.chart](width, everything[place.dataset.of ?? 0]));
     }
   }
 

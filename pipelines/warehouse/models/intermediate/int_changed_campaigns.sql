@@ -5,7 +5,7 @@
 with
 
 versions as (
-    select campaign_id, version from {{ ref('int_campaign_versions') }}
+    select campaign_id, version, account from {{ ref('int_campaign_versions') }}
 ),
 
 -- Personal data of these are given up: what was built while they were there is kept as it is. From the source:
@@ -25,7 +25,7 @@ built as (
     {%- endif %}
 )
 
-select coalesce(versions.campaign_id, built.campaign_id) as campaign_id
+select coalesce(versions.campaign_id, built.campaign_id) as campaign_id, versions.account
 from versions
 full outer join built on built.campaign_id = versions.campaign_id
 where

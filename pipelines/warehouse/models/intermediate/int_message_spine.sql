@@ -69,4 +69,6 @@ joined as (
             and alt_delivery.spine_id = delivery.spine_id
 )
 
-select * from joined
+select joined.*, changed.account
+from joined
+inner join {{ ref('int_changed_campaigns') }} as changed on changed.campaign_id = joined.campaign_id

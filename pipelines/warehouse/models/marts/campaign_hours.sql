@@ -1,16 +1,17 @@
 with
 
 sent as (
-    select campaign_id, {{ hour_start('sent_at') }} as hour_at, count(*) as messages_sent
+    select campaign_id, account, {{ hour_start('sent_at', 'account') }} as hour_at, count(*) as messages_sent
     from {{ ref('messages') }}
     where {{ changed_only() }} and sent_at is not null
-    group by campaign_id, {{ hour_start('sent_at') }}
+    group by campaign_id, account, {{ hour_start('sent_at', 'account') }}
 ),
 
 clicked as (
     select
         campaign_id,
-        {{ hour_start('clicked_at') }} as hour_at,
+        account,
+        {{ hour_start('clicked_at', 'account') }} as hour_at,
         count(*) as clicks,
         {{ count_if("click_class = 'human'") }} as human_clicks,
         {{ count_if("click_class = 'preview'") }} as preview_clicks,
@@ -19,7 +20,7 @@ clicked as (
         {{ count_if("is_time_ambiguous") }} as clicks_with_ambiguous_time
     from {{ ref('clicks') }}
     where {{ changed_only() }} and clicked_at is not null
-    group by campaign_id, {{ hour_start('clicked_at') }}
+    group by campaign_id, account, {{ hour_start('clicked_at', 'account') }}
 ),
 
 first_hours as (
@@ -29,6 +30,7 @@ first_hours as (
 hours as (
     select
         coalesce(sent.campaign_id, clicked.campaign_id) as campaign_id,
+        coalesce(sent.account, clicked.account) as account,
         coalesce(sent.hour_at, clicked.hour_at) as hour_at,
         coalesce(sent.messages_sent, 0) as messages_sent,
         coalesce(clicked.clicks, 0) as clicks,
@@ -43,8 +45,9 @@ hours as (
 
 select
     hours.campaign_id,
+    hours.account,
     hours.hour_at,
-    {{ wall_clock('hours.hour_at') }} as local_hour,
+    {{ wall_clock('hours.hour_at', 'hours.account') }} as local_hour,
     cast(floor({{ seconds_between('first_hours.first_hour_at', 'hours.hour_at') }} / 3600) as bigint)
         as hours_since_sending,
     hours.messages_sent,

@@ -85,6 +85,7 @@ counted as (
 
 select
     counted.campaign_id,
+    {{ account_of('campaigns') }} as account,
     campaigns.campaign_name,
     campaigns.team_id,
     campaigns.sender,

@@ -1,8 +1,9 @@
 with
 
 clicks as (
-    select * from {{ ref('stg_passona__clicks') }}
-    where {{ changed_only() }}
+    select clicks.*, changed.account
+    from {{ ref('stg_passona__clicks') }} as clicks
+    inner join {{ ref('int_changed_campaigns') }} as changed on changed.campaign_id = clicks.campaign_id
 ),
 
 agents as (
@@ -36,6 +37,7 @@ joined as (
     select
         clicks.click_id,
         clicks.campaign_id,
+        clicks.account,
         clicks.phone,
         clicks.msisdn,
         clicks.link_name,

@@ -1,5 +1,6 @@
 select
     campaign_id,
+    account,
     click_class,
     device_class,
     os_family,
@@ -8,4 +9,4 @@ select
     count(distinct phone) as clickers
 from {{ ref('clicks') }}
 where {{ changed_only() }}
-group by campaign_id, click_class, device_class, os_family, browser_family
+group by campaign_id, account, click_class, device_class, os_family, browser_family

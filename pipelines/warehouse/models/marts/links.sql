@@ -1,5 +1,6 @@
 select
     campaign_id,
+    account,
     link_name,
     link_destination,
     count(*) as clicks,
@@ -13,4 +14,4 @@ select
     max(clicked_at) as last_clicked_at
 from {{ ref('clicks') }}
 where {{ changed_only() }}
-group by campaign_id, link_name, link_destination
+group by campaign_id, account, link_name, link_destination

@@ -21,6 +21,7 @@ decided as (
 select
     message_key,
     campaign_id,
+    account,
     message_id,
     phone,
     msisdn,

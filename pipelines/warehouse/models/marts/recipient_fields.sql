@@ -1,8 +1,9 @@
 with
 
 recipients as (
-    select row_id, campaign_id, phone from {{ ref('stg_passona__recipient') }}
-    where {{ changed_only() }}
+    select recipient.row_id, recipient.campaign_id, changed.account, recipient.phone
+    from {{ ref('stg_passona__recipient') }} as recipient
+    inner join {{ ref('int_changed_campaigns') }} as changed on changed.campaign_id = recipient.campaign_id
 ),
 
 fields as (
@@ -13,17 +14,19 @@ fields as (
 values_of_phones as (
     select
         recipients.campaign_id,
+        recipients.account,
         recipients.phone,
         fields.field_name,
         min(fields.field_value) as field_value,
         max(fields.field_value) as last_value
     from fields
     inner join recipients on recipients.row_id = fields.row_id
-    group by recipients.campaign_id, recipients.phone, fields.field_name
+    group by recipients.campaign_id, recipients.account, recipients.phone, fields.field_name
 )
 
 select
     campaign_id,
+    account,
     phone,
     {{ msisdn('phone') }} as msisdn,
     field_name,

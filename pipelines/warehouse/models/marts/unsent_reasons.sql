@@ -1,10 +1,10 @@
 with
 
 reasons as (
-    select campaign_id, reason, count(*) as messages
-    from {{ ref('stg_passona__unsent') }}
-    where {{ changed_only() }}
-    group by campaign_id, reason
+    select unsent.campaign_id, changed.account, unsent.reason, count(*) as messages
+    from {{ ref('stg_passona__unsent') }} as unsent
+    inner join {{ ref('int_changed_campaigns') }} as changed on changed.campaign_id = unsent.campaign_id
+    group by unsent.campaign_id, changed.account, unsent.reason
 ),
 
 totals as (
@@ -13,6 +13,7 @@ totals as (
 
 select
     reasons.campaign_id,
+    reasons.account,
     reasons.reason,
     reasons.messages,
     {{ ratio('reasons.messages', 'totals.messages') }} as messages_per_unsent

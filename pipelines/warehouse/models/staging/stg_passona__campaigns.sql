@@ -18,7 +18,8 @@ renamed as (
         template_id,
         created_at,
         updated_at,
-        listed as is_listed
+        listed as is_listed,
+        {{ account_of('source') }} as account
     from source
 )
 
