@@ -89,7 +89,7 @@ class Run:
         """
         self._begun = time.monotonic()
         self.database.prepare()
-        self.privacy = privacy_of(self.database, self.settings)
+        self.privacy = privacy_of(self.database, self.settings, self.settings.account)
         self._record.began = self.clock.utc()
         with self.database.run(self._record):
             try:
