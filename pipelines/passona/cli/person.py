@@ -44,7 +44,7 @@ def person(*, phone: str, account: str | None, wait: float, as_json: bool) -> No
             warehouse_address(), _read(phone), load_privacy_settings(), wait, logs.notify, account=account
         )
     document = {
-        "account": account,
+        **({"account": account} if account else {}),
         "privacy": result.privacy,
         "kept_out_since": result.blocked_since,
         "tables": result.tables,
