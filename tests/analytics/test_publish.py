@@ -222,6 +222,7 @@ def test_publish_says_in_a_line_what_it_put_where(
     assert (ended.returncode, ended.stderr, ended.stdout.count("\n")) == (0, "", 1)
     assert ended.stdout.startswith(f"{copy}: published, ")
     assert "12 reports agree with the ledger" in ended.stdout
+    assert "account" not in ended.stdout
 
 
 @pytest.mark.parametrize(("before", "mode"), [(None, 0o600), (0o640, 0o640), (0o604, 0o604)])

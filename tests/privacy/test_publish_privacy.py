@@ -13,7 +13,7 @@ import duckdb
 import pytest
 import yaml
 
-from passona.analytics._masked_copy import KNOWN_IN_MARTS
+from passona.analytics._table_copy import KNOWN_IN_MARTS
 from passona.analytics.publish import NotPublished, Published, publish_warehouse
 from passona.analytics.target import target
 from passona.config.dbt_project import project_folder

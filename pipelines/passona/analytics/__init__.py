@@ -2,7 +2,7 @@
 
 - `transform` runs the dbt project
 - `html_report` writes one page: `_figures` -> page_files/page.html (Jinja2)
-- `publish` writes a verified copy to a `target`: everything, only marts (`_marts_file`) or masked (`_masked_copy`)
+- `publish` writes a verified copy to a `target`: the file, only marts (`_marts_file`) or table by table (`_table_copy`)
 """
 
 __all__ = ["html_report", "publish", "target", "transform"]

@@ -3,12 +3,15 @@
 Only marts in `PUBLIC` are copied: a new mart, or a user's table, is not until it is added there.
 """
 
+from functools import cache
 from pathlib import Path
 
 import duckdb
 
+from passona.config.dbt_project import project_folder
 from passona.errors import ConfigurationError, PassonaError
-from passona.warehouse.connection import literal, quoted, tables_of
+from passona.warehouse.account_scope import is_of_account, note_account
+from passona.warehouse.connection import columns_of, literal, quoted, tables_of
 
 SCHEMA = "analytics"
 # Sums by campaign, link, device, hour, status and reason.
@@ -43,25 +46,46 @@ def left_out(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     return tuple(sorted(tables_of(connection, SCHEMA) - set(PUBLIC)))
 
 
-def copy_marts(connection: duckdb.DuckDBPyConnection, file: Path, storage_version: str) -> None:
-    """Write the public marts, with their comments, to a new DuckDB file.
+@cache
+def _documentation() -> str:
+    files = sorted(project_folder().rglob("*.yml"))
+    return " ".join(" ".join(file.read_text("utf-8").split()) for file in files)
+
+
+def is_documented(comment: str) -> bool:
+    """Return True if a comment on a model is from the dbt project, and not a user's."""
+    return " ".join(comment.split()) in _documentation()
+
+
+def copy_marts(
+    connection: duckdb.DuckDBPyConnection, file: Path, storage_version: str, account: str | None = None
+) -> None:
+    """Write the public marts, with their comments, to a new DuckDB file. `account`: only its campaigns.
 
     :raises ConfigurationError: a mart is missing.
     :raises HalfBuilt: the marts disagree with each other.
     """
-    _check(connection)
+    within = is_of_account(account)
+    _check(connection, within)
+    columns = {*columns_of(connection, SCHEMA)}
     connection.execute(f"ATTACH {literal(str(file))} AS marts (READ_WRITE, STORAGE_VERSION {literal(storage_version)})")
     try:
         connection.execute(f"CREATE SCHEMA marts.{SCHEMA}")
         for name in PUBLIC:
-            connection.execute(f"CREATE TABLE marts.{SCHEMA}.{name} AS FROM {SCHEMA}.{name} ORDER BY ALL")
+            # The mart may be of before a campaign moved to this account.
+            own = f" REPLACE ({literal(account)} AS account)" if account and (name, "account") in columns else ""
+            rows = f"SELECT *{own} FROM {SCHEMA}.{name} WHERE {within} ORDER BY ALL"  # noqa: S608  # constants
+            connection.execute(f"CREATE TABLE marts.{SCHEMA}.{name} AS {rows}")
         for what, name, comment in _comments(connection):
-            connection.execute(f"COMMENT ON {what} marts.{SCHEMA}.{name} IS {literal(comment)}")
+            if account is None or is_documented(comment):
+                connection.execute(f"COMMENT ON {what} marts.{SCHEMA}.{name} IS {literal(comment)}")
+        if account is not None:
+            note_account(connection, account, "marts.")
     finally:
         connection.execute("DETACH marts")
 
 
-def _check(connection: duckdb.DuckDBPyConnection) -> None:
+def _check(connection: duckdb.DuckDBPyConnection, within: str) -> None:
     missing = sorted(set(PUBLIC) - tables_of(connection, SCHEMA))
     if missing:
         raise ConfigurationError(f"the warehouse has no {SCHEMA}.{missing[0]}: run passona transform first")
@@ -69,7 +93,7 @@ def _check(connection: duckdb.DuckDBPyConnection) -> None:
         unequal = connection.execute(
             f"SELECT count(*) FROM {SCHEMA}.campaigns LEFT JOIN "  # noqa: S608  # constants of this module
             f"(SELECT campaign_id, sum({part}) AS parts FROM {SCHEMA}.{name} GROUP BY campaign_id) USING (campaign_id) "
-            f"WHERE coalesce(campaigns.{whole}, 0) <> coalesce(parts, 0)"
+            f"WHERE coalesce(campaigns.{whole}, 0) <> coalesce(parts, 0) AND {within}"
         ).fetchall()[0][0]
         if unequal:
             raise HalfBuilt(

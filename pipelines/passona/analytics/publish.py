@@ -9,7 +9,7 @@ warehouse stays locked until the copy is in place, so of two copies the later on
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,13 @@ from pathlib import Path
 import duckdb
 
 from passona.analytics._marts_file import copy_marts, is_half_built, left_out
-from passona.analytics._masked_copy import made_by_users, write_reduced
+from passona.analytics._table_copy import made_by_users, write_copy
 from passona.analytics.target import check_unwritten
 from passona.config.address import Address
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import counted, reason
 from passona.masking.policy import CLEAR, Privacy
+from passona.warehouse.account_scope import campaigns_of
 from passona.warehouse.atomic_file import AtomicFile
 from passona.warehouse.connection import literal, tables_of
 from passona.warehouse.engines.duckdb_file import open_checkpointed
@@ -46,8 +47,8 @@ class NotPublished(PassonaError):  # noqa: N818  # named for what happened, as a
 class Published:
     """A published copy. `reports`: verified reports of campaigns.
 
-    `left_out`: marts that `--marts-only` skips, or users' own objects that `--privacy` skips; None for a full copy.
-    `privacy`: the mode of the copy, if it is not the warehouse's.
+    `left_out`: marts that `--marts-only` skips, or users' own objects that `--privacy` and `--account` skip; None for a
+    full copy. `privacy`: the mode of the copy, if it is not the warehouse's. `account`: the only one whose data it has.
     """
 
     path: Path
@@ -56,6 +57,8 @@ class Published:
     seconds: float
     left_out: tuple[str, ...] | None = None
     privacy: str | None = None
+    account: str | None = None
+    marts_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,21 +81,30 @@ def publish_warehouse(
     *,
     marts_only: bool,
     privacy: Privacy = CLEAR,
+    account: str | None = None,
 ) -> Published:
     """Publish the warehouse at this address. Meanwhile it is open to readers, and locked for writers.
 
-    :raises ConfigurationError: there is no warehouse or no ledger, the old copy has a write-ahead log, or `privacy` is
-        for a clear warehouse and this one is not.
+    :raises ConfigurationError: there is no warehouse, no ledger or no such account, the old copy has a write-ahead
+        log, or `privacy` is for a clear warehouse and this one is not.
     :raises NotPublished, HalfBuilt: its contents do not agree with the ledger, or with each other.
     """
     with open_checkpointed(warehouse, wait, notify) as source:
-        return publish(source, place, marts_only=marts_only, privacy=privacy)
+        return publish(source, place, marts_only=marts_only, privacy=privacy, account=account)
 
 
-def publish(source: Checkpointed, place: AtomicFile, *, marts_only: bool, privacy: Privacy = CLEAR) -> Published:
+def publish(
+    source: Checkpointed,
+    place: AtomicFile,
+    *,
+    marts_only: bool,
+    privacy: Privacy = CLEAR,
+    account: str | None = None,
+) -> Published:
     """Publish a locked warehouse. Whatever fails, the old copy stays.
 
-    `privacy`: the mode of the copy, if it stores less about people than the warehouse.
+    `privacy`: the mode of the copy, if it stores less about people than the warehouse. `account`: whose data it has, if
+    not those of all.
 
     :raises ConfigurationError, NotPublished, HalfBuilt: as above.
     :raises OSError: the copy could not be written.
@@ -100,13 +112,13 @@ def publish(source: Checkpointed, place: AtomicFile, *, marts_only: bool, privac
     started = time.monotonic()
     with place.part() as part:
         with _read("the warehouse"):
-            _check_verified(source.connection)
+            _check_verified(source.connection, account)
         if marts_only:
             with _read("the warehouse"):
-                reports = _check(source.connection)
-            _write_marts(source, part)
-        elif not privacy.is_clear:
-            _write_reduced(source, part, privacy)
+                reports = _check(source.connection, campaigns_of(source.connection, account))
+            _write_marts(source, part, account)
+        elif account is not None or not privacy.is_clear:
+            _write_tables(source, part, privacy, account)
             reports = _check_file(part)
         else:
             _copy(source.file, part)
@@ -114,10 +126,10 @@ def publish(source: Checkpointed, place: AtomicFile, *, marts_only: bool, privac
         size = part.stat().st_size
         check_unwritten(place.path)
     omitted = left_out(source.connection) if marts_only else None
-    if not privacy.is_clear:
+    if not marts_only and (account is not None or not privacy.is_clear):
         omitted = tuple(map(privacy.new_name, made_by_users(source.connection)))
     mode = None if privacy.is_clear else privacy.mode
-    return Published(place.path, size, reports, time.monotonic() - started, omitted, mode)
+    return Published(place.path, size, reports, time.monotonic() - started, omitted, mode, account, marts_only)
 
 
 def _copy(source: int, part: Path) -> None:
@@ -130,20 +142,20 @@ def _copy(source: int, part: Path) -> None:
         shutil.copyfileobj(original, file, PIECE_BYTES)
 
 
-def _write_marts(source: Checkpointed, part: Path) -> None:
+def _write_marts(source: Checkpointed, part: Path, account: str | None) -> None:
     part.unlink()  # DuckDB creates the file itself
     with _read("the warehouse"):
-        copy_marts(source.connection, part, STORAGE_VERSION)
+        copy_marts(source.connection, part, STORAGE_VERSION, account)
 
 
-def _write_reduced(source: Checkpointed, part: Path, privacy: Privacy) -> None:
+def _write_tables(source: Checkpointed, part: Path, privacy: Privacy, account: str | None) -> None:
     mode, _ = mode_of_copy(source.connection) or ("clear", None)
-    if mode != "clear":
+    if mode != "clear" and not privacy.is_clear:
         raise ConfigurationError(
             f"--privacy {privacy.mode}: the warehouse is {mode} already, and so is a copy of it: leave --privacy out"
         )
     with _read("the warehouse"):
-        left = write_reduced(source.connection, part, privacy)
+        left = write_copy(source.connection, part, privacy, account)
     if left:
         raise NotPublished(
             f"{left:,} of the texts of the copy (comments on tables among them) would tell phones of people; the old "
@@ -167,11 +179,16 @@ def _read(what: str) -> Iterator[None]:
         raise NotPublished(f"{what} cannot be read, the old copy stays: {reason(error)}") from error
 
 
-def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
-    """Refuse a warehouse with a report that may be half written, or with marts of an interrupted build."""
+def _check_verified(connection: duckdb.DuckDBPyConnection, account: str | None) -> None:
+    """Refuse a warehouse with a report that may be half written, or with marts of an interrupted build.
+
+    `account`: whose reports count, and which it must have; None for all.
+    """
     if "report_ledger" not in tables_of(connection, "passona"):
         raise ConfigurationError("the warehouse holds no report_ledger: run passona load first")
-    if reports := unverified(connection):
+    campaigns = campaigns_of(connection, account)
+    reports = [key for key in unverified(connection) if campaigns is None or key[0] in campaigns]
+    if reports:
         (campaign_id, report), others = reports[0], len(reports) - 1
         more = f" and of {counted(others, 'more report')}" if others else ""
         raise NotPublished(
@@ -181,8 +198,10 @@ def _check_verified(connection: duckdb.DuckDBPyConnection) -> None:
         raise NotPublished("a build of the models was interrupted; the old copy stays, run passona transform")
 
 
-def _check(connection: duckdb.DuckDBPyConnection) -> int:
-    """Compare the rows with the ledger; return the number of verified reports."""
+def _check(connection: duckdb.DuckDBPyConnection, campaigns: Collection[str] | None = None) -> int:
+    """Compare the rows with the ledger; return the number of verified reports. `campaigns`: None for all."""
     for difference in differences(connection, digests=False):
-        raise NotPublished(f"{difference}; the old copy stays, run passona verify and then passona load")
-    return sum(entry.verified_at is not None for entry in Ledger(connection).values())
+        if campaigns is None or difference.campaign_id in campaigns:
+            raise NotPublished(f"{difference}; the old copy stays, run passona verify and then passona load")
+    entries = [entry for entry in Ledger(connection).values() if campaigns is None or entry.campaign_id in campaigns]
+    return sum(entry.verified_at is not None for entry in entries)

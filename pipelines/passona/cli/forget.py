@@ -30,6 +30,7 @@ from passona.monitoring import logs
     "passona forget p_3f9a2c41_0123456789abcdef0123456789abcdef",
     "passona forget --dry-run --file requests.txt",
     'passona forget --lift "+44 7123 456789"    it was a mistake: let the person in again',
+    'passona forget --account brand_a "+44 7123 456789"   for one of several brands alone',
 )
 @click.argument("phones", nargs=-1, metavar="[PHONE ...]")
 @click.option(
@@ -38,9 +39,12 @@ from passona.monitoring import logs
     help="File of phone numbers, one a line; - is standard input.",
 )
 @click.option("--lift", is_flag=True, help="Reverse it: the next load brings these people back.")
+@click.option("--account", metavar="NAME", help="Only in this account's campaigns and loads; default: in all.")
 @click.option("--dry-run", is_flag=True, help="Only count what would be erased or become due.")
 @options.wait
-def forget(*, phones: Sequence[str], file: Path | None, lift: bool, dry_run: bool, wait: float) -> int:
+def forget(
+    *, phones: Sequence[str], file: Path | None, lift: bool, account: str | None, dry_run: bool, wait: float
+) -> int:
     """Erase people from the warehouse and its published copies, and keep them out.
 
     PHONE is a phone number with its country code, or a token of a pseudonymous warehouse. This deletes the person's
@@ -53,38 +57,49 @@ def forget(*, phones: Sequence[str], file: Path | None, lift: bool, dry_run: boo
     --lift reverses this: loads no longer leave these people out, and every report that may lack rows is due. The
     next load brings back what Passona still has, except campaigns past retain_days. Texts erased from your own
     tables stay erased.
+
+    --account limits both to the campaigns of one account: other accounts keep the person. Tables of your own are
+    named and not changed, and the bytes are searched only for numbers that nothing else in the file has.
     """
     texts = [(f"argument {number}", phone) for number, phone in enumerate(phones, 1)]
     texts += options.lines_of(file) if file else []
     if not texts:
         raise click.UsageError("give a phone, or --file with one a line")
-    return (_lift if lift else _forget)(texts, wait, dry_run=dry_run)
+    return (_lift if lift else _forget)(texts, account, wait, dry_run=dry_run)
 
 
-def _forget(texts: Texts, wait: float, *, dry_run: bool) -> int:
+def _forget(texts: Texts, account: str | None, wait: float, *, dry_run: bool) -> int:
     privacy_settings, address = load_privacy_settings(), existing_warehouse()
     with spinner("counting rows" if dry_run else "erasing rows"):
-        result = erase(address, texts, privacy_settings, wait, logs.notify, dry_run=dry_run)
+        result = erase(address, texts, privacy_settings, wait, logs.notify, account=account, dry_run=dry_run)
     code = Exit.OK
     if not dry_run:
         code = _rebuild_marts(address, wait) if result.built else Exit.OK
         with spinner("rewriting and searching the files"):
-            rewrite_all(address, texts, privacy_settings, wait, logs.notify, into=result)
+            rewrite_all(address, texts, privacy_settings, wait, logs.notify, into=result, account=account)
+    place = f"in account {account}" if account else "here"
     for where in result.unfound:
-        logs.notify(f"{where}: nobody of this number was found here; numbers need their country code")
+        logs.notify(f"{where}: nobody of this number was found {place}; numbers need their country code")
     for table in result.elsewhere:
         logs.notify(
             f"{table} is not a table of passona-warehouse and names these people too: erase them there yourself"
         )
-    _print_forgotten(result, dry_run=dry_run)
+    for file, count in result.unsearched.items():
+        logs.notify(
+            f"{file}: its bytes were not searched for {counted(count, 'number')}, which other accounts or tables of "
+            "your own still have"
+        )
+    _print_forgotten(result, f" in account {account}" if account else "", dry_run=dry_run)
     for error in result.left:
         logs.notify(str(error))
     return min({code, *(error.exit_code for error in result.left)} - {Exit.OK}, default=Exit.OK)
 
 
-def _lift(texts: Texts, wait: float, *, dry_run: bool) -> int:
+def _lift(texts: Texts, account: str | None, wait: float, *, dry_run: bool) -> int:
     with spinner("searching for what is due"):
-        result = let_in(existing_warehouse(), texts, load_privacy_settings(), wait, logs.notify, dry_run=dry_run)
+        result = let_in(
+            existing_warehouse(), texts, load_privacy_settings(), wait, logs.notify, account=account, dry_run=dry_run
+        )
     for where in result.unknown:
         logs.notify(f"{where}: nobody of this number is kept out here")
     if result.people:
@@ -122,7 +137,7 @@ def _rebuild_marts(address: Address, wait: float) -> Exit:
     return run_transform(lambda: transform(address, load_timezones(), wait, logs.notify)).exit_code
 
 
-def _print_forgotten(result: Forgotten, *, dry_run: bool) -> None:
+def _print_forgotten(result: Forgotten, where: str, *, dry_run: bool) -> None:
     table = Table("table", "rows", title="would be erased" if dry_run else "erased", title_justify="left")
     table.columns[1].justify = "right"
     for name, rows in sorted(result.tables.items()):
@@ -135,4 +150,4 @@ def _print_forgotten(result: Forgotten, *, dry_run: bool) -> None:
     searched = f", {result.searched:,} bytes searched" if result.searched else ""
     left = f"; NOT in {len(result.left)} of the published copies" if result.left else ""
     files = "1 file" if len(result.files) == 1 else f"{len(result.files)} files"
-    click.echo(f"{people} forgotten; {files} rewritten{searched}{left}")
+    click.echo(f"{people} forgotten{where}; {files} rewritten{searched}{left}")

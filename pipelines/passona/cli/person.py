@@ -24,11 +24,13 @@ from passona.monitoring import logs
     "passona person - < number.txt              so that it is not in the shell's history",
     "passona person --json - < number.txt > answer.json",
     "passona person p_3f9a2c41_0123456789abcdef0123456789abcdef",
+    'passona person --account brand_a "+44 7123 456789"   one brand was asked',
 )
 @click.argument("phone")
+@click.option("--account", metavar="NAME", help="Only what this account's campaigns have, without tables of your own.")
 @options.wait
 @options.as_json
-def person(*, phone: str, wait: float, as_json: bool) -> None:
+def person(*, phone: str, account: str | None, wait: float, as_json: bool) -> None:
     """Print everything that is stored about a person, table by table.
 
     PHONE is a phone number with its country code, a token of a pseudonymous warehouse, or - to read either from
@@ -38,8 +40,11 @@ def person(*, phone: str, wait: float, as_json: bool) -> None:
     Exit codes: 0, also if nothing is stored; 2 no warehouse, or no phone number; 6 busy.
     """
     with spinner("searching the warehouse"):
-        result = find_person(warehouse_address(), _read(phone), load_privacy_settings(), wait, logs.notify)
+        result = find_person(
+            warehouse_address(), _read(phone), load_privacy_settings(), wait, logs.notify, account=account
+        )
     document = {
+        **({"account": account} if account else {}),
         "privacy": result.privacy,
         "kept_out_since": result.blocked_since,
         "tables": result.tables,

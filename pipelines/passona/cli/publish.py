@@ -22,6 +22,7 @@ from passona.warehouse.policy_table import privacy_of_copy
     "passona publish /srv/passona/readers.duckdb",
     "passona publish --marts-only figures.duckdb       no phone, no message in it",
     "passona publish --privacy pseudonymous analysts.duckdb",
+    "passona publish --account brand_a brand_a.duckdb  one of several brands",
     "passona load --publish /srv/passona/readers.duckdb",
 )
 @click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
@@ -31,11 +32,19 @@ from passona.warehouse.policy_table import privacy_of_copy
     type=click.Choice(["pseudonymous", "minimal"]),
     help="Store what this mode stores about people, with sources.passona.privacy_key. Needs a clear warehouse.",
 )
+@click.option("--account", metavar="NAME", help="Copy only what this account's campaigns have, and its runs.")
 @options.on_failure
 @options.wait
 @options.as_json
 def publish(
-    *, path: Path, marts_only: bool, privacy: str | None, on_failure: str | None, wait: float, as_json: bool
+    *,
+    path: Path,
+    marts_only: bool,
+    privacy: str | None,
+    account: str | None,
+    on_failure: str | None,
+    wait: float,
+    as_json: bool,
 ) -> None:
     """Write a consistent copy for readers to PATH.
 
@@ -44,6 +53,7 @@ def publish(
 
     --marts-only copies the sums of schema analytics, without any person. --privacy copies a clear warehouse as
     a load in that mode would have stored it: all rows, tokens for phones, without tables and columns of your own.
+    --account copies one account's data, also without those: no other account is in any byte of the copy.
     """
     with RunEnd(None, on_failure):
         if marts_only and privacy:
@@ -52,12 +62,16 @@ def publish(
         warehouse = warehouse_address()
         place = target(path, warehouse, personal=not marts_only)
         with spinner("copying and checking the warehouse"):
-            published = publish_warehouse(warehouse, place, wait, logs.notify, marts_only=marts_only, privacy=mode)
+            published = publish_warehouse(
+                warehouse, place, wait, logs.notify, marts_only=marts_only, privacy=mode, account=account
+            )
         print_result(published_document(published), lambda: print_published(published), as_json=as_json)
 
 
 def print_published(published: Published) -> None:
-    how = published.privacy or ("copied" if published.left_out is None else "marts alone")
+    how = published.privacy or ("marts alone" if published.marts_only else "copied")
+    if published.account:
+        how = f"account {published.account}, {how}"
     console = stdout_console()
     console.print(
         plain(
@@ -67,7 +81,7 @@ def print_published(published: Published) -> None:
         soft_wrap=True,
     )
     if published.left_out:
-        what = "left out, because you made it" if published.privacy else "left out"
+        what = "left out" if published.marts_only else "left out, because you made it"
         console.print(plain(f"{what}: {', '.join(published.left_out)}"), soft_wrap=True)
 
 
@@ -83,4 +97,5 @@ def published_document(published: Published | Unpublished) -> dict[str, Any]:
         "seconds": round(published.seconds, 3),
         "left_out": published.left_out,
         "privacy": published.privacy,
+        "account": published.account,
     }

@@ -8,12 +8,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 from passona.erasure.text_columns import (
     TOKEN,
     TextColumn,
     every_column,
+    of_campaigns,
     text_columns,
     texts_naming,
     texts_that_may_name,
@@ -23,28 +24,32 @@ from passona.errors import ConfigurationError
 from passona.masking.people import People
 from passona.masking.phones import ERASED, all_spellings, core, erased, phones_of, spellings_of
 from passona.reports.definitions import REPORTS, Report
+from passona.warehouse.account_scope import ALL
 from passona.warehouse.connection import Connection, error_kinds, is_server, temp_table
 from passona.warehouse.ownership import registered_columns
 
 
-def erase(connection: Connection, people: People, in_texts: Sequence[str], apart: Collection[str] = ()) -> Counter[str]:
+def erase(
+    connection: Connection, people: People, in_texts: Sequence[str], apart: Collection[str] = (), within: str = ALL
+) -> Counter[str]:
     """Erase people in the caller's transaction; return the number of rows deleted or changed, by table.
 
     A copy may lack some tables.
 
     `in_texts`: phones to replace in other texts (`phones_of_texts`). `apart`: tables that `erase_linked` erased.
+    `within`: SQL condition for the rows to erase from (`account_scope.rows_of`).
     """
-    columns = [column for column in text_columns(connection) if column.shown not in apart]
+    every = [column for column in text_columns(connection) if column.shown not in apart]
+    columns, tables = of_campaigns(every, within), {column.shown for column in every}
     create_people_table(connection, people, columns)
     connection.execute("CREATE TEMP TABLE _erased (campaign_id VARCHAR, report VARCHAR, row_id VARCHAR)")
     erased: Counter[str] = Counter()
-    tables = {column.shown for column in columns}
     for report in REPORTS.values():
         if report.phone_key is not None and f"passona.{report.name}" in tables:
-            erased += _erase_report(connection, report)
+            erased += _erase_report(connection, report, within)
     if "passona.report_ledger" in tables:
         _update_ledger(connection)
-    erased += _erase_marts(connection, columns)
+    erased += _erase_marts(connection, columns, tables)
     erased += erase_texts(connection, columns, in_texts, people.tokens)
     connection.execute("DROP TABLE _people")
     connection.execute("DROP TABLE _erased")
@@ -72,7 +77,8 @@ def find_people(connection: Connection, values: Sequence[str], columns: Iterable
         if column.is_of_phones:
             with temp_table(connection, value=values):
                 same = (
-                    f"SELECT given.value FROM given WHERE given.value IN (SELECT {column.as_text} FROM {column.table})"  # noqa: S608  # quoted names
+                    f"SELECT given.value FROM given WHERE given.value IN "  # noqa: S608  # quoted names
+                    f"(SELECT {column.as_text} FROM {column.table} WHERE {column.within})"
                 )
                 people |= {value for (value,) in connection.execute(same).fetchall()}
             for text in texts_that_may_name(connection, column, phones):
@@ -84,6 +90,15 @@ def searchable_phones(connection: Connection, phones: Sequence[str]) -> list[str
     """Return the phones that no remaining id or longer number contains: only these can be searched for in bytes."""
     columns = text_columns(connection)
     return [phone for phone in phones if not any(_remains_in(connection, column, phone) for column in columns)]
+
+
+def phones_that_remain(connection: Connection, phones: Sequence[str]) -> set[str]:
+    """Return the phones that a text of any table names, such as of another account."""
+    remaining: set[str] = set()
+    for column in every_column(connection):
+        for text in texts_naming(connection, column, phones, ()) if column.may_name else ():
+            remaining |= {phone for phone in {*phones} - remaining if column.names(text, spellings_of(phone))}
+    return remaining
 
 
 def _remains_in(connection: Connection, column: TextColumn, phone: str) -> bool:
@@ -116,10 +131,10 @@ def is_one_of_them(column: str) -> str:
     return f"{column} IN (SELECT _people.phone FROM _people)"  # noqa: S608  # quoted names
 
 
-def _erase_report(connection: Connection, report: Report) -> Counter[str]:
+def _erase_report(connection: Connection, report: Report, within: str) -> Counter[str]:
     connection.execute(
         f"INSERT INTO _erased SELECT campaign_id, '{report.name}', row_id FROM passona.{report.name} "  # noqa: S608  # constant names
-        f"WHERE {is_one_of_them(str(report.phone_column))}"
+        f"WHERE {is_one_of_them(str(report.phone_column))} AND {within}"
     )
     ids = f"row_id IN (SELECT row_id FROM _erased WHERE report = '{report.name}')"  # noqa: S608  # a constant name
     erased = Counter({f"passona.{name}": deleted(connection, f"passona.{name}", ids) for name in report.tables})
@@ -137,17 +152,17 @@ def _update_ledger(connection: Connection) -> None:
     )
 
 
-def _erase_marts(connection: Connection, columns: Collection[TextColumn]) -> Counter[str]:
-    """Delete their rows in all other tables, and what marts derive from their clicks."""
+def _erase_marts(connection: Connection, columns: Iterable[TextColumn], tables: Set[str]) -> Counter[str]:
+    """Delete their rows in all other tables, and what marts derive from their clicks. `tables`: that exist."""
     erased: Counter[str] = Counter()
     own = {f"passona.{report.name}" for report in REPORTS.values()}
     for column in columns:
         if column.is_of_phones and column.shown not in own:
-            erased[column.shown] += deleted(connection, column.table, is_one_of_them(column.as_text))
-    tables = {column.shown for column in columns}
+            condition = f"{is_one_of_them(column.as_text)} AND {column.within}"
+            erased[column.shown] += deleted(connection, column.table, condition)
     register = registered_columns(connection)
     if register is not None:  # in a copy without a register all models are ours
-        tables &= register.keys()
+        tables = register.keys() & tables
     if {"analytics.links", "passona.clicks"} <= tables:
         # A link without any other click may have been made for this person.
         erased["analytics.links"] += deleted(
@@ -191,9 +206,10 @@ def _replace(connection: Connection, column: TextColumn, after: Mapping[str, str
     """
     if not after:
         return 0
+    given = f"{column.as_text} IN (SELECT given.before FROM given) AND {column.within}"  # noqa: S608  # quoted names
     if misfits := _misfits(connection, column, after):
         with temp_table(connection, before=misfits):
-            rows = deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
+            rows = deleted(connection, column.table, given)
         return rows + _replace(connection, column, {text: after[text] for text in after.keys() - {*misfits}})
     with temp_table(connection, before=[*after], after=[*after.values()]):
         if column.is_text:
@@ -201,12 +217,13 @@ def _replace(connection: Connection, column: TextColumn, after: Mapping[str, str
         elif column.is_nullable:
             value = f"TRY(TRY_CAST(given.after AS {column.type}))"
         else:
-            return deleted(connection, column.table, f"{column.as_text} IN (SELECT given.before FROM given)")  # noqa: S608  # quoted names
+            return deleted(connection, column.table, given)
         return changed(
             connection,
             column.table,
             f"UPDATE {column.table} AS texts SET {column.quoted} = {value} FROM given "  # noqa: S608  # quoted names
-            f"WHERE {column.as_text.replace(column.quoted, f'texts.{column.quoted}')} = given.before",
+            f"WHERE {column.as_text.replace(column.quoted, f'texts.{column.quoted}')} = given.before "
+            f"AND {column.within}",
         )
 
 
@@ -244,9 +261,7 @@ def _constraints(connection: Connection, column: TextColumn) -> set[str]:
 
 
 def named_elsewhere(connection: Connection, people: People) -> list[str]:
-    """Return the users' own tables on a server that name one of these people, for the user to erase."""
-    if not is_server(connection):
-        return []
+    """Return the users' own tables that name one of these people, for the user to erase."""
     columns = [column for column in every_column(connection) if column.may_name and not column.is_ours]
     return sorted(
         {column.shown for column in columns if texts_naming(connection, column, people.phones, people.tokens)}

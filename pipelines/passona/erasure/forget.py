@@ -12,28 +12,47 @@ from pathlib import Path
 
 from passona.config.address import Address, real_path
 from passona.config.privacy_settings import PrivacySettings
-from passona.erasure._erase import erase, find_people, named_elsewhere, phones_of_texts, searchable_phones
+from passona.erasure._erase import (
+    erase,
+    find_people,
+    named_elsewhere,
+    phones_of_texts,
+    phones_that_remain,
+    searchable_phones,
+)
 from passona.erasure._linked_tables import erase_linked, linked_tables
+from passona.erasure.text_columns import of_campaigns, text_columns
 from passona.errors import ConfigurationError, PassonaError
 from passona.masking.people import People, people
 from passona.masking.policy import Privacy
+from passona.warehouse.account_scope import account_of_copy, campaigns_of, rows_of
 from passona.warehouse.atomic_file import AtomicFile
-from passona.warehouse.connection import Connection, tables_of, transaction
+from passona.warehouse.connection import Connection, is_server, tables_of, transaction
 from passona.warehouse.database import Database, open_database
-from passona.warehouse.policy_table import block, known_mode, mode_of_copy, privacy_of, privacy_of_copy
+from passona.warehouse.policy_table import (
+    add_account_column,
+    block,
+    known_mode,
+    mode_of_copy,
+    privacy_of,
+    privacy_of_copy,
+)
 from passona.warehouse.run_record import RunRecord
 
 Texts = Sequence[tuple[str, str]]
 # A warehouse's mode and the id of its key.
 Mode = tuple[str, str | None]
+# The campaigns of one account, None for all.
+Campaigns = frozenset[str] | None
 
 
 @dataclass
 class Forgotten:
     """What was erased. `tables`: rows by table, of all files. `built`: there are marts to rebuild.
 
-    `unfound`: arguments of which the warehouse has no row. `elsewhere`: the user's tables on a server that name these
-    people. `left`: why some copies are unchanged.
+    `unsearched`: by file, how many numbers its bytes were not searched for, because other accounts or users' tables
+    have them. `unfound`: arguments of which the warehouse, or the account, has no row. `elsewhere`: the user's tables
+    that name these people and are not erased. `left`: why some copies are unchanged.
     """
 
     people: int = 0
@@ -41,6 +60,7 @@ class Forgotten:
     spools: int = 0
     files: list[Address] = field(default_factory=list)
     searched: int = 0
+    unsearched: dict[Address, int] = field(default_factory=dict)
     built: bool = False
     unfound: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
@@ -54,21 +74,25 @@ def forget(
     wait: float,
     notify: Callable[[str], None],
     *,
+    account: str | None = None,
     dry_run: bool = False,
 ) -> Forgotten:
     """Erase people from the tables of the warehouse and keep them out. `rewrite_all` removes the bytes.
 
-    :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
+    `account`: only from its campaigns, and out of its loads.
+
+    :raises ConfigurationError: a text is no phone, the privacy is not that of the warehouse, or it lacks the account.
     """
-    with _opened(address, wait, notify) as database:
+    with opened(address, wait, notify) as database:
+        campaigns = campaigns_of(database.connection, account)
         who = people(texts, privacy_of(database, privacy_settings))
         forgotten = Forgotten(len({values for _, values in who.places}), built=is_built(database.connection))
         if dry_run:
-            _erase(database, who, forgotten, keep=False)
+            _erase(database, who, forgotten, account, campaigns, keep=False)
             forgotten.left += in_copies(privacy_settings, "forgotten", lambda _: None)
             return forgotten
-        with database.run(record := RunRecord("forget")):
-            _erase(database, who, forgotten, keep=True)
+        with database.run(record := RunRecord("forget", account)):
+            _erase(database, who, forgotten, account, campaigns, keep=True)
             forgotten.spools = drop_spools(database)
             record.erased = forgotten.tables.total()
     return forgotten
@@ -82,28 +106,50 @@ def rewrite_all(
     notify: Callable[[str], None],
     *,
     into: Forgotten,
+    account: str | None = None,
 ) -> None:
     """Rewrite the warehouse, and erase the same people from its copies and rewrite those.
 
-    `into`: collects the results, and why some copies are unchanged.
+    `into`: collects the results, and why some copies are unchanged. `account`: as for `forget`.
 
     :raises StillThere: the bytes of the warehouse still contain a number.
     """
-    with _opened(address, wait, notify) as database:
+
+    def rewrite(database: Database, campaigns: Campaigns) -> None:
+        gone = _gone(database, who, campaigns, into)
+        into.searched += database.rewrite(gone, wait, notify)
+        into.files.append(database.address)
+
+    with opened(address, wait, notify) as database:
+        campaigns = campaigns_of(database.connection, account)
         who = people(texts, privacy_of(database, privacy_settings))
         mode = known_mode(database.connection)
-        into.searched += database.rewrite(searchable_phones(database.connection, who.phones), wait, notify)
-        into.files.append(address)
+        rewrite(database, campaigns)
 
     def forget_in(copy: Path) -> None:
         AtomicFile(copy).clear()  # leftovers of a killed publish name them too
-        with _opened(copy, wait, notify, whole=False) as database:
+        with opened(copy, wait, notify, whole=False) as database:
             privacy = privacy_there(database, mode, privacy_settings, "forgotten")
-            into.tables += _erased(database, people(texts, privacy) if privacy else who, keep=True)
-            into.searched += database.rewrite(searchable_phones(database.connection, who.phones), wait, notify)
-            into.files.append(copy)
+            # Of a copy of this account, every row is to go, even if the campaign is another account's by now.
+            some = None if account_of_copy(database.connection) == account else campaigns
+            into.tables += _erased(database, people(texts, privacy) if privacy else who, account, some, keep=True)
+            rewrite(database, some)
 
     into.left += in_copies(privacy_settings, "forgotten", forget_in)
+
+
+def _gone(database: Database, who: People, campaigns: Campaigns, into: Forgotten) -> list[str]:
+    """Return the phones to search for in the bytes of a file.
+
+    If they were erased from some campaigns only, not those that something else in the file has.
+    """
+    phones, connection = who.phones, database.connection
+    if campaigns is not None and not is_server(connection):
+        remaining = phones_that_remain(connection, phones)
+        phones = tuple(phone for phone in phones if phone not in remaining)
+        if remaining:
+            into.unsearched[database.address] = len(remaining)
+    return searchable_phones(connection, phones)
 
 
 def in_copies(privacy_settings: PrivacySettings, done: str, work: Callable[[Path], None]) -> list[PassonaError]:
@@ -144,29 +190,41 @@ def privacy_there(database: Database, mode: Mode, privacy_settings: PrivacySetti
 
 
 @contextmanager
-def _opened(address: Address, wait: float, notify: Callable[[str], None], *, whole: bool = True) -> Iterator[Database]:
+def opened(address: Address, wait: float, notify: Callable[[str], None], *, whole: bool = True) -> Iterator[Database]:
     """Open a warehouse or a copy. `whole`: create missing tables of the contract."""
     with closing(open_database(address, wait, notify)) as database:
         if whole:
             database.prepare()
+        else:
+            add_account_column(database.connection)
         yield database
 
 
-def _erase(database: Database, who: People, into: Forgotten, *, keep: bool) -> None:
+def _erase(
+    database: Database, who: People, into: Forgotten, account: str | None, campaigns: Campaigns, *, keep: bool
+) -> None:
     """Erase from the tables; without `keep`, only count."""
-    into.unfound = who.unfound(find_people(database.connection, who.values))
-    into.elsewhere = named_elsewhere(database.connection, who)
-    into.tables = _erased(database, who, keep=keep)
-
-
-def _erased(database: Database, who: People, *, keep: bool) -> Counter[str]:
-    """Erase from tables that foreign keys link, then from all others in one transaction. Without `keep`: count."""
     connection = database.connection
-    in_texts, linked = phones_of_texts(connection, who.phones), linked_tables(connection)
+    with rows_of(connection, campaigns) as within:
+        columns = of_campaigns(text_columns(connection), within)
+        into.unfound = who.unfound(find_people(connection, who.values, columns))
+    if campaigns is not None or is_server(connection):
+        into.elsewhere = named_elsewhere(connection, who)
+    into.tables = _erased(database, who, account, campaigns, keep=keep)
+
+
+def _erased(database: Database, who: People, account: str | None, campaigns: Campaigns, *, keep: bool) -> Counter[str]:
+    """Erase from tables that foreign keys link, then from all others in one transaction. Without `keep`: count.
+
+    Only users' tables have foreign keys. They are not of one account, so those of `campaigns` do not include them.
+    """
+    connection = database.connection
+    in_texts = phones_of_texts(connection, who.phones)
+    linked = linked_tables(connection) if campaigns is None else []
     tables = erase_linked(connection, who, in_texts, linked, keep=keep)
-    with transaction(connection, keep=keep):
-        tables += erase(connection, who, in_texts, linked)
-        block(database, who.entries)
+    with rows_of(connection, campaigns) as within, transaction(connection, keep=keep):
+        tables += erase(connection, who, in_texts, linked, within)
+        block(connection, who.entries, account)
     return tables
 
 

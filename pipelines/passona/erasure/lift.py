@@ -5,8 +5,7 @@
 No rows are written here: the next load requests the due reports and replaces their rows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -14,15 +13,16 @@ from pathlib import Path
 
 from passona.config.address import Address
 from passona.config.privacy_settings import PrivacySettings
-from passona.erasure.forget import Mode, Texts, drop_spools, in_copies, is_built, privacy_there
-from passona.errors import PassonaError
+from passona.erasure.forget import Campaigns, Texts, drop_spools, in_copies, is_built, opened, privacy_there
+from passona.errors import ConfigurationError, PassonaError
 from passona.masking.people import people
 from passona.masking.phones import ERASED
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import TABLES
 from passona.source.ledger import Key
+from passona.warehouse.account_scope import campaigns_of, rows_of
 from passona.warehouse.connection import Connection, literal, quoted, temp_table, transaction
-from passona.warehouse.database import Database, open_database
+from passona.warehouse.database import Database
 from passona.warehouse.ownership import dataset_columns
 from passona.warehouse.policy_table import blocked_since, known_mode, privacy_of, unblock
 from passona.warehouse.retention import expired_in_warehouse
@@ -57,29 +57,37 @@ def lift(
     wait: float,
     notify: Callable[[str], None],
     *,
+    account: str | None = None,
     dry_run: bool = False,
 ) -> Lifted:
     """Let people in again whom `forget` keeps out of the warehouse and its copies. `dry_run`: only count.
 
-    :raises ConfigurationError: a text is no phone, or the privacy is not that of the warehouse.
+    `account`: only those whom this account has forgotten.
+
+    :raises ConfigurationError: a text is no phone, the privacy is not that of the warehouse, it lacks the account, or
+        somebody is forgotten for all accounts.
     """
     lifted = Lifted()
-    with closing(open_database(address, wait, notify)) as database:
-        database.prepare()
+    with opened(address, wait, notify) as database:
+        campaigns = campaigns_of(database.connection, account)
         persons = _persons(database, texts, privacy_settings)
+        _check_entries(database.connection, persons, account)
         mode = known_mode(database.connection)
-        known = _kept_out(database.connection, list(persons))
+        known = _kept_out(database.connection, list(persons), account)
         lifted.people = len(known)
         lifted.unknown = [where for entries, where in persons.items() if entries not in known]
         if known:
-            _count(database.connection, privacy_settings, lifted)
+            _count(database.connection, privacy_settings, campaigns, lifted)
         if known and not dry_run:
-            _let_in(database, known, lifted.due)
+            _let_in(database, known, account, lifted.due)
 
     def lift_in(copy: Path) -> None:
         if not dry_run:
-            with closing(open_database(copy, wait, notify)) as database:
-                _let_in_copy(database, texts, list(persons), mode, privacy_settings)
+            with opened(copy, wait, notify, whole=False) as database:
+                privacy = privacy_there(database, mode, privacy_settings, "let in")
+                there = [people([text], privacy).entries for text in texts] if privacy else list(persons)
+                known = _kept_out(database.connection, there, account)
+                unblock(database.connection, chain.from_iterable(known), account)
 
     lifted.left += in_copies(privacy_settings, "let in", lift_in)
     return lifted
@@ -91,18 +99,32 @@ def _persons(database: Database, texts: Texts, privacy_settings: PrivacySettings
     return {people([text], privacy).entries: text[0] for text in texts}
 
 
-def _kept_out(connection: Connection, persons: Sequence[Entries]) -> list[Entries]:
-    return [entries for entries in persons if blocked_since(connection, entries) is not None]
+def _check_entries(connection: Connection, persons: Mapping[Entries, str], account: str | None) -> None:
+    """Refuse to let in for one account who is forgotten for all."""
+    for entries, where in persons.items():
+        if account is not None and None in blocked_since(connection, entries):
+            raise ConfigurationError(
+                f"{where}: forgotten for all accounts, so not let in for {account} alone; passona forget --lift "
+                "without --account lets the person in for all"
+            )
 
 
-def _count(connection: Connection, privacy_settings: PrivacySettings, lifted: Lifted) -> None:
+def _kept_out(connection: Connection, persons: Sequence[Entries], account: str | None) -> list[Entries]:
+    """Return those whom this account has forgotten; without one, those whom any has."""
+    accounts = {entries: blocked_since(connection, entries).keys() for entries in persons}
+    return [entries for entries in persons if (account in accounts[entries] if account else accounts[entries])]
+
+
+def _count(connection: Connection, privacy_settings: PrivacySettings, campaigns: Campaigns, lifted: Lifted) -> None:
     past = expired_in_warehouse(connection, privacy_settings.retain_days, datetime.now(UTC))
     lifted.built = is_built(connection)
-    rows = connection.execute(
-        "SELECT campaign_id, report, expired_at IS NOT NULL, coalesce(listed, false) "  # noqa: S608  # names of ours
-        "FROM passona.report_ledger AS ledger LEFT JOIN passona.campaigns AS campaigns USING (campaign_id) "
-        f"WHERE suppressed > 0 OR (campaign_id, report) IN ({' UNION '.join(_marked(connection))}) ORDER BY 1, 2"
-    ).fetchall()
+    with rows_of(connection, campaigns) as within:
+        rows = connection.execute(
+            "SELECT campaign_id, report, expired_at IS NOT NULL, coalesce(listed, false) "  # noqa: S608  # names of ours
+            "FROM passona.report_ledger AS ledger LEFT JOIN passona.campaigns AS campaigns USING (campaign_id) "
+            f"WHERE (suppressed > 0 OR (campaign_id, report) IN ({' UNION '.join(_marked(connection))})) AND {within} "
+            "ORDER BY 1, 2"
+        ).fetchall()
     for campaign_id, report, is_expired, is_listed in rows:
         if is_expired or campaign_id in past:
             lifted.expired.append((campaign_id, report))
@@ -122,10 +144,10 @@ def _marked(connection: Connection) -> Iterator[str]:
         yield f"SELECT campaign_id, {report} FROM passona.{table} WHERE {marks}"  # noqa: S608  # quoted names
 
 
-def _let_in(database: Database, persons: Sequence[Entries], due: Sequence[Key]) -> None:
-    with database.run(RunRecord("forget")), database.writing("who is let in again"):
+def _let_in(database: Database, persons: Sequence[Entries], account: str | None, due: Sequence[Key]) -> None:
+    with database.run(RunRecord("forget", account)), database.writing("who is let in again"):
         with transaction(database.connection):
-            unblock(database.connection, chain.from_iterable(persons))
+            unblock(database.connection, chain.from_iterable(persons), account)
             _make_due(database.connection, due)
         drop_spools(database)
 
@@ -137,12 +159,3 @@ def _make_due(connection: Connection, due: Sequence[Key]) -> None:
             "UPDATE passona.report_ledger SET digest = NULL, state = CASE state WHEN 'settled' THEN 'open' "
             "ELSE state END WHERE (campaign_id, report) IN (SELECT campaign_id, report FROM given)"
         )
-
-
-def _let_in_copy(
-    database: Database, texts: Texts, persons: Sequence[Entries], mode: Mode, privacy_settings: PrivacySettings
-) -> None:
-    privacy = privacy_there(database, mode, privacy_settings, "let in")
-    if privacy:
-        persons = [people([text], privacy).entries for text in texts]
-    unblock(database.connection, chain.from_iterable(_kept_out(database.connection, persons)))

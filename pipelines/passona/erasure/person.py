@@ -17,11 +17,19 @@ import pyarrow as pa
 from passona.config.address import Address, check_exists
 from passona.config.privacy_settings import PrivacySettings
 from passona.erasure._erase import ends_another
-from passona.erasure.text_columns import TOKEN, TextColumn, every_column, texts_naming, texts_that_stand_for
+from passona.erasure.text_columns import (
+    TOKEN,
+    TextColumn,
+    every_column,
+    of_campaigns,
+    texts_naming,
+    texts_that_stand_for,
+)
 from passona.errors import ConfigurationError
 from passona.masking.people import People, people
 from passona.masking.phones import all_spellings, phones_of
 from passona.reports.definitions import REPORTS
+from passona.warehouse.account_scope import campaigns_of, rows_of
 from passona.warehouse.connection import Connection, registered, tables_of, temp_table
 from passona.warehouse.database import open_reader
 from passona.warehouse.policy_table import blocked_since, read_privacy
@@ -50,7 +58,7 @@ class Mention:
 @dataclass(frozen=True)
 class Person:
     """What is stored about a person. `privacy`: the mode of the warehouse. `blocked_since`: when the person was
-    forgotten (UTC), or None. `tables`: their rows, by tables that have any.
+    forgotten for all accounts, or for the one asked for (UTC), or None. `tables`: their rows, by tables that have any.
     """
 
     privacy: str
@@ -68,20 +76,28 @@ def person(
     privacy_settings: PrivacySettings,
     wait: float,
     notify: Callable[[str], None],
+    *,
+    account: str | None = None,
 ) -> Person:
     """Find a person in the warehouse at `address`. `text`: where the phone or token is from, and itself.
 
-    :raises ConfigurationError: there is no warehouse, the text is no phone, or the privacy is not the warehouse's.
+    `account`: only in its campaigns. Users' tables are left out then, because their rows may be of any account.
+
+    :raises ConfigurationError: there is no warehouse, the text is no phone, the privacy is not the warehouse's, or it
+        lacks the account.
     """
     check_exists(address)
     with closing(open_reader(address, wait, notify)) as connection:
         if "report_ledger" not in tables_of(connection, "passona"):
             raise ConfigurationError(f"{address} holds no tables of passona: run passona load first")
+        campaigns = campaigns_of(connection, account)
         privacy = read_privacy(connection, privacy_settings)
         who = people([text], privacy)
-        columns = [column for column in every_column(connection) if not _is_internal(column)]
-        since = blocked_since(connection, who.entries)
-        return Person(privacy.mode, since, *_find(connection, who, columns))
+        blocked = blocked_since(connection, who.entries)
+        since = min((blocked[each] for each in {None, account} & blocked.keys()), default=None)
+        with rows_of(connection, campaigns) as within:
+            columns = [column for column in every_column(connection) if not _is_internal(column)]
+            return Person(privacy.mode, since, *_find(connection, who, of_campaigns(columns, within)))
 
 
 def _find(connection: Connection, who: People, columns: _Columns) -> tuple[dict[str, list[Row]], list[Mention]]:
@@ -136,8 +152,9 @@ def _conditions(columns: _Columns) -> dict[str, str]:
 
 def _rows(connection: Connection, columns: _Columns, condition: str, who: People) -> list[Row]:
     names = ", ".join(each.quoted if each.type.upper() in _PLAIN else each.as_text for each in columns)
-    table = next(iter(columns)).table
-    cells_of_rows = connection.execute(f"SELECT {names} FROM {table} WHERE {condition}").fetchall()  # noqa: S608  # quoted names
+    table, within = next((each.table, each.within) for each in columns)
+    query = f"SELECT {names} FROM {table} WHERE ({condition}) AND {within}"  # noqa: S608  # quoted names
+    cells_of_rows = connection.execute(query).fetchall()
     known = {*who.values, *all_spellings(who.phones)}
     rows = [
         {c.name: _own(cell, known) if c.is_of_phones else cell for c, cell in zip(columns, cells, strict=True)}
@@ -172,7 +189,8 @@ def _mentions(
         with registered(connection, "naming", pa.table({"text": pa.array(sorted(texts), pa.string())})):
             counts = connection.execute(
                 f"SELECT {campaign}, count(*) FROM {column.table} "  # noqa: S608  # quoted names
-                f"WHERE {column.as_text} IN (SELECT text FROM naming) AND {others} GROUP BY 1 ORDER BY 1"
+                f"WHERE {column.as_text} IN (SELECT text FROM naming) AND {others} AND {column.within} "
+                "GROUP BY 1 ORDER BY 1"
             ).fetchall()
         if counts:
             campaigns = [campaign for campaign, _ in counts if campaign is not None]

@@ -12,6 +12,7 @@ from passona.masking.phones import all_spellings, names_one, phones_of, read_pho
 from passona.masking.tokens import PHONE_TOKEN
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET, TABLES
+from passona.warehouse.account_scope import ALL
 from passona.warehouse.connection import IS_GENERATED, Connection, is_server, literal, quoted
 from passona.warehouse.ownership import INTERNAL, SCHEMAS, STAGING, registered_columns
 
@@ -56,7 +57,7 @@ _AT_ONCE = 10
 class TextColumn(NamedTuple):
     """A column whose values can be read as texts. `type`: as SQL writes it.
 
-    `is_ours`: this program or dlt made its table.
+    `is_ours`: this program or dlt made its table. `within`: SQL condition for the rows to look at.
     """
 
     database: str
@@ -67,6 +68,7 @@ class TextColumn(NamedTuple):
     is_nullable: bool
     is_generated: bool = False
     is_ours: bool = True
+    within: str = ALL
 
     @property
     def is_text(self) -> bool:
@@ -132,6 +134,17 @@ def text_columns(connection: Connection) -> list[TextColumn]:
     return [column for column in columns if column.is_text or not _holds_sums(column, made)]
 
 
+def of_campaigns(columns: Sequence[TextColumn], within: str) -> list[TextColumn]:
+    """Limit columns to rows of some campaigns (`account_scope.rows_of`).
+
+    Users' tables are left out, because their rows may be of any account, and so are tables without campaigns.
+    """
+    if within == ALL:
+        return [*columns]
+    tables = {column.shown for column in columns if column.is_ours and column.name == "campaign_id"}
+    return [column._replace(within=within) for column in columns if column.shown in tables]
+
+
 def _holds_sums(column: TextColumn, made: Mapping[str, Collection[str]] | None) -> bool:
     if not column.is_ours or column.shown in _REPORTS:
         return False
@@ -160,7 +173,8 @@ def texts_naming(
     naming = {text for text in texts_that_may_name(connection, column, phones) if column.names(text, spelled)}
     if tokens:
         rows = connection.execute(
-            f"SELECT DISTINCT {column.as_text} FROM {column.table} WHERE strpos({column.as_text}, 'p_') > 0"  # noqa: S608  # quoted names
+            f"SELECT DISTINCT {column.as_text} FROM {column.table} "  # noqa: S608  # quoted names
+            f"WHERE strpos({column.as_text}, 'p_') > 0 AND {column.within}"
         ).fetchall()
         naming |= {text for (text,) in rows if not set(TOKEN.findall(text)).isdisjoint(tokens)}
     return naming
@@ -179,6 +193,6 @@ def texts_that_may_name(connection: Connection, column: TextColumn, phones: Sequ
         form = literal(may_name(phones[at : at + _AT_ONCE]))
         rows = connection.execute(
             f"SELECT DISTINCT {column.as_text} FROM {column.table} "  # noqa: S608  # quoted names, digits
-            f"WHERE regexp_replace({column.as_text}, {form}, '') <> {column.as_text}"
+            f"WHERE regexp_replace({column.as_text}, {form}, '') <> {column.as_text} AND {column.within}"
         ).fetchall()
         yield from (text for (text,) in rows)

@@ -228,7 +228,7 @@ _RUNS_TABLE = Table(
         Column("requests", "requests sent to the API", "no", "integer"),
         Column("row_count", "rows written to the report tables", "no", "integer"),
         Column("version", "version of passona-warehouse", "no"),
-        Column("account", "account that load, import-csv or generate worked on; null for other verbs", "no"),
+        Column("account", "account that it worked on; null: the whole warehouse", "no"),
         Column("campaign_id", "campaign that generate asked for; null for other verbs", "no"),
         Column("report", "report that generate asked for; null for other verbs", "no"),
         Column(
@@ -263,3 +263,14 @@ TABLES: dict[str, Table] = {
     )
 }
 GROUPS, ISSUES, LEDGER = (table.schema for table in (_GROUPS_TABLE, _ISSUES_TABLE, _LEDGER_TABLE))
+
+
+def comment_on(table: str, column: str | None) -> str:
+    """Return the comment of a table or of a column, also of one outside the contract."""
+    if column is None:
+        return TABLES[table].comment
+    if comment := TABLES[table].comment_on(column):
+        return comment
+    if column.startswith("_"):
+        return "belongs to dlt, no part of the contract"
+    return "key that the vendor's guide does not know, as it came; may be personal data"

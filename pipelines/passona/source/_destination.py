@@ -68,8 +68,8 @@ class Destination:
     def __init__(self, client: SqlClientBase[Any], naming: NamingConvention, emptied: Collection[str] = ()) -> None:
         self._client, self._naming, self._emptied = client, naming, frozenset(emptied)
 
-    def contents(self, reports: Sequence[Report]) -> Contents:
-        """Return what the dataset holds of these reports.
+    def contents(self, reports: Sequence[Report], account: str) -> Contents:
+        """Return what the dataset holds of these reports. `account`: whose forgotten people count.
 
         :raises ConfigurationError: a command line of another version created it.
         """
@@ -98,7 +98,7 @@ class Destination:
                 for table in (*(report.name for report in reports), CAMPAIGNS.name)
             },
             mode=next(iter(self._select("_privacy", "mode", "key_id", "forgetting_key")), None),
-            forgotten=[entry for (entry,) in self._select("_forgotten", "entry")],
+            forgotten=self._forgotten(account),
         )
 
     def clear(self, keys: Sequence[Key]) -> None:
@@ -113,6 +113,12 @@ class Destination:
                 f"UPDATE {self._name('report_ledger')} SET {sets} WHERE {where}",  # noqa: S608  # names of ours
                 *(part for key in some for part in key),
             )
+
+    def _forgotten(self, account: str) -> list[str]:
+        """Return the entries of people whom this account or all have forgotten. A list without accounts is of all."""
+        result = self._query("_forgotten", "*")
+        entries = [dict(zip(result.names, row, strict=True)) for row in result.rows] if result else []
+        return [entry["entry"] for entry in entries if entry.get("account") in (None, account)]
 
     def _check_form(self) -> None:
         forms = [(int(form), str(version)) for form, version in self._select("_upgrades", "form", "version")]

@@ -77,7 +77,7 @@ class Extraction:
         if self._dataset_lock is not None:
             self._failing.callback(self._dataset_lock.release)
         reports = [report for name, report in REPORTS.items() if name in self.names]
-        self._contents = self._package.contents(reports)
+        self._contents = self._package.contents(reports, self._settings.account)
         self._new_columns = NewColumns(self._contents.columns, self._contents.taken)
         privacy = self._privacy()
         self._spools = _Spools(self._package.working_folder)

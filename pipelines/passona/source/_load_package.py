@@ -64,15 +64,15 @@ class LoadPackage:
         lock.take()
         return lock
 
-    def contents(self, reports: Sequence[Report]) -> Contents:
-        """Return what the dataset holds of these reports.
+    def contents(self, reports: Sequence[Report], account: str) -> Contents:
+        """Return what the dataset holds of these reports. `account`: whose forgotten people count.
 
         :raises ConfigurationError: a command line of another version created the dataset.
         """
         if self.load_id is None:
             return Contents()
         with self._destination() as destination:
-            return destination.contents(reports)
+            return destination.contents(reports, account)
 
     @property
     def working_folder(self) -> Path | None:

@@ -5,12 +5,13 @@ dlt alone would create them at the end of its first load, which takes half a sec
 
 from passona.config.settings import DEFAULT_ACCOUNT
 from passona.reports.definitions import REPORTS
-from passona.reports.tables import DATASET, TABLES
+from passona.reports.tables import DATASET, TABLES, comment_on
 from passona.warehouse._key_columns import create_key_table
 from passona.warehouse._migrations import migrate
 from passona.warehouse.connection import Connection, literal, quoted
 from passona.warehouse.engines.engine import Engine
 from passona.warehouse.ownership import RESERVED_NAMES, Inventory, QualifiedName, dataset_columns, model_names
+from passona.warehouse.policy_table import add_account_column
 
 
 def create_tables(engine: Engine) -> None:
@@ -35,6 +36,7 @@ def create_tables(engine: Engine) -> None:
         connection.execute(f"CREATE TABLE {DATASET}.{quoted(name)} ({columns})")
     for name, column, kind in new_columns:
         connection.execute(f"ALTER TABLE {DATASET}.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
+    add_account_column(connection)
     inventory.record({QualifiedName(DATASET, table.name): ("table", table.sql_columns) for table in TABLES.values()})
     create_key_table(connection)
     for statement in engine.indexes:
@@ -44,7 +46,7 @@ def create_tables(engine: Engine) -> None:
     _name_account(connection)
     # Only one run writes at a time, so none of these is active.
     connection.execute("UPDATE passona.runs SET outcome = 'interrupted' WHERE outcome = 'running'")
-    if missing or new_columns or any(comment != _comment(*place) for place, comment in inventory.comments()):
+    if missing or new_columns or any(comment != comment_on(*place) for place, comment in inventory.comments()):
         describe(connection)
     connection.commit()
 
@@ -74,15 +76,5 @@ def describe(connection: Connection) -> None:
         connection.execute(f"COMMENT ON TABLE passona.{quoted(table.name)} IS {literal(table.comment)}")
     for name, columns in dataset_columns(connection).items():
         for column in columns:
-            comment = literal(_comment(name, column))
+            comment = literal(comment_on(name, column))
             connection.execute(f"COMMENT ON COLUMN passona.{quoted(name)}.{quoted(column)} IS {comment}")
-
-
-def _comment(table: str, column: str | None) -> str:
-    if column is None:
-        return TABLES[table].comment
-    if comment := TABLES[table].comment_on(column):
-        return comment
-    if column.startswith("_"):
-        return "belongs to dlt, no part of the contract"
-    return "key that the vendor's guide does not know, as it came; may be personal data"

@@ -30,6 +30,7 @@ INTERNAL = {
     UPGRADES: ("form", "step", "version", "taken_at"),
     "_privacy": ("mode", "key_id", "forgetting_key"),
     "_forgotten": ("entry", "forgotten_at"),
+    "_account": ("account",),
     "_given_up": ("something",),
     "_keys": ("table_name", "column_name", "key"),
     "_dlt_version": ("version", "schema_name", "schema"),

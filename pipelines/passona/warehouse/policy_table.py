@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +17,8 @@ from passona.config.privacy_settings import PrivacySettings
 from passona.masking.mode import Mode, agent_class, first_mode, privacy_in, tokens_of
 from passona.masking.policy import Privacy
 from passona.reports.definitions import REPORTS
-from passona.warehouse.connection import Connection, first_row, tables_of
+from passona.warehouse.account_scope import account_of_copy
+from passona.warehouse.connection import Connection, columns_of, first_row, tables_of
 
 if TYPE_CHECKING:
     from passona.warehouse.database import Database
@@ -24,15 +26,18 @@ if TYPE_CHECKING:
 _TABLES = """
 CREATE TABLE IF NOT EXISTS passona._privacy (mode VARCHAR NOT NULL, key_id VARCHAR, forgetting_key VARCHAR);
 CREATE TABLE IF NOT EXISTS passona._forgotten
-    (entry VARCHAR NOT NULL, forgotten_at TIMESTAMP WITH TIME ZONE NOT NULL);
+    (entry VARCHAR NOT NULL, forgotten_at TIMESTAMP WITH TIME ZONE NOT NULL, account VARCHAR);
 COMMENT ON TABLE passona._privacy IS
     'One row: the privacy mode of this warehouse. forgetting_key keys the entries of _forgotten in clear mode';
-COMMENT ON TABLE passona._forgotten IS 'One row per forgotten person: a keyed digest of the phone';
+COMMENT ON TABLE passona._forgotten IS
+    'One row per forgotten person: a keyed digest of the phone; account: who forgot it, null: all accounts';
 """
 
 
-def privacy_of(database: Database, privacy_settings: PrivacySettings) -> Privacy:
+def privacy_of(database: Database, privacy_settings: PrivacySettings, account: str | None = None) -> Privacy:
     """Return the privacy of this warehouse. One without data takes the mode that is configured.
+
+    Of the forgotten people, it has those of `account` and of all accounts.
 
     :raises ConfigurationError: it has data in another mode, or by another key.
     """
@@ -43,16 +48,16 @@ def privacy_of(database: Database, privacy_settings: PrivacySettings) -> Privacy
         if mode is None:
             mode = first_mode(privacy_settings, has_data=_has_data(connection))
             connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", list(mode))
-    return privacy_in(privacy_settings, mode, _forgotten(connection))
+    return privacy_in(privacy_settings, mode, _forgotten(connection, account))
 
 
-def read_privacy(connection: Connection, privacy_settings: PrivacySettings) -> Privacy:
-    """Return the privacy of a warehouse that is open for reading.
+def read_privacy(connection: Connection, privacy_settings: PrivacySettings, account: str | None = None) -> Privacy:
+    """Return the privacy of a warehouse that is open for reading. `account`: as for `privacy_of`.
 
     :raises ConfigurationError: it has data in another mode, or by another key.
     """
     mode = _stored_mode(connection) or first_mode(privacy_settings, has_data=_has_data(connection))
-    return privacy_in(privacy_settings, mode, _forgotten(connection))
+    return privacy_in(privacy_settings, mode, _forgotten(connection, account))
 
 
 def known_mode(connection: Connection) -> tuple[str, str | None]:
@@ -76,42 +81,56 @@ def privacy_of_copy(privacy_settings: PrivacySettings, mode: str) -> Privacy:
     return Privacy(mode, tokens_of(keys), frozenset(fields), agent_class=agent_class(mode))
 
 
-def note_mode(connection: Connection, privacy: Privacy) -> None:
+def note_mode(connection: Connection, mode: str, key_id: str | None) -> None:
     """Record the privacy of a new copy. It has no forgotten people, because nothing is loaded into it."""
     _create_tables(connection)
-    connection.execute("INSERT INTO passona._privacy VALUES (?, ?, NULL)", [privacy.mode, privacy.tokens.key_id])
+    # In clear mode, the key of entries that somebody may add.
+    key = secrets.token_hex(32) if mode == "clear" else None
+    connection.execute("INSERT INTO passona._privacy VALUES (?, ?, ?)", [mode, key_id, key])
 
 
-def block(database: Database, entries: Iterable[str]) -> None:
-    """Add forgotten people; does nothing in a copy without that table."""
-    if not _has_tables(database.connection):
+def add_account_column(connection: Connection) -> None:
+    """Add the column of accounts that the list of an earlier version lacks: its entries are of all accounts."""
+    if _has_tables(connection) and ("_forgotten", "account") not in columns_of(connection, "passona"):
+        connection.execute("ALTER TABLE passona._forgotten ADD COLUMN account VARCHAR")
+
+
+def block(connection: Connection, entries: Iterable[str], account: str | None = None) -> None:
+    """Add people whom an account has forgotten, or all accounts; does nothing in a copy without that table.
+
+    A copy of one account lists nobody either: the person may be another account's.
+    """
+    if not _has_tables(connection) or account_of_copy(connection) is not None:
         return
     for entry in entries:
-        database.connection.execute(
-            "INSERT INTO passona._forgotten SELECT ?, now() WHERE ? NOT IN (SELECT entry FROM passona._forgotten)",
-            [entry, entry],
+        connection.execute(
+            "INSERT INTO passona._forgotten (entry, forgotten_at, account) SELECT ?, now(), CAST(? AS VARCHAR) "
+            "WHERE NOT EXISTS (SELECT 1 FROM passona._forgotten WHERE entry = ? AND (account IS NULL OR account = ?))",
+            [entry, account, entry, account],
         )
 
 
-def blocked_since(connection: Connection, entries: Sequence[str]) -> datetime | None:
-    """Return when (UTC) the person with these entries was forgotten, None if never.
+def blocked_since(connection: Connection, entries: Sequence[str]) -> dict[str | None, datetime]:
+    """Return when (UTC) the person with these entries was forgotten, by account; None: by all of them.
 
     The first entry is of the whole number. The second is of the number with 0 in place of its country code, which may
     be another person's in another country, so it does not count.
     """
     if not _has_tables(connection):
-        return None
-    ((since,),) = connection.execute(
-        "SELECT min(forgotten_at) FROM passona._forgotten WHERE entry = ?", [entries[0]]
+        return {}
+    rows = connection.execute(
+        "SELECT account, min(forgotten_at) FROM passona._forgotten WHERE entry = ? GROUP BY account", [entries[0]]
     ).fetchall()
-    return None if since is None else since.astimezone(UTC)
+    return {account: since.astimezone(UTC) for account, since in rows}
 
 
-def unblock(connection: Connection, entries: Iterable[str]) -> None:
-    """Remove people from the forgotten ones; does nothing in a copy without that table."""
+def unblock(connection: Connection, entries: Iterable[str], account: str | None = None) -> None:
+    """Remove people from those forgotten by an account, or by any; does nothing in a copy without that table."""
     if _has_tables(connection):
         connection.execute(
-            "DELETE FROM passona._forgotten WHERE entry IN (SELECT unnest(?::VARCHAR[]))", [list(entries)]
+            "DELETE FROM passona._forgotten WHERE entry IN (SELECT unnest(?::VARCHAR[])) "
+            "AND coalesce(account = ?, CAST(? AS VARCHAR) IS NULL)",
+            [list(entries), account, account],
         )
 
 
@@ -131,10 +150,13 @@ def _stored_mode(connection: Connection) -> Mode | None:
     return row
 
 
-def _forgotten(connection: Connection) -> list[str]:
+def _forgotten(connection: Connection, account: str | None) -> list[str]:
     if not _has_tables(connection):
         return []
-    return [entry for (entry,) in connection.execute("SELECT entry FROM passona._forgotten").fetchall()]
+    rows = connection.execute(
+        "SELECT entry FROM passona._forgotten WHERE account IS NULL OR account = ?", [account]
+    ).fetchall()
+    return [entry for (entry,) in rows]
 
 
 def _has_data(connection: Connection) -> bool:

@@ -123,7 +123,7 @@ class Run:
     def recorded(self) -> Iterator[None]:
         """Record the begin and the end of the block in `runs`."""
         self._begun = time.monotonic()
-        self.privacy = privacy_of(self.database, self.settings)
+        self.privacy = privacy_of(self.database, self.settings, self.settings.account)
         self._record.began = self.clock.utc()
         with self.database.run(self._record):
             try:

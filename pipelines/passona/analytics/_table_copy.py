@@ -1,17 +1,21 @@
-"""`publish --privacy`: a copy of a clear warehouse as another privacy mode would have stored it.
+"""`publish --privacy` and `--account`: a copy table by table, in another privacy mode or of one account.
 
-    our tables -> each column by its kind (`masking.policy`) -> a new DuckDB file -> searched for people
+    our tables -> rows of the account -> each column by its kind (`masking.policy`) -> a new DuckDB file
+        -> searched for people
 
-The copy has what a load in that mode stores, with two differences. Row ids are keyed from the clear ones, the same in
-all tables, so that they join. Phone numbers of known people become tokens even in texts in which a load would not
-recognize them, such as names of campaigns. Users' own tables and columns are not copied: their content is unknown.
+A copy in another mode has what a load in that mode stores, with two differences. Row ids are keyed from the clear ones,
+the same in all tables, so that they join. Phone numbers of known people become tokens even in texts in which a load
+would not recognize them, such as names of campaigns. Users' own tables and columns are not copied: their content is
+unknown.
+
+A copy of one account has nothing of another one: no runs, columns of new keys, user agents or comments of users.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +24,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from passona.analytics._marts_file import is_documented
 from passona.erasure.text_columns import TextColumn, text_columns
 from passona.errors import ConfigurationError
 from passona.masking.masks import list_shape
@@ -28,7 +33,8 @@ from passona.masking.phones import pieces, splice, with_country
 from passona.masking.policy import Privacy
 from passona.masking.tokens import TOKEN_DIGITS
 from passona.reports.definitions import CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, UNSENT, Column, Report
-from passona.reports.tables import DATASET, TABLES
+from passona.reports.tables import DATASET, TABLES, comment_on
+from passona.warehouse.account_scope import ALL, is_of_account, note_account
 from passona.warehouse.connection import (
     Connection,
     error_kinds,
@@ -41,12 +47,13 @@ from passona.warehouse.connection import (
 )
 from passona.warehouse.engines.duckdb_rewriting import STORAGE_VERSION, catalog_texts
 from passona.warehouse.ownership import REGISTER, STAGING, UPGRADES, QualifiedName, registered_objects
-from passona.warehouse.policy_table import note_mode
+from passona.warehouse.policy_table import known_mode, note_mode
 from passona.warehouse.verification import digest_of_rows
 
 Reduce = Callable[[str], str | None]
 
 ROWS_AT_ONCE = 50_000
+_LEDGER, _RUNS = QualifiedName(DATASET, "report_ledger"), QualifiedName(DATASET, "runs")
 _REPORTS = REPORTS | {CAMPAIGNS.name: CAMPAIGNS}
 _DIGESTS = ("row_id", "click_id", "message_key")
 # Columns of marts and fields tables, with the report column that has the same content.
@@ -65,6 +72,8 @@ _SAME_AS = {
 KNOWN_IN_MARTS = {*_SAME_AS, *_DIGESTS, "msisdn", "field_value"}
 # Internal tables that readers and `passona forget` need.
 _INTERNAL = ("_dlt_loads", UPGRADES)
+# Tables without campaigns that have nothing of any account.
+_OF_ALL = {"click_rules", "message_statuses", "int_built_project"}
 _ANY_TOKEN = f"([pl]_[0-9a-f]{{8}}_[0-9a-f]{{{TOKEN_DIGITS}}})"
 # A count of recipients has fewer digits than a phone number.
 _IS_COUNT = "BETWEEN -999999999 AND 999999999"
@@ -94,15 +103,19 @@ class _Kept(NamedTuple):
     reduce: Reduce | None = None
 
 
-def write_reduced(connection: Any, part: Path, privacy: Privacy) -> int:
+def write_copy(connection: Any, part: Path, privacy: Privacy, account: str | None) -> int:
     """Write a new DuckDB file; return how many of its texts still contain numbers or tokens of people, which must be 0.
+
+    `privacy`: clear for the rows as they are.
 
     :raises ConfigurationError: the warehouse is older than the register of our tables.
     """
     replacements: dict[str, str] = {}
     for _ in range(2):  # the second pass replaces what the first one missed
         with _new_copy(connection, part) as copy:
-            _Writer(connection, copy, privacy, replacements).write()
+            _Writer(connection, copy, privacy, account, replacements).write()
+            if privacy.is_clear:
+                return 0
             replacements = _find_texts(copy, privacy)
             count = len(replacements) + len(_with_tokens(copy, catalog_texts(copy), privacy))
         if not count:
@@ -150,6 +163,7 @@ class _Writer:
     source: Any
     copy: Any
     privacy: Privacy
+    account: str | None
     replacements: dict[str, str] = field(default_factory=dict)
 
     def write(self) -> None:
@@ -159,24 +173,66 @@ class _Writer:
                 "the warehouse does not say which tables are its own: it is of an earlier version; run passona load "
                 "first, which brings it forward"
             )
-        objects = registered_objects(self.source)
+        objects = {
+            name: (kind, self._own_columns(name, columns))
+            for name, (kind, columns) in registered_objects(self.source).items()
+        }
         for schema in {name.schema for name in objects}:
             self.copy.execute(f"CREATE SCHEMA {schema}")
-        note_mode(self.copy, self.privacy)
-        for table in internal.intersection(_INTERNAL):
-            self.copy.execute(f"CREATE TABLE passona.{table} AS FROM warehouse.passona.{table}")
+        self._note()
         for name, (kind, columns) in objects.items():
             if kind == "table":
-                self._write_table(name, [self._kept(name, column) for column in columns])
-        self._write_digests()
+                self._write_table(name, columns)
+        for table in internal.intersection(_INTERNAL):
+            own = "load_id IN (SELECT _dlt_load_id FROM passona.report_ledger)"
+            condition = own if self.account and table == "_dlt_loads" else ALL
+            self.copy.execute(f"CREATE TABLE passona.{table} AS FROM warehouse.passona.{table} WHERE {condition}")
+        if not self.privacy.is_clear:
+            self._write_digests()
         self._write_views(objects)
         self._write_comments(objects)
         self._write_register()
 
-    def _write_table(self, name: QualifiedName, columns: list[_Kept]) -> None:
-        table = ".".join(map(quoted, name))
-        place = f"({_ISSUES})" if name == QualifiedName(DATASET, "row_issues") else f"warehouse.{table}"
-        query = f"SELECT {', '.join(f'{each.sql} AS {quoted(each.name)}' for each in columns)} FROM {place}"  # noqa: S608  # quoted names
+    def _note(self) -> None:
+        """Record the mode of the copy, and its account."""
+        mode, key_id = known_mode(self.source)
+        if not self.privacy.is_clear:
+            mode, key_id = self.privacy.mode, self.privacy.tokens.key_id
+        note_mode(self.copy, mode, key_id)
+        if self.account is not None:
+            note_account(self.copy, self.account)
+
+    def _own_columns(self, name: QualifiedName, columns: list[str]) -> list[str]:
+        """Return the columns without those of new keys that only another account has."""
+        known = TABLES[name.name].sql_columns if name.schema == DATASET else columns
+        new = [column for column in columns if column not in known]
+        if self.account is None or not new:
+            return columns
+        counts = ", ".join(f"count({quoted(column)})" for column in new)
+        query = f"SELECT {counts} FROM passona.{name.name} WHERE {self._condition(name, columns)}"  # noqa: S608  # quoted names
+        (values,) = self.source.execute(query).fetchall()
+        foreign = {column for column, count in zip(new, values, strict=True) if not count}
+        return [column for column in columns if column not in foreign]
+
+    def _condition(self, name: QualifiedName, columns: Collection[str]) -> str:
+        """Return the SQL condition for the rows of a table."""
+        if self.account is None or name.name in _OF_ALL:
+            return ALL
+        own, of_runs = is_of_account(self.account, "warehouse."), f"account = {literal(self.account)}"
+        if name == _RUNS:  # a run of generate names the campaign, which may be another account's by now
+            return f"{of_runs} AND (campaign_id IS NULL OR {own})"
+        if "campaign_id" in columns:
+            return own
+        return of_runs if "account" in columns else "false"
+
+    def _write_table(self, name: QualifiedName, names: list[str]) -> None:
+        table, columns = ".".join(map(quoted, name)), [self._kept(name, column) for column in names]
+        is_reduced = not self.privacy.is_clear and name == QualifiedName(DATASET, "row_issues")
+        place = f"({_ISSUES})" if is_reduced else f"warehouse.{table}"
+        query = (
+            f"SELECT {', '.join(f'{each.sql} AS {quoted(each.name)}' for each in columns)} FROM {place} "  # noqa: S608  # quoted names
+            f"WHERE {self._condition(name, names)}"
+        )
         self.copy.execute(f"CREATE TABLE {table} AS {query} LIMIT 0")
         with transaction(self.copy):
             for batch in self.source.sql(query).to_arrow_reader(ROWS_AT_ONCE):
@@ -208,6 +264,13 @@ class _Writer:
 
     def _kept(self, table: QualifiedName, column: str) -> _Kept:
         plain = quoted(column)
+        if self.account is not None and column == "account" and table.name not in REPORTS:
+            return _Kept(column, literal(self.account))  # marts may be of before a campaign moved
+        if self.account is not None and table == _LEDGER and column == "run_id":
+            own = f"SELECT run_id FROM warehouse.passona.runs WHERE account = {literal(self.account)}"  # noqa: S608  # quoted
+            return _Kept(column, f"CASE WHEN run_id IN ({own}) THEN run_id END")
+        if self.privacy.is_clear:
+            return _Kept(column, plain)
         if column in _DIGESTS:
             # The formula of `passona re-key`.
             key = literal(self.privacy.row_key.hex())
@@ -319,10 +382,22 @@ class _Writer:
         ).fetchall()
         for what, schema, table, column, comment in comments:
             own = objects.get(QualifiedName(schema, table))
-            if comment and own and (column is None or column in own[1]):
-                names = (schema, table, *([self.privacy.new_name(column)] if column else []))
-                text = literal(self.privacy.words(comment))
-                self.copy.execute(f"COMMENT ON {what} {'.'.join(map(quoted, names))} IS {text}")
+            if not comment or not own or (column is not None and column not in own[1]):
+                continue
+            names = (schema, table, *([self._new_name(column)] if column else []))
+            if text := self._comment(QualifiedName(schema, table), column, comment):
+                self.copy.execute(f"COMMENT ON {what} {'.'.join(map(quoted, names))} IS {literal(text)}")
+
+    def _comment(self, name: QualifiedName, column: str | None, comment: str) -> str | None:
+        """Return a comment as the copy has it. That of one account has only ours: users' may name anything."""
+        if self.account is None:
+            return self.privacy.words(comment)
+        if name.schema == DATASET:
+            return comment_on(name.name, column)
+        return comment if is_documented(comment) else None
+
+    def _new_name(self, column: str) -> str:
+        return column if self.privacy.is_clear else self.privacy.new_name(column)
 
     def _write_register(self) -> None:
         self.copy.execute(
