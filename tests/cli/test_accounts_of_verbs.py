@@ -81,7 +81,7 @@ def test_status_tells_which_account_is_late(both: Run, warehouse: Warehouse) -> 
     assert {run["account"] for run in only["runs"]} == {"a"}
     assert only["reports"]["clicks"]["settled"] == 1
     wrong = both("status", "--account", "c")
-    assert wrong.stderr == "passona: --account c: there is no such account; the warehouse has: a, b\n"
+    assert wrong.stderr == "passona: --account c: the warehouse has no such account; its accounts: a, b\n"
     assert wrong.returncode == 2
 
 

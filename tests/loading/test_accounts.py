@@ -327,7 +327,7 @@ def test_people_see_what_each_account_did(passona: Run) -> None:
         only = passona("load", "--account", "b", **accounts_of({"a": a, "b": b}))
         assert (only.returncode, only.stderr) == (0, "")
         wrong = passona("load", "--account", "c", **accounts_of({"a": a, "b": b}))
-        assert wrong.stderr == "passona: --account c: there is no such account; configured are: a, b\n"
+        assert wrong.stderr == "passona: --account c: no such account is configured, only: a, b\n"
         assert wrong.returncode == 2
 
 

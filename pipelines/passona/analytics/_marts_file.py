@@ -10,7 +10,7 @@ import duckdb
 
 from passona.config.dbt_project import project_folder
 from passona.errors import ConfigurationError, PassonaError
-from passona.warehouse.account_scope import is_of_account, note_account
+from passona.warehouse.accounts import is_of_account, note_account
 from passona.warehouse.connection import columns_of, literal, quoted, tables_of
 
 SCHEMA = "analytics"

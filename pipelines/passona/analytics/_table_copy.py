@@ -34,7 +34,7 @@ from passona.masking.policy import Privacy
 from passona.masking.tokens import TOKEN_DIGITS
 from passona.reports.definitions import CAMPAIGNS, CLICKS, DELIVERY, RECIPIENT, REPORTS, UNSENT, Column, Report
 from passona.reports.tables import DATASET, TABLES, comment_on
-from passona.warehouse.account_scope import ALL, is_of_account, note_account
+from passona.warehouse.accounts import ALL, is_of_account, note_account
 from passona.warehouse.connection import (
     Connection,
     error_kinds,

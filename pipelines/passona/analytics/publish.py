@@ -23,7 +23,7 @@ from passona.config.address import Address
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import counted, reason
 from passona.masking.policy import CLEAR, Privacy
-from passona.warehouse.account_scope import campaigns_of
+from passona.warehouse.accounts import campaigns_of
 from passona.warehouse.atomic_file import AtomicFile
 from passona.warehouse.connection import literal, tables_of
 from passona.warehouse.engines.duckdb_file import open_checkpointed

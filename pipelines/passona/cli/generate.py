@@ -18,7 +18,7 @@ from passona.source.campaigns import list_campaigns
 from passona.source.client import Client
 from passona.source.ledger import Key
 from passona.source.page_pool import PagePool
-from passona.warehouse.campaign_accounts import accounts_of
+from passona.warehouse.accounts import accounts_of
 from passona.warehouse.database import Database, open_database
 from passona.warehouse.mail_requests import Mailing, ask, reports_to_request, requested_before
 

@@ -15,7 +15,7 @@ from passona.config.settings import campaign_uuid
 from passona.errors import ConfigurationError, Exit
 from passona.monitoring import logs
 from passona.reports.definitions import REPORTS
-from passona.warehouse.campaign_accounts import accounts_of
+from passona.warehouse.accounts import accounts_of
 from passona.warehouse.csv_import import CsvImport, CsvRequest
 from passona.warehouse.database import open_database
 from passona.warehouse.retention import rewrite_after_expiry

@@ -173,7 +173,8 @@ def account_names(*names: str) -> tuple[str, ...]:
     """
     accounts = configuration().accounts()
     for name in names:
-        check_account(name, accounts, "configured are")
+        if name not in accounts:
+            raise ConfigurationError(f"--account {name}: no such account is configured, only: {', '.join(accounts)}")
     return tuple(account for account in accounts if account in names or not names)
 
 
@@ -197,15 +198,6 @@ def check_account_name(name: str) -> None:
             f"account {name!r}: expected a name of a-z, 0-9 and single _, and not {DEFAULT_ACCOUNT}, which stands for "
             "plain [sources.passona]"
         )
-
-
-def check_account(name: str, accounts: Iterable[str], where: str) -> None:
-    """Check that an account exists.
-
-    :raises ConfigurationError: it does not. `where`: what the `accounts` are.
-    """
-    if name not in accounts:
-        raise ConfigurationError(f"--account {name}: there is no such account; {where}: {', '.join(accounts)}")
 
 
 def settings_of(config: Configuration, account: str = DEFAULT_ACCOUNT, **overrides: str) -> Settings:

@@ -24,7 +24,7 @@ from passona.errors import ConfigurationError
 from passona.masking.people import People
 from passona.masking.phones import ERASED, all_spellings, core, erased, phones_of, spellings_of
 from passona.reports.definitions import REPORTS, Report
-from passona.warehouse.account_scope import ALL
+from passona.warehouse.accounts import ALL
 from passona.warehouse.connection import Connection, error_kinds, is_server, temp_table
 from passona.warehouse.ownership import registered_columns
 
@@ -37,7 +37,7 @@ def erase(
     A copy may lack some tables.
 
     `in_texts`: phones to replace in other texts (`phones_of_texts`). `apart`: tables that `erase_linked` erased.
-    `within`: SQL condition for the rows to erase from (`account_scope.rows_of`).
+    `within`: SQL condition for the rows to erase from (`accounts.rows_of`).
     """
     every = [column for column in text_columns(connection) if column.shown not in apart]
     columns, tables = of_campaigns(every, within), {column.shown for column in every}

@@ -25,7 +25,7 @@ from passona.erasure.text_columns import of_campaigns, text_columns
 from passona.errors import ConfigurationError, PassonaError
 from passona.masking.people import People, people
 from passona.masking.policy import Privacy
-from passona.warehouse.account_scope import account_of_copy, campaigns_of, rows_of
+from passona.warehouse.accounts import account_of_copy, campaigns_of, rows_of
 from passona.warehouse.atomic_file import AtomicFile
 from passona.warehouse.connection import Connection, is_server, tables_of, transaction
 from passona.warehouse.database import Database, open_database

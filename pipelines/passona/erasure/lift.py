@@ -20,7 +20,7 @@ from passona.masking.phones import ERASED
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import TABLES
 from passona.source.ledger import Key
-from passona.warehouse.account_scope import campaigns_of, rows_of
+from passona.warehouse.accounts import campaigns_of, rows_of
 from passona.warehouse.connection import Connection, literal, quoted, temp_table, transaction
 from passona.warehouse.database import Database
 from passona.warehouse.ownership import dataset_columns

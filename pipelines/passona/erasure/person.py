@@ -29,7 +29,7 @@ from passona.errors import ConfigurationError
 from passona.masking.people import People, people
 from passona.masking.phones import all_spellings, phones_of
 from passona.reports.definitions import REPORTS
-from passona.warehouse.account_scope import campaigns_of, rows_of
+from passona.warehouse.accounts import campaigns_of, rows_of
 from passona.warehouse.connection import Connection, registered, tables_of, temp_table
 from passona.warehouse.database import open_reader
 from passona.warehouse.policy_table import blocked_since, read_privacy

@@ -12,7 +12,7 @@ from passona.masking.phones import all_spellings, names_one, phones_of, read_pho
 from passona.masking.tokens import PHONE_TOKEN
 from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET, TABLES
-from passona.warehouse.account_scope import ALL
+from passona.warehouse.accounts import ALL
 from passona.warehouse.connection import IS_GENERATED, Connection, is_server, literal, quoted
 from passona.warehouse.ownership import INTERNAL, SCHEMAS, STAGING, registered_columns
 
@@ -135,7 +135,7 @@ def text_columns(connection: Connection) -> list[TextColumn]:
 
 
 def of_campaigns(columns: Sequence[TextColumn], within: str) -> list[TextColumn]:
-    """Limit columns to rows of some campaigns (`account_scope.rows_of`).
+    """Limit columns to rows of some campaigns (`accounts.rows_of`).
 
     Users' tables are left out, because their rows may be of any account, and so are tables without campaigns.
     """

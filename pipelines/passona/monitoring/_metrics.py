@@ -21,8 +21,8 @@ from typing import Any
 from passona.config.address import Address, exists
 from passona.errors import PassonaError
 from passona.reports.definitions import REPORTS
+from passona.warehouse.accounts import accounts_in
 from passona.warehouse.atomic_file import AtomicFile
-from passona.warehouse.campaign_accounts import accounts_in
 from passona.warehouse.connection import Connection, error_kinds
 from passona.warehouse.database import open_reader
 from passona.warehouse.ledger_table import Ledger

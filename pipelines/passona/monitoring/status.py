@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from passona.config.address import Address, check_exists
-from passona.config.configuration import check_account
 from passona.config.settings import DEFAULT_ACCOUNT
 from passona.errors import ConfigurationError
 from passona.masking.messages import counted
@@ -22,7 +21,7 @@ from passona.reports.definitions import REPORTS
 from passona.reports.tables import DATASET
 from passona.source.campaigns import campaign_values
 from passona.source.ledger import Key, may_have_rows
-from passona.warehouse.campaign_accounts import accounts_in
+from passona.warehouse.accounts import accounts_in, check_account
 from passona.warehouse.connection import Connection, tables_of, temp_table
 from passona.warehouse.database import has_writer, open_reader
 from passona.warehouse.ledger_table import trusted_entries
@@ -137,7 +136,7 @@ def status(
             raise ConfigurationError(f"{address} holds no tables of passona: run passona load first")
         accounts = accounts_in(connection)
         if account is not None:
-            check_account(account, accounts or [DEFAULT_ACCOUNT], "the warehouse has")
+            check_account(connection, account)
         wanted = _wanted(connection, account, retain_days, now)
         reports = _reports(connection, account, now - max_age, wanted)
         return Status(

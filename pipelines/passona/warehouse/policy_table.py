@@ -17,7 +17,7 @@ from passona.config.privacy_settings import PrivacySettings
 from passona.masking.mode import Mode, agent_class, first_mode, privacy_in, tokens_of
 from passona.masking.policy import Privacy
 from passona.reports.definitions import REPORTS
-from passona.warehouse.account_scope import account_of_copy
+from passona.warehouse.accounts import account_of_copy
 from passona.warehouse.connection import Connection, columns_of, first_row, tables_of
 
 if TYPE_CHECKING:
