@@ -43,14 +43,24 @@ class Spool:
     `at`: when page 1 was requested (UTC). `last_page`: the last page in it. `first`: a digest of page 1, which tells a
     later walk whether the report is still the same. `new_keys`, `missing_keys`: how its rows differ from the guide.
     `odd`: a value is of another type than the guide's. `privacy`: what may be stored about people. `suppressed`: number
-    of rows left out because they belong to forgotten people.
+    of rows left out because they belong to forgotten people. `accounts`: how many are loaded at once: their spools
+    share the memory of one.
     """
 
     def __init__(
-        self, report: Report, campaign_id: str, path: Path, at: datetime | None = None, privacy: Privacy = CLEAR
+        self,
+        report: Report,
+        campaign_id: str,
+        path: Path,
+        at: datetime | None = None,
+        privacy: Privacy = CLEAR,
+        *,
+        accounts: int = 1,
     ) -> None:
         self.report, self.campaign_id, self.path, self.privacy = report, campaign_id, path, privacy
         self.at = at or datetime.now(UTC)
+        self._accounts = accounts
+        self._memory_bytes, self._batch_rows = MEMORY_BYTES // accounts, BATCH_ROWS // accounts
         self.suppressed = 0
         self.fingerprint = Fingerprint()
         self.last_page = 0
@@ -66,6 +76,10 @@ class Spool:
         self._batches: list[tuple[pa.RecordBatch, int, int]] = []
         self._file: IO[bytes] | None = None
         self._writer: pa.RecordBatchStreamWriter | None = None
+
+    def anew(self, at: datetime) -> Spool:
+        """Return an empty spool of the same report, begun at this time."""
+        return Spool(self.report, self.campaign_id, self.path, at, self.privacy, accounts=self._accounts)
 
     def __len__(self) -> int:
         """Return the number of rows, including those that are not in a batch yet."""
@@ -83,7 +97,7 @@ class Spool:
         self.suppressed += len(page.rows) - len(kept)
         self._rows += kept
         self._pages += 1
-        if len(self._rows) >= BATCH_ROWS or self._pages >= BATCH_PAGES:
+        if len(self._rows) >= self._batch_rows or self._pages >= BATCH_PAGES:
             self._flush(page.number)
         self.last_page = page.number
 
@@ -193,7 +207,7 @@ class Spool:
             _write(self._writer, batch, last_page, self.suppressed)
             return
         self._batches.append((batch, last_page, self.suppressed))
-        if self.memory > MEMORY_BYTES:
+        if self.memory > self._memory_bytes:
             self._spill()
 
     def _note_drift(self, rest: pa.Array[Any]) -> None:

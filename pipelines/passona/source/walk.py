@@ -128,7 +128,9 @@ class Walker:
             confirming = False
             try:
                 file, now = self._spools / f"{campaign_id}.{report.name}.arrow", self._client.clock.utc()
-                spool = self._once(paginator, Spool(report, campaign_id, file, now, self._privacy), after)
+                accounts = 1 + len(self._settings.other_accounts)
+                new = Spool(report, campaign_id, file, now, self._privacy, accounts=accounts)
+                spool = self._once(paginator, new, after)
                 walk = Walk(report, campaign_id, spool, self._settings.timezone, attempt)
                 if walk.digest in seen or not _has_row_on_two_pages(walk):
                     return walk
@@ -180,7 +182,7 @@ def _resumed(spool: Spool, paginator: Paginator, first: Page, after: datetime | 
         if spool.goes_on(paginator.again(first, spool.last_page)):
             return spool
         spool.drop()
-        spool = Spool(spool.report, spool.campaign_id, spool.path, at, spool.privacy)
+        spool = spool.anew(at)
     spool.add(first)
     return spool
 

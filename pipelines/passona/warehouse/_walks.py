@@ -18,7 +18,7 @@ from passona.source.walk import Walk, Walker
 
 # How often `finished` yields None while no walk ends.
 TICK_SECONDS = 1.0
-# Bytes of verified walks in memory that make a package full; at twice as many no new walk begins.
+# Of one account; a package of so many bytes takes seconds to write.
 PACKAGE_BYTES = 32 * 1024 * 1024
 
 
@@ -33,11 +33,16 @@ class Finished:
 
 
 class Walks:
-    """The walks of a run, of all its accounts. No new one begins after the block."""
+    """The walks of a run, of all its accounts. No new one begins after the block.
 
-    def __init__(self) -> None:
+    `package_bytes`: bytes of verified walks that make a package full; at twice as many no new walk begins. Several
+    accounts fill packages faster than one, and have as little memory.
+    """
+
+    def __init__(self, accounts: int) -> None:
+        self.package_bytes = PACKAGE_BYTES if accounts == 1 else PACKAGE_BYTES // 2
         self._done: queue.SimpleQueue[tuple[str, Task, Walk | BaseException | None, float]] = queue.SimpleQueue()
-        self._backlog = _Backlog()
+        self._backlog = _Backlog(2 * self.package_bytes)
         self._pending = 0
 
     def __enter__(self) -> Self:
@@ -102,7 +107,8 @@ class Walks:
 class _Backlog:
     """Bytes of verified walks in memory that no package has written yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._changed = threading.Condition()
         self._bytes = 0
         self._open = False
@@ -110,7 +116,7 @@ class _Backlog:
     def wait(self) -> None:
         """Block while there are too many."""
         with self._changed:
-            self._changed.wait_for(lambda: self._open or self._bytes < 2 * PACKAGE_BYTES)
+            self._changed.wait_for(lambda: self._open or self._bytes < self._limit)
 
     def add(self, size: int) -> None:
         with self._changed:

@@ -18,7 +18,7 @@ from passona.source.pace import Clock
 from passona.warehouse._account_load import AccountLoad, LoadRequest, Progress
 from passona.warehouse._campaign_table import CampaignTable
 from passona.warehouse._load_package import Package
-from passona.warehouse._walks import PACKAGE_BYTES, Walks
+from passona.warehouse._walks import Walks
 from passona.warehouse.database import Database
 from passona.warehouse.engines.engine import Workload
 from passona.warehouse.ledger_table import Ledger, mismatched_reports
@@ -74,7 +74,7 @@ class Load:
         due = {task.key for of_account in tasks.values() for task in of_account}
         self._clear_spools(due)
         self._progress.planned([task for of_account in tasks.values() for task in of_account])
-        with Walks() as walks:
+        with Walks(len(self._accounts)) as walks:
             for name, account in self._accounts.items():
                 account.start(walks, tasks[name])
             for package in self._packages(walks):
@@ -130,7 +130,7 @@ class Load:
                 if finished is not None:
                     self._accounts[finished.account].take(package, finished, walks)
                     self._progress.walked(finished.task)
-                full = package.rows >= PACKAGE_ROWS or package.memory >= PACKAGE_BYTES
+                full = package.rows >= PACKAGE_ROWS or package.memory >= walks.package_bytes
                 if not package.empty and (full or time.monotonic() > due):
                     yield package
                     package, due = Package(), time.monotonic() + PACKAGE_SECONDS
