@@ -185,7 +185,7 @@ def test_what_users_made_and_wrote_is_left_out(passona: Run, brands: Warehouse, 
     (tmp_path / "out.duckdb").rename(tmp_path / "alone/out.duckdb")
     assert traces_of(brands, "brand_b", tmp_path / "alone/out.duckdb") == {}
     document = json.loads(passona("publish", "--json", "--account", "brand_a", "out.duckdb").stdout)
-    assert (document["account"], document["privacy"], document["left_out"]) == ("brand_a", None, ["analytics.theirs", "main.mine", "passona.sent.remark"])  # fmt: skip
+    assert (document["privacy"], document["left_out"]) == (None, ["analytics.theirs", "main.mine", "passona.sent.remark"])  # fmt: skip
     marts = passona("publish", "--marts-only", "--account", "brand_a", "marts.duckdb")
     assert marts.stdout.startswith(f"{tmp_path / 'marts.duckdb'}: published, account brand_a, marts alone, ")
     (tmp_path / "marts").mkdir()

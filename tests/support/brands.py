@@ -64,9 +64,9 @@ def sandboxes() -> Iterator[dict[str, Sandbox]]:
 
 
 def load_brands(warehouse: Warehouse, boxes: dict[str, Sandbox], **options: Any) -> None:
-    """One load of each account. The list of another account is no shrunk list."""
+    """One load of each account."""
     for brand, box in boxes.items():
-        outcome = warehouse.load(box, account=brand, accept_shrink=True, **options)
+        outcome = warehouse.load(box, account=brand, **options)
         assert outcome.exit_code == 0, outcome.errors
 
 

@@ -37,6 +37,7 @@ def _account_table(outcome: Outcome) -> Table:
     """Return what each account of a load did."""
     columns = ("loaded", "unchanged", "failed", "held", "rows")
     table = new_table("account", "campaigns", "requests", *columns, "outcome")
+    table.columns[-1].justify = "left"
     for name, part in outcome.accounts.items():
         reports = [_counts(report) for report in part.reports.values()]
         numbers = (part.campaigns, part.requests, *(sum(report[column] for report in reports) for column in columns))

@@ -97,5 +97,4 @@ def published_document(published: Published | Unpublished) -> dict[str, Any]:
         "seconds": round(published.seconds, 3),
         "left_out": published.left_out,
         "privacy": published.privacy,
-        "account": published.account,
     }
