@@ -14,6 +14,8 @@ from support.warehouses import Warehouse, accounts_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
+pytestmark = pytest.mark.both
+
 ONE, TWO, THREE = (f"c2c2c2c2-0000-4000-8000-{number:012}" for number in range(3))
 CSV = "Phone_Number,Link_Name,Link_Destination,Clicked_At,User_Agent,Device_Type,OS_Version,Browser_Version\n"
 CSV += "447700900001,L,https://example.org/,2024-07-01 12:00:00,UA,,,\n"
@@ -63,6 +65,7 @@ def test_campaigns_lists_those_of_all_accounts(both: Run) -> None:
     assert [line.split()[0] for line in both("campaigns").stdout.splitlines()[:3]] == ["account", "a", "b"]
 
 
+@pytest.mark.core
 def test_campaigns_of_an_account_whose_token_is_refused(both: Run) -> None:
     ended = both("campaigns", "--json", **STALE)
     assert [row["account"] for row in json.loads(ended.stdout)] == ["b"]
@@ -123,6 +126,7 @@ def test_generate_of_a_campaign_that_the_warehouse_does_not_know(both: Run, a: S
     assert [record.method for record in b.requests] == []
 
 
+@pytest.mark.core
 def test_generate_goes_on_after_a_refused_token(both: Run, b: Sandbox, warehouse: Warehouse) -> None:
     assert both("load").returncode == 0
     ended = both("generate", ONE, TWO, "--report", "clicks", **STALE)
@@ -155,6 +159,7 @@ def labelled(text: str, name: str) -> dict[str, float]:
     return {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in lines}
 
 
+@pytest.mark.core
 def test_metrics_have_a_label_for_the_account(both: Run, tmp_path: Path, passona: Run, a: Sandbox) -> None:
     assert both("load", "--metrics", "out.prom", **STALE).returncode == 3
     text = (tmp_path / "out.prom").read_text()

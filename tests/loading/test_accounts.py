@@ -22,6 +22,8 @@ from support.warehouses import Lines, Warehouse, accounts_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
+pytestmark = pytest.mark.both
+
 ONE, TWO, THREE, FOUR, FIVE = (f"c1c1c1c1-0000-4000-8000-{number:012}" for number in range(5))
 PARIS: Zone = "Europe/Paris"
 
@@ -70,6 +72,7 @@ def accounts_in(warehouse: Warehouse) -> list[tuple[Any, ...]]:
     return warehouse.rows("SELECT campaign_id, account, listed FROM passona.campaigns ORDER BY campaign_id")
 
 
+@pytest.mark.core
 def test_a_bad_token_and_an_empty_list_are_not_in_the_way_of_a_third_account(
     passona: Run, warehouse: Warehouse
 ) -> None:
@@ -135,6 +138,7 @@ def test_listed_is_of_the_own_account(warehouse: Warehouse) -> None:
     assert accounts_in(warehouse) == [(ONE, "a", True), (TWO, "b", False), (THREE, "b", True)]
 
 
+@pytest.mark.core
 def test_a_campaign_in_two_lists_is_loaded_once_and_that_is_said(warehouse: Warehouse) -> None:
     with Sandbox(account_with(one=3, two=2)) as a, Sandbox(account_with(one=3, three=1)) as b:
         outcome, said = load(warehouse, {"a": a, "b": b})
@@ -157,6 +161,7 @@ def test_if_the_first_account_cannot_the_second_one_loads_it(warehouse: Warehous
     assert accounts_in(warehouse) == [(ONE, "b", True)]
 
 
+@pytest.mark.core
 def test_a_campaign_that_moves_to_another_account_keeps_its_rows(warehouse: Warehouse) -> None:
     with Sandbox(account_with(one=3, two=2)) as a, Sandbox(account_with(three=1)) as b:
         load(warehouse, {"a": a, "b": b})
@@ -179,6 +184,7 @@ def test_a_whole_account_that_moves_is_not_held_as_a_list_that_shrank(warehouse:
     assert {account for _, account, _ in accounts_in(warehouse)} == {"b"}
 
 
+@pytest.mark.core
 def test_a_token_that_is_switched_to_the_team_of_another_account_takes_nothing_away(warehouse: Warehouse) -> None:
     with Sandbox(account_with(one=1, two=1, three=1, four=1)) as a, Sandbox(account_with(five=1)) as b:
         load(warehouse, {"a": a, "b": b})
@@ -211,6 +217,7 @@ def test_a_named_campaign_is_asked_of_the_account_that_has_it(warehouse: Warehou
         assert (asked(a), asked(b)) == (set(), {TWO})
 
 
+@pytest.mark.core
 def test_a_named_campaign_that_no_account_lists_is_one_error_and_no_request(warehouse: Warehouse) -> None:
     with Sandbox(account_with(one=3)) as a, Sandbox(account_with(two=2)) as b:
         outcome, _ = load(warehouse, {"a": a, "b": b}, FOUR, TWO)
@@ -256,6 +263,7 @@ def test_the_list_guard_is_of_each_account(warehouse: Warehouse) -> None:
     assert accounts_in(warehouse) == [(ONE, "a", False), (TWO, "b", True), (THREE, "b", True), (FOUR, "b", True)]
 
 
+@pytest.mark.core
 def test_times_are_of_the_zone_of_their_account_in_one_package(warehouse: Warehouse) -> None:
     with Sandbox(account_with(one=1)) as a, Sandbox(account_with(two=1)) as b:
         load(warehouse, {"a": a, "b": b}, own={"a": {"timezone": PARIS}, "b": {"timezone": "America/New_York"}})
@@ -282,6 +290,7 @@ def test_a_new_key_of_the_api_is_told_once(warehouse: Warehouse) -> None:
     assert warehouse.rows("SELECT campaign_id, mood FROM passona.clicks ORDER BY 1") == [(ONE, "fine"), (TWO, "fine")]
 
 
+@pytest.mark.core
 def test_counts_are_those_of_each_account(warehouse: Warehouse) -> None:
     with Sandbox(account_with(one=3, two=1)) as a, Sandbox(account_with(three=5)) as b:
         outcome, _ = load(warehouse, {"a": a, "b": b})

@@ -13,6 +13,8 @@ from passona_sandbox import Account, Sandbox, Switches
 from support.plain import pipeline
 from support.warehouses import Warehouse, accounts_of
 
+pytestmark = pytest.mark.both
+
 ONE, TWO, THREE = (f"c3c3c3c3-0000-4000-8000-{number:012}" for number in range(3))
 
 
@@ -47,6 +49,7 @@ def per_pages(box: Sandbox) -> set[str | None]:
     return {record.per_page for record in box.requests}
 
 
+@pytest.mark.core
 def test_two_accounts_go_into_one_dataset_and_neither_unlists_the_other(
     warehouse: Warehouse, tmp_path: Path, a: Sandbox, b: Sandbox
 ) -> None:
@@ -83,6 +86,7 @@ def test_what_the_caller_passes_comes_first(monkeypatch: pytest.MonkeyPatch, a: 
     assert all(record.authorized for record in a.requests)
 
 
+@pytest.mark.core
 def test_an_account_without_a_token_never_takes_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCES__PASSONA__API_TOKEN", "of another account")
     with pytest.raises(ConfigurationError, match="no API token: set SOURCES__PASSONA__ACCOUNTS__C__API_TOKEN"):

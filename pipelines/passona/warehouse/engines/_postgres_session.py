@@ -105,7 +105,8 @@ def copy_into(cursor: Any, table: str, rows: pa.Table) -> None:
         return
     columns = ", ".join(map(quoted, rows.column_names))
     buffer = io.BytesIO()
-    pyarrow.csv.write_csv(without_nul(rows), buffer, _CSV)
+    # In one chunk: for an empty one between others, Arrow's writer sends whatever its buffer holds.
+    pyarrow.csv.write_csv(without_nul(rows).combine_chunks(), buffer, _CSV)
     buffer.seek(0)
     cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN WITH (FORMAT csv, NULL '', ENCODING 'UTF8')", buffer)
 
