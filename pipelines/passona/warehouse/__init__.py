@@ -2,7 +2,9 @@
 
     load (plan) -> source.walk -> _load_package -> database -> dataset `passona`
 
-- `load` one run of `passona load`, `csv_import` of `import-csv`, `mail_requests` of `generate`; `run` what loads share
+- `load` one run of `passona load`, `_account_load` the part of an account, `_owners` which account loads what; `accounts`
+  those that a warehouse names
+- `csv_import` of `import-csv`, `mail_requests` of `generate`; `run` what loads share
 - `run_record` the row in `runs`; `database` the open warehouse; `connection` a session with it
 - `engines` DuckDB file and Postgres
 - `_schema` creates the tables; `_migrations` those of the first version; `ownership` which objects are ours
@@ -11,6 +13,7 @@
 """
 
 __all__ = [
+    "accounts",
     "atomic_file",
     "connection",
     "csv_import",
