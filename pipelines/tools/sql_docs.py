@@ -25,6 +25,12 @@ def blocks(text: str) -> Iterator[tuple[str, str]]:
         yield block["sql"], block["result"] or ""
 
 
+def sql_under(heading: str) -> str:
+    """Return the first SQL block under a heading of the page."""
+    _, _, rest = PAGE.read_text("utf-8").partition(f"## {heading}\n")
+    return next(blocks(rest))[0]
+
+
 def with_results(text: str, connection: duckdb.DuckDBPyConnection) -> str:
     """Return the page with its results on this warehouse."""
     return _BLOCK.sub(lambda block: f"```sql\n{block['sql']}```\n\n{answer(connection, block['sql'])}", text)
