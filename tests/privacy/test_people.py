@@ -101,7 +101,7 @@ def test_rows_that_nobody_reduced_are_stopped_at_the_door(
     spool.add(Page(1, [click()], 1, 1, 50, None))
     spool.finish()
     package = Package()
-    package.add(Walk(CLICKS, ONE, spool, "Europe/London"))
+    package.add(Walk(CLICKS, ONE, spool, "Europe/London"), "default")
     database = open_database(warehouse.address, 0, silent)
     try:
         with pytest.raises(ConfigurationError, match="rows in clear mode cannot go into a warehouse that is pseudony"):

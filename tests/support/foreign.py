@@ -14,7 +14,7 @@ OF_OTHERS = {
     "team_uuid": "00000000-0000-4000-8000-000000000000", "page_size": "1", "concurrency": "abc", "retain_days": "31",
     "requests_per_minute": "1", "settle_days": "0", "retry_pause": "59", "request_timeout": "0.1",
     "clicks_settle_days": "0", "privacy_key": "0" * 32, "privacy_former_keys": "[]", "privacy_fields": '["Town"]',
-    "retain_mode": "rows", "published": f'["{NOWHERE}"]',
+    "retain_mode": "rows", "account_names": '["of_others"]', "published": f'["{NOWHERE}"]',
 }  # fmt: skip
 BARE = {key.upper(): OF_OTHERS[key] for key in KEYS[SOURCE]}
 
