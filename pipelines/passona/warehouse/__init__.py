@@ -2,8 +2,8 @@
 
     load (plan) -> source.walk -> _load_package -> database -> dataset `passona`
 
-- `load` one run of `passona load`, `_account_load` the part of an account, `_owners` which account loads what; `accounts`
-  those that a warehouse names
+- `load` one run of `passona load`, `_account_load` the part of an account, `_owners` which account loads what
+- `accounts` those that a warehouse names
 - `csv_import` of `import-csv`, `mail_requests` of `generate`; `run` what loads share
 - `run_record` the row in `runs`; `database` the open warehouse; `connection` a session with it
 - `engines` DuckDB file and Postgres
