@@ -123,7 +123,22 @@ def test_generate_of_a_campaign_that_the_warehouse_does_not_know(both: Run, a: S
     )
     assert (ended.returncode, a.requests, b.requests) == (2, [], [])
     assert both("generate", ONE, "--report", "clicks", "--account", "a").returncode == 0
-    assert [record.method for record in b.requests] == []
+    assert both("load", "--report", "sent").returncode == 0
+    wrong = both("generate", ONE, "--account", "b")
+    assert (wrong.returncode, wrong.stderr) == (2, f"passona: campaign {ONE}: it belongs to account a, not to b\n")
+    assert [record.method for record in b.requests if record.method == "POST"] == []
+
+
+def test_a_copy_of_one_account_is_not_replaced_by_another(both: Run, tmp_path: Path) -> None:
+    assert both("load").returncode == 0
+    assert both("publish", "--account", "a", "copy.duckdb").returncode == 0
+    before = (tmp_path / "copy.duckdb").read_bytes()
+    for arguments in (["--account", "b"], []):
+        ended = both("publish", *arguments, "copy.duckdb")
+        assert (ended.returncode, "it is a copy of account a" in ended.stderr) == (2, True), ended.stderr
+    assert both("load", "--account", "a", "--publish", "copy.duckdb").returncode == 2
+    assert (tmp_path / "copy.duckdb").read_bytes() == before
+    assert both("publish", "--account", "a", "copy.duckdb").returncode == 0
 
 
 @pytest.mark.core

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from passona.config.privacy_settings import PrivacySettings
 from passona.config.settings import Settings
+from passona.erasure.forget import forget
 from passona.reports.definitions import REPORTS
 from passona.warehouse.database import open_database
 from passona.warehouse.load import Load, LoadRequest
@@ -170,18 +172,64 @@ def test_a_campaign_that_moves_to_another_account_keeps_its_rows(warehouse: Ware
         b.account.put({"uuid": ONE, "name": "one"}, {"clicks": [click(n) for n in range(3)]})
         b.forget_requests()
         outcome, said = load(warehouse, {"a": a, "b": b})
-        assert (outcome.exit_code, said, asked(b)) == (0, [], set())
+        assert (outcome.exit_code, said, asked(b)) == (0, ["1 campaign moved from account a to b"], set())
     assert accounts_in(warehouse) == [(ONE, "b", True), (TWO, "a", True), (THREE, "b", True)]
     assert warehouse.rows("SELECT * FROM passona.clicks ORDER BY row_id") == before
 
 
-def test_a_whole_account_that_moves_is_not_held_as_a_list_that_shrank(warehouse: Warehouse) -> None:
-    with Sandbox(account_with(one=1, two=1, three=1, four=1)) as a, Sandbox(Account.empty()) as b:
+def test_exchanged_tokens_move_nothing_until_that_is_accepted(warehouse: Warehouse) -> None:
+    with Sandbox(account_with(one=1, two=1, three=1, four=1)) as a, Sandbox(account_with(five=1)) as b:
         load(warehouse, {"a": a, "b": b})
-    with Sandbox(Account.empty()) as a, Sandbox(account_with(one=1, two=1, three=1, four=1)) as b:
-        outcome, said = load(warehouse, {"a": a, "b": b})
-        assert (outcome.exit_code, said) == (0, [])
-    assert {account for _, account, _ in accounts_in(warehouse)} == {"b"}
+        before = accounts_in(warehouse)
+        outcome, said = load(warehouse, {"a": b, "b": a})
+        assert (outcome.exit_code, said) == (5, [])
+        assert [error.partition(":")[0] for error in outcome.errors] == ["account a"]
+        assert [(uuid, owner) for uuid, owner, _ in accounts_in(warehouse)] == [
+            (uuid, owner) for uuid, owner, _ in before
+        ]
+        outcome, said = load(warehouse, {"a": b, "b": a}, accept_shrink=True)
+        assert (outcome.exit_code, len(said)) == (0, 2)
+    assert {account for uuid, account, _ in accounts_in(warehouse) if uuid != FIVE} == {"b"}
+
+
+def test_jobs_of_one_account_each_hand_a_campaign_over(warehouse: Warehouse) -> None:
+    with Sandbox(account_with(one=2, two=1)) as a, Sandbox(account_with(three=1)) as b:
+        boxes = {"a": a, "b": b}
+        for name in boxes:
+            load(warehouse, boxes, only=[name])
+        a.account.remove(ONE)
+        b.account.put({"uuid": ONE, "name": "one"}, {"clicks": [click(n) for n in range(9)]})
+        load(warehouse, boxes, only=["a"])
+        outcome, said = load(warehouse, boxes, only=["b"])
+        assert (outcome.exit_code, said) == (0, ["1 campaign moved from account a to b"])
+    assert accounts_in(warehouse) == [(ONE, "b", True), (TWO, "a", True), (THREE, "b", True)]
+    assert warehouse.one("SELECT count(*) FROM passona.clicks WHERE campaign_id = ?", ONE) == (9,)
+
+
+@pytest.mark.parametrize("forgetting", ["a", "b"])
+def test_a_campaign_that_moves_brings_back_nobody_whom_either_account_forgot(
+    warehouse: Warehouse, forgetting: str
+) -> None:
+    with Sandbox(account_with(one=3, two=1)) as a, Sandbox(account_with(three=1)) as b:
+        load(warehouse, {"a": a, "b": b})
+        texts = [("argument 1", "+44 7700 900001")]
+        forget(warehouse.address, texts, PrivacySettings(), 0, lambda line: None, account=forgetting)
+        a.account.remove(ONE)
+        b.account.put({"uuid": ONE, "name": "one"}, {"clicks": [click(n) for n in range(3)]})
+        assert load(warehouse, {"a": a, "b": b})[0].exit_code == 0
+        assert load(warehouse, {"a": a, "b": b}, refresh=True)[0].exit_code == 0
+    assert warehouse.rows("SELECT phone_number FROM passona.clicks WHERE campaign_id = ? ORDER BY 1", ONE) == [
+        ("447700900000",), ("447700900002",),
+    ]  # fmt: skip
+
+
+def test_whom_a_nameless_account_forgot_stays_out_when_it_gets_a_name(warehouse: Warehouse) -> None:
+    with Sandbox(account_with(one=3, two=2)) as box:
+        warehouse.load(box)
+        texts = [("argument 1", "+44 7700 900001")]
+        forget(warehouse.address, texts, PrivacySettings(), 0, lambda line: None, account="default")
+        load(warehouse, {"brand_a": box}, refresh=True)
+    assert warehouse.one("SELECT count(*) FROM passona.clicks WHERE phone_number LIKE '%01'") == (0,)
 
 
 @pytest.mark.core

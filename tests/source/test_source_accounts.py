@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from passona import passona_source
+from passona.config.privacy_settings import PrivacySettings
+from passona.erasure.forget import forget
 from passona.errors import ConfigurationError
 from passona_sandbox import Account, Sandbox, Switches
 from support.plain import pipeline
@@ -113,6 +115,18 @@ def test_a_campaign_that_moves_is_taken_over_with_its_rows(
     assert warehouse.rows("SELECT campaign_id, account, listed FROM passona.campaigns ORDER BY 1") == [
         (ONE, "a", True), (TWO, "b", True), (THREE, "b", True),
     ]  # fmt: skip
+
+
+def test_a_campaign_of_another_account_is_left_alone_where_people_are_forgotten_by_account(
+    warehouse: Warehouse, tmp_path: Path, a: Sandbox, b: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert warehouse.load(b, account="b").exit_code == 0
+    forget(warehouse.address, [("it", "+44 7700 900001")], PrivacySettings(), 0, lambda line: None, account="b")
+    a.account.put({"uuid": THREE, "name": "3"}, {"unsent": []})
+    pipeline(warehouse.path, tmp_path / "dlt").run(passona_source(account="a", refresh=True))
+    assert {record.campaign for record in a.requests if record.kind == "report"} == {ONE, TWO}
+    assert "1 campaign of other accounts left out" in caplog.text
+    assert warehouse.rows("SELECT account, listed FROM passona.campaigns WHERE campaign_id = ?", THREE) == [("b", True)]
 
 
 def test_the_command_line_goes_on_with_a_dataset_of_the_source(

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from passona.config.address import Address
 from passona.errors import ConfigurationError, Exit, PassonaError
 from passona.masking.messages import counted, reason
 from passona.masking.policy import CLEAR, Privacy
-from passona.warehouse.accounts import campaigns_of
+from passona.warehouse.accounts import account_of_copy, campaigns_of
 from passona.warehouse.atomic_file import AtomicFile
 from passona.warehouse.connection import literal, tables_of
 from passona.warehouse.engines.duckdb_file import open_checkpointed
@@ -110,6 +110,7 @@ def publish(
     :raises OSError: the copy could not be written.
     """
     started = time.monotonic()
+    _check_same_account(place.path, account)
     with place.part() as part:
         with _read("the warehouse"):
             _check_verified(source.connection, account)
@@ -130,6 +131,20 @@ def publish(
         omitted = tuple(map(privacy.new_name, made_by_users(source.connection)))
     mode = None if privacy.is_clear else privacy.mode
     return Published(place.path, size, reports, time.monotonic() - started, omitted, mode, account, marts_only)
+
+
+def _check_same_account(path: Path, account: str | None) -> None:
+    """Refuse to replace the copy of one account by that of another, or of all: its readers may read only that one."""
+    if not path.exists():
+        return
+    with closing(duckdb.connect(config={"temp_directory": ""})) as connection, suppress(duckdb.Error):
+        connection.execute(f"ATTACH {literal(str(path))} AS copied (READ_ONLY)")
+        connection.execute("USE copied")
+        old = account_of_copy(connection)
+        if old is not None and old != account:
+            raise ConfigurationError(
+                f"{path}: it is a copy of account {old}; publish it with --account {old}, or remove it first"
+            )
 
 
 def _copy(source: int, part: Path) -> None:

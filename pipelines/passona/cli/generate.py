@@ -9,7 +9,7 @@ import click
 from passona.cli import options
 from passona.cli.screen import json_text, new_table, spinner, stdout_console
 from passona.config.address import warehouse_address
-from passona.config.configuration import load_accounts
+from passona.config.configuration import account_names, load_accounts
 from passona.config.settings import Settings, campaign_uuid
 from passona.errors import TokenRefused
 from passona.monitoring import logs
@@ -70,7 +70,7 @@ def _request(keys: Sequence[Key], account: str | None, period: timedelta, wait: 
     refusals: list[TokenRefused] = []
     with closing(open_database(warehouse_address(), wait, logs.notify)) as database:
         database.prepare()
-        owners = accounts_of(database.connection, [uuid for uuid, _ in keys], accounts)
+        owners = accounts_of(database.connection, [uuid for uuid, _ in keys], account_names(), account)
         before = requested_before(database.connection, period)
         for name in dict.fromkeys(owners.values()):
             mailings = reports_to_request([key for key in keys if owners[key[0]] == name], before)

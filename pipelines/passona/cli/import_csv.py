@@ -101,10 +101,10 @@ def import_csv(
     request = CsvRequest(
         files, campaign_uuid(campaign), report, made_at, encoding, reject_to, accept_shrink, accept_mangled
     )
-    accounts = account_names(*filter(None, [account]))
+    account_names(*filter(None, [account]))
     with progress_bars() as progress, closing(open_database(warehouse_address(), wait, logs.notify)) as database:
         database.prepare()
-        found = accounts_of(database.connection, [request.campaign_id], accounts)
+        found = accounts_of(database.connection, [request.campaign_id], account_names(), account)
         settings = load_settings_without_token(found[request.campaign_id])
         outcome = CsvImport(settings, database, request, progress).run()
         rewrite_after_expiry(database, wait, logs.notify)

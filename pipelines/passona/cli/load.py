@@ -111,6 +111,11 @@ def load(
     with RunEnd(metrics, on_failure) as run:
         if marts_only and publish_to is None:
             raise click.UsageError("--marts-only is for --publish PATH")
+        if accounts and publish_to is not None:
+            raise click.UsageError(
+                "--publish copies the whole warehouse, of all accounts: after load --account, run passona publish "
+                "--account NAME PATH"
+            )
         request = LoadRequest(_uuids(uuids, campaigns_file), reports, since, refresh, accept_shrink)
         then = _Then(then_transform, publish_to, marts_only)
         return _load(request, load_accounts(*accounts), then, wait, run, as_json=as_json)

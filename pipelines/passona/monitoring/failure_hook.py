@@ -36,6 +36,13 @@ def _is_address(target: str) -> bool:
     return target.lower().startswith(("http://", "https://"))
 
 
+def _is_secret(variable: str) -> bool:
+    """Return True for a variable that may hold a secret; the one of an account may hold its whole section."""
+    return (
+        variable.endswith(_SECRETS) or re.fullmatch("SOURCES__PASSONA(__ACCOUNTS(__(?!_).*?)?)?", variable) is not None
+    )
+
+
 def check_target(target: str) -> None:
     """Check that this is a command or an address that can be called.
 
@@ -111,7 +118,7 @@ def _send(address: str, body: bytes) -> str | None:
 
 
 def _run(command: str, body: bytes, code: int) -> str | None:
-    variables = {name: value for name, value in user_environment().items() if not name.upper().endswith(_SECRETS)}
+    variables = {name: value for name, value in user_environment().items() if not _is_secret(name.upper())}
     try:
         process = subprocess.Popen(  # noqa: S603  # the user's own command
             shlex.split(command),

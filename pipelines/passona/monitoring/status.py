@@ -238,7 +238,11 @@ def _late_loads(connection: Connection, accounts: Sequence[str], now: datetime, 
             [list(_ENDED)],
         ).fetchall()
     )
-    for account in accounts or [DEFAULT_ACCOUNT]:
+    listed = {row[0] for row in connection.execute("SELECT account FROM passona.campaigns WHERE listed").fetchall()}
+    # An account that was loaded and lists nothing any more has got another name.
+    for account in [name for name in accounts if name in listed or name not in last] or [DEFAULT_ACCOUNT] * (
+        not accounts
+    ):
         prefix, ended = f"account {account}: " if accounts else "", last.get(account)
         if ended is None:
             yield f"{prefix}no load has finished yet"

@@ -40,6 +40,7 @@ class Contents:
     field rows or issues. `odd`: reports with values of another type than the guide's. `campaigns`: rows of that table,
     None without the table. `columns`: by table, columns of keys that the guide does not know. `taken`: by table, all
     other columns. `mode`: privacy mode that a command line noted, if any. `forgotten`: entries of forgotten people.
+    `forgets_by_account`: an account has forgotten people whom the others may have.
     """
 
     entries: dict[Key, Entry] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Contents:
     taken: Mapping[str, Collection[str]] = field(default_factory=dict)
     mode: Mode | None = None
     forgotten: Sequence[str] = ()
+    forgets_by_account: bool = False
 
 
 class _Result(NamedTuple):
@@ -87,6 +89,7 @@ class Destination:
                 unclaimed.add((table, column))
             else:
                 columns[table][json.loads(key)] = column
+        forgotten = self._forgotten()
         return Contents(
             entries={entry.key: entry for entry in self._entries(reports, rows, issues)},
             filled=filled | {(uuid, report) for uuid, report in issues or ()},
@@ -98,7 +101,8 @@ class Destination:
                 for table in (*(report.name for report in reports), CAMPAIGNS.name)
             },
             mode=next(iter(self._select("_privacy", "mode", "key_id", "forgetting_key")), None),
-            forgotten=self._forgotten(account),
+            forgotten=[entry for entry, owner in forgotten if owner in (None, account)],
+            forgets_by_account=any(owner is not None for _, owner in forgotten),
         )
 
     def clear(self, keys: Sequence[Key]) -> None:
@@ -114,11 +118,11 @@ class Destination:
                 *(part for key in some for part in key),
             )
 
-    def _forgotten(self, account: str) -> list[str]:
-        """Return the entries of people whom this account or all have forgotten. A list without accounts is of all."""
+    def _forgotten(self) -> list[tuple[str, str | None]]:
+        """Return the entries of forgotten people, each with the account that forgot them, None for all of them."""
         result = self._query("_forgotten", "*")
         entries = [dict(zip(result.names, row, strict=True)) for row in result.rows] if result else []
-        return [entry["entry"] for entry in entries if entry.get("account") in (None, account)]
+        return [(entry["entry"], entry.get("account")) for entry in entries]
 
     def _check_form(self) -> None:
         forms = [(int(form), str(version)) for form, version in self._select("_upgrades", "form", "version")]

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from passona.config.settings import Settings
 from passona.errors import PassonaError, Stopped, TokenRefused, Unreachable, WalkFailed
+from passona.masking.messages import counted
 from passona.masking.mode import first_mode, privacy_in
 from passona.masking.people import people
 from passona.masking.policy import Privacy
@@ -99,6 +100,11 @@ class Extraction:
         self._known = self._selection.known
         if self._selection.shrink is not None:
             self._fail(self._selection.shrink)
+        if foreign := self._selection.foreign:
+            count = counted(len(foreign), "campaign")
+            self._failures[
+                f"{count} of other accounts left out: people are forgotten by account, so use passona load"
+            ] = None
         # By campaign, those most in need first.
         self._tasks: dict[str, dict[str, Task]] = {}
         for task in self._selection.tasks:

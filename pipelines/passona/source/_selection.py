@@ -39,7 +39,8 @@ class Selection:
 
     `known`: campaigns of the list or the dataset, by id. `tasks`: what is due, most needed first. `listed`: the list
     as it is to be stored, None if it is not. `unlisted`: rows of campaigns that have left the list. `shrink`: why the
-    shrink guard holds back the list.
+    shrink guard holds back the list. `foreign`: campaigns that are left out, because they belong to another account
+    and people are forgotten by account: the command line alone can move them.
     """
 
     known: dict[str, Campaign]
@@ -47,6 +48,7 @@ class Selection:
     listed: CampaignList | None
     unlisted: pa.Table | None
     shrink: Held | None
+    foreign: Sequence[str] = ()
 
 
 def select(
@@ -68,6 +70,8 @@ def select(
     rows = contents.campaigns
     stored = {} if rows is None else {campaign.campaign_id: campaign for campaign in campaign_values(rows)}
     listed = {campaign.campaign_id: campaign for campaign in campaigns.campaigns} if campaigns else {}
+    foreign = _foreign(stored, contents, settings) & (listed.keys() | {*request.campaigns})
+    listed = {uuid: campaign for uuid, campaign in listed.items() if uuid not in foreign}
     own = {uuid for uuid, campaign in stored.items() if (campaign.account or DEFAULT_ACCOUNT) == settings.account}
     before = {uuid for uuid in own if stored[uuid].listed}
     stayed = before & listed.keys()
@@ -78,7 +82,8 @@ def select(
     if is_stored:
         _reopen(contents, {uuid for uuid in listed.keys() & stored.keys() if not stored[uuid].listed})
     known = stored | listed
-    wanted = _wanted(known, request.campaigns or sorted(stayed if shrink else listed), request, settings.team_uuid)
+    uuids = [uuid for uuid in request.campaigns or sorted(stayed if shrink else listed) if uuid not in foreign]
+    wanted = _wanted(known, uuids, request, settings.team_uuid)
     expired = {entry.campaign_id for entry in contents.entries.values() if entry.expired_at is not None}
     kept = [campaign for campaign in wanted if campaign.campaign_id not in expired]
     tasks = plan(kept, contents.entries, reports, settings, now, refresh=refresh)
@@ -90,10 +95,18 @@ def select(
     return Selection(
         known=known,
         tasks=tasks,
-        listed=campaigns if is_stored else None,
+        listed=replace(campaigns, campaigns=tuple(listed.values())) if campaigns and is_stored else None,
         unlisted=_unlisted(contents, before - listed.keys()) if is_stored else None,
         shrink=None if request.campaigns else shrink,
+        foreign=sorted(foreign),
     )
+
+
+def _foreign(stored: Mapping[str, Campaign], contents: Contents, settings: Settings) -> set[str]:
+    """Return the campaigns of other accounts, if an account has forgotten people whom the others may have."""
+    if not contents.forgets_by_account:
+        return set()
+    return {uuid for uuid, c in stored.items() if (c.account or DEFAULT_ACCOUNT) != settings.account}
 
 
 def _wanted(

@@ -13,6 +13,7 @@ from passona.warehouse._owners import Owners, Stored
 from passona.warehouse.connection import quoted, registered, temp_table
 from passona.warehouse.database import Database
 from passona.warehouse.ownership import dataset_columns
+from passona.warehouse.policy_table import has_forgotten, inherit_forgotten
 
 
 class CampaignTable:
@@ -49,7 +50,7 @@ class CampaignTable:
         left = owners.left
         self._unlist(left)
         self._known |= {uuid: replace(self._known[uuid], listed=False) for uuid in left}
-        self._reopen(owners.back)
+        self._reopen([*owners.back, *self._with_forgotten_people(owners.moved)])
         loaders = owners.loaders.items()
         parts = [lists[name].part([u for u, loader in loaders if loader == name]) for name in owners.accepted]
         self._changes = self._changed_part(parts)
@@ -122,6 +123,17 @@ class CampaignTable:
                 "UPDATE passona.report_ledger SET state = 'open' WHERE state = 'settled' AND expired_at IS NULL "
                 "AND campaign_id IN (SELECT campaign_id FROM given)"
             )
+
+    def _with_forgotten_people(self, moved: Mapping[str, tuple[str, str]]) -> list[str]:
+        """Let accounts keep out whom the former accounts of their campaigns forgot.
+
+        Return the campaigns that may hold rows of people whom their new account forgot.
+        """
+        connection = self._database.connection
+        for old, new in {*moved.values()}:
+            inherit_forgotten(connection, old, new)
+        forgetful = {new for _, new in moved.values() if has_forgotten(connection, new)}
+        return [uuid for uuid, (_, new) in moved.items() if new in forgetful]
 
     def _unlist(self, ids: list[str]) -> None:
         with temp_table(self._database.connection, campaign_id=ids):

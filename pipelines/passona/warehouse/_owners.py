@@ -42,7 +42,10 @@ class Owners:
 
     @cached_property
     def held(self) -> dict[str, Held]:
-        """The errors of lists that the shrink guard holds. A campaign that another account lists is not lost."""
+        """The errors of lists that the shrink guard holds.
+
+        A campaign that another account lists is lost, too: the tokens may have been exchanged.
+        """
         if self.accept_shrink:
             return {}
         errors = {name: self._shrink(name, listed) for name, listed in self.lists.items()}
@@ -50,9 +53,8 @@ class Owners:
 
     def _shrink(self, name: str, listed: CampaignList) -> Held | None:
         before = {uuid for uuid, (owner, was_listed) in self.stored.items() if owner == name and was_listed}
-        stayed = before.intersection(self.listed_by)
-        now = stayed.union(campaign.campaign_id for campaign in listed.campaigns)
-        return list_shrink_error(len(before), len(stayed), len(now))
+        now = {campaign.campaign_id for campaign in listed.campaigns}
+        return list_shrink_error(len(before), len(before & now), len(now))
 
     @property
     def accepted(self) -> list[str]:
@@ -72,7 +74,7 @@ class Owners:
         owner, was_listed = self.stored.get(uuid, _NEW)
         if owner in accounts and (owner not in self.held or was_listed):
             return owner
-        if owner in self.configured and owner not in self.selected:
+        if owner in self.held or (was_listed and owner in self.configured and owner not in self.selected):
             return None
         return next((name for name in accounts if name not in self.held), None)
 
@@ -97,7 +99,9 @@ class Owners:
         owner = self.owner(uuid)
         if owner in self.configured:
             return f"it belongs to account {owner}, which this run does not load; --account {owner} does"
-        return "no account lists it; check the uuid, or name the account that has it with --account NAME"
+        unread = [name for name in self.selected if name not in self.lists]
+        seen = f"the list of {' and '.join(unread)} could not be read, and " if unread else ""
+        return f"{seen}no account lists it; check the uuid, or name the account that has it with --account NAME"
 
     @property
     def left(self) -> list[str]:
@@ -117,12 +121,21 @@ class Owners:
         accepted = {uuid for uuid, loader in self.loaders.items() if loader not in self.held}
         return [uuid for uuid, (_, was_listed) in self.stored.items() if not was_listed and uuid in accepted]
 
+    @cached_property
+    def moved(self) -> dict[str, tuple[str, str]]:
+        """By campaign that changes its account, the old one and the new one."""
+        owners = ((uuid, self.stored.get(uuid, _NEW)[0], loader) for uuid, loader in self.loaders.items())
+        return {uuid: (old, new) for uuid, old, new in owners if old is not None and old != new}
+
     @property
     def notices(self) -> list[str]:
-        """A line for campaigns that several accounts list."""
+        """A line for campaigns that several accounts list, and for those that change their account."""
         several = [(tuple(accounts), uuid) for uuid, accounts in self.listed_by.items() if len(accounts) > 1]
         shared = Counter((names, self.loaders[uuid]) for names, uuid in several if uuid in self.loaders)
         return [
             f"{counted(number, 'campaign')} in the lists of {' and '.join(names)}: loaded once, by account {loader}"
             for (names, loader), number in shared.items()
+        ] + [
+            f"{counted(number, 'campaign')} moved from account {old} to {new}"
+            for (old, new), number in Counter(self.moved.values()).items()
         ]

@@ -31,21 +31,28 @@ def accounts_in(connection: Connection) -> list[str]:
     return [] if accounts == [DEFAULT_ACCOUNT] else accounts
 
 
-def accounts_of(connection: Connection, campaign_ids: Iterable[str], configured: Collection[str]) -> dict[str, str]:
+def accounts_of(
+    connection: Connection, campaign_ids: Iterable[str], configured: Collection[str], named: str | None
+) -> dict[str, str]:
     """Return the account of each campaign: of those configured the one that the warehouse names, or the only one.
 
-    :raises ConfigurationError: several are configured, and the warehouse names none of them.
+    `named`: what the user says, for campaigns that the warehouse does not know.
+
+    :raises ConfigurationError: several are configured, and neither the warehouse nor the user names one of them, or
+        they name different ones.
     """
     stored: dict[str, str] = dict(connection.execute("SELECT campaign_id, account FROM passona.campaigns").fetchall())
     accounts = {}
     for uuid in campaign_ids:
         known = stored.get(uuid)
-        if known not in configured and len(configured) > 1:
+        if named is not None and known in configured and known != named:
+            raise ConfigurationError(f"campaign {uuid}: it belongs to account {known}, not to {named}")
+        if named is None and known not in configured and len(configured) > 1:
             raise ConfigurationError(
                 f"campaign {uuid}: the warehouse does not say which account has it ({', '.join(configured)}): add "
                 "--account NAME"
             )
-        accounts[uuid] = known if known and known in configured else next(iter(configured))
+        accounts[uuid] = named or (known if known and known in configured else next(iter(configured)))
     return accounts
 
 

@@ -98,7 +98,7 @@ class CsvImport:
                 self._import()
             except RequestFailed as error:
                 self._run.report_error(error, "import_failed")
-            self._run.expire()
+            self._run.expire(self._run.clock.utc())
         return self._outcome
 
     def _report_error(self, error: PassonaError, event: str, report: Report | None = None) -> None:

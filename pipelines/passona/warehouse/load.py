@@ -64,7 +64,9 @@ class Load:
                 for account in accounts:
                     requesting.enter_context(account.requesting())
                 self._load_due()
-            accounts[0].run.expire()
+            accounts[0].run.expire(min(account.run.clock.utc() for account in accounts))
+        if accounts[0].settings.label is None:  # the only account, without a name
+            return accounts[0].run.outcome
         return together({name: account.run.outcome for name, account in self._accounts.items()})
 
     def _load_due(self) -> None:
@@ -98,6 +100,8 @@ class Load:
                 self._accounts[name].run.notify(str(shrink))
             else:
                 self._accounts[name].run.report_error(shrink, "list_held")
+        for account in self._accounts.values() if owners.moved else ():
+            account.run.read_privacy()
         for line in owners.notices:
             self._progress.notify(line)
         # Campaigns that the user named and that no account of this run loads.

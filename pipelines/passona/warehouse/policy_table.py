@@ -110,6 +110,24 @@ def block(connection: Connection, entries: Iterable[str], account: str | None = 
         )
 
 
+def has_forgotten(connection: Connection, account: str) -> bool:
+    """Return True if this account has forgotten anybody."""
+    return _has_tables(connection) and bool(
+        connection.execute("SELECT 1 FROM passona._forgotten WHERE account = ? LIMIT 1", [account]).fetchall()
+    )
+
+
+def inherit_forgotten(connection: Connection, old: str, new: str) -> None:
+    """Let an account keep out whom another one has forgotten, because it takes over campaigns of that one."""
+    if _has_tables(connection):
+        connection.execute(
+            "INSERT INTO passona._forgotten (entry, forgotten_at, account) "
+            "SELECT DISTINCT entry, now(), CAST(? AS VARCHAR) FROM passona._forgotten WHERE account = ? "
+            "AND entry NOT IN (SELECT entry FROM passona._forgotten WHERE account IS NULL OR account = ?)",
+            [new, old, new],
+        )
+
+
 def blocked_since(connection: Connection, entries: Sequence[str]) -> dict[str | None, datetime]:
     """Return when (UTC) the person with these entries was forgotten, by account; None: by all of them.
 

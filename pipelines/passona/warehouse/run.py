@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from passona.config.settings import Settings
 from passona.errors import Exit, Held, PassonaError, TokenRefused
@@ -82,10 +82,8 @@ class Outcome:
 
 
 def together(outcomes: Mapping[str, Outcome]) -> Outcome:
-    """Return what a load of several accounts did in all; with one account, that account's outcome itself."""
-    first, *others = outcomes.values()
-    if not others:
-        return first
+    """Return what a load of several accounts did in all, and its parts."""
+    first = next(iter(outcomes.values()))
     reports: dict[str, ReportOutcome] = {}
     for outcome in outcomes.values():
         for name, report in outcome.reports.items():
@@ -123,7 +121,7 @@ class Run:
     def recorded(self) -> Iterator[None]:
         """Record the begin and the end of the block in `runs`."""
         self._begun = time.monotonic()
-        self.privacy = privacy_of(self.database, self.settings, self.settings.account)
+        self.read_privacy()
         self._record.began = self.clock.utc()
         with self.database.run(self._record):
             try:
@@ -132,9 +130,13 @@ class Run:
                 self._fill_record()
             self._record.outcome = self.outcome.word
 
-    def expire(self) -> None:
+    def read_privacy(self) -> None:
+        """Read what the warehouse may store about people, and whom this account keeps out."""
+        self.privacy = privacy_of(self.database, self.settings, self.settings.account)
+
+    def expire(self, now: datetime) -> None:
         """Erase expired personal data: also after a run whose requests the server refused."""
-        self.outcome.erased = expire(self.database, self.settings, self.clock.utc(), self._notify)
+        self.outcome.erased = expire(self.database, self.settings, now, self._notify)
 
     def notify(self, line: str) -> None:
         """Tell a person something about this account."""
