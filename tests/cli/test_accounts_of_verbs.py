@@ -129,6 +129,7 @@ def test_generate_of_a_campaign_that_the_warehouse_does_not_know(both: Run, a: S
     assert [record.method for record in b.requests if record.method == "POST"] == []
 
 
+@pytest.mark.duckdb("a server is read, not published")
 def test_a_copy_of_one_account_is_not_replaced_by_another(both: Run, tmp_path: Path) -> None:
     assert both("load").returncode == 0
     assert both("publish", "--account", "a", "copy.duckdb").returncode == 0
