@@ -190,3 +190,9 @@ def test_metrics_have_a_label_for_the_account(both: Run, tmp_path: Path, passona
 def test_metrics_of_one_account_have_no_such_label(passona: Run, tmp_path: Path, a: Sandbox) -> None:
     assert passona("load", "--metrics", "out.prom", box=a).returncode == 0
     assert "account" not in (tmp_path / "out.prom").read_text()
+
+
+def test_a_job_of_one_of_several_accounts_names_it(both: Run, tmp_path: Path) -> None:
+    ended = both("load", "--account", "b", "--json", "--metrics", "out.prom")
+    assert list(json.loads(ended.stdout)["accounts"]) == ["b"]
+    assert labelled((tmp_path / "out.prom").read_text(), "load_exit_code") == {"b": 0}
