@@ -245,7 +245,7 @@ def test_a_name_that_no_account_can_have(project: Path, name: str) -> None:
 
 def test_an_account_that_is_not_configured(set_to: Any) -> None:
     set_to(SOURCES__PASSONA__API_TOKEN="t", SOURCES__PASSONA__ACCOUNTS__SHOP__API_TOKEN="s")
-    with pytest.raises(ConfigurationError, match="--account shp: no such account is configured, only: default, shop"):
+    with pytest.raises(ConfigurationError, match="--account shp: no such account; configured: default, shop"):
         load_accounts("shp")
 
 

@@ -190,6 +190,8 @@ def test_a_command_gets_the_outcome_and_its_code_and_no_token(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SOURCES__PASSONA__API_TOKEN", "sandboxtoken")
+    for section in ("", "__ACCOUNTS", "__ACCOUNTS__SHOP"):
+        monkeypatch.setenv(f"SOURCES__PASSONA{section}", '{"api_token": "sandboxtoken"}')
     monkeypatch.chdir(tmp_path)
     assert call_hook("sh -c 'cat > told; env > seen; echo said'", FAILED) is None
     assert json.loads(Path("told").read_text()) == FAILED

@@ -72,7 +72,7 @@ def copy_marts(
     try:
         connection.execute(f"CREATE SCHEMA marts.{SCHEMA}")
         for name in PUBLIC:
-            # The mart may be of before a campaign moved to this account.
+            # The mart may be older than the move of a campaign to this account.
             own = f" REPLACE ({literal(account)} AS account)" if account and (name, "account") in columns else ""
             rows = f"SELECT *{own} FROM {SCHEMA}.{name} WHERE {within} ORDER BY ALL"  # noqa: S608  # constants
             connection.execute(f"CREATE TABLE marts.{SCHEMA}.{name} AS {rows}")

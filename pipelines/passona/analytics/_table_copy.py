@@ -265,7 +265,7 @@ class _Writer:
     def _kept(self, table: QualifiedName, column: str) -> _Kept:
         plain = quoted(column)
         if self.account is not None and column == "account" and table.name not in REPORTS:
-            return _Kept(column, literal(self.account))  # marts may be of before a campaign moved
+            return _Kept(column, literal(self.account))  # a mart may be older than the move of a campaign
         if self.account is not None and table == _LEDGER and column == "run_id":
             own = f"SELECT run_id FROM warehouse.passona.runs WHERE account = {literal(self.account)}"  # noqa: S608  # quoted
             return _Kept(column, f"CASE WHEN run_id IN ({own}) THEN run_id END")

@@ -116,4 +116,5 @@ def _print(lists: _Lists, entries: Mapping[Key, Entry]) -> None:
         table.add_row(*account, campaign.campaign_id, plain(campaign.name or ""), ends, *states)
     console = stdout_console()
     console.print(table)
-    console.print(f"\n{counted(len(lists.campaigns), 'campaign')}; '-' means never loaded")
+    count = len({campaign.campaign_id for campaign in lists.campaigns})  # two accounts may list the same one
+    console.print(f"\n{counted(count, 'campaign')}; '-' means never loaded")

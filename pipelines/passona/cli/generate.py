@@ -9,7 +9,7 @@ import click
 from passona.cli import options
 from passona.cli.screen import json_text, new_table, spinner, stdout_console
 from passona.config.address import warehouse_address
-from passona.config.configuration import account_names, load_accounts
+from passona.config.configuration import load_accounts
 from passona.config.settings import Settings, campaign_uuid
 from passona.errors import TokenRefused
 from passona.monitoring import logs
@@ -67,10 +67,11 @@ def generate(
 def _request(keys: Sequence[Key], account: str | None, period: timedelta, wait: float) -> Iterator[Mailing]:
     """Send the requests of each account in turn. A refused token ends only its own."""
     accounts = {settings.account: settings for settings in load_accounts(*filter(None, [account]))}
+    configured = next(iter(accounts.values())).all_accounts
     refusals: list[TokenRefused] = []
     with closing(open_database(warehouse_address(), wait, logs.notify)) as database:
         database.prepare()
-        owners = accounts_of(database.connection, [uuid for uuid, _ in keys], account_names(), account)
+        owners = accounts_of(database.connection, [uuid for uuid, _ in keys], configured, account)
         before = requested_before(database.connection, period)
         for name in dict.fromkeys(owners.values()):
             mailings = reports_to_request([key for key in keys if owners[key[0]] == name], before)
@@ -78,8 +79,8 @@ def _request(keys: Sequence[Key], account: str | None, period: timedelta, wait: 
                 yield from _request_of(accounts[name], database, mailings)
             except TokenRefused as error:
                 refusals.append(error)
-    for refusal in refusals:
-        raise refusal
+    if refusals:
+        raise TokenRefused("; ".join(map(str, refusals)))
 
 
 def _request_of(settings: Settings, database: Database, mailings: Sequence[Mailing]) -> Iterator[Mailing]:

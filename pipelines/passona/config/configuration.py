@@ -135,7 +135,7 @@ def read_configuration() -> Configuration:
 
 
 def _names(paths: Iterable[Section]) -> dict[Section, bool]:
-    """Return names to look up, and whether each is a secret."""
+    """Return the names to search for, and whether each is a secret."""
     return {path: is_secret(path) for path in paths}
 
 
@@ -166,18 +166,6 @@ def _check_names(misspelled: Mapping[str, str]) -> None:
         raise ConfigurationError(f"{name}: there is no such key; did you mean {meant}? passona config shows all")
 
 
-def account_names(*names: str) -> tuple[str, ...]:
-    """Return those of the configured accounts that are named, all if none is.
-
-    :raises ConfigurationError: an account is not configured, or a name is misspelled.
-    """
-    accounts = configuration().accounts()
-    for name in names:
-        if name not in accounts:
-            raise ConfigurationError(f"--account {name}: no such account is configured, only: {', '.join(accounts)}")
-    return tuple(account for account in accounts if account in names or not names)
-
-
 def load_accounts(*names: str) -> tuple[Settings, ...]:
     """Return the checked settings of these accounts, of all if none is named, in the order of `accounts`.
 
@@ -185,7 +173,19 @@ def load_accounts(*names: str) -> tuple[Settings, ...]:
         work.
     """
     config = configuration()
-    return tuple(settings_of(config, account) for account in account_names(*names))
+    accounts = config.accounts()
+    for name in names:
+        check_is_configured(name, accounts)
+    return tuple(settings_of(config, account) for account in accounts if account in names or not names)
+
+
+def check_is_configured(account: str, accounts: Sequence[str]) -> None:
+    """Check that an account that the user names is among those configured.
+
+    :raises ConfigurationError: it is not.
+    """
+    if account not in accounts:
+        raise ConfigurationError(f"--account {account}: no such account; configured: {', '.join(accounts)}")
 
 
 def check_account_name(name: str) -> None:

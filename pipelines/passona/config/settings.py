@@ -76,6 +76,11 @@ class Settings(PrivacySettings):
         return self.account if self.other_accounts or self.account != DEFAULT_ACCOUNT else None
 
     @property
+    def all_accounts(self) -> tuple[str, ...]:
+        """The names of all accounts that are configured."""
+        return (self.account, *self.other_accounts)
+
+    @property
     def token_key(self) -> str:
         """The full name of the key `api_token` of this account."""
         middle = "" if self.account == DEFAULT_ACCOUNT else f"accounts.{self.account}."

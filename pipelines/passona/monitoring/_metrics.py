@@ -10,7 +10,7 @@ prometheus_client is not used here: it writes exit codes as `4.0`, and saves no 
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ from typing import Any
 from passona.config.address import Address, exists
 from passona.errors import PassonaError
 from passona.reports.definitions import REPORTS
+from passona.source.ledger import Entry
 from passona.warehouse.accounts import accounts_in
 from passona.warehouse.atomic_file import AtomicFile
 from passona.warehouse.connection import Connection, error_kinds
@@ -106,45 +107,44 @@ def _read_gauges(connection: Connection) -> Iterator[Gauge]:
         "SELECT verb, account, max(finished_at) FROM passona.runs WHERE outcome = 'ok' "
         "AND verb IN ('load', 'transform') GROUP BY verb, account ORDER BY verb, account"
     ).fetchall()
-    entries = Ledger(connection).values()
-    rows = connection.execute("SELECT campaign_id, account, listed FROM passona.campaigns").fetchall()
-    owners, listed = {uuid: account for uuid, account, _ in rows}, {uuid for uuid, _, listed in rows if listed}
-    named = accounts_in(connection)
-    accounts: Sequence[str | None] = named or [None]
-    states = Counter[tuple[str | None, str, str]](
-        (owners.get(entry.campaign_id) if named else None, entry.report, entry.state) for entry in entries
-    )
-    oldest: dict[tuple[str | None, str], datetime] = {}
-    for entry in entries:
-        # Unlisted and expired campaigns are never loaded again.
-        if entry.state != "settled" and entry.verified_at and entry.campaign_id in listed and not entry.expired_at:
-            key = owners[entry.campaign_id] if named else None, entry.report
-            oldest[key] = min(entry.verified_at, oldest.get(key, entry.verified_at))
+    named, entries = accounts_in(connection), Ledger(connection).values()
     yield Gauge(
         "last_success_timestamp_seconds",
         "When a run of this verb last succeeded; steps after a load in the same run do not count.",
         [(_of(account if named else None) | {"verb": verb}, end.timestamp()) for verb, account, end in ends],
     )
+    rows = connection.execute("SELECT campaign_id, account, listed FROM passona.campaigns").fetchall()
+    owners = {uuid: account if named else None for uuid, account, _ in rows}
+    accounts: Sequence[str | None] = named or [None]
+    series = [(account, name) for account in accounts for name in REPORTS]
+    states = Counter((owners.get(entry.campaign_id), entry.report, str(entry.state)) for entry in entries)
     yield Gauge(
         "reports",
         "Reports of campaigns in the warehouse, by state.",
         [
             (_of(account) | {"report": name, "state": word}, states[account, name, word])
-            for account in accounts
-            for name in REPORTS
+            for account, name in series
             for word in STATES
         ],
     )
+    # Unlisted and expired campaigns are never loaded again.
+    listed = {uuid for uuid, _, is_listed in rows if is_listed}
+    oldest = _oldest((entry for entry in entries if entry.campaign_id in listed and not entry.expired_at), owners)
     yield Gauge(
         "oldest_verified_timestamp_seconds",
         "When the oldest report that may still change was verified.",
-        [
-            (_of(account) | {"report": name}, oldest[account, name].timestamp())
-            for account in accounts
-            for name in REPORTS
-            if (account, name) in oldest
-        ],
+        [(_of(key[0]) | {"report": key[1]}, oldest[key].timestamp()) for key in series if key in oldest],
     )
+
+
+def _oldest(entries: Iterable[Entry], owners: Mapping[str, str | None]) -> dict[tuple[str | None, str], datetime]:
+    """Return by account and report when the oldest of these that is not settled was verified."""
+    oldest: dict[tuple[str | None, str], datetime] = {}
+    for entry in entries:
+        if entry.state != "settled" and entry.verified_at:
+            key = owners[entry.campaign_id], entry.report
+            oldest[key] = min(entry.verified_at, oldest.get(key, entry.verified_at))
+    return oldest
 
 
 def _of(account: str | None) -> dict[str, str]:

@@ -28,6 +28,7 @@ from passona.errors import ConfigurationError
 POST_SECONDS = 10.0
 # Enough to send a mail.
 COMMAND_SECONDS = 60.0
+_SECTION = "SOURCES__PASSONA"
 _SECRETS = ("API_TOKEN", "PRIVACY_KEY", "PRIVACY_FORMER_KEYS")
 _STDERR = 2
 
@@ -37,10 +38,8 @@ def _is_address(target: str) -> bool:
 
 
 def _is_secret(variable: str) -> bool:
-    """Return True for a variable that may hold a secret; the one of an account may hold its whole section."""
-    return (
-        variable.endswith(_SECRETS) or re.fullmatch("SOURCES__PASSONA(__ACCOUNTS(__(?!_).*?)?)?", variable) is not None
-    )
+    """Return True for a variable that may hold a secret, also if it holds a whole section as JSON."""
+    return variable.endswith(_SECRETS) or variable == _SECTION or variable.startswith(f"{_SECTION}__ACCOUNTS")
 
 
 def check_target(target: str) -> None:

@@ -239,11 +239,10 @@ def _late_loads(connection: Connection, accounts: Sequence[str], now: datetime, 
         ).fetchall()
     )
     listed = {row[0] for row in connection.execute("SELECT account FROM passona.campaigns WHERE listed").fetchall()}
-    # An account that was loaded and lists nothing any more has got another name.
-    for account in [name for name in accounts if name in listed or name not in last] or [DEFAULT_ACCOUNT] * (
-        not accounts
-    ):
+    for account in accounts or [DEFAULT_ACCOUNT]:
         prefix, ended = f"account {account}: " if accounts else "", last.get(account)
+        if accounts and ended is not None and account not in listed:
+            continue  # its campaigns have moved to an account of another name
         if ended is None:
             yield f"{prefix}no load has finished yet"
         elif ended < now - max_age:

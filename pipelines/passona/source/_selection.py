@@ -89,8 +89,8 @@ def select(
     tasks = plan(kept, contents.entries, reports, settings, now, refresh=refresh)
     if campaigns is not None and not request.campaigns:
         half_written = _half_written(contents)
-        absent_ids = {uuid for uuid, _ in half_written} - expired - listed.keys() - (stored.keys() - own)
-        absent = [known.get(uuid, Campaign(uuid)) for uuid in sorted(absent_ids)]
+        ids = {uuid for uuid, _ in half_written} - expired - listed.keys() - (stored.keys() - own)
+        absent = [known.get(uuid, Campaign(uuid)) for uuid in sorted(ids)]
         tasks += [task for task in plan(absent, contents.entries, reports, settings, now) if task.key in half_written]
     return Selection(
         known=known,

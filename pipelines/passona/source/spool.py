@@ -77,8 +77,8 @@ class Spool:
         self._file: IO[bytes] | None = None
         self._writer: pa.RecordBatchStreamWriter | None = None
 
-    def anew(self, at: datetime) -> Spool:
-        """Return an empty spool of the same report, begun at this time."""
+    def restarted(self, at: datetime) -> Spool:
+        """Return an empty spool of the same report, whose walk begins at this time."""
         return Spool(self.report, self.campaign_id, self.path, at, self.privacy, accounts=self._accounts)
 
     def __len__(self) -> int:

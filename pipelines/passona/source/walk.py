@@ -128,7 +128,7 @@ class Walker:
             confirming = False
             try:
                 file, now = self._spools / f"{campaign_id}.{report.name}.arrow", self._client.clock.utc()
-                accounts = 1 + len(self._settings.other_accounts)
+                accounts = len(self._settings.all_accounts)
                 new = Spool(report, campaign_id, file, now, self._privacy, accounts=accounts)
                 spool = self._once(paginator, new, after)
                 walk = Walk(report, campaign_id, spool, self._settings.timezone, attempt)
@@ -182,7 +182,7 @@ def _resumed(spool: Spool, paginator: Paginator, first: Page, after: datetime | 
         if spool.goes_on(paginator.again(first, spool.last_page)):
             return spool
         spool.drop()
-        spool = spool.anew(at)
+        spool = spool.restarted(at)
     spool.add(first)
     return spool
 

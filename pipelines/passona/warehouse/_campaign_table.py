@@ -23,6 +23,8 @@ class CampaignTable:
         self._database = database
         self._known: dict[str, Campaign] = {}
         self.owners = Owners()
+        # Lines for people about campaigns that are in several lists, or that moved.
+        self.notices: list[str] = []
         # Campaigns of the lists that are new or changed, until they are in a package.
         self._changes: CampaignList | None = None
 
@@ -45,11 +47,13 @@ class CampaignTable:
         account stays listed, and a load of all campaigns asks only for those that are still in the list.
         """
         self.owners = owners = Owners(lists, self._stored(), selected, configured, accept_shrink)
+        self.notices = owners.notices
         self._known = _as_loaded(owners)
         self._known |= self._absent_from(list(self._known))
         left = owners.left
         self._unlist(left)
         self._known |= {uuid: replace(self._known[uuid], listed=False) for uuid in left}
+        self._inherit_forgotten(owners.moved)
         self._reopen([*owners.back, *self._with_forgotten_people(owners.moved)])
         loaders = owners.loaders.items()
         parts = [lists[name].part([u for u, loader in loaders if loader == name]) for name in owners.accepted]
@@ -124,15 +128,15 @@ class CampaignTable:
                 "AND campaign_id IN (SELECT campaign_id FROM given)"
             )
 
-    def _with_forgotten_people(self, moved: Mapping[str, tuple[str, str]]) -> list[str]:
-        """Let accounts keep out whom the former accounts of their campaigns forgot.
+    def _inherit_forgotten(self, moved: Mapping[str, tuple[str, str]]) -> None:
+        """Let accounts keep out the people whom the former accounts of their campaigns have forgotten."""
+        for old, new in sorted({*moved.values()}):
+            if inherit_forgotten(self._database.connection, old, new):
+                self.notices.append(f"account {new} keeps out the people whom {old} has forgotten, too")
 
-        Return the campaigns that may hold rows of people whom their new account forgot.
-        """
-        connection = self._database.connection
-        for old, new in {*moved.values()}:
-            inherit_forgotten(connection, old, new)
-        forgetful = {new for _, new in moved.values() if has_forgotten(connection, new)}
+    def _with_forgotten_people(self, moved: Mapping[str, tuple[str, str]]) -> list[str]:
+        """Return the moved campaigns that may hold rows of people whom their new account has forgotten."""
+        forgetful = {new for _, new in {*moved.values()} if has_forgotten(self._database.connection, new)}
         return [uuid for uuid, (_, new) in moved.items() if new in forgetful]
 
     def _unlist(self, ids: list[str]) -> None:

@@ -23,12 +23,15 @@ _ACCOUNT = f"coalesce(account, {literal(DEFAULT_ACCOUNT)})"
 
 def accounts_in(connection: Connection) -> list[str]:
     """Return the accounts that a warehouse names, by name; none if all is of the account `default`."""
-    rows = connection.execute(
-        "SELECT account FROM passona.campaigns WHERE account IS NOT NULL UNION "
-        "SELECT account FROM passona.runs WHERE account IS NOT NULL ORDER BY account"
-    ).fetchall()
-    accounts = [account for (account,) in rows]
+    accounts = _all_accounts(connection)
     return [] if accounts == [DEFAULT_ACCOUNT] else accounts
+
+
+def _all_accounts(connection: Connection) -> list[str]:
+    rows = connection.execute(
+        f"SELECT {_ACCOUNT} FROM passona.campaigns UNION SELECT account FROM passona.runs WHERE account IS NOT NULL"  # noqa: S608  # constants
+    ).fetchall()
+    return sorted(account for (account,) in rows)
 
 
 def accounts_of(
@@ -66,10 +69,7 @@ def check_account(connection: Connection, account: str) -> None:
             "the warehouse does not say which campaigns are whose: it is of an earlier version; run passona load "
             "first, which brings it forward"
         )
-    rows = connection.execute(
-        f"SELECT {_ACCOUNT} FROM passona.campaigns UNION SELECT account FROM passona.runs WHERE account IS NOT NULL"  # noqa: S608  # constants
-    ).fetchall()
-    accounts = sorted(name for (name,) in rows)
+    accounts = _all_accounts(connection)
     if account not in accounts:
         known = ", ".join(accounts) or "none"
         raise ConfigurationError(f"--account {account}: the warehouse has no such account; its accounts: {known}")

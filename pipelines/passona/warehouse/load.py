@@ -22,7 +22,7 @@ from passona.warehouse._walks import Walks
 from passona.warehouse.database import Database
 from passona.warehouse.engines.engine import Workload
 from passona.warehouse.ledger_table import Ledger, mismatched_reports
-from passona.warehouse.run import PACKAGE_ROWS, Outcome, together, write_package
+from passona.warehouse.run import PACKAGE_ROWS, Outcome, combined, write_package
 from passona.warehouse.verification import unverified
 
 __all__ = ["Load", "LoadRequest", "Progress"]
@@ -48,6 +48,7 @@ class Load:
             settings.account: AccountLoad(settings, database, self._campaign_table, request, progress, clock=clock)
             for settings in accounts
         }
+        self._first = next(iter(self._accounts.values()))
 
     def run(self) -> Outcome:
         """Return what the run did.
@@ -64,10 +65,10 @@ class Load:
                 for account in accounts:
                     requesting.enter_context(account.requesting())
                 self._load_due()
-            accounts[0].run.expire(min(account.run.clock.utc() for account in accounts))
-        if accounts[0].settings.label is None:  # the only account, without a name
-            return accounts[0].run.outcome
-        return together({name: account.run.outcome for name, account in self._accounts.items()})
+            self._first.run.expire(min(account.run.clock.utc() for account in accounts))
+        if self._first.settings.label is None:  # the only account, without a name
+            return self._first.run.outcome
+        return combined({name: account.run.outcome for name, account in self._accounts.items()})
 
     def _load_due(self) -> None:
         self._read_lists()
@@ -90,10 +91,8 @@ class Load:
         requested = {name: account.request_list() for name, account in self._accounts.items()}
         read = {name: account.read_list(requested[name]) for name, account in self._accounts.items()}
         lists = {name: listed for name, listed in read.items() if listed is not None}
+        configured, accept_shrink = self._first.settings.all_accounts, self._request.accept_shrink
         with self._database.writing("the list of campaigns"):
-            settings = next(iter(self._accounts.values())).settings
-            configured = {settings.account, *settings.other_accounts}
-            accept_shrink = self._request.accept_shrink
             owners = self._campaign_table.read(lists, self._accounts, configured, accept_shrink=accept_shrink)
         for name, shrink in owners.held.items():
             if self._request.campaign_ids:
@@ -101,14 +100,14 @@ class Load:
             else:
                 self._accounts[name].run.report_error(shrink, "list_held")
         for account in self._accounts.values() if owners.moved else ():
-            account.run.read_privacy()
-        for line in owners.notices:
+            account.run.read_privacy()  # an account may keep out more people now
+        for line in self._campaign_table.notices:
             self._progress.notify(line)
         # Campaigns that the user named and that no account of this run loads.
         for uuid in dict.fromkeys(uuid.lower() for uuid in self._request.campaign_ids):
             if reason := owners.why_not(uuid):
                 error = WalkFailed(f"campaign {uuid}: {reason}")
-                next(iter(self._accounts.values())).run.report_error(error, "campaign_unknown", campaign=uuid)
+                self._first.run.report_error(error, "campaign_unknown", campaign=uuid)
 
     def _plan(self) -> Mapping[str, list[Task]]:
         connection = self._database.connection

@@ -117,15 +117,20 @@ def has_forgotten(connection: Connection, account: str) -> bool:
     )
 
 
-def inherit_forgotten(connection: Connection, old: str, new: str) -> None:
-    """Let an account keep out whom another one has forgotten, because it takes over campaigns of that one."""
-    if _has_tables(connection):
-        connection.execute(
-            "INSERT INTO passona._forgotten (entry, forgotten_at, account) "
-            "SELECT DISTINCT entry, now(), CAST(? AS VARCHAR) FROM passona._forgotten WHERE account = ? "
-            "AND entry NOT IN (SELECT entry FROM passona._forgotten WHERE account IS NULL OR account = ?)",
-            [new, old, new],
-        )
+def inherit_forgotten(connection: Connection, old: str, new: str) -> bool:
+    """Let an account keep out whom another one has forgotten, because it takes over campaigns of that one.
+
+    Return True if there are such people whom it did not keep out before.
+    """
+    if not _has_tables(connection):
+        return False
+    ((added,),) = connection.execute(
+        "INSERT INTO passona._forgotten (entry, forgotten_at, account) "
+        "SELECT DISTINCT entry, now(), CAST(? AS VARCHAR) FROM passona._forgotten WHERE account = ? "
+        "AND entry NOT IN (SELECT entry FROM passona._forgotten WHERE account IS NULL OR account = ?)",
+        [new, old, new],
+    ).fetchall()
+    return bool(added)
 
 
 def blocked_since(connection: Connection, entries: Sequence[str]) -> dict[str | None, datetime]:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 
 from passona.config.settings import Settings
@@ -42,16 +42,12 @@ class ReportOutcome:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: ReportOutcome) -> ReportOutcome:
-        numbers = {name: getattr(self, name) + getattr(other, name) for name in _NUMBERS}
-        return ReportOutcome(**numbers, counts=self.counts + other.counts)
+        return ReportOutcome(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
     @property
     def any(self) -> bool:
         """Return True if the run loaded, verified, failed or held this report of any campaign."""
         return bool(self.loaded or self.unchanged or self.failed or self.held)
-
-
-_NUMBERS = ("loaded", "unchanged", "failed", "held", "pages")
 
 
 @dataclass
@@ -81,7 +77,7 @@ class Outcome:
         return self.exit_code.word
 
 
-def together(outcomes: Mapping[str, Outcome]) -> Outcome:
+def combined(outcomes: Mapping[str, Outcome]) -> Outcome:
     """Return what a load of several accounts did in all, and its parts."""
     first = next(iter(outcomes.values()))
     reports: dict[str, ReportOutcome] = {}
