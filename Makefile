@@ -15,7 +15,7 @@ ON_POSTGRES = PATH="$(if $(POSTGRES),,$$(echo $(CURDIR)/.venv-postgres/lib/pytho
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rest test-postgres test-duckdb chromium soak postgres-check spark-check versions-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
+.PHONY: help install demo test test-rest test-variants test-postgres test-duckdb chromium soak postgres-check spark-check versions-check privacy faults nights bench docs spellings schema picture dagster dagster-check check format lint types clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,8 +38,11 @@ PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 test: $(STAMP) ## the core of the tests, on DuckDB; two and a half minutes on two cores
 	@$(PYTEST) -m 'core and not postgres'
 
-test-rest: $(STAMP) ## all other tests on DuckDB: every variant, many kills, servers that keep one waiting; half an hour
-	@$(PYTEST) -m 'not core and not postgres'
+test-rest: $(STAMP) ## all other tests on DuckDB, at most two more variants of each; half an hour
+	@$(PYTEST) -m 'not core and not postgres and not variant'
+
+test-variants: $(STAMP) ## the variants that make check leaves out; half an hour
+	@$(PYTEST) -m 'variant and not postgres'
 
 test-postgres: $(POSTGRES_STAMP) ## the core of the tests, on a Postgres server of their own, started and stopped
 	@$(ON_POSTGRES) $(PYTEST) -m '((both and core) or postgres) and not duckdb'

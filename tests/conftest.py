@@ -45,9 +45,14 @@ LONG = (
 )
 
 
+# Variants of a test that `make check` runs beside those of the core: all of them would take more than an hour.
+OTHERS_IN_CHECK = 2
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     variants: Counter[str] = Counter()
+    others: Counter[str] = Counter()
     for item in items:
         if item.path.parent.name in ("unit", "sandbox"):
             item.add_marker("core")
@@ -56,6 +61,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         mark = item.get_closest_marker("core")
         if mark and mark.args and variants[test] > mark.args[0]:
             item.own_markers.remove(mark)
+        if not item.get_closest_marker("core"):
+            others[test] += 1
+            if others[test] > OTHERS_IN_CHECK:
+                item.add_marker("variant")
         for engine in {"duckdb", "postgres"} - {ENGINE}:
             if mark := item.get_closest_marker(engine):
                 item.add_marker(pytest.mark.skip(reason=f"on {engine} alone: {mark.args[0]}"))

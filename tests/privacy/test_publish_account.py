@@ -60,7 +60,9 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "out" / "brand.duckdb"
 
 
-def put(warehouse: Warehouse, place: Path, brand: str | None, mode: str = "clear", *, marts_only: bool = False) -> Published:
+def put(
+    warehouse: Warehouse, place: Path, brand: str | None, mode: str = "clear", *, marts_only: bool = False
+) -> Published:
     privacy = CLEAR if mode == "clear" else privacy_of_copy(PrivacySettings(privacy_key=KEY), mode)
     to = target(place, warehouse.path, personal=not marts_only)
     return publish_warehouse(warehouse.path, to, 0, silent, marts_only=marts_only, privacy=privacy, account=brand)
