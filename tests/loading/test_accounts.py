@@ -216,11 +216,11 @@ def test_a_campaign_that_moves_brings_back_nobody_whom_either_account_forgot(
         forget(warehouse.address, texts, PrivacySettings(), 0, lambda line: None, account=forgetting)
         a.account.remove(ONE)
         b.account.put({"uuid": ONE, "name": "one"}, {"clicks": [click(n) for n in range(3)]})
-        outcome, said = load(warehouse, {"a": a, "b": b})
-        told = ["account b keeps out the people whom a has forgotten, too"] if forgetting == "a" else []
-        assert (outcome.exit_code, said) == (0, ["1 campaign moved from account a to b", *told])
-        outcome, said = load(warehouse, {"a": a, "b": b}, refresh=True)
-        assert (outcome.exit_code, said) == (0, [])
+        outcome, notices = load(warehouse, {"a": a, "b": b})
+        inherited = ["account b keeps out the people whom a has forgotten, too"] if forgetting == "a" else []
+        assert (outcome.exit_code, notices) == (0, ["1 campaign moved from account a to b", *inherited])
+        outcome, notices = load(warehouse, {"a": a, "b": b}, refresh=True)
+        assert (outcome.exit_code, notices) == (0, [])
     assert warehouse.rows("SELECT phone_number FROM passona.clicks WHERE campaign_id = ? ORDER BY 1", ONE) == [
         ("447700900000",), ("447700900002",),
     ]  # fmt: skip

@@ -80,7 +80,8 @@ def _request(keys: Sequence[Key], account: str | None, period: timedelta, wait: 
             except TokenRefused as error:
                 refusals.append(error)
     if refusals:
-        raise TokenRefused("; ".join(map(str, refusals)))
+        refusals_of_accounts = "; ".join(str(refusal) for refusal in refusals)
+        raise TokenRefused(refusals_of_accounts)
 
 
 def _request_of(settings: Settings, database: Database, mailings: Sequence[Mailing]) -> Iterator[Mailing]:

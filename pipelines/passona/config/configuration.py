@@ -135,7 +135,7 @@ def read_configuration() -> Configuration:
 
 
 def _names(paths: Iterable[Section]) -> dict[Section, bool]:
-    """Return the names to search for, and whether each is a secret."""
+    """Return the names to look up, and whether each is a secret."""
     return {path: is_secret(path) for path in paths}
 
 
